@@ -105,7 +105,7 @@ def test_a_check(monkeypatch):
     torch.nn.init.normal_(model[0].weight, std=1000.0)
     found = {one.name: one for one in diagnose(layer_flow(model, x, y, loss_fn))}
     assert found["huge_weights"].evidence["rms"] == pytest.approx(1000, rel=0.2)
-    assert "Draw them anew" in found["huge_weights"].action
+    assert "Reinitialize them" in found["huge_weights"].action
 
 
 def test_a_fix(monkeypatch):
@@ -172,7 +172,7 @@ def test_a_control():
     control.show(False)
     assert heard == [True] and control.button.value is False
     control.button.set_state({"value": "nonsense"})
-    assert len(heard) == 1 and "nesterov cannot take" in refused[0]
+    assert len(heard) == 1 and "invalid value for nesterov" in refused[0]
     control.lock(True)
     assert control.button.disabled
     control.close()

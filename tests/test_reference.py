@@ -71,11 +71,9 @@ def test_a_setting_of_all_optimizers_and_one_of_a_single_one():
     assert "(" not in found["lr"][2]
 
 
-@pytest.mark.parametrize(
-    ("kind", "name", "default"), [(k, n, d.strip("`")) for k, n, d, *_ in CELLS if CODE.fullmatch(d)]
-)
+@pytest.mark.parametrize(("kind", "name", "default"), [cells[:3] for cells in CELLS if CODE.fullmatch(cells[2])])
 def test_a_default_is_right(kind, name, default):
-    assert ast.literal_eval(default) == kind.class_traits()[name].default_value
+    assert ast.literal_eval(default.strip("`")) == kind.class_traits()[name].default_value
 
 
 def test_a_default_that_depends_on_what_is_given_is_said_in_words():

@@ -1,1 +1,1 @@
-"""Lessons: prepared widgets, each with what to notice, a question and its answer; and a page that offers them all."""
+"""Lessons: prepared widgets, each with what to notice, a question and its answer; and a page that shows them all."""

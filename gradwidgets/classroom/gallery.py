@@ -1,4 +1,4 @@
-"""A page of all lessons: choose one, and it opens below. As an app, `?lesson=nesterov` in the address chooses one."""
+"""A page of all lessons: choose one, and it opens below. In the app, `?lesson=nesterov` in the URL chooses one."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class Gallery(widgets.VBox):
     """All lessons, one at a time.
 
     Args:
-        name: The lesson to begin with; by default what the app's address asks for, else the first one.
-        **settings: Of every lesson's widget, in place of its own: `style="projector"`, `theme="dark"`.
+        name: The lesson to begin with; by default the one in the app's URL, else the first.
+        **settings: Settings for every lesson's widget, instead of its own: `style="projector"`, `theme="dark"`.
 
     Attributes:
-        panel: The lesson's widget; None where it could not be opened.
-        error: Why not, in words; empty when all is well.
+        panel: The lesson's widget; None if it could not be opened.
+        error: Why it could not be opened, in words; empty when all is well.
 
     Raises:
         ValueError: There is no such lesson.
@@ -46,7 +46,7 @@ class Gallery(widgets.VBox):
         if name is not None and name not in LESSONS:
             self.close()
             raise ValueError(f"there is no lesson {name!r}; there are {', '.join(LESSONS)}")
-        asked = name or _asked_for()
+        asked = name or _requested_lesson()
         self._settings = settings
         titles = [(f"{k}. {one.title}", key) for k, (key, one) in enumerate(LESSONS.items(), 1)]
         self._menu = widgets.Dropdown(
@@ -56,14 +56,14 @@ class Gallery(widgets.VBox):
             layout=widgets.Layout(width="420px"),
         )
         beside = widgets.Layout(width="auto")
-        back = widgets.Button(description="◀ Previous", tooltip="the lesson before", layout=beside)
+        back = widgets.Button(description="◀ Previous", tooltip="the previous lesson", layout=beside)
         on = widgets.Button(description="Next ▶", tooltip="the next lesson", layout=beside)
         back.on_click(lambda _: self._go(-1))
         on.on_click(lambda _: self._go(1))
         self._menu.observe(lambda change: call_soon(self._open), "value")
         self._alert = Prose()
-        self._room = widgets.Box(layout=widgets.Layout(width="100%", overflow="hidden"))
-        self.children = [widgets.HBox([self._menu, back, on]), self._alert, self._room]
+        self._panel_box = widgets.Box(layout=widgets.Layout(width="100%", overflow="hidden"))
+        self.children = [widgets.HBox([self._menu, back, on]), self._alert, self._panel_box]
         self._open()
         if asked is not None and asked not in LESSONS:
             self._complain(f"there is no lesson {asked[:60]!r}; this is the first one")
@@ -78,11 +78,11 @@ class Gallery(widgets.VBox):
         try:
             self.panel = lesson(name, **self._settings)
             self.panel.layout.width = "100%"
-            self._room.children = [self.panel]
+            self._panel_box.children = [self.panel]
             self._complain("")
         except Exception as failure:
             _log.error("The lesson %s could not be opened", name, exc_info=failure)
-            self._room.children = []
+            self._panel_box.children = []
             self._complain(f"{LESSONS[name].title}: {failure}")
         if former is not None:
             former.close()
@@ -103,23 +103,23 @@ class Gallery(widgets.VBox):
         return bundle
 
     def _spare_parts_(self) -> tuple[widgets.Widget, ...]:
-        """Return what is not in it, of what is its own: nothing; see unheld.py."""
+        """Return its own widgets that are not among its children: none; see unheld.py."""
         return ()
 
     def close(self) -> None:
-        """Free everything."""
+        """Free all widgets."""
         if self.panel is not None:
             self.panel.close()
             self.panel = None
-            self._room.children = []
+            self._panel_box.children = []
         for child in self.children:
             close_all(child)
         self.layout.close()
         super().close()
 
 
-def _asked_for() -> str | None:
-    """The lesson that an app's address asks for, as Voila hands it on."""
+def _requested_lesson() -> str | None:
+    """The lesson requested in an app's URL, as Voila passes it on."""
     return parse_qs(os.environ.get("QUERY_STRING", "")).get("lesson", [None])[0]
 
 

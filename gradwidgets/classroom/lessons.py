@@ -1,4 +1,4 @@
-"""The lessons. One more is one more entry below: menus, the gallery and the tests read this dictionary."""
+"""The lessons. To add one, add an entry below: menus, the gallery and the tests read this dictionary."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from types import MappingProxyType
 
 @dataclass(frozen=True)
 class Lesson:
-    """A prepared widget.
+    """A prepared widget with its text.
 
     Attributes:
-        title: What it is about.
-        widget: Name of the widget's class in `gradwidgets`.
-        settings: Its keywords.
+        title: The title.
+        widget: The name of the widget's class in `gradwidgets`.
+        settings: The widget's keyword arguments.
         notice: What to look at and what to do, in two sentences or so.
         question: What to think about.
-        answer: The answer, hidden until it is asked for.
+        answer: The answer, hidden until requested.
     """
 
     title: str
@@ -38,7 +38,7 @@ LESSONS: dict[str, Lesson] = {
         "The journey of plain SGD",
         PLAYGROUND,
         {"losses": "MSE", "arrows": True, "hide": ["delta", "beta", "losses", "maximize"]},
-        "Every mark is one step, downhill from where it stands. Press ▶ to walk, then drag lr.",
+        "Every mark is one step, downhill from where it stands. Press ▶ to step through, then drag lr.",
         "The steps get shorter although lr stays 0.1. Why?",
         "A step is lr times the gradient, and the gradient shrinks towards the minimum, where it is zero. After 100"
         " steps the path ends at weight 0.9258, bias 2.484: the line of least squares.",
@@ -57,7 +57,7 @@ LESSONS: dict[str, Lesson] = {
         "The edge of stability",
         PLAYGROUND,
         {"losses": "MSE", "lr": 0.98, "predict": True, "hide": ["dataset", "delta", "beta", "losses", "maximize"]},
-        "The words name the largest stable lr, 2 divided by the largest curvature. Guess first; then drag lr "
+        "The text names the largest stable lr, 2 divided by the largest curvature. Guess first; then drag lr "
         "through it.",
         "At lr 0.97 it only oscillates. What will 0.98 do?",
         "It diverges. The limit is 0.976: above it each jump across the valley is longer than the last, below it "
@@ -82,9 +82,9 @@ LESSONS: dict[str, Lesson] = {
             "step": 2,
             "hide": ["delta", "beta", "losses", "maximize"],
         },
-        "Two steps are made, the vectors are those of the third. Plain momentum asks for the slope where the ball "
-        "is; Nesterov lets the momentum carry it first and asks there.",
-        "Along the bias, which of the two gradients in the words says brake?",
+        "Two steps have been taken; the vectors are those of the third. Plain momentum asks for the slope where the "
+        "ball is; Nesterov lets the momentum carry it first and asks there.",
+        "Along the bias, which of the two gradients in the text says brake?",
         "The one at the look-ahead: 1.26 there, against −2.17 here. So Nesterov brakes a step earlier: it "
         "overshoots to a bias of 4.93, plain momentum to 6.65.",
     ),
@@ -104,7 +104,8 @@ LESSONS: dict[str, Lesson] = {
         {"momentum": 0.9, "dampening": 0.8},
         "Only a fifth of each new gradient enters the momentum; the very first one enters whole, as in torch.",
         "Which plain lr gives almost the same run without dampening?",
-        "A fifth of it, 0.02: the pushes are then as small. Only the first one differs, which torch does not dampen.",
+        "A fifth of it, 0.02: the pushes are then just as small. Only the first one differs, as torch does not "
+        "dampen it.",
     ),
     "outliers": Lesson(
         "One bad point",
@@ -144,7 +145,7 @@ LESSONS: dict[str, Lesson] = {
         {"loss": "product and log-space", "point": (1.0, 0.1)},
         "A·B beside sign·(log|A| + log|B|), the same axes. Put the point near B = 0 and read both gradients for A.",
         "Where does A get no gradient from the product, and what does the logarithm cost?",
-        "Where B is near 0, for dA is B: at (1, 0.1) it is 0.1, in log-space 1. The price is a pole at 0, hatched: "
+        "Where B is near 0, because dA is B: at (1, 0.1) it is 0.1, in log-space 1. The price is a pole at 0, hatched: "
         "no value there, and huge gradients around it.",
     ),
     "saturated": Lesson(
@@ -162,8 +163,8 @@ LESSONS: dict[str, Lesson] = {
         {"loss": "imbalanced 1000 : 1", "descent": True, "lr": 0.0018, "point": (0.2, 0.6)},
         "One axis is a thousand times as steep as the other. Drag lr up to 0.002 and beyond.",
         "Is there an lr that suits both axes?",
-        "No. Above 0.002 the steep one diverges; below it the other crawls: after 100 steps b has come from 0.6 to "
-        "0.501. Rescale the parameters, or the loss's terms.",
+        "No. Above 0.002 the steep one diverges; below it the other crawls: after 100 steps b has only come from 0.6 "
+        "to 0.501. Rescale the parameters, or the loss's terms.",
     ),
     "where": Lesson(
         "Finite loss, gradient NaN",
@@ -179,7 +180,7 @@ LESSONS: dict[str, Lesson] = {
         "One valley too many",
         EXPLORER,
         {"loss": "unexpected minimum", "descent": True, "lr": 0.02, "point": (1.6, 1.0)},
-        "Two valleys, one of them 0.6 higher. Drag the point to and fro, and find where the way parts.",
+        "Two valleys, one of them 0.6 higher. Drag the point to and fro, and find where the paths part.",
         "What decides in which valley a descent ends?",
         "On which side of the saddle it begins, near a = 0.075. Nothing in the gradient tells a descent that there "
         "is a lower valley.",
@@ -222,7 +223,7 @@ LESSONS: dict[str, Lesson] = {
         },
         "Fifty blocks of two layers with a skip past each, torch's default init. Then choose architecture plain, "
         "depth 100.",
-        "The weights are the same sort. Why does this one not fade?",
+        "The weights are of the same kind. Why does this one not fade?",
         "The gradient of x + f(x) is 1 + f′: the 1 goes round every block, whatever f′ is. The plain network of as "
         "many layers loses 38.7 decades, this one nothing.",
     ),
@@ -242,7 +243,7 @@ LESSONS: dict[str, Lesson] = {
         "through 1.",
         "By how much does the gradient grow over 20 layers?",
         "By about 1.5 to the power of 20, 3.4 decades. At gain 1 it stays, below it fades: a chain of factors has "
-        "no middle way.",
+        "no middle ground.",
     ),
     "clipping": Lesson(
         "Clipping, with or without the direction",
@@ -250,7 +251,7 @@ LESSONS: dict[str, Lesson] = {
         {"depth": 10, "init": "He", "view": "clipping", "hide": ["view"]},
         "One step's gradient, clipped in four ways. The cosine says whether the step still points where it did.",
         "Which ways keep the direction?",
-        "Norm and AutoClip: they scale all of it by one factor, the cosine is 1. Value and percentile cut the large"
-        " elements alone; the cosines are 0.45 and 0.71, another direction.",
+        "Norm and AutoClip: they scale all of it by one factor, the cosine is 1. Value and percentile cut only the"
+        " large elements; the cosines are 0.45 and 0.71, another direction.",
     ),
 }

@@ -1,4 +1,4 @@
-"""Open a lesson: the widget that it prepares, with its words above it."""
+"""Open a lesson: the prepared widget, with the lesson's text above it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WIDGETS: dict[str, type[Panel[Any, Any]]] = {
     EXPLORER: SurfaceExplorer,
     LAYERS: LayerFlowPanel,
 }
-_HEIGHT = 66  # CSS pixels of a lesson's words while the answer is folded
+_HEIGHT = 66  # height of a lesson's text with the answer folded, CSS pixels
 
 
 def lesson(name: str, **settings: object) -> Panel[Any, Any]:
@@ -24,7 +24,7 @@ def lesson(name: str, **settings: object) -> Panel[Any, Any]:
 
     Args:
         name: One of `LESSONS`.
-        **settings: Of the widget, in place of the lesson's: `predict=True`, `style="projector"`, `lr=0.5`.
+        **settings: Settings of the widget, instead of the lesson's: `predict=True`, `style="projector"`, `lr=0.5`.
 
     Returns:
         The lesson's widget, ready to be shown.
@@ -48,7 +48,7 @@ def lesson(name: str, **settings: object) -> Panel[Any, Any]:
 
 
 def words(wanted: Lesson) -> str:
-    """Return a lesson's words as HTML, the answer folded."""
+    """Return a lesson's text as HTML, with the answer folded."""
     safe = {name: html.escape(getattr(wanted, name)) for name in ("title", "notice", "question", "answer")}
     return (
         '<div class="gradwidgets-lesson"><b>{title}</b> {notice}'
@@ -57,7 +57,7 @@ def words(wanted: Lesson) -> str:
 
 
 class Lessons(tuple[str, ...]):
-    """Names of lessons, which show themselves as a table."""
+    """The names of lessons, displayed as a table."""
 
     def __repr__(self) -> str:
         """The table as text."""

@@ -1,1 +1,1 @@
-"""Matplotlib artists that are made once and then changed by `update`. No pyplot, no widgets, no arithmetic."""
+"""Matplotlib artists that are created once and then changed by `update`. No pyplot, no widgets, no computation."""

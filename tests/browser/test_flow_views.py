@@ -76,7 +76,7 @@ def test_curvature_is_measured_on_demand_and_stopped(page):
     press(page, "All three")
     press(page, "Stop")  # once it is there
     page.until_kernel("not panel._work.job.running")
-    page.until_text("Stopped before all was computed", within=".gradwidgets-error")
+    page.until_text("Stopped before everything was computed", within=".gradwidgets-error")
     page.tell("panel.change(depth=2, width=8)")
     press(page, "Spectrum")
     page.until_text("The largest curvature is", within=".gradwidgets-verdict")

@@ -47,7 +47,7 @@ def test_long_work_ends_when_the_cell_is_interrupted_or_stop_is_pressed_after_a_
     page.reload()
     stop.wait_for(state="visible")
     stop.click()
-    page.until_text("Stopped before all was computed", within=".gradwidgets-error")
+    page.until_text("Stopped before everything was computed", within=".gradwidgets-error")
     page.tell("slow = False; playground.steps = 30")
     page.until_kernel("playground.error == '' and len(next(iter(playground.trajectories.values())).points) == 31")
     page.until_painted()

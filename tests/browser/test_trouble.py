@@ -89,7 +89,7 @@ def test_stop_ends_long_work_before_it_is_done(page):
     stop.wait_for(state="visible")
     stop.click()
 
-    page.until_text("Stopped before all was computed", within=".gradwidgets-error")
+    page.until_text("Stopped before everything was computed", within=".gradwidgets-error")
     assert page.value("len(playground.trajectories['MSE'].points)") == 101
     assert page.value("playground.summary") == words
     page.tell("playground.steps = 50")

@@ -173,9 +173,9 @@ def test_the_history_holds_nothing_and_says_what_became_of_it(notebook):
     notebook.clear("a")
     notebook.until("not panels()")
     said = notebook.value(f"repr(Out[{number}])")
-    assert said == "OptimizerPlayground(lr=0.2), closed: it left the page, and no name held it"
+    assert said == "OptimizerPlayground(lr=0.2), closed: it was removed from the page, and no variable held it"
     assert notebook.value(f"Out[{number}] is _ is _{number}")
-    with pytest.raises(AssertionError, match="A panel that has a name"):
+    with pytest.raises(AssertionError, match="A panel that is assigned to a variable"):
         notebook.run("_.lr")
     notebook.run("1 + 1", "b")
     assert notebook.value(f"_ == 2 and __ is Out[{number}]")

@@ -1,1 +1,1 @@
-"""The loop of a descent, what became of it, what is stable, one step taken apart, the run as a script."""
+"""The descent loop, its outcome, stability, the parts of a step, and the run as a script."""

@@ -1,4 +1,4 @@
-"""Running gradient descent and keeping every point of it."""
+"""Run gradient descent and keep every point."""
 
 from collections.abc import Mapping
 from numbers import Integral, Real
@@ -20,27 +20,27 @@ from gradwidgets.core.subject.sliced import sliced
 
 MOST_STEPS = 100_000
 
-# Points that a user's function is given at once when the losses of a run are evaluated.
+# Points passed to a user's function in one call when the losses of a run are evaluated.
 POINTS_AT_ONCE = 2**14
 
 
 @at_home
 def descend(objective: Objective, optimizer: Optimizer, start: object, steps: int) -> Trajectory:
-    """Follow `optimizer` over `objective` for a number of steps.
+    """Minimize `objective` with `optimizer` for a number of steps.
 
-    The points are those of torch's optimizer of that name with the same settings, bit for bit in the same dtype as
-    long as the objective's gradients are (a regression's are).
+    The points are those of torch's optimizer of the same name and settings, bit for bit in the same dtype, provided
+    that the objective's gradients match bit for bit (a regression's do).
 
     Args:
-        objective: What to descend.
-        optimizer: How.
+        objective: The objective to minimize.
+        optimizer: The optimizer, with its settings.
         start: A pair of numbers, or a tensor (..., 2) of starts that descend side by side. A float32 tensor
             makes a float32 run; everything else is computed in float64.
         steps: 0 to 100 000.
 
     Returns:
-        Every point, loss and gradient on the way. Divergence is a result, not an error: its numbers go to
-        infinity or NaN and `diverged_at` says when.
+        Every point, loss and gradient on the way. Divergence is a result, not an error: the numbers become infinite
+        or NaN, and `diverged_at` gives the step.
 
     Raises:
         TypeError: `start` or `steps` is not made of numbers.
@@ -56,8 +56,8 @@ def descend_each(
     """`descend` for several objectives from the same start; regressions on the same data go in one loop.
 
     Args:
-        objectives: By name.
-        optimizer: As in `descend`, for all of them.
+        objectives: The objectives, by name.
+        optimizer: As in `descend`, the same for all objectives.
         start: As in `descend`.
         steps: As in `descend`.
 
@@ -86,7 +86,7 @@ descending_each = descend_each.in_slices
 
 
 def check_steps(steps: object) -> int:
-    """A number of steps as an int; TypeError or ValueError if it is none between 0 and 100 000."""
+    """Validate a number of steps from 0 to 100 000 and return an int; raises TypeError or ValueError."""
     if isinstance(steps, bool) or not isinstance(steps, Real):
         raise TypeError(f"steps must be a whole number from 0 to {MOST_STEPS}; got {steps!r}")
     if not isinstance(steps, Integral) or not 0 <= int(steps) <= MOST_STEPS:

@@ -1,4 +1,4 @@
-"""The inner loop of a descent: B points side by side, coordinates first, nothing allocated a step."""
+"""The inner loop of a descent: B points side by side, coordinates first, without allocation per step."""
 
 import time
 from collections.abc import Callable
@@ -12,10 +12,10 @@ from gradwidgets.core.results.slices import SLICE, Slices
 # Writes the gradients at (weight, bias), two columns (B, 1), into its last argument, shape (2, B).
 Gradients = Callable[[Tensor, Tensor, Tensor], None]
 
-# Steps between looks at whether anything still moves.
-STRETCH = 64
+# Steps between checks of whether anything still moves.
+CHUNK = 64
 
-# Steps between two states that are kept, for whoever asks later what a step was made of.
+# Steps between two stored optimizer states, from which the parts of a step can be computed later.
 STATES_EVERY = 16
 
 
@@ -25,22 +25,22 @@ def descent_loop(
     """Take `steps` steps with the optimizer from each of B starts.
 
     Args:
-        gradients_at: The objective.
-        optimizer: The settings.
-        start: Shape (2, B).
-        steps: ≥ 0.
+        gradients_at: The objective's gradients.
+        optimizer: The optimizer, with its settings.
+        start: The starting points, shape (2, B).
+        steps: The number of steps, ≥ 0.
 
     Yields:
-        The share of steps done.
+        The fraction of steps done.
 
     Returns:
         Points and gradients, each (steps + 1, 2, B), and the optimizer's state before every sixteenth step. Once
         every run is NaN, or repeats exactly what it did two steps before, the rest is copied instead of computed,
-        as far as the optimizer allows.
+        if the optimizer allows it.
     """
     loop = _Loop(gradients_at, optimizer, start, steps)
     while loop.done < steps:
-        loop.stretch()
+        loop.run_chunk()
         yield loop.done / steps
     loop.last_gradient()
     return loop.points, loop.gradients, loop.states
@@ -57,10 +57,10 @@ class _Loop:
             self.state = optimizer.init(self.points[0])
         self.states = [self.state]
 
-    def stretch(self) -> None:
-        """Some steps, for about a slice of time."""
+    def run_chunk(self) -> None:
+        """Take some steps, for about one slice of time."""
         step, state, first = self.optimizer.step, self.state, self.done
-        last = min(first + STRETCH, self.steps)
+        last = min(first + CHUNK, self.steps)
         deadline = time.perf_counter() + SLICE
         with torch.inference_mode():
             points = self.points[first : last + 1].unbind(0)
@@ -76,12 +76,12 @@ class _Loop:
                 if time.perf_counter() > deadline:
                     break
             self.state, self.done = state, first + len(states)
-            self._keep(states, first)
+            self._store_states(states, first)
             if self.optimizer.autonomous and len(states) > 2 and self.done < self.steps:
                 self._copy_if_settled(states)
 
-    def _keep(self, states: list[State], first: int) -> None:
-        # states[k] is the one before step first + k + 1.
+    def _store_states(self, states: list[State], first: int) -> None:
+        # states[k] is the state before step first + k + 1.
         self.states += states[(-first - 1) % STATES_EVERY :: STATES_EVERY]
 
     def _copy_if_settled(self, states: list[State]) -> None:
@@ -101,7 +101,7 @@ class _Loop:
         self.done = self.steps
 
     def last_gradient(self) -> None:
-        """The gradient at the end, which no step needs but the reader of the result may."""
+        """Compute the gradient at the last point, which no step needs but the result reports."""
         with torch.inference_mode():
             end = self.points[self.steps].unsqueeze(-1)
             self.gradients_at(end[0], end[1], self.gradients[self.steps])

@@ -1,4 +1,4 @@
-"""Where a descent went, in one word and the numbers behind it."""
+"""How a descent ended, as one word with the numbers behind it."""
 
 import math
 from dataclasses import dataclass
@@ -15,22 +15,22 @@ from gradwidgets.core.subject.home import at_home
 
 Kind = Literal["converged", "still moving", "oscillating", "diverged"]
 
-# Of the travel: what stays this near to the end has arrived.
+# Relative to the travel: points this close to the end have arrived.
 ARRIVED = 1e-3
 
-# Of the travel: steps that would add up to more than this are not the last ones.
-AHEAD = 0.05
+# Relative to the travel: a run whose remaining steps would add up to more than this has not arrived.
+REMAINING = 0.05
 
-# Of the sum of the steps: a way that is as long is straight.
+# Relative to the sum of the steps: a displacement at least this long is straight.
 STRAIGHT = 0.9
 
-# Of the travel: smaller steps are rounding.
+# Relative to the travel: smaller steps are rounding.
 ROUNDING = 1e-12
 
-# The last part of the run, by which it is judged.
+# The last part of the run, by which it is judged, as a fraction of its steps.
 TAIL = 0.25
 
-# The swing of the tail's second half over that of its first, above which an oscillation is not dying out.
+# An oscillation is not dying out if the swing of the tail's second half is at least this multiple of the first half's.
 LASTING = 0.7
 
 
@@ -40,12 +40,12 @@ class Outcome(Result):
 
     Attributes:
         kind: "converged", "still moving", "oscillating" or "diverged", see `outcome`.
-        step: If converged, the first step from which it stays at the end; if diverged, the first diverged
+        step: If converged, the first step from which the run stays at the end; if diverged, the first diverged
             step; else None.
-        end: The last point, (2,).
-        loss: The objective there.
-        distance: From the end to the nearest known minimum, in the parameters' units (to the nearest of a
-            line of minima, where they are one); None if no minimum is known, NaN if the end is not finite.
+        end: The last point, shape (2,).
+        loss: The objective's value there.
+        distance: From the end to the nearest known minimum, in the parameters' units (to the nearest point of a line
+            of minima, if they form one); None if no minimum is known, NaN if the end is not finite.
         amplitude: Largest distance of the run's last quarter from its own mean: 0 if it stands still.
     """
 
@@ -61,24 +61,22 @@ class Outcome(Result):
 def outcome(trajectory: Trajectory, objective: Objective) -> Outcome:
     """Judge a descent from a single start.
 
-    With the travel the largest distance of any of its points from the last one, and the tail its last
-    quarter of steps, the first of these that is true decides:
+    The travel is the largest distance of any point from the last one, and the tail is the last quarter of the
+    steps. The first of these that holds decides:
 
-    1. diverged: `trajectory.diverged_at` says so; or the run swings wider over the tail's second half than over
-       its first, at a loss above the one that it started with: then `step` is the first from which all losses
-       are above that one.
-    2. converged: the whole tail lies within 0.001 of the travel, or of the objective's view where that is
-       smaller, from the end, and its steps do not shrink so slowly that they would add up to another 0.05 of the
-       travel, as along a valley that is far longer than wide. `step` is the first step from
-       which everything does. A run that never moved has converged, at step 0, if the gradient there is
-       exactly zero.
-    3. oscillating: in the tail, one of the parameters turns back at least twice, and its swing over the
+    1. diverged: `trajectory.diverged_at` is set; or the run swings wider over the tail's second half than over
+       its first, at a loss above its initial one: then `step` is the first from which all losses are above it.
+    2. converged: the whole tail lies within 0.001 of the travel (or of the objective's view, if that is
+       smaller) from the end, and its steps do not shrink so slowly that they would add up to another 0.05 of the
+       travel, as along a valley far longer than it is wide. `step` is the first step from which all points do.
+       A run that never moved has converged, at step 0, if the gradient there is exactly zero.
+    3. oscillating: in the tail, one of the parameters reverses direction at least twice, and its swing over the
        tail's second half is at least 0.7 of that over the first: it is not dying out.
-    4. still moving: anything else, a run of no steps among it.
+    4. still moving: anything else, including a run of no steps.
 
     Args:
-        trajectory: The run.
-        objective: What it descends; its `minima` give the distance.
+        trajectory: The run to judge.
+        objective: The objective that was minimized; its `minima` give the distance.
 
     Returns:
         The verdict with its numbers.
@@ -97,7 +95,7 @@ def outcome(trajectory: Trajectory, objective: Objective) -> Outcome:
     amplitude = float(torch.linalg.vector_norm(tail - tail.mean(0), dim=1).max())
     if trajectory.diverged_at is not None:
         return Outcome("diverged", trajectory.diverged_at, end, loss, distance, amplitude)
-    left_at = _left_at(trajectory)
+    left_at = _above_start_at(trajectory)
     if left_at is not None and left_at <= tail_from and any(_widens(values) for values in tail.T.tolist()):
         return Outcome("diverged", left_at, end, loss, distance, amplitude)
     arrived_at = _arrived_at(points, math.hypot(*(high - low for low, high in objective.view.values())))
@@ -112,7 +110,7 @@ def outcome(trajectory: Trajectory, objective: Objective) -> Outcome:
 
 
 def _arrived_at(points: Tensor, view: float) -> int | None:
-    """The first step from which all lie near the end; None if nothing ever moved."""
+    """The first step from which all points lie near the end; None if nothing ever moved."""
     away = torch.linalg.vector_norm(points - points[-1], dim=1)
     travel = float(away.max())
     if travel == 0:
@@ -122,7 +120,7 @@ def _arrived_at(points: Tensor, view: float) -> int | None:
 
 
 def _crawls(points: Tensor, tail_from: int) -> bool:
-    """Whether the tail's steps, small as they are, shrink so slowly that they would still add up to a way to go."""
+    """Whether the tail's steps, though small, shrink so slowly that the run still has some way to go."""
     travel = float(torch.linalg.vector_norm(points - points[-1], dim=1).max())
     moves = torch.linalg.vector_norm(points[tail_from + 1 :] - points[tail_from:-1], dim=1)
     half = len(moves) // 2
@@ -131,13 +129,13 @@ def _crawls(points: Tensor, tail_from: int) -> bool:
     before, after = float(moves[:half].mean()), float(moves[-half:].mean())
     way = float(torch.linalg.vector_norm(points[-1] - points[tail_from]))
     if after <= ROUNDING * travel or way < STRAIGHT * float(moves.sum()):
-        return False  # it stands still, or goes to and fro
+        return False  # it stands still, or moves back and forth
     shrink = min(after / before, 1.0) ** (1 / (len(moves) - half))
-    return shrink == 1 or float(moves[-1]) * shrink / (1 - shrink) > AHEAD * travel
+    return shrink == 1 or float(moves[-1]) * shrink / (1 - shrink) > REMAINING * travel
 
 
-def _left_at(trajectory: Trajectory) -> int | None:
-    """The first step from which every loss is above the first one; None if the last is not."""
+def _above_start_at(trajectory: Trajectory) -> int | None:
+    """The first step from which every loss is above the initial one; None if the last is not."""
     not_above = torch.nonzero(trajectory.losses <= trajectory.losses[0])
     step = int(not_above[-1]) + 1 if len(not_above) else 0
     return step if step <= trajectory.steps else None
@@ -169,7 +167,7 @@ def _distance(objective: Objective, a: float, b: float) -> float | None:
         return None
     along = getattr(objective, "flat_direction", None)
     if along is not None:
-        # All points on a line are minima: what counts is the way across it.
+        # All points on a line are minima: only the distance across it counts.
         (ma, mb), (ua, ub) = objective.minima[0], along
         return abs((a - ma) * ub - (b - mb) * ua)
     return min(math.hypot(a - ma, b - mb) for ma, mb in objective.minima)

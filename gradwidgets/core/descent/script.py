@@ -11,7 +11,7 @@ from gradwidgets.core.optimizers.optimizer import Optimizer
 from gradwidgets.core.regression.regression import Regression, one_sample
 from gradwidgets.core.subject.home import at_home
 
-# Data of up to this many points are written into the script.
+# Up to this many data points are written into the script.
 POINTS_WRITTEN = 200
 
 WIDTH = 100
@@ -21,19 +21,19 @@ WIDTH = 100
 def script(objectives: Mapping[str, Objective], optimizer: Optimizer, start: object, steps: int) -> str:
     """A self-contained script that repeats a run with `torch.optim` and prints where it ends.
 
-    It prints one line for each objective: its name, the two parameters and the loss, to nine significant
-    digits. Nothing is run here.
+    It prints one line per objective: its name, the two parameters and the loss, to nine significant
+    digits. This function runs nothing.
 
     Args:
-        objectives: By name.
-        optimizer: The settings.
+        objectives: The objectives, by name.
+        optimizer: The optimizer, with its settings.
         start: A single start, as in `descend`.
         steps: As in `descend`.
 
     Returns:
-        The script's text. Data of more than 200 points are not written out: the script then asks for them to
-        be loaded. A function that cannot stand alone (a lambda, say, or one that uses names from outside) is
-        replaced by a comment and a line that stops the script.
+        The script's source. Data of more than 200 points are not written out: the script then asks for them to be
+        loaded. A function that is not self-contained (a lambda, or one that uses names from outside) is replaced by
+        a comment and a line that stops the script.
 
     Raises:
         TypeError: As in `descend`.

@@ -1,4 +1,4 @@
-"""How large a learning rate may be: the linearised step and its spectral radius."""
+"""The largest stable learning rate: the linearized step and its spectral radius."""
 
 import math
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from gradwidgets.core.optimizers import Optimizer
 from gradwidgets.core.results.result import Result
 from gradwidgets.core.subject.home import at_home
 
-# A curvature smaller than this share of the larger one is taken for none.
+# A curvature smaller than this fraction of the larger one counts as zero.
 FLAT = 1e-12
 
 
@@ -21,13 +21,13 @@ class Stability(Result):
 
     Attributes:
         curvatures: Eigenvalues of the Hessian, ascending, (2,).
-        spectral_radius: Largest factor by which the step, with all of the optimizer's settings, multiplies a
+        spectral_radius: The largest factor by which the step, with all of the optimizer's settings, multiplies a
             displacement in the long run: below 1 it contracts, above 1 it grows. NaN without curvature.
-        lr_limit: The largest lr that contracts, the other settings kept (at it, the step neither shrinks nor
-            grows); flat directions, which no lr moves, are left out. None where no lr contracts: see `note`.
-        optimal_lr: The lr of least spectral radius, the other settings kept; None likewise.
-        stable: Whether the step contracts, flat directions left out.
-        note: Why there is no limit, or what to know about it; "" otherwise.
+        lr_limit: The largest lr that contracts, with the other settings unchanged (at the limit, the step neither
+            shrinks nor grows); flat directions, which no lr moves, are left out. None if no lr contracts: see `note`.
+        optimal_lr: The lr of least spectral radius, with the other settings unchanged; None likewise.
+        stable: Whether the step contracts, ignoring flat directions.
+        note: Why there is no limit, or a remark on it; "" otherwise.
     """
 
     curvatures: Tensor
@@ -40,17 +40,17 @@ class Stability(Result):
 
 @at_home
 def stability(objective: Objective, optimizer: Optimizer, at: object = None) -> Stability:
-    """Linearise the optimizer's step about a point and see what it contracts.
+    """Linearize the optimizer's step around a point and compute when it contracts.
 
     Along each eigenvector of the Hessian the step is linear, with a radius, a largest stable lr and a best one; see
-    `LinearSGD` for the formulas. The largest stable lr belongs to the largest curvature, the best one balances the
-    two. A rule whose step is not linear, as Adam's, has no limit, and `note` says why.
+    `LinearSGD` for the formulas. The largest stable lr is set by the largest curvature; the best one balances the
+    two. An optimizer whose step is not linear, like Adam, has no limit, and `note` says why.
 
     Args:
-        objective: Whose Hessian is used.
-        optimizer: The settings.
-        at: A point of shape (2,); by default the first known minimum, or where there is none the objective's
-            start.
+        objective: The objective, whose Hessian is used.
+        optimizer: The optimizer, with its settings.
+        at: A point of shape (2,); by default the first known minimum, or the objective's start if no minimum is
+            known.
 
     Returns:
         The curvatures and what follows from them.
@@ -75,7 +75,7 @@ def stability(objective: Objective, optimizer: Optimizer, at: object = None) -> 
     if step is None:
         return unlimited(math.nan, optimizer.nonlinear)
     felt = [step.felt(curvature) for curvature in (low, high)]
-    # Rounding is measured by what went into the felt curvatures: they themselves may cancel.
+    # Rounding is relative to the terms of the effective curvatures, which may cancel.
     size = max(abs(low), abs(high), abs(step.felt(0.0)))
     steep = sorted(value for value in felt if abs(value) > FLAT * size)
 
@@ -83,13 +83,13 @@ def stability(objective: Objective, optimizer: Optimizer, at: object = None) -> 
         return max(step.radius(lr, value) for value in values)
 
     now = radius(optimizer.lr, felt)
-    why = step.why_never(steep) if steep else "no curvature here: nothing draws the point to any place"
+    why = step.why_never(steep) if steep else "no curvature here: nothing pulls the point anywhere"
     if why:
         return unlimited(now, why)
     best = step.optimal_lr(steep)
     if radius(best, steep) >= 1:
         return unlimited(now, step.why_not_all())
-    note = "" if len(steep) == 2 else "flat along one direction: the limit is the other one's"
+    note = "" if len(steep) == 2 else "flat along one direction: the limit is that of the other"
     return Stability(curvatures, now, step.lr_limit(steep), best, radius(optimizer.lr, steep) < 1, note)
 
 
@@ -101,7 +101,7 @@ def _hessian(objective: Objective, at: object) -> tuple[float, float, float]:
 
 def _eigenvalues(aa: float, ab: float, bb: float) -> tuple[float, float]:
     mean, reach = (aa + bb) / 2, math.hypot((aa - bb) / 2, ab)
-    # The one of larger size first; the other from the determinant, where the difference would cancel.
+    # The larger one in magnitude first; the other from the determinant, since the difference would cancel.
     large = mean + math.copysign(reach, mean)
     small = (aa * bb - ab * ab) / large if large else 0.0
     return min(large, small), max(large, small)

@@ -1,4 +1,4 @@
-"""One step taken apart into the vectors that make it up."""
+"""One step split into the vectors that it is the sum of."""
 
 from dataclasses import dataclass
 
@@ -21,18 +21,18 @@ class StepParts(Result):
     Every field has shape (2,), in the order of the objective's parameters.
 
     Attributes:
-        point: Where the step begins.
-        next_point: Where it leads.
+        point: The point where the step begins.
+        next_point: The point where it ends.
         gradient: The objective's gradient at `point`.
-        gradient_part: What the gradient contributes. SGD: −lr · gradient, times 1 − dampening after the first
-            step, times 1 + momentum with Nesterov; the other way when maximizing. Adam: its share of the new mean,
+        gradient_part: The gradient's contribution. SGD: −lr · gradient, times 1 − dampening after the first
+            step, times 1 + momentum with Nesterov; the opposite sign when maximizing. Adam: its share of the new mean,
             1 − β₁, divided as the whole step is.
-        weight_decay_part: What weight decay contributes, with the same factors: towards the origin.
-        momentum_part: What earlier gradients contribute: SGD's buffer, Adam's mean; zero at the first step.
+        weight_decay_part: The contribution of weight decay, with the same factors: towards the origin.
+        momentum_part: The contribution of earlier gradients: SGD's buffer, Adam's mean; zero at the first step.
         lookahead_point: With Nesterov, where momentum alone would carry the point: point − lr · momentum ·
             buffer. Else None.
-        lookahead_gradient: The gradient there: what Nesterov's method, as first written, goes by. torch gets
-            the same effect from the gradient at `point` by counting the new buffer once more. Else None.
+        lookahead_gradient: The gradient there, which Nesterov's method in its original form uses. torch gets the same
+            effect from the gradient at `point` by adding the new buffer once more. Else None.
     """
 
     point: Tensor
@@ -47,16 +47,16 @@ class StepParts(Result):
 
 @at_home
 def step_parts(trajectory: Trajectory, objective: Objective, optimizer: Optimizer, k: int) -> StepParts:
-    """Take the step from point k apart.
+    """Split the step from point k into its parts.
 
     Args:
-        trajectory: Of a single start, made with `optimizer`.
-        objective: That it descends.
-        optimizer: The settings.
+        trajectory: The trajectory of a single start, made with `optimizer`.
+        objective: The objective that was minimized.
+        optimizer: The optimizer, with its settings.
         k: 0 to steps − 1; or steps, for the step that would come next.
 
     Returns:
-        The parts. They add up to next_point − point but for rounding.
+        The parts. They add up to next_point − point up to rounding.
 
     Raises:
         TypeError: `k` is not a whole number.
@@ -83,7 +83,7 @@ def step_parts(trajectory: Trajectory, objective: Objective, optimizer: Optimize
 
 
 def _state(trajectory: Trajectory, optimizer: Optimizer, k: int) -> State:
-    """What the optimizer remembers before the step from point k: from the last state kept, step by step."""
+    """The optimizer's state before the step from point k, recomputed from the last stored state."""
     kept, state = k - k % STATES_EVERY, trajectory.states[k // STATES_EVERY]
     for j in range(kept, k):
         _, state = optimizer.step(trajectory.points[j], trajectory.gradients[j], state)

@@ -1,4 +1,4 @@
-"""What a descent leaves behind."""
+"""The record of a descent."""
 
 import math
 from dataclasses import dataclass, field
@@ -14,23 +14,23 @@ from gradwidgets.core.results.result import Result
 if TYPE_CHECKING:
     import pandas as pd
 
-# A run farther from the view's centre than this many view widths is lost to every picture.
+# A run farther from the view's centre than this many view widths counts as diverged.
 FAR = 1e4
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Trajectory(Result):
-    """A descent, step by step: step k + 1 leads from point k to point k + 1 by the gradient at point k.
+    """A descent, step by step: step k + 1 leads from point k to point k + 1, using the gradient at point k.
 
     Attributes:
         points: Shape (steps + 1, ..., 2), the start first.
         losses: The objective at each point, (steps + 1, ...).
         gradients: Its gradient at each point, (steps + 1, ..., 2), without weight decay.
         diverged_at: For a single start, the first step whose point or loss is NaN, infinite or absurdly far
-            off: 10 000 view widths from the view's centre, or 10 000 times as far as the start if that is
-            more. None if there is none, and for a batch of starts.
+            away: 10 000 view widths from the view's centre, or 10 000 times as far as the start if that is
+                more. None if it never diverges, and for a batch of starts.
         parameters: The names of the two parameters.
-        states: For a single start, what the optimizer remembered before every sixteenth step, the first included.
+        states: For a single start, the optimizer's state before every sixteenth step, including the first.
             Empty for a batch of starts.
     """
 
@@ -43,7 +43,7 @@ class Trajectory(Result):
 
     @property
     def steps(self) -> int:
-        """How many steps were taken."""
+        """The number of steps taken."""
         return len(self.points) - 1
 
     @property
@@ -52,7 +52,7 @@ class Trajectory(Result):
         return self.points[-1]
 
     def to_frame(self) -> "pd.DataFrame":
-        """One row a step: step, the two parameters, loss, and the gradient's two entries.
+        """One row per step: step, the two parameters, loss, and the gradient's two entries.
 
         Returns:
             A pandas DataFrame.
@@ -71,10 +71,10 @@ class Trajectory(Result):
 
 
 def first_diverged(objective: Objective, points: Tensor, losses: Tensor) -> int | None:
-    """The first step that is not finite or absurdly far off, see `Trajectory.diverged_at`.
+    """The first step that is not finite or absurdly far away, see `Trajectory.diverged_at`.
 
     Args:
-        objective: Its view says what is far; without one, 1e9 · max(1, |start|) from the origin is.
+        objective: Its view defines what is far; without one, 1e9 · max(1, |start|) from the origin counts as far.
         points: Shape (steps + 1, 2).
         losses: Shape (steps + 1,).
 
@@ -82,8 +82,8 @@ def first_diverged(objective: Objective, points: Tensor, losses: Tensor) -> int 
         The step, or None.
     """
     centre, reach = _surroundings(objective, points[0].tolist())
-    # NaN spreads into both extremes, and nothing compares with it. (torch.aminmax would wake torch's threads even
-    # for a hundred numbers: milliseconds where another process has the other core.)
+    # NaN propagates to both extremes, and compares false with everything. (torch.aminmax would wake torch's threads
+    # even for a hundred numbers: milliseconds where another process has the other core.)
     low, high = points.amin(0).tolist(), points.amax(0).tolist()
     tame = math.isfinite(float(losses.sum()))
     if tame and all(h - c <= r and c - l <= r for l, h, c, r in zip(low, high, centre, reach, strict=True)):  # noqa: E741

@@ -1,1 +1,1 @@
-"""Somebody's loss of named numbers, called, with its first and second derivatives, in any precision."""
+"""The user's loss of named numbers: calls, first and second derivatives, in any precision."""

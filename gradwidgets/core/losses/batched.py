@@ -1,4 +1,4 @@
-"""Losses of torch's that `torch.func.vmap` takes apart point by point, in operations that it takes all at once."""
+"""torch losses without a vmap batching rule, rewritten in operations that `torch.func.vmap` can batch."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +10,7 @@ from torch.overrides import TorchFunctionMode
 
 
 class Batched(TorchFunctionMode):
-    """A block in which they are computed so: the same formulas, a hundred times as fast over many points."""
+    """A block in which these losses are computed by the same formulas, a hundred times faster over many points."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -22,7 +22,7 @@ class Batched(TorchFunctionMode):
         kwargs = {name: value for name, value in kwargs.items() if name not in ("size_average", "reduce")}
         try:
             return formula(*args, **kwargs)
-        except TypeError:  # arguments that these formulas do not know
+        except TypeError:  # arguments that these formulas do not support
             return func(*args, **kwargs)
 
 
@@ -47,7 +47,7 @@ def _multi_margin(
     input: Tensor, target: Tensor, *, p: int = 1, margin: float = 1.0, weight: None = None, reduction: str = "mean"
 ) -> Tensor:
     if weight is not None:
-        raise TypeError("weights are torch's own to apply")
+        raise TypeError("weights are left to torch's own function")
     of_target = input.gather(-1, target[..., None])
     terms = (margin - of_target + input).clamp_min(0) ** p
     others = torch.arange(input.shape[-1], device=input.device) != target[..., None]

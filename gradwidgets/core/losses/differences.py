@@ -1,4 +1,4 @@
-"""Central differences of a loss, and where a gradient is not the slope that they give."""
+"""Central differences of a loss, and where a gradient disagrees with them."""
 
 import contextlib
 import copy
@@ -13,28 +13,28 @@ from gradwidgets.core.losses.loss_call import LossError
 from gradwidgets.core.losses.loss_function import LossFunction
 from gradwidgets.core.results.slices import SLICE, Slices, part_of
 
-MISMATCH = 1e-3  # of the larger slope: a gap from here on is no rounding
+MISMATCH = 1e-3  # of the larger slope: a gap at least this large is not rounding
 _SHIFTS = (-8, -1, 1, 8)
 _EPS = torch.finfo(torch.float64).eps
-_ROUNDED_AT = [k for k in range(-8, 9) if k]  # of a tiny step: there a loss is a line but for its rounding
-_TINY = 1e-3  # of the step of the differences
-_TIMES = 8.0  # what is left beside the line, times so much, may be the rounding of the next difference
-_NARROW = 64  # points in the first part of the work, if each is a call; the next are as many as a slice has time for
+_ROUNDED_AT = [k for k in range(-8, 9) if k]  # of a tiny step: there a loss is linear up to its rounding
+_TINY = 1e-3  # of the differences' step
+_ROUNDING_FACTOR = 8.0  # residual from the line, times this: the possible rounding of a difference
+_NARROW = 64  # points in the first batch, if each is a call; later batches are as large as a slice has time for
 _WIDE = 2**11  # otherwise
 _WIDEST = 2**14
 
 
 @dataclass(frozen=True, eq=False)
 class Differences:
-    """A gradient beside central differences in float64, at N points for each of P parameters; all (N, P).
+    """A gradient compared with central differences in float64, at N points for each of P parameters; all (N, P).
 
     Attributes:
-        slope: What the differences give; NaN where a loss that they need is not finite.
-        own: The gradient that was handed in.
-        gap: How far apart the two are.
-        doubtful: Where the differences do not agree among themselves: a kink or a jump within their reach.
-        jump: By how much the slope changes within that reach.
-        noise: How much of the slope may be the losses' rounding.
+        slope: The slope from the differences; NaN where a loss that they need is not finite.
+        own: The gradient that was passed in.
+        gap: The distance between the two.
+        doubtful: Where the differences do not agree among themselves: a kink or a jump within reach.
+        jump: The change of the slope within that reach.
+        noise: The part of the slope that may be the losses' rounding.
         allowed: The gap that all this explains.
     """
 
@@ -48,7 +48,7 @@ class Differences:
 
     @property
     def wrong(self) -> Tensor:
-        """Where the two are further apart than is explained."""
+        """Where the gap is larger than allowed."""
         return (self.gap > self.allowed) & ~self.doubtful
 
     def relative(self, least: Tensor | float = 1e-300) -> Tensor:
@@ -63,12 +63,12 @@ def differing(
     """Compare gradients with central differences, in slices.
 
     Args:
-        function: The loss.
-        points: (N, P).
-        own: Its gradient there, (N, P).
+        function: The loss function.
+        points: The points, (N, P).
+        own: Its gradient at the points, (N, P).
         bounds: The view's lower and upper ends, (P, 2).
-        steep: A steep slope in view, per width of the view.
-        axes: Along which of the parameters.
+        steep: The slope that counts as steep, per width of the view.
+        axes: The indices of the parameters to compare.
 
     Returns:
         The comparison, its columns in the order of `axes`.
@@ -101,7 +101,7 @@ def differing(
 def _with_rounding(
     function: LossFunction, points: Tensor, bounds: Tensor, steps: Tensor, axes: Sequence[int], found: Differences
 ) -> Slices[Differences]:
-    """The same, with what losses right beside show of their rounding, which a difference of large numbers hides."""
+    """The same, with the rounding that nearby losses reveal and a difference of large numbers hides."""
     suspects = found.wrong.any(-1).nonzero().flatten()
     if not len(suspects) or function.slow:
         return found
@@ -112,26 +112,26 @@ def _with_rounding(
         places = at.repeat(len(ways), 1, 1)
         places[..., axis] += ways[:, None] * _TINY * steps[suspects, axis]
         losses = (yield from _losses(function, places.flatten(0, 1), bounds)).reshape(len(ways), -1)
-        left = _beside_a_line(losses, ways)
-        noise[suspects, k] = torch.maximum(noise[suspects, k], _TIMES * left / steps[suspects, axis])
+        left = _distance_from_line(losses, ways)
+        noise[suspects, k] = torch.maximum(noise[suspects, k], _ROUNDING_FACTOR * left / steps[suspects, axis])
     more = (noise - found.noise).nan_to_num(0.0)
     return replace(found, noise=found.noise + more, allowed=found.allowed + more)
 
 
-def _beside_a_line(losses: Tensor, ways: Tensor) -> Tensor:
-    """How far losses, (W, N), lie off the straight line through them, (N,)."""
+def _distance_from_line(losses: Tensor, ways: Tensor) -> Tensor:
+    """The distance of losses, (W, N), from the straight line fitted to them, (N,)."""
     slope = (ways[:, None] * losses).sum(0) / (ways**2).sum()
     return (losses - losses.mean(0) - slope * ways[:, None]).abs().amax(0)
 
 
 def sharp(own: Tensor, single: Tensor | None, spans: Tensor, steep: float) -> Tensor:
-    """Where differences of losses are more than rounding: where float32 gives the same gradient as float64.
+    """Where differences of losses exceed rounding: where float32 gives the same gradient as float64.
 
     Args:
         own: The gradient in float64, (N, P).
-        single: In float32, (N, P); None where the loss takes no float32, and then it counts as the same.
+        single: In float32, (N, P); None if the loss does not support float32, and then it counts as the same.
         spans: The axes' widths, (P,).
-        steep: A steep slope in view, per width of the view.
+        steep: The slope that counts as steep, per width of the view.
 
     Returns:
         A mask, (N,).
@@ -149,7 +149,7 @@ def _losses(function: LossFunction, places: Tensor, bounds: Tensor) -> Slices[Te
     share = float((~outside).double().mean())
     work = function.valuing(places[~outside], gradient=False)
     losses[~outside] = (yield from part_of(work, 0.0, share)).loss.double()
-    # A loss may refuse what is out of view, a probability above 1 say. That must not change how it is called.
+    # A loss may reject values out of view, a probability above 1 for instance. That must not change how it is called.
     with contextlib.suppress(LossError):
         work = copy.copy(function).valuing(places[outside], gradient=False)
         losses[outside] = (yield from part_of(work, share, 1 - share)).loss.double()
@@ -157,13 +157,13 @@ def _losses(function: LossFunction, places: Tensor, bounds: Tensor) -> Slices[Te
 
 
 def _compared(here: Tensor, beside: Tensor, h: Tensor, own: Tensor, steep: Tensor) -> Differences:
-    """From losses at N points, (N,), and at four places beside each along P axes, (P, 4, N)."""
+    """Compare losses at N points, (N,), with those at four positions beside each along P axes, (P, 4, N)."""
     here = here[:, None]
     far_behind, behind, ahead, far_ahead = (losses.T for losses in beside.unbind(1))
     slope, wider = (ahead - behind) / (2 * h), (far_ahead - far_behind) / (16 * h)
     bend = (ahead - 2 * here + behind).abs()
     noise = 20 * _EPS * here.abs() / h
-    # A kink within reach, or a loss too rough for differences: then they do not agree among themselves.
+    # A kink within reach, or a loss too rough for differences: then the differences disagree.
     rough = (slope - wider).abs() > 0.05 * torch.maximum(slope.abs(), wider.abs()) + noise
     kink = bend > 0.1 * torch.maximum((ahead - here).abs(), (here - behind).abs())
     allowed = MISMATCH * torch.maximum(slope.abs(), own.abs()) + noise + (slope - wider).abs() + 1e-9 * steep

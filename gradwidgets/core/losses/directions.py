@@ -1,4 +1,4 @@
-"""A loss of a whole tensor, logits say, looked at along directions in it."""
+"""A loss of a whole tensor, such as logits, along directions in it."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -15,17 +15,17 @@ def along(
     fixed: Mapping[str, object] | None,
     directions: Mapping[str, Tensor],
 ) -> tuple[Callable[..., object], dict[str, object]]:
-    """A loss of amounts: its tensor is where it was fixed, or zeros, plus each amount times its direction.
+    """Turn a loss of a tensor into one of amounts: the tensor is its fixed value or zeros, plus amount times direction.
 
     Args:
-        loss: Takes the tensor by name.
-        axes: What is to be varied, by name: the amounts.
+        loss: The loss, which takes the tensor by name.
+        axes: The names of the amounts to vary.
         fixed: The loss's other parameters. A tensor among them of the directions' shape is the one that is moved; if
-            there is none, it is the one parameter that is neither fixed nor has a default, and begins at zeros.
-        directions: Axis → a tensor; all of one shape.
+            there is none, it is the one parameter that is neither fixed nor has a default, and starts at zeros.
+        directions: Axis name → a tensor, all of the same shape.
 
     Returns:
-        The loss of the amounts, and what is left of `fixed`.
+        The loss of the amounts, and the rest of `fixed`.
 
     Raises:
         TypeError: `directions` does not map names to floating point tensors.
@@ -41,16 +41,16 @@ def along(
     shapes = {tuple(direction.shape) for direction in directions.values()}
     for axis, direction in directions.items():
         if not direction.numel():
-            raise ValueError(f"directions[{axis!r}] has no numbers: its shape is {tuple(direction.shape)}")
+            raise ValueError(f"directions[{axis!r}] has no elements: its shape is {tuple(direction.shape)}")
         if not direction.is_floating_point():
             raise ValueError(f"directions must be floating point tensors; directions[{axis!r}] is {direction.dtype}")
         if not bool(direction.isfinite().all()):
             raise ValueError(f"directions[{axis!r}] holds NaN or infinity")
     if len(shapes) != 1:
-        raise ValueError(f"directions must be floating point tensors of one shape; got shapes {sorted(shapes)}")
+        raise ValueError(f"directions must be floating point tensors of the same shape; got shapes {sorted(shapes)}")
     _check_apart(directions)
     (shape,), given = shapes, dict(fixed or {})
-    name = _which(loss, given, shape)
+    name = _moved_parameter(loss, given, shape)
     held = given.pop(name, None)
     base = held if isinstance(held, Tensor) else next(iter(directions.values())).new_zeros(shape)
     steps = {axis: directions[axis].detach() for axis in axes}
@@ -60,7 +60,7 @@ def along(
         for axis, step in steps.items():
             amount: Tensor = named.pop(axis)
             if amount.ndim:
-                raise ValueError("one amount at a time")  # many at once are vmap's
+                raise ValueError("one amount at a time")  # batches are left to vmap
             moved = base.detach().to(amount.dtype) if moved is None else moved
             moved = moved + amount * step.to(amount.dtype)
         return loss(**{name: moved}, **named)
@@ -72,7 +72,7 @@ def along(
 
 
 def _check_apart(directions: Mapping[str, Tensor]) -> None:
-    """Refuse directions that are nothing, or that lie on one line."""
+    """Reject directions that are zero or parallel."""
     units = {name: direction.detach().double().flatten() for name, direction in directions.items()}
     for name, unit in units.items():
         if not bool((unit != 0).any()):
@@ -84,8 +84,8 @@ def _check_apart(directions: Mapping[str, Tensor]) -> None:
             raise ValueError(f"directions of {names[0]!r} and {names[1]!r} are parallel: both axes are the same line")
 
 
-def _which(loss: Callable[..., object], given: Mapping[str, object], shape: tuple[int, ...]) -> str:
-    """The parameter that is moved."""
+def _moved_parameter(loss: Callable[..., object], given: Mapping[str, object], shape: tuple[int, ...]) -> str:
+    """The name of the parameter that is moved."""
     fitting = [
         name
         for name, value in given.items()
@@ -99,7 +99,7 @@ def _which(loss: Callable[..., object], given: Mapping[str, object], shape: tupl
         return fitting[0]
     told = missing or fitting
     raise ValueError(
-        f"it is not clear along which parameter of {loss_name(loss)} to go: "
+        f"it is not clear which parameter of {loss_name(loss)} to move: "
         + (
             f"it may be {' or '.join(map(repr, told))}: fix the others"
             if told

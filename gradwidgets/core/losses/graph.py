@@ -1,4 +1,4 @@
-"""Autograd's graph behind a value."""
+"""Traversal of the autograd graph of a value."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from torch.autograd.graph import Node
 
 
 def nodes_of(value: Tensor) -> Iterator[Node]:
-    """Every node on the way back from a value, each once; none of a value without a graph."""
+    """Yield every node of a value's autograd graph once; none for a value without a graph."""
     seen, waiting = set(), [value.grad_fn]
     while waiting:
         node = waiting.pop()

@@ -1,4 +1,4 @@
-"""What may be behind an error that a loss raises, in words."""
+"""Hints at the likely cause of an error that a loss raises."""
 
 from collections.abc import Mapping
 
@@ -6,23 +6,23 @@ _OF_A_NUMBER = (
     "0-dim", "0-d ", "0d and", "of dimension 0", "[-1, 0]", "zero-dimensional", "(got 0)", "must have at least",
     "tuple index out of range",
 )  # fmt: skip
-_WHOLE = "if it takes a whole tensor, go along directions in it (check_loss's directions=)"
-_SHARES = "it takes shares, a sigmoid's: give it sigmoid(x), or take F.binary_cross_entropy_with_logits of the logits"
-_NUMPY = "numpy has no gradient: write it with torch's functions (torch.sin for np.sin), which take tensors as they are"
+_WHOLE_TENSOR = "if it takes a whole tensor, move along directions in it (check_loss's directions=)"
+_PROBABILITIES = "it expects probabilities: pass sigmoid(x), or use F.binary_cross_entropy_with_logits on the logits"
+_NUMPY = "numpy has no gradient: write it with torch's functions (torch.sin for np.sin), which accept tensors directly"
 
 
 def hint(text: str, fixed: Mapping[str, object]) -> str:
-    """A hint after a colon, "" for none.
+    """Return a hint after a colon, "" for none.
 
     Args:
-        text: What the error says.
+        text: The error's message.
         fixed: The loss's fixed parameters.
     """
     words = [f"fixed[{name!r}] is a string, {value!r:.40}" for name, value in fixed.items() if isinstance(value, str)]
     if "call numpy() on" in text:
         words.append(_NUMPY)
-    if "elements of input should be between 0 and 1" in text:  # and not of the target, which is no logit
-        words.append(_SHARES)
+    if "elements of input should be between 0 and 1" in text:  # not the target's message, which is no logit
+        words.append(_PROBABILITIES)
     if any(sign in text.lower() for sign in _OF_A_NUMBER):
-        words.append(_WHOLE)
+        words.append(_WHOLE_TENSOR)
     return f": {'; '.join(words)}" if words else ""

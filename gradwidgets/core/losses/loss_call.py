@@ -1,4 +1,4 @@
-"""What a loss takes, and one call of it: names become arguments, what comes back is checked."""
+"""The parameters of a loss, and a call of it: names become arguments, the result is checked."""
 
 import contextlib
 import inspect
@@ -14,56 +14,55 @@ from gradwidgets.core.subject.home import abroad
 
 
 class LossError(ValueError):
-    """The loss failed, or returned something that is no loss; the message names the call."""
+    """The loss failed, or returned something that is not a loss value; the message names the call."""
 
 
 def cause_of(error: Exception) -> BaseException | None:
-    """What a `LossError` that tells of another error is raised from: not from one that says the same."""
+    """The cause of a `LossError` that reports another error, skipping one with the same message."""
     return error.__cause__ if isinstance(error, LossError) else error
 
 
 def check_loss(loss: object, name: str = "loss") -> None:
-    """Refuse what cannot be a loss.
+    """Reject what cannot be a loss.
 
     Args:
-        loss: What was given.
-        name: Of the argument.
+        loss: The argument to check.
+        name: The argument's name.
 
     Raises:
-        TypeError: It cannot be called, or is a class of losses in place of one of them.
+        TypeError: `loss` is not callable, or is a loss class instead of an instance.
     """
     if not callable(loss):
         raise TypeError(f"{name} must be callable; got {type(loss).__name__} {loss!r:.60}")
     if isinstance(loss, type) and issubclass(loss, nn.Module):
-        raise TypeError(f"{name} is the class {loss.__name__}, which only makes losses: write {loss.__name__}()")
+        raise TypeError(f"{name} is the class {loss.__name__}, not an instance: write {loss.__name__}()")
     if inspect.iscoroutinefunction(loss) or inspect.iscoroutinefunction(getattr(loss, "__call__", None)):  # noqa: B004
-        raise TypeError(f"{name} is a coroutine function (async def), which gives no value when it is called")
+        raise TypeError(f"{name} is a coroutine function (async def), which returns no value when it is called")
 
 
 class LossCall:
     """A loss as a function of named numbers.
 
     Args:
-        loss: Any callable that takes tensors by name and returns a tensor; an `nn.Module` loss takes what its
-            `forward` takes.
-        varied: Names of the parameters that are varied.
-        fixed: The others that are to be set: a float becomes a tensor as large as the varied ones; anything else,
-            a whole number, a string or a tensor of data say, is handed on as it is.
+        loss: Any callable that takes tensors by name and returns a tensor; for an `nn.Module`, the parameters of its
+            `forward`.
+        varied: The names of the parameters to vary.
+        fixed: The other parameters' values: a float becomes a tensor of the varied ones' shape; anything else, such as
+            an int, a string or a data tensor, is passed on as it is.
 
     Raises:
         TypeError: `loss` is not callable, or a name or fixed value is not usable.
-        ValueError: A name is not one of the loss's parameters, or one that it needs is missing; the message lists
-            them.
+        ValueError: A name is not one of the loss's parameters, or a required one is missing; the message lists them.
 
     Attributes:
-        name: What the loss is called.
+        name: The loss's name.
         varied: As given.
-        fixed: As given; numbers as plain ones.
-        plain_numbers: Whether floats in `fixed` are handed over as they are too.
-        whole_as_tensors: Whether whole numbers in `fixed` become tensors too.
-        arrays_as_tensors: Whether NumPy arrays and lists of numbers do.
+        fixed: As given, with 0-dimensional tensors as plain numbers.
+        plain_numbers: Whether floats in `fixed` are passed on as plain numbers too.
+        whole_as_tensors: Whether ints in `fixed` become tensors too.
+        arrays_as_tensors: Whether NumPy arrays and lists of numbers become tensors too.
         stand_in: A copy of the loss that is called in its place; None for the loss itself.
-        changed: Names of the tensors handed over that some call has changed in place.
+        changed: The names of the arguments that some call has changed in place.
     """
 
     def __init__(
@@ -77,10 +76,10 @@ class LossCall:
         self.fixed = {name: _plain_number(f"fixed[{name!r}]", value) for name, value in (fixed or {}).items()}
         twice = [name for name in self.varied if name in self.fixed]
         if twice:
-            raise ValueError(f"{twice[0]!r} is an axis and fixed: it can be one of both")
+            raise ValueError(f"{twice[0]!r} is both an axis and fixed: it can only be one of them")
         self._positional: tuple[str, ...] = ()
         self._check_names()
-        # A loss that takes its constants as plain numbers only (`delta` of nn.functional's, say) is met halfway.
+        # Some losses take their constants only as plain numbers (`delta` in torch.nn.functional), so that is tried too.
         self.plain_numbers = self.whole_as_tensors = self.arrays_as_tensors = False
         self.changed: set[str] = set()
         self.stand_in: Callable[..., object] | None = None
@@ -105,11 +104,11 @@ class LossCall:
     def __call__(
         self, *varied: Tensor, around: Callable[[], contextlib.AbstractContextManager[object]] = contextlib.nullcontext
     ) -> object:
-        """Call the loss; every tensor handed over may be changed in place.
+        """Call the loss, which may change every tensor argument in place.
 
         Args:
-            *varied: The varied parameters' values, of one shape.
-            around: Makes the block in which the loss runs.
+            *varied: The varied parameters' values, all of the same shape.
+            around: Makes the context manager in which the loss runs.
 
         Raises:
             LossError: It tries to end Python.
@@ -119,11 +118,11 @@ class LossCall:
 
     @property
     def arrays(self) -> tuple[str, ...]:
-        """The names of what in `fixed` is a NumPy array or a list of numbers."""
+        """The names of the NumPy arrays and lists of numbers in `fixed`."""
         return tuple(name for name, value in self.fixed.items() if _is_array(value))
 
     def _arguments(self, varied: tuple[Tensor, ...]) -> dict[str, object]:
-        """All that is handed over, by name; every tensor a copy."""
+        """The arguments of a call, by name; every tensor is a copy."""
         like = varied[0]
         arguments: dict[str, object] = {name: value.clone() for name, value in zip(self.varied, varied, strict=True)}
         for name, value in self.fixed.items():
@@ -143,12 +142,12 @@ class LossCall:
         return isinstance(value, int) and not isinstance(value, bool) and self.whole_as_tensors
 
     def repeated(self, *varied: Tensor, times: int, before: tuple[Tensor, ...] | None = None) -> Iterator[object]:
-        """Call the loss several times, each time with what the one before has left of its data.
+        """Call the loss several times, each time with the data as the previous call left it.
 
         Args:
             *varied: As in a call.
-            times: How often.
-            before: The varied parameters' values of a call before all that; None for none.
+            times: The number of calls.
+            before: The varied parameters' values of an extra first call; None for none.
 
         Raises:
             Exception: As in a call.
@@ -169,24 +168,24 @@ class LossCall:
         before = {name: value._version for name, value in handed.items()}
         positional = [arguments.pop(name) for name in self._positional if name in arguments]
         try:
-            # A loss may leave the process in another mode, which is none of the next call's business.
+            # A loss may leave the process in another mode, which must not affect the next call.
             with abroad(), torch.inference_mode(False), around():
                 return (self.stand_in or self.loss)(*positional, **arguments)
         except SystemExit as left:
-            # Whoever looks at a loss does not mean to end with it.
+            # A loss that calls sys.exit must not end the process.
             names = ", ".join([*self.varied, *self.fixed])
             raise LossError(f"{self.name}({names}) raised SystemExit: {left.code}") from left
         finally:
             self.changed |= {name for name, value in handed.items() if value._version != before[name]}
 
     def checked(self, value: object) -> Tensor:
-        """Refuse what is no loss's value; give it as a real tensor.
+        """Validate the value of a loss and return it as a real tensor.
 
         Args:
             value: What the loss returned.
 
         Raises:
-            LossError: It is no tensor, or not real.
+            LossError: It is not a tensor, or not real.
         """
         if isinstance(value, (tuple, list, dict)):
             raise LossError(
@@ -202,9 +201,9 @@ class LossCall:
 
 
 def parameters_of(loss: Callable[..., object]) -> tuple[list[str], list[str], bool, tuple[str, ...]] | None:
-    """Return the names that a loss needs, those it may take, whether it takes any, and those taken by position.
+    """Return a loss's required names, its optional ones, whether it takes any (**kwargs), and its positional-only ones.
 
-    None where the loss does not tell (some builtins).
+    None if the signature is unknown (some builtins).
     """
     target = loss.forward if isinstance(loss, nn.Module) else loss
     try:
@@ -220,7 +219,7 @@ def parameters_of(loss: Callable[..., object]) -> tuple[list[str], list[str], bo
 
 
 def loss_name(loss: Callable[..., object]) -> str:
-    """What to call a loss."""
+    """Return the name of a loss for messages."""
     name = getattr(loss, "__name__", None) or type(loss).__name__
     return "loss" if name == "<lambda>" else name
 

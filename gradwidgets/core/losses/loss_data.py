@@ -1,4 +1,4 @@
-"""The data that a loss reads beside its parameters: by name, and where they are not finite."""
+"""The data that a loss reads besides its parameters: their names, and where they are not finite."""
 
 import inspect
 import math
@@ -11,7 +11,7 @@ from gradwidgets.core.losses.loss_function import LossFunction
 
 
 def flaw_of(function: LossFunction) -> tuple[str, str] | None:
-    """The data that are not finite: where, by name with the first index, and what; NaN before all else."""
+    """Find data that are not finite: the name with the first index, and the kind; NaN takes precedence."""
     found = list(_flaws(function))
     return next((one for one in found if one[1] == "NaN"), next(iter(found), None))
 
@@ -32,7 +32,7 @@ def _flaws(function: LossFunction) -> Iterator[tuple[str, str]]:
                 yield f"{where}{index}" if index else where, kind
 
 
-MASK = "minus infinite"  # as the scores of what must not be chosen are
+MASK = "minus infinite"  # the usual value of masked scores
 
 
 def _kind(value: Tensor) -> str:
@@ -40,7 +40,7 @@ def _kind(value: Tensor) -> str:
 
 
 def _masked_whole(tensor: Tensor) -> str | None:
-    """The first row or column that is minus infinite all along, as an index; None if there is none."""
+    """The first row or column that is minus infinite throughout, as an index; None if there is none."""
     for dim in reversed(range(tensor.ndim)):
         whole = tensor.isneginf().all(dim)
         if bool(whole.any()):
@@ -53,13 +53,13 @@ def _masked_whole(tensor: Tensor) -> str | None:
 
 
 def data_tensors(function: LossFunction) -> Iterator[tuple[str, Tensor]]:
-    """The tensors of data that a loss reads, in `fixed` and beside its arguments, with their names."""
+    """The data tensors that a loss reads, from `fixed` and from outside its arguments, with their names."""
     for name, value in _data_of(function).items():
         yield from _tensors_of(name, value)
 
 
 def zero_of(function: LossFunction, zeros: Tensor) -> str:
-    """The data that are 0 just where a mask is true, by name with the first index; "" if there are none."""
+    """The data that are 0 exactly where a mask is true, by name with the first index; "" if there are none."""
     for name, value in _data_of(function).items():
         for where, tensor in _tensors_of(name, value):
             if tensor.shape == zeros.shape and bool(zeros.any()) and bool(((tensor == 0) == zeros).all()):
@@ -69,17 +69,17 @@ def zero_of(function: LossFunction, zeros: Tensor) -> str:
 
 
 def _data_of(function: LossFunction) -> dict[str, object]:
-    return {**function.fixed, **_held(function.call.loss)}
+    return {**function.fixed, **_outside_values(function.call.loss)}
 
 
 def first_index(mask: Tensor) -> list[int]:
-    """Where a mask is first true; [] in a tensor of one number without axes."""
+    """The index where a mask is first true; [] for a 0-dimensional tensor."""
     return mask.nonzero()[0].tolist()
 
 
 def held_tensors(loss: Callable[..., object]) -> Iterator[tuple[str, Tensor]]:
-    """The tensors that a loss reads beside its arguments, with their names."""
-    for name, value in _held(loss).items():
+    """The tensors that a loss reads from outside its arguments, with their names."""
+    for name, value in _outside_values(loss).items():
         yield from _tensors_of(name, value)
 
 
@@ -93,8 +93,8 @@ def _tensors_of(name: str, value: object) -> Iterator[tuple[str, Tensor]]:
         yield from ((f"{name}[{key!r}]", t) for key, t in items if isinstance(t, Tensor))
 
 
-def _held(loss: Callable[..., object]) -> dict[str, object]:
-    """What a loss reads beside its arguments, by name."""
+def _outside_values(loss: Callable[..., object]) -> dict[str, object]:
+    """What a loss reads from outside its arguments, by name."""
     held: dict[str, object] = {}
     if isinstance(loss, nn.Module):
         held |= dict(loss.named_parameters()) | dict(loss.named_buffers())

@@ -1,4 +1,4 @@
-"""A loss of named numbers, with its gradient at many points at once, by the fastest way that is right for it."""
+"""A loss of named numbers, with its gradient at many points at once, by the fastest correct method."""
 
 import contextlib
 import copy
@@ -31,7 +31,7 @@ Method = Literal["vectorized", "vmap", "pointwise"]
 
 
 class Watch(Protocol):
-    """A block that sees every operation of a call, and of the way back from it."""
+    """A context manager that sees every operation of a call and of its backward pass."""
 
     def __enter__(self) -> object: ...
 
@@ -40,14 +40,14 @@ class Watch(Protocol):
     ) -> object: ...
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
-        """Follow a value, a scalar, back to the leaves."""
+        """Run the backward pass from a scalar to the leaves."""
 
 
-_TRIED = 5  # points on which the ways are compared before one is chosen
-_SPREAD = 64  # points at which a loss is called that raises at all of these
+_COMPARED = 5  # points on which the methods are compared before one is chosen
+_SPREAD = 64  # points at which a loss is tried if it raises at all of those
 _BLOCK = 2**16  # points in one call, at most
-_ROOM = 2**28  # bytes that one call may keep for the way back
-_TEXT = 300  # characters of what a loss says when it raises
+_KEPT_BYTES = 2**28  # that one call may keep for the backward pass, at most
+_MESSAGE_LENGTH = 300  # characters of an error's message, at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,10 +55,10 @@ class Values:
     """A loss and its gradient at N points.
 
     Attributes:
-        loss: (N,).
-        gradient: (N, P); zero for a parameter without a gradient path, and where none was asked for.
-        reached: For each of the P parameters whether any gradient path leads to it.
-        failed: Sentence → how many points' calls raised it; their loss and gradient are NaN.
+        loss: The losses, (N,).
+        gradient: The gradients, (N, P); zero for a parameter without a gradient path, or if none was requested.
+        reached: For each of the P parameters, whether any gradient path leads to it.
+        failed: Error message → the number of points whose call raised it; their loss and gradient are NaN.
         first_failure: The first point whose call raised, (P,), or None.
     """
 
@@ -72,25 +72,25 @@ class Values:
 class LossFunction:
     """A loss at many points.
 
-    Three ways give the same numbers. "vectorized": one call with all points at once, for a loss that works
+    Three methods give the same numbers. "vectorized": one call with all points at once, for a loss that works
     elementwise. "vmap": `torch.func.vmap` over the points, for one that reduces to a scalar or mixes its inputs, or
-    over its recorded operations, see `Recorded`, for one that takes gradients itself.
-    "pointwise": one call a point, for one whose Python depends on its values. Which one is found out by comparing
-    them on a few points, when the first values are asked for.
+    over its recorded operations, see `Recorded`, for one that computes gradients itself. "pointwise": one call per
+    point, for one whose Python code depends on its values. The method is chosen by comparing them on a few points,
+    when the first values are requested.
 
     Args:
         loss: The loss, see `LossCall`.
-        parameters: Names of the parameters that are varied.
-        fixed: The others.
+        parameters: The names of the parameters to vary.
+        fixed: The values of the other parameters.
 
     Attributes:
-        name: What the loss is called.
+        name: The loss's name.
         parameters: As given.
         fixed: As given.
-        method: The way found; None before the first values.
-        dtype: float64; float32 where the loss computes in that, as the tensors or the model that it holds are of that
-            kind, and its differences are then mostly rounding.
-        costly: Whether a point takes long for the time there is; False until somebody sets it.
+        method: The method chosen; None before the first values.
+        dtype: float64; float32 if the loss computes in it because the tensors or the model that it holds are float32,
+            and its differences are then mostly rounding.
+        costly: Whether a point takes long for the available time; False until it is set.
     """
 
     def __init__(
@@ -101,33 +101,33 @@ class LossFunction:
         self.method: Method | None = None
         self.dtype = torch.float64
         self._undisturbed = Undisturbed(loss)
-        # The loss runs in it.
+        # The block in which the loss runs.
         self._around: Callable[[], contextlib.AbstractContextManager[object]] = contextlib.nullcontext
-        self._means, self._per_sample = False, 0  # whether the mean of so many values is taken
-        self._shape: tuple[int, ...] = ()  # that they have
-        self._in_single = False  # whether a call has computed in less than float64
-        # By dtype and block, of a loss that must be recorded.
+        self._means, self._per_sample = False, 0  # whether the mean over samples is taken, and of how many
+        self._shape: tuple[int, ...] = ()  # of the values per sample
+        self._in_single = False  # whether a call has computed in a lower precision than float64
+        # Recordings by dtype and block, for a loss that must be recorded.
         self._recorded: dict[tuple[torch.dtype, object], Recorded] | None = None
         self._block, self.costly = _BLOCK, False
-        self._has_worked = False  # whether a call has given a value: then a point that raises is one of its own
+        self._has_worked = False  # whether any call has returned a value: then an error concerns only its own point
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the loss does beside returning a value, one sentence each."""
+        """The side effects and oddities of the loss, one sentence each."""
         notes, changed = list(self._undisturbed.notes.values()), self.call.changed
         inputs = [name for name in self.parameters if name in changed]
         if inputs:
             notes.append(
-                f"it changes {' and '.join(inputs)} in place, which torch refuses for a tensor that takes a gradient: "
+                f"it changes {' and '.join(inputs)} in place, which torch forbids for a leaf that requires grad: "
                 "each call gets copies"
             )
         data = [name for name in self.fixed if name in changed]
         if data:
-            notes.append(f"it changes {' and '.join(data)}, handed over in fixed, in place: each call gets a copy")
+            notes.append(f"it changes {' and '.join(data)}, passed in fixed, in place: each call gets a copy")
         return tuple(notes)
 
     def with_fixed(self, fixed: Mapping[str, object]) -> "LossFunction":
-        """The same loss with other constants, computed the same way."""
+        """The same loss with other constants, computed by the same method."""
         other = copy.copy(self)
         other.call = LossCall(self.call.loss, self.parameters, fixed)
         other.call.plain_numbers, other.call.whole_as_tensors = self.call.plain_numbers, self.call.whole_as_tensors
@@ -137,13 +137,13 @@ class LossFunction:
         return other
 
     def reference(self) -> "LossFunction":
-        """The same loss in float64 whatever its data and its casts are; its way must be known."""
+        """The same loss in float64, whatever its data and casts are; its method must be known."""
         other = copy.copy(self)
         other.dtype, other._around = torch.float64, Doubled
         return other
 
     def within(self, block: Callable[[], contextlib.AbstractContextManager[object]]) -> "LossFunction":
-        """The same loss of which each call runs in a further block; its way must be known, and no recording."""
+        """The same loss with each call in a further block; its method must be known, and not be a recording."""
 
         @contextlib.contextmanager
         def both() -> Iterator[None]:
@@ -156,17 +156,17 @@ class LossFunction:
 
     @property
     def is_recorded(self) -> bool:
-        """Whether the operations of one call are played again for all others."""
+        """Whether the recorded operations of one call are replayed for all others."""
         return self._recorded is not None
 
     @property
     def slow(self) -> bool:
-        """Whether points are to be counted: each is a call, or takes long for the time there is."""
+        """Whether to limit the number of points: each is a call, or takes long for the available time."""
         return self.costly or self.method == "pointwise"
 
     @property
     def block(self) -> int:
-        """How many points one call takes at most: fewer of a loss that keeps much data for its way back."""
+        """The maximum number of points per call: fewer for a loss that keeps much data for its backward pass."""
         return self._block
 
     def kept(self) -> contextlib.AbstractContextManager[None]:
@@ -176,20 +176,20 @@ class LossFunction:
     # -- values -------------------------------------------------------------------------------------------
 
     def values(self, points: Tensor, dtype: torch.dtype | None = None) -> Values:
-        """The loss and its gradient.
+        """Compute the loss and its gradient.
 
         Args:
-            points: (N, P).
-            dtype: In which to compute, if not in the loss's own.
+            points: The points, (N, P).
+            dtype: The dtype to compute in, if not the loss's own.
 
         Raises:
-            LossError: The loss fails at every point tried, or returns no loss.
+            LossError: The loss fails at every point tried, or does not return a loss value.
         """
         return finish(self.valuing(points, dtype))
 
     def valuing(self, points: Tensor, dtype: torch.dtype | None = None, gradient: bool = True) -> Slices[Values]:
-        """`values` in slices; without the backward pass if only the loss is asked for."""
-        # Whoever asks may be in inference mode, whose tensors take no gradient and cannot be written to elsewhere.
+        """`values` in slices; without the backward pass if only the loss is requested."""
+        # The caller may be in inference mode, whose tensors cannot require grad or be written to outside it.
         with torch.inference_mode(False):
             points, unknown = points.detach().clone(), self.method is None
             if unknown:
@@ -206,7 +206,7 @@ class LossFunction:
                     raise LossError(self._sentence(error)) from cause_of(error)
                 if self._around is not contextlib.nullcontext:
                     return (yield from self._pointwise(points, gradient))
-                # What a few points allowed, some other point does not: see which.
+                # A method that worked for a few points fails at some other point: find out which.
                 self.method = "pointwise"
         return (yield from self._pointwise(points, gradient))
 
@@ -220,12 +220,12 @@ class LossFunction:
             return Values(torch.cat([p.loss for p in parts]), torch.cat([p.gradient for p in parts]), reached, {})
 
     def run_at(self, point: Tensor, dtype: torch.dtype, watch: Watch) -> None:
-        """One plain call at one point, forwards and backwards, whatever the way of computing many.
+        """One plain call at one point, forward and backward, whatever the method for many points.
 
         Args:
-            point: (P,).
-            dtype: In which.
-            watch: The block in which it runs.
+            point: The point, (P,).
+            dtype: The dtype to compute in.
+            watch: The context manager in which it runs.
 
         Raises:
             Exception: Whatever the loss raises.
@@ -239,17 +239,17 @@ class LossFunction:
 
     @property
     def changes(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """What some call has changed and was put back: of the data in `fixed`, and of what the loss holds."""
+        """What calls have changed and was restored: of the data in `fixed`, and of what the loss holds."""
         data = tuple(name for name in self.fixed if name in self.call.changed)
         return data, self._undisturbed.held
 
     def repeated(self, point: Tensor, times: int = 2, before: Tensor | None = None) -> list[float]:
-        """The loss at one point, (P,), again and again, each time with what the call before has left.
+        """The loss at one point, repeatedly, each time with the state that the previous call left.
 
         Args:
-            point: (P,).
-            times: How often.
-            before: Where it is called once before all that, (P,); None for nowhere.
+            point: The point, (P,).
+            times: The number of calls.
+            before: The point of an extra first call, (P,); None for none.
 
         Raises:
             Exception: Whatever the loss raises.
@@ -262,7 +262,7 @@ class LossFunction:
             return values
 
     def _at_once(self, points: Tensor, method: Method | None, gradient: bool = True) -> Values:
-        # Waking a thread takes longer than a block of points does, the more so on a machine that others use too.
+        # Waking a thread takes longer than computing a block of points, especially on a busy machine.
         elementwise = method == "vectorized" and not self._undisturbed.models
         with self._undisturbed(self.call) as block, block.again(), one_thread() if elementwise else all_threads():
             if method == "vmap" and self._recorded is not None:
@@ -278,7 +278,7 @@ class LossFunction:
         return Values(loss.to(points.dtype), gradient.to(points.dtype), recorded.reached, {})
 
     def _forward(self, points: Tensor, method: Method | None) -> tuple[Tensor, list[Tensor]]:
-        """The losses with their graph, and its leaves; to be called, and followed back, undisturbed."""
+        """The losses with their graph, and its leaves; both passes must run inside the undisturbed block."""
         leaves = [column.clone().requires_grad_() for column in points.unbind(-1)]
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "There is a performance drop", UserWarning)
@@ -289,7 +289,7 @@ class LossFunction:
                 value = self._tensor(*leaves)
         if value.shape != (len(points),):
             raise LossError(
-                f"{self.name} must return one value a point, shape ({len(points)},) for {len(points)} points; it "
+                f"{self.name} must return one value per point, shape ({len(points)},) for {len(points)} points; it "
                 f"returned shape {tuple(value.shape)}"
             )
         return value, leaves
@@ -298,7 +298,7 @@ class LossFunction:
         return self._mean(self.call.checked(self.call(*leaves, around=self._around)))
 
     def _mean(self, value: Tensor) -> Tensor:
-        """A loss's values, one a sample, as one."""
+        """Reduce a loss's values, one per sample, to their mean."""
         return value.mean() if self._means and value.ndim and value.is_floating_point() else value
 
     def _with_gradient(self, value: Tensor, leaves: list[Tensor], gradient: bool = True) -> Values:
@@ -311,7 +311,7 @@ class LossFunction:
         return Values(loss, torch.stack([g.detach() for g in filled], dim=-1), reached, {})
 
     def _slopes(self, total: Tensor, leaves: list[Tensor]) -> tuple[Tensor | None, ...]:
-        # Somebody's own backward is somebody's code.
+        # A custom backward is user code.
         with abroad() if self._around is Doubled else contextlib.nullcontext(), self._around():
             return torch.autograd.grad(total, leaves, allow_unused=True)
 
@@ -343,7 +343,7 @@ class LossFunction:
             known = self._has_worked and self._around is contextlib.nullcontext and points.dtype == self.dtype
             if not known:
                 raise LossError(next(iter(failed)))
-            reached = [True] * width  # nothing says that it is not
+            reached = [True] * width  # nothing shows the contrary
         return Values(loss, gradient, tuple(reached), failed, first)
 
     def _at_point(self, point: Tensor, gradient: bool = True) -> Values:
@@ -353,7 +353,7 @@ class LossFunction:
         if value.numel() != 1:
             self._per_sample, self._shape = self._per_sample or value.numel(), self._shape or tuple(value.shape)
             raise LossError(
-                f"{self.name} must return one value; for single numbers it returned shape {tuple(value.shape)}"
+                f"{self.name} must return one value; for scalar inputs it returned shape {tuple(value.shape)}"
             )
         if self.method is None and not self._in_single:
             self._in_single = in_single(value)
@@ -361,14 +361,14 @@ class LossFunction:
         return self._with_gradient(value.reshape(()), leaves, gradient)
 
     @property
-    def _of_shape(self) -> str:
-        return "one a sample" if len(self._shape) == 1 else f"in a tensor of shape {self._shape}"
+    def _shape_words(self) -> str:
+        return "one per sample" if len(self._shape) == 1 else f"in a tensor of shape {self._shape}"
 
     def _sentence(self, error: Exception) -> str:
         if isinstance(error, LossError):
             return str(error)
         text = " ".join(str(error).split())
-        text = text if len(text) <= _TEXT else f"{text[:_TEXT].rpartition(' ')[0]} …"
+        text = text if len(text) <= _MESSAGE_LENGTH else f"{text[:_MESSAGE_LENGTH].rpartition(' ')[0]} …"
         call = f"{self.name}({', '.join([*self.parameters, *self.fixed])})"
         text = f"{text.rstrip('.')}{more}" if (more := hint(text, self.fixed)) else text
         return f"{call} raised {type(error).__name__}: {text}" if text else f"{call} raised {type(error).__name__}"
@@ -376,11 +376,13 @@ class LossFunction:
     # -- which way ----------------------------------------------------------------------------------------
 
     def _choose_method(self, points: Tensor) -> None:
-        few = points[torch.linspace(0.13, 0.91, _TRIED).mul(len(points)).long()] if len(points) > _TRIED else points
-        any(self._find_form(point) for point in few)
+        few = (
+            points[torch.linspace(0.13, 0.91, _COMPARED).mul(len(points)).long()] if len(points) > _COMPARED else points
+        )
+        any(self._find_dtype_and_form(point) for point in few)
         few = few.to(self.dtype)
-        truth = self._truth(few)
-        self._look_for_chance(few[0], truth[0])
+        truth = self._reference_values(few)
+        self._check_randomness(few[0], truth[0])
         self._block = self._fitting_block(few[0])
         errors = [value for value in truth if isinstance(value, Exception)]
         values = [value for value in truth if isinstance(value, Tensor)]
@@ -392,7 +394,7 @@ class LossFunction:
                 if len(errors) == len(truth):
                     errors.append(error)
                 continue
-            if len(errors) >= len(truth):  # it wants many points at once: does a point's value depend on the others?
+            if len(errors) >= len(truth):  # it needs many points at once: a point's value may depend on the others
                 some = self._at_once(few[: (len(few) + 1) // 2], method).loss
                 right = torch.allclose(tried[: len(some)], some, rtol=1e-6, atol=0, equal_nan=True)
             else:
@@ -403,12 +405,12 @@ class LossFunction:
         if not errors and self._can_be_recorded(few):
             self.method = "vmap"
             return
-        if len(errors) >= len(truth) and not any(self._find_form(point) for point in _spread(points)):
+        if len(errors) >= len(truth) and not any(self._find_dtype_and_form(point) for point in _spread(points)):
             raise LossError(self._sentence(errors[0])) from cause_of(errors[0])
         self.method = "pointwise"
 
     def _fitting_block(self, point: Tensor) -> int:
-        """How many points one call may take, from what the call of one keeps for its way back."""
+        """The number of points per call, from the memory that a call with one keeps for its backward pass."""
         kept: dict[int, int] = {}
 
         def keep(tensor: Tensor) -> Tensor:
@@ -420,10 +422,10 @@ class LossFunction:
         noting = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
         with self._undisturbed(self.call) as block, block.again(), contextlib.suppress(Exception), noting:
             self._at_point(point)
-        return max(1, min(_BLOCK, _ROOM // max(1, sum(kept.values()))))
+        return max(1, min(_BLOCK, _KEPT_BYTES // max(1, sum(kept.values()))))
 
     def _can_be_recorded(self, few: Tensor) -> bool:
-        """Whether a recording at one of a few points gives what a call gives at each, gradients included."""
+        """Whether a recording at one of a few points reproduces the call at each, gradients included."""
         self._recorded = {}
         try:
             tried = self._at_once(few, "vmap")
@@ -433,12 +435,12 @@ class LossFunction:
                 for got, right in ((tried.loss, known.loss), (tried.gradient, known.gradient))
             ):
                 return True
-        except Exception:  # whatever it is, there is another way
+        except Exception:  # whatever it is, another method remains
             pass
         self._recorded = None
         return False
 
-    def _truth(self, few: Tensor) -> list[Tensor | Exception]:
+    def _reference_values(self, few: Tensor) -> list[Tensor | Exception]:
         found: list[Tensor | Exception] = []
         with self._undisturbed(self.call) as block, block.again():
             for point in few:
@@ -448,15 +450,15 @@ class LossFunction:
                     found.append(error)
         return found
 
-    def _find_form(self, point: Tensor) -> bool:
-        """Find out in which dtype, and with constants in which form, the loss works at a point; whether it does."""
+    def _find_dtype_and_form(self, point: Tensor) -> bool:
+        """Find the dtype and the form of constants with which the loss works at a point; return whether it does."""
         self.call.arrays_as_tensors = False
         if (works := self._works_at(point)) or not self.call.arrays:
             return works
         self.call.arrays_as_tensors = True
         if works := self._works_at(point):
             names = " and ".join(self.call.arrays)
-            self._undisturbed.notes["arrays"] = f"{names} in fixed, no tensor, is handed over as one"
+            self._undisturbed.notes["arrays"] = f"{names} in fixed, not a tensor, is passed as one"
         return works
 
     def _works_at(self, point: Tensor) -> bool:
@@ -472,35 +474,36 @@ class LossFunction:
             for plain, whole in ((False, False), (True, False), (False, True)):
                 self.dtype, self._in_single, self._means = dtype, False, means
                 self.call.plain_numbers, self.call.whole_as_tensors = plain, whole
-                result = self._truth(point.to(dtype)[None])[0]
+                result = self._reference_values(point.to(dtype)[None])[0]
                 if not isinstance(result, Exception):
                     if means:
                         self._undisturbed.notes["mean"] = (
-                            f"it gives {self._per_sample} values for one point, {self._of_shape}: their mean is taken"
+                            f"it returns {self._per_sample} values for one point, {self._shape_words}: "
+                            "their mean is taken"
                         )
                     if dtype == torch.float32:
                         self._undisturbed.notes["float32"] = (
-                            "computed in float32: the loss holds tensors of that kind and takes no float64"
+                            "computed in float32: the loss holds float32 tensors and does not support float64"
                         )
                     elif self._in_single:
-                        # Beside tensors of data a single number's dtype does not count.
+                        # With data tensors involved, the dtype of a scalar does not matter.
                         self.dtype = torch.float32
                         self._undisturbed.notes["float32"] = "computed in float32, as the tensors that it holds are"
                     return True
                 errors.append(result)
                 if not any(type(value) in (int, float) for value in self.fixed.values()):
                     break
-        # None works here. Stay with float32 if that is at least another complaint than about dtypes.
+        # None works here. Keep float32 if its error at least is not about dtypes.
         self.call.plain_numbers = self.call.whole_as_tensors = self._means = False
         if not ("dtype" in str(errors[0]) and str(errors[-1]) != str(errors[0])):
             self.dtype = torch.float64
         return False
 
-    def _look_for_chance(self, point: Tensor, known: Tensor | Exception) -> None:
+    def _check_randomness(self, point: Tensor, known: Tensor | Exception) -> None:
         if isinstance(known, Exception):
             return
         self._undisturbed.seed = SEED + 1
-        other = self._truth(point[None])[0]
+        other = self._reference_values(point[None])[0]
         self._undisturbed.seed = SEED
         if not isinstance(other, Exception) and not agree(other[None], [known]):
             self._undisturbed.notes["random"] = "it draws random numbers: the same ones at every point and every time"
@@ -508,10 +511,10 @@ class LossFunction:
     # -- curvature ----------------------------------------------------------------------------------------
 
     def hessian(self, point: Tensor) -> Tensor:
-        """The matrix of second derivatives at one point, by autograd, (P, P), symmetric.
+        """Compute the Hessian at one point by autograd, (P, P), symmetric.
 
         Args:
-            point: (P,).
+            point: The point, (P,).
 
         Raises:
             LossError: The loss has no second derivative there.
@@ -536,10 +539,10 @@ class LossFunction:
             return (matrix + matrix.T) / 2
 
     def hessians(self, points: Tensor) -> Tensor:
-        """`hessian` at many points, (N, P), at once where the loss is computed so: (N, P, P).
+        """`hessian` at many points, (N, P), batched if the loss is computed that way: (N, P, P).
 
         Raises:
-            LossError: The loss has no second derivative at one of them, or none that is had at once.
+            LossError: The loss has no second derivative at one of them, or none that can be batched.
         """
         if self.method == "pointwise" or self._recorded is not None:
             return torch.stack([self.hessian(point) for point in points])
@@ -562,7 +565,7 @@ class LossFunction:
 
 
 def _spread(points: Tensor) -> Tensor:
-    """Points all over the box of others, (N, P), where a loss may work that raises at those."""
+    """Points spread over the bounding box of others, (N, P): a loss that raises at those may work there."""
     low, high, dims = points.amin(0), points.amax(0), points.shape[1]
     side = (torch.arange(round(_SPREAD ** (1 / dims)), dtype=points.dtype) + 0.43) / round(_SPREAD ** (1 / dims))
     return low + torch.cartesian_prod(*[side] * dims).reshape(-1, dims) * (high - low)

@@ -1,4 +1,4 @@
-"""In how many digits a value was computed, and how near to each other two ways of computing one must come."""
+"""The precision in which a value was computed, and how closely two methods of computing it must agree."""
 
 import torch
 from torch import Tensor
@@ -7,24 +7,24 @@ from gradwidgets.core.losses.graph import nodes_of
 
 
 def agree(values: Tensor, truth: list[Tensor]) -> bool:
-    """Whether two ways gave the same numbers, up to their dtype's rounding.
+    """Whether two methods gave the same numbers, up to their dtype's rounding.
 
     Args:
-        values: From one way, (N,).
-        truth: From the other, N numbers.
+        values: The values from one method, (N,).
+        truth: The values from the other, N numbers.
     """
     known = torch.stack(truth)
     if known.dtype == torch.float64:
         return torch.allclose(values, known.to(values.dtype), rtol=1e-5, atol=1e-300, equal_nan=True)
-    # Sums in another order, and differences of near numbers: rounding is larger than the loss's last digits.
+    # Sums in another order and cancellation: rounding exceeds the loss's last digits.
     size = float(known.abs().nan_to_num(0, 0, 0).max())
     return torch.allclose(values, known.to(values.dtype), rtol=1e-4, atol=1e-6 * size, equal_nan=True)
 
 
 def in_single(value: Tensor) -> bool:
-    """Whether a value, or a step of autograd's way to it, is of fewer digits than float64.
+    """Whether a value, or any step of its autograd graph, has lower precision than float64.
 
-    The value alone does not tell: a float64 penalty added to a float32 mean makes it float64.
+    The value's dtype alone does not show it: a float64 penalty added to a float32 mean is float64.
     """
     if value.is_floating_point() and value.dtype != torch.float64:
         return True
@@ -39,11 +39,11 @@ TRAINING = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torc
 
 
 def check_dtype(dtype: object) -> torch.dtype:
-    """Accept or refuse the precision of a training, by torch's dtype or its name.
+    """Validate the dtype of a training run, given as a torch dtype or its name.
 
     Raises:
-        TypeError: It is neither.
-        ValueError: It is not one that models train in.
+        TypeError: `dtype` is neither a dtype nor a string.
+        ValueError: It is not a dtype that models are trained in.
     """
     if isinstance(dtype, str) and dtype.removeprefix("torch.") in TRAINING:
         return TRAINING[dtype.removeprefix("torch.")]

@@ -1,7 +1,7 @@
-"""A loss that takes gradients itself, recorded once as plain operations, so that it can be had at many points at once.
+"""A loss that computes gradients itself, recorded once as plain operations, to be replayed at many points at once.
 
-`torch.func.vmap` refuses `torch.autograd.grad` and `requires_grad_`: below it there is no graph to follow. So loss and
-gradient are recorded together at one point, backward passes and all; what is recorded follows no graph any more.
+`torch.func.vmap` does not allow `torch.autograd.grad` and `requires_grad_`: inside it there is no graph to follow. So
+loss and gradient are recorded together at one point, backward passes included; the recording needs no graph.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,43 +16,43 @@ from torch.utils._pytree import TreeSpec, tree_flatten, tree_leaves, tree_unflat
 
 T = TypeVar("T")
 
-_VALUES = frozenset(("_local_scalar_dense", "item", "equal", "is_nonzero"))  # what hands a value to Python
+_VALUES = frozenset(("_local_scalar_dense", "item", "equal", "is_nonzero"))  # operations that pass a value to Python
 
 
 class NotRecordable(Exception):
-    """A loss whose operations are not the same at every point, or that writes to what it holds."""
+    """The loss's operations differ between points, or it writes to data that it holds."""
 
 
 @dataclass(frozen=True)
 class _Ref:
-    """A result, by its number."""
+    """A reference to a recorded result, by its number."""
 
     number: int
 
 
 @dataclass(frozen=True, eq=False)
 class _Step:
-    """An operation, what it is given with results as `_Ref`, and the numbers of its own results."""
+    """A recorded operation: its arguments, with results as `_Ref`, and the numbers of its own results."""
 
     operation: OpOverload[..., Any]
     given: list[Any]
     shape: TreeSpec
-    results: list[tuple[int, int]]  # which of its results, and their number
+    results: list[tuple[int, int]]  # (index among its results, recorded number)
 
 
 class Recorded:
     """A loss and its gradient as recorded operations.
 
     Args:
-        loss: A scalar of P scalars.
-        gradient_of: Gives its gradients for them, None for those that it does not depend on.
-        point: P numbers, at which it is recorded.
+        loss: A scalar function of P scalars.
+        gradient_of: Returns its gradients by them, None for those that it does not depend on.
+        point: The P numbers at which it is recorded.
 
     Attributes:
-        reached: For each of the P whether any gradient path leads to it.
+        reached: For each of the P inputs, whether any gradient path leads to it.
 
     Raises:
-        Exception: Whatever the loss raises; `NotRecordable` where it cannot be recorded.
+        Exception: Whatever the loss raises; `NotRecordable` if it cannot be recorded.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Recorded:
         self._results = [recording.known(result) for result in results]
 
     def at(self, columns: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Loss (N,) and gradient (N, P) at points by their columns, (N,) each."""
+        """Loss (N,) and gradient (N, P) at points given by their columns, (N,) each."""
         with torch.no_grad():
             return torch.func.vmap(self._replay, randomness="same")(*columns)
 
@@ -90,17 +90,17 @@ class Recorded:
 
 
 class _Recording(TorchDispatchMode):
-    """Notes every operation that follows from some numbers; what does not is a constant."""
+    """Records every operation that depends on some numbers; everything else is a constant."""
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """No: to be kept from torch's compiler, it would be imported at the first operation, which takes seconds."""
+        """Return False: being skipped by torch.compile would import it at the first operation, which takes seconds."""
         return False
 
     def __init__(self, numbers: Sequence[Tensor]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch's
         self.steps: list[_Step] = []
-        # All are kept: the place of a tensor that is gone would be another's.
+        # All are kept alive, since the id of a freed tensor may be reused.
         self._kept: list[Tensor] = list(numbers)
         self._numbers = {id(number): k for k, number in enumerate(numbers)}
         self._versions: list[tuple[Tensor, int]] = []
@@ -128,14 +128,14 @@ class _Recording(TorchDispatchMode):
         return result
 
     def known(self, part: T) -> T | _Ref:
-        """A tensor that follows from the numbers as a `_Ref`; anything else as it is."""
+        """A tensor that depends on the numbers as a `_Ref`; anything else as it is."""
         return _Ref(self._numbers[id(part)]) if isinstance(part, Tensor) and id(part) in self._numbers else part
 
     def check(self) -> None:
-        """Refuse constants that have changed since they were used.
+        """Reject constants that have changed since they were used.
 
         Raises:
-            NotRecordable: There are some.
+            NotRecordable: A constant has changed.
         """
         if any(tensor._version != version for tensor, version in self._versions):
             raise NotRecordable("it writes to what it holds")

@@ -1,4 +1,4 @@
-"""A loss in float64 whatever its data and its own casts are: what its other precisions are measured by."""
+"""A loss in float64, whatever its data and casts are: the reference for its other precisions."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,16 +11,16 @@ from torch.utils._pytree import tree_map
 LOW = (torch.float32, torch.float16, torch.bfloat16)
 
 _CASTS = ("half", "float", "bfloat16")
-# What must see tensors as they are: questions about them, and what is done to them rather than computed with them.
+# What must see the original tensors: queries about them, and operations on them rather than with them.
 _AS_IT_IS = frozenset(
     ("__get__", "backward", "grad", "requires_grad_", "register_hook", "stride", "size", "dim", "is_floating_point")
 )
 
 
 class Doubled(TorchFunctionMode):
-    """A block in which every floating point tensor that enters a function of torch's is one of float64.
+    """A block in which every floating point tensor that enters a torch function is converted to float64.
 
-    A cast to fewer digits does nothing. Tensors that are written to in place stay of their kind.
+    A cast to a lower precision does nothing. Tensors that are written to in place keep their dtype.
     """
 
     def __torch_function__(

@@ -1,4 +1,4 @@
-"""Second derivatives of a loss, by autograd where that is right, else by differences of gradients."""
+"""Second derivatives of a loss, by autograd if that is correct, else by differences of gradients."""
 
 import contextlib
 
@@ -9,10 +9,10 @@ from gradwidgets.core.losses.loss_call import LossError
 from gradwidgets.core.losses.loss_function import LossFunction
 from gradwidgets.core.results.slices import Slices
 
-STEP = 1e-5  # of an axis' width, to either side
+STEP = 1e-5  # of an axis' width, to each side
 _FINEST = 1e-7  # of the point's own size
 _FINER = 8.0
-_APART = 1e-2  # relative: autograd and differences are not of one function
+_APART = 1e-2  # relative: autograd and differences disagree
 _ALIKE = 1e-3
 
 
@@ -20,12 +20,12 @@ def differences_of_gradients(function: LossFunction, points: Tensor, step: Tenso
     """Gradients (K, P) and Hessians (K, P, P) at points (K, P), by central differences of gradients.
 
     Args:
-        function: The loss.
-        points: Where.
-        step: How far to either side along each axis, (P,) or for each point (K, P).
+        function: The loss function.
+        points: The points, (K, P).
+        step: The step to each side along each axis, (P,), or for each point, (K, P).
 
     Returns:
-        Both; an entry of a Hessian is 0 where no number comes out.
+        The gradients and the Hessians; an entry of a Hessian that is not finite becomes 0.
     """
     dims = points.shape[1]
     step = step.expand(points.shape)
@@ -44,20 +44,20 @@ def hessians_at(
 ) -> Slices[Tensor]:
     """Hessians at points (K, P): (K, P, P).
 
-    Autograd's, unless there is none, or it is not the derivative of the gradient: a backward of one's own may drop
-    the graph without a word, and what is left then looks like a zero.
+    Autograd's, unless there are none or they are not the derivatives of the gradient: a custom backward may silently
+    drop the graph, and the rest then looks like a zero.
 
     Args:
-        function: The loss.
-        points: Where.
+        function: The loss function.
+        points: The points, (K, P).
         spans: The axes' widths, (P,).
-        differences: What `differences_of_gradients` gives, if that is known already.
+        differences: The result of `differences_of_gradients`, if already known.
 
     Returns:
-        The Hessians; what is neither had by autograd nor by differences is NaN.
+        The Hessians; NaN where neither autograd nor differences give a value.
     """
     points = points.double()
-    # No finer than numbers of that size: where the view is a sliver, all differences would be zero.
+    # Not below the resolution of the point's own size, else all differences in a tiny view would be zero.
     step = torch.maximum(STEP * spans, _FINEST * points.abs())
     if differences is None or bool((step > STEP * spans).any()):
         _, differences = yield from differences_of_gradients(function, points, step)
@@ -66,7 +66,7 @@ def hessians_at(
     apart = ~usable | ~_close(exact, differences, _APART)
     if not bool(apart.any()):
         return exact
-    # At a kink it is the differences that are wrong: then they change with the step.
+    # At a kink the differences are wrong: then they change with the step.
     _, finer = yield from differences_of_gradients(function, points[apart], step[apart] / _FINER)
     steady = apart.clone()
     steady[apart] = _close(finer, differences[apart], _ALIKE)
@@ -88,6 +88,6 @@ def _by_autograd(function: LossFunction, points: Tensor) -> Slices[Tensor]:
 
 
 def _close(one: Tensor, other: Tensor, tolerance: float) -> Tensor:
-    """Whether matrices (K, P, P) are the same up to a share of their largest entry, (K,)."""
+    """Whether matrices (K, P, P) are equal up to a fraction of their largest entry, (K,)."""
     size = torch.maximum(one.abs(), other.abs()).amax((-1, -2))
     return (one - other).abs().amax((-1, -2)) <= tolerance * size

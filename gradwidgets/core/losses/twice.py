@@ -1,7 +1,7 @@
-"""Second derivatives without a detour.
+"""Second derivatives of |x| without importing torch's compiler.
 
-torch gives the derivative of a sign as a tensor that is zero without being stored. To multiply by one, it first asks
-Python for the result's shape, and that imports torch's compiler: seconds, once, in the middle of a slider's drag.
+torch returns the derivative of a sign as a zero tensor without storage. To multiply by one, it first asks Python for
+the result's shape, and that imports torch's compiler: seconds, once, in the middle of a slider's drag.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _SIGN = (torch.sign, torch.sgn, Tensor.sign, Tensor.sgn)
 
 
 class Twice(TorchFunctionMode):
-    """Inside this, |x| is x times its sign, and a sign is a constant: the same values and derivatives, at 0 too."""
+    """A block in which |x| is x times its sign, and a sign is a constant: same values and derivatives, even at 0."""
 
     def __torch_function__(
         self,

@@ -1,4 +1,4 @@
-"""Whether a whole number among a loss's parameters may be any number."""
+"""Whether an int among a loss's parameters may be any number."""
 
 from collections.abc import Sequence
 
@@ -9,12 +9,12 @@ from gradwidgets.core.losses.loss_function import LossFunction
 
 
 def may_be_broken(functions: Sequence[LossFunction], name: str, at: tuple[float, ...]) -> bool:
-    """Whether a whole number may be a fraction too: a loss that counts or picks by it takes no other.
+    """Whether an int parameter may be fractional too: not if the loss counts or indexes with it.
 
     Args:
-        functions: The losses; those without a parameter of this name are not asked.
-        name: The parameter.
-        at: Where they are tried, a number for each axis.
+        functions: The loss functions; those without a parameter of this name are ignored.
+        name: The parameter's name.
+        at: The point where they are tried, one number per axis.
     """
     point = torch.tensor([at], dtype=torch.float64)
     for function in functions:

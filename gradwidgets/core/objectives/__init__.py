@@ -1,1 +1,1 @@
-"""Functions of two parameters, ready-made and somebody's own, and the axes that they are drawn over."""
+"""Functions of two parameters, built-in and user-defined, and the axes they are drawn over."""

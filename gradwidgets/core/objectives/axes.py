@@ -9,12 +9,12 @@ Axes = dict[str, tuple[float, float]]
 
 
 def check_axes(axes: object, names: tuple[str, str], argument: str = "axes") -> Axes:
-    """Accept or refuse a pair of axes.
+    """Validate a pair of axes.
 
     Args:
         axes: Mapping of both parameters' names to (low, high).
         names: The right names.
-        argument: What to call `axes` in an error.
+        argument: The argument's name, for the error message.
 
     Returns:
         The axes as plain floats, in the given order.
@@ -33,7 +33,7 @@ def check_axes(axes: object, names: tuple[str, str], argument: str = "axes") -> 
 
 
 def check_range(bounds: object, where: str) -> tuple[float, float]:
-    """Accept a pair of finite numbers, low < high, as floats; `where` names them in an error."""
+    """Validate a pair of finite numbers, low < high, and return floats; `where` names them in an error."""
     try:
         first, second = _unpacked(bounds)
     except (TypeError, ValueError):
@@ -44,18 +44,18 @@ def check_range(bounds: object, where: str) -> tuple[float, float]:
     try:
         low, high = float(low), float(high)
     except OverflowError:
-        raise ValueError(f"{where} is wider than a float can say") from None
+        raise ValueError(f"{where} is wider than a float can represent") from None
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise ValueError(f"{where} must be finite with low < high; got ({low:g}, {high:g})")
     if not math.isfinite(high - low):
-        raise ValueError(f"{where} is wider than a float can say; got ({low:g}, {high:g})")
+        raise ValueError(f"{where} is wider than a float can represent; got ({low:g}, {high:g})")
     if not math.isfinite(1 / (high - low)):
-        raise ValueError(f"{where} is narrower than a float can divide; got ({low:g}, {high:g})")
+        raise ValueError(f"{where} is too narrow to divide by as a float; got ({low:g}, {high:g})")
     return low, high
 
 
 def _unpacked(bounds: Any) -> Iterable[object]:
-    return bounds  # or what is no pair at all, which does not let itself be unpacked
+    return bounds  # Any: unpacking checks whether it is a pair
 
 
 def _is_number(value: object) -> TypeGuard[Real]:
@@ -63,12 +63,12 @@ def _is_number(value: object) -> TypeGuard[Real]:
 
 
 def plain(value: object) -> object:
-    """A tensor or an array of one number without axes as that number; anything else as it is."""
+    """Return a 0-dimensional tensor or array as its number, anything else as it is."""
     return value.item() if getattr(value, "ndim", None) == 0 and hasattr(value, "item") else value
 
 
 def check_loss_axes(axes: object) -> Axes:
-    """Accept or refuse the one or two axes of a loss whose parameters are yet to be compared with them.
+    """Validate the one or two axes of a loss, apart from whether the loss has such parameters.
 
     Args:
         axes: Mapping of one or two parameter names to (low, high).

@@ -1,4 +1,4 @@
-"""The text of a user's function, where it can stand alone."""
+"""The source text of a user's function, if it is self-contained."""
 
 import ast
 import builtins
@@ -9,18 +9,18 @@ from types import CodeType
 
 
 def function_source(fn: Callable[..., object], name: str, *, split: bool) -> str:
-    """Python text that defines `objective(point)` by the text of `fn`.
+    """Python source that defines `objective(point)` from the source of `fn`.
 
-    The text is used only when it is a plain `def` that needs nothing but torch, math and Python's own
-    names; else the script would fail on names that live in the user's session.
+    The source is used only if it is a plain `def` that needs nothing but torch, math and builtins; otherwise
+    the script would fail on names that exist only in the user's session.
 
     Args:
         fn: The user's function.
-        name: What it is called.
-        split: Whether it takes the two parameters apart, f(a, b), or as points of shape (N, 2).
+        name: The function's name.
+        split: Whether it takes the two parameters separately, f(a, b), or as points of shape (N, 2).
 
     Returns:
-        The definition, or a comment that says why there is none and a line that stops the script.
+        The definition; or a comment that says why there is none, and a line that stops the script.
     """
     text, missing = standalone(fn)
     if text is None:
@@ -34,7 +34,7 @@ def function_source(fn: Callable[..., object], name: str, *, split: bool) -> str
 
 
 def standalone(fn: Callable[..., object]) -> tuple[str | None, str]:
-    """The text of a function that needs nothing but torch, math and Python's own names; or None and why not."""
+    """Return the source of a function that needs nothing but torch, math and builtins; or None and why not."""
     if not inspect.isfunction(fn):
         return None, "it is not a plain function"
     if fn.__name__ == "<lambda>":
@@ -43,7 +43,7 @@ def standalone(fn: Callable[..., object]) -> tuple[str | None, str]:
         text = textwrap.dedent(inspect.getsource(fn))
         tree = ast.parse(text)
     except (OSError, TypeError, SyntaxError, IndentationError):
-        return None, "its text is not at hand"
+        return None, "its source is not available"
     if len(tree.body) != 1 or not isinstance(tree.body[0], ast.FunctionDef) or tree.body[0].decorator_list:
         return None, "it is not a plain undecorated def"
     known = set(dir(builtins)) | {"torch", "math"}

@@ -1,4 +1,4 @@
-"""What the optimizer walks on: a real function of two parameters."""
+"""The base class of objectives: real functions of two parameters, which an optimizer descends."""
 
 from functools import cached_property
 from typing import TypeVar
@@ -13,18 +13,18 @@ T = TypeVar("T")
 
 
 class Objective:
-    """A function f of two parameters, with what a picture of it needs to know.
+    """A function f of two parameters, with what is needed to draw it.
 
     A subclass writes `__call__` with torch operations; `value_and_gradient` and `hessian` then come from
     autograd, and may be overridden where they are known in closed form.
 
     Attributes:
-        name: What it is called.
+        name: The function's name.
         parameters: The names of the two parameters, in the order of a point's last dimension.
         view: Name → (low, high) of a region worth looking at; the first is drawn horizontally.
         start: A point from which the descent is worth watching, inside the view.
-        minima: The known minimizers, the best first; () where there are none or none is known.
-        smooth: Whether the curvature says anything about the step. False for L1, flat but for its kinks.
+        minima: The known minimizers, the best first; () if there are none or none are known.
+        smooth: Whether the curvature says anything about the step. False for L1, which is flat except at its kinks.
         constants: The function's own constants by name.
     """
 
@@ -37,7 +37,7 @@ class Objective:
     constants: dict[str, float] = {}  # noqa: RUF012  replaced, never changed
 
     def __call__(self, points: object) -> Tensor:
-        """F at `points`.
+        """Evaluate f at `points`.
 
         Args:
             points: Shape (..., 2). Python numbers are taken as float64.
@@ -48,7 +48,7 @@ class Objective:
         raise NotImplementedError
 
     def value_and_gradient(self, points: object) -> tuple[Tensor, Tensor]:
-        """F and ∇f at `points`, by one backward pass of the sum over all of them.
+        """Evaluate f and ∇f at `points`, by one backward pass of the sum over all of them.
 
         Args:
             points: Shape (..., 2).
@@ -63,7 +63,7 @@ class Objective:
         return values.detach(), gradients
 
     def watched(self, work: Slices[T]) -> Slices[T]:
-        """The same work, which calls this often; what somebody's own function changes meanwhile is put back."""
+        """The same work, which calls this often; what a user's function changes meanwhile is restored."""
         return work
 
     def hessian(self, point: object) -> Tensor:
@@ -91,7 +91,7 @@ class Objective:
         return tuple(first), tuple(second)
 
     def source(self) -> str:
-        """Python text that defines this function as `objective(point)` for a script that imports torch."""
+        """Python source that defines this function as `objective(point)`, for a script that imports torch."""
         raise NotImplementedError
 
     def __repr__(self) -> str:

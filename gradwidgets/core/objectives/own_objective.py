@@ -38,14 +38,14 @@ def as_objective(
     Args:
         fn: Either f(a, b), two tensors of shape (N,) → values (N,), whose argument names become the
             parameters' names; or f(points), a tensor of shape (N, 2) → values (N,). Written with torch
-            operations, so that autograd finds the gradient. It is called with fresh float tensors and
-            leaves torch's random numbers where they were: a function that draws some gets the same ones
-            each time.
+            operations, so that autograd finds the gradient. It is called with fresh float tensors, and
+            torch's random state is restored after each call: a function that draws random numbers gets the
+            same ones each time.
         parameters: The two names; by default fn's own argument names, or "a" and "b".
-        view: Name → (low, high), the first drawn horizontally; by default 5 to each side of 0, widened to
-            hold start and minima.
+        view: Name → (low, high), the first drawn horizontally; by default −5 to 5, widened to
+            include start and minima.
         start: Where the descent begins; by default a point towards the view's upper left.
-        minima: Minimizers, where known.
+        minima: The minimizers, if known.
 
     Returns:
         An objective whose errors are `ObjectiveError`s (a ValueError) that name the failing call.
@@ -75,13 +75,13 @@ def as_objective(
     )
     if first is None:
         (left, right), (low, high) = axes[names[0]], axes[names[1]]
-        # Off the centre and off the diagonals, where a symmetric function would show only half of itself.
+        # Off-centre and off the diagonals, where a symmetric function would show only half of itself.
         first = left + 0.15 * (right - left), low + 0.8 * (high - low)
     return OwnObjective(fn, split, names, axes, first, places)
 
 
 class OwnObjective(Objective):
-    """What `as_objective` returns."""
+    """A user's function as an objective, made by `as_objective`."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class OwnObjective(Objective):
         self.fn, self.split = fn, split
         self.name = _name_of(fn)
         self.parameters, self.view, self.start, self.minima = parameters, view, start, minima
-        self._watched = False  # whether somebody puts back, later, what the function changes
+        self._watched = False  # whether a caller restores later what the function changes
 
     def watched(self, work: Slices[T]) -> Slices[T]:  # noqa: D102
         while True:
@@ -106,7 +106,7 @@ class OwnObjective(Objective):
             yield step
 
     def _untouched(self, work: Callable[[], T]) -> T:
-        """Call the function, once or often; what it changes is put back at the end."""
+        """Call the function, once or repeatedly; what it changes is restored at the end."""
         if self._watched:
             return work()
         with Untouched(self.fn) as block, block.again():
@@ -118,7 +118,7 @@ class OwnObjective(Objective):
 
     def __call__(self, points: object) -> Tensor:  # noqa: D102
         tensor = as_points(points)
-        # A clone, so that a function that works in place spoils nothing of the caller's.
+        # A clone, so that a function that works in place cannot change the caller's tensor.
         flat = tensor.clone().reshape(-1, 2)
         return self._untouched(lambda: self._evaluate(flat)).reshape(tensor.shape[:-1])
 
@@ -179,9 +179,9 @@ class OwnObjective(Objective):
             )
         if values.shape != (len(flat),):
             raise ObjectiveError(
-                f"{call} must return one value a point, shape ({len(flat)},), for {got}; it returned "
+                f"{call} must return one value per point, shape ({len(flat)},), for {got}; it returned "
                 f"shape {tuple(values.shape)}"
-                + ("" if self.split else ". A function of one argument gets both parameters in it")
+                + ("" if self.split else ". A function of one argument receives both parameters in it")
             )
         if values.is_complex():
             raise ObjectiveError(f"{call} must return real values; it returned dtype {values.dtype}")
@@ -194,7 +194,7 @@ class OwnObjective(Objective):
     def _no_gradient(self) -> ObjectiveError:
         return ObjectiveError(
             f"{self.name} has no gradient: its value does not depend on its input through torch operations "
-            "(a constant, .detach(), .item(), .numpy() or integers on the way cut the path)"
+            "(a constant, .detach(), .item(), .numpy() or integers on the way break the graph)"
         )
 
 
@@ -220,7 +220,7 @@ def _same_random_numbers() -> Iterator[None]:
 def _required_arguments(fn: Callable[..., object]) -> list[str]:
     try:
         arguments = inspect.signature(fn).parameters.values()
-    except (TypeError, ValueError):  # builtins tell nothing; they are taken as f(points)
+    except (TypeError, ValueError):  # builtins have no signature; they are taken as f(points)
         return ["points"]
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     required = [a.name for a in arguments if a.default is a.empty and a.kind in positional]

@@ -1,4 +1,4 @@
-"""Points of the parameter plane: anything the user passes, as a tensor of shape (..., 2)."""
+"""Points of the parameter plane: converts whatever the user passes into a tensor of shape (..., 2)."""
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ def as_points(points: object, name: str = "points") -> Tensor:
 
     Args:
         points: A pair of numbers, a nested sequence of pairs, an array or a tensor, of shape (..., 2).
-        name: The argument's name, for the error's sentence.
+        name: The argument's name, for the error message.
 
     Returns:
         A tensor of shape (..., 2). float32 and float64 tensors keep their dtype; everything else
@@ -32,7 +32,7 @@ def as_start(start: object, name: str = "start") -> Tensor:
 
     Args:
         start: As in `as_points`.
-        name: The argument's name, for the error's sentence.
+        name: The argument's name, for the error message.
 
     Returns:
         A detached tensor of shape (..., 2).
@@ -53,7 +53,7 @@ def _as_real_tensor(values: object, name: str) -> Tensor:
         tensor = values
     else:
         try:
-            # Copies, as a read-only array would have torch warn.
+            # A copy, since torch warns about read-only arrays.
             tensor = torch.tensor(values)
             if not tensor.is_complex():
                 tensor = torch.tensor(values, dtype=torch.float64)

@@ -1,6 +1,6 @@
-"""Ready-made objectives with closed-form gradients: each shows one thing that descent meets.
+"""Built-in objectives with closed-form gradients: each shows one difficulty of gradient descent.
 
-To add one, write a function that returns a `Formula` and its line in `OBJECTIVES`.
+To add one, write a function that returns a `Formula` and add it to `OBJECTIVES`.
 """
 
 import math
@@ -20,7 +20,7 @@ class Formula(Objective):
     """An objective given by formulas for f, its gradient and its second derivatives.
 
     Args:
-        name: What it is called.
+        name: The function's name.
         text: f as a Python expression in the two parameters' names.
         value: (a, b) → f.
         gradient: (a, b) → (∂f/∂a, ∂f/∂b).
@@ -157,7 +157,7 @@ def beale() -> Formula:
 
 
 def himmelblau() -> Formula:
-    """Four equal minima, so that the start decides: f = (x² + y − 11)² + (x + y² − 7)².
+    """Four equal minima, so the start decides: f = (x² + y − 11)² + (x + y² − 7)².
 
     References:
         D. M. Himmelblau, Applied Nonlinear Programming, 1972.

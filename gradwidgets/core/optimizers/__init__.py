@@ -1,7 +1,7 @@
-"""The rules that a descent can follow, one file each, as pure steps with torch's names and torch's arithmetic.
+"""The optimizers that a descent can use, one file each, as pure steps with torch's names and torch's arithmetic.
 
-`OPTIMIZERS` is the list: what is in it can be followed by `descend`, taken apart by `step_parts`, written by `script`
-and chosen in the playground. `Optimizer` says what a rule has to be.
+`OPTIMIZERS` is the list: `descend` runs its entries, `step_parts` takes their steps apart, `script` writes them out and
+the playground offers them. `Optimizer` is their base class.
 """
 
 from gradwidgets.core.optimizers.adam import Adam

@@ -12,10 +12,10 @@ from gradwidgets.core.optimizers.setting import lr, maximize, setting, weight_de
 
 
 class AdamState(NamedTuple):
-    """What Adam remembers.
+    """The state that Adam keeps.
 
     Attributes:
-        steps: How many were made.
+        steps: The number of steps taken.
         mean: Moving average of the gradients, of the point's shape.
         square: Moving average of their squares.
         largest: The largest of those so far; None without amsgrad.
@@ -39,18 +39,18 @@ class Adam(Optimizer):
         w ← max(w, v) if amsgrad else v
         p ← p − lr · m / (1 − β₁ᵗ) / (√w / √(1 − β₂ᵗ) + eps)
 
-    so that every parameter has a step of its own, of about lr as long as its gradients agree.
+    so that every parameter has its own step size, about lr while its gradients agree.
 
     Attributes:
         lr: Learning rate, ≥ 0.
         betas: (β₁, β₂), how much of the averages is kept at every step; each from 0 to below 1.
-        eps: Keeps the divisor from 0, ≥ 0.
-        weight_decay: ≥ 0; added to the gradient, and so divided as that is.
-        amsgrad: Divide by the largest average of squares so far instead of by the present one.
+        eps: Keeps the denominator away from 0, ≥ 0.
+        weight_decay: ≥ 0; added to the gradient, and so divided like it.
+        amsgrad: Divide by the largest average of squares so far instead of by the current one.
         maximize: Climb instead of descend.
 
     Raises:
-        ValueError: A setting is out of range, in torch's words; or is not a finite number (true or false
+        ValueError: A setting is out of range, in torch's words; or is not a finite number (True or False
             for the last two), in words of the same kind.
 
     References:
@@ -58,7 +58,7 @@ class Adam(Optimizer):
         S. J. Reddi, S. Kale and S. Kumar, On the convergence of Adam and beyond, 2018, for amsgrad.
     """
 
-    autonomous: ClassVar[bool] = False  # the corrections depend on how many steps were made
+    autonomous: ClassVar[bool] = False  # the bias corrections depend on the number of steps
     nonlinear: ClassVar[str] = "no fixed limit: Adam divides every step by the size of its gradients"
 
     own_part: ClassVar[str] = "gradient / √v"
@@ -83,20 +83,20 @@ class Adam(Optimizer):
     maximize: bool = maximize()
 
     def init(self, point: Tensor) -> AdamState:
-        """Return averages of nothing yet."""
+        """Return averages of zero."""
         none = torch.zeros_like(point)
         return AdamState(0, none, none, none if self.amsgrad else None)
 
     def step(
         self, point: Tensor, gradient: Tensor, state: AdamState | None = None, out: Tensor | None = None
     ) -> tuple[Tensor, AdamState]:
-        """One step, in `torch.optim.Adam`'s order of operations, see `Optimizer.step`."""
+        """Take one step, in `torch.optim.Adam`'s order of operations, see `Optimizer.step`."""
         state = self._after(point, gradient, state or self.init(point))
         divisor, lr = self._divisor(state), self._lr(state)
         return torch.addcdiv(point, state.mean, divisor, value=-lr, out=out), state
 
     def parts(self, point: Tensor, gradient: Tensor, state: AdamState) -> dict[str, Tensor]:
-        """The step as old mean, gradient and weight decay, each divided as the whole is, see `Optimizer.parts`."""
+        """The step as old mean, gradient and weight decay, each divided like the whole, see `Optimizer.parts`."""
         after, kept = self._after(point, gradient, state), self.betas[0]
         scale = -self._lr(after) / self._divisor(after)
         sign = -1.0 if self.maximize else 1.0

@@ -1,4 +1,4 @@
-"""SGD's step along one eigenvector of the Hessian: what it contracts, and up to which learning rate."""
+"""SGD's step along one eigenvector of the Hessian: when it contracts, and up to which learning rate."""
 
 import math
 from dataclasses import dataclass
@@ -8,18 +8,18 @@ from dataclasses import dataclass
 class LinearSGD:
     """SGD near a minimum, where it acts on (displacement, buffer) as a 2 × 2 matrix of trace T and determinant D.
 
-    With λ′ the curvature that it feels, momentum m, dampening d and a = lr (1 − d) λ′,
+    With λ′ the effective curvature, momentum m, dampening d and a = lr (1 − d) λ′,
 
-        momentum 0   one number, 1 − lr λ′               contracts for lr λ′ < 2
+        momentum 0   a scalar, 1 − lr λ′                 contracts for lr λ′ < 2
         plain        T = 1 + m − a, D = m                contracts for a < 2 (1 + m)
         Nesterov     T = (1 + m)(1 − a), D = m (1 − a)   contracts for a < 2 (1 + m) / (1 + 2 m)
 
     Attributes:
-        momentum: As in `SGD`, like the others.
-        dampening: …
-        weight_decay: …
-        nesterov: …
-        maximize: …
+        momentum: As in `SGD`.
+        dampening: As in `SGD`.
+        weight_decay: As in `SGD`.
+        nesterov: As in `SGD`.
+        maximize: As in `SGD`.
 
     References:
         B. T. Polyak, Some methods of speeding up the convergence of iteration methods, 1964;
@@ -49,8 +49,8 @@ class LinearSGD:
         return (abs(trace) + math.sqrt(squared)) / 2 if squared >= 0 else math.sqrt(determinant)
 
     def why_never(self, felt: list[float]) -> str:
-        """Why no lr contracts these, ascending; "" where one may."""
-        share = self._share()
+        """Why no lr contracts these curvatures, ascending; "" if one may."""
+        share = self._gradient_share()
         if share == 0:
             return "no lr contracts: with dampening 1 only the first gradient reaches the momentum buffer"
         if share * felt[0] < 0:
@@ -67,17 +67,17 @@ class LinearSGD:
         return f"no lr contracts: momentum {self.momentum:g} never contracts both directions"
 
     def lr_limit(self, felt: list[float]) -> float:
-        """The limit that belongs to the largest of these."""
+        """The limit for the largest of these curvatures."""
         m = self.momentum
         if self.nesterov:
             return 2 * (1 + m) / (1 + 2 * m) / felt[-1]
-        return 2 * (1 + m) / self._fed(felt)[-1]
+        return 2 * (1 + m) / self._scaled(felt)[-1]
 
     def optimal_lr(self, felt: list[float]) -> float:
         """The lr that balances the two: 2 / (λ₁′ + λ₂′), times (1 + m) / (1 − d) with plain momentum."""
         if not self.nesterov:
-            fed = self._fed(felt)
-            return 2 * (1 + self.momentum) / (fed[0] + fed[-1])
+            scaled = self._scaled(felt)
+            return 2 * (1 + self.momentum) / (scaled[0] + scaled[-1])
         # Along each direction the radius falls until lr = 1 / λ′, where it is 0, and then rises: the larger of
         # the two is least where they cross.
         low, high = 1 / felt[-1], 1 / felt[0]
@@ -89,9 +89,9 @@ class LinearSGD:
                 high = middle
         return (low + high) / 2
 
-    def _share(self) -> float:
+    def _gradient_share(self) -> float:
         return 1 - self.dampening if self.momentum else 1.0
 
-    def _fed(self, felt: list[float]) -> list[float]:
-        """The curvatures as the momentum buffer is fed with them, ascending."""
-        return sorted(self._share() * value for value in felt)
+    def _scaled(self, felt: list[float]) -> list[float]:
+        """The curvatures scaled by the share of the gradient that enters the buffer, ascending."""
+        return sorted(self._gradient_share() * value for value in felt)

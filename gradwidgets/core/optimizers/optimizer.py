@@ -1,4 +1,4 @@
-"""What a rule has to be to be followed, drawn and written down."""
+"""The base class of optimizers: what is needed to run them, draw them and write them as a script."""
 
 from abc import ABC, abstractmethod
 from dataclasses import Field, fields
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from gradwidgets.core.optimizers.setting import settings_of
 
-# What a rule remembers from step to step: tensors of the point's shape, and numbers, in a tuple of its own.
+# What a rule keeps from step to step: tensors of the point's shape, and numbers, in a tuple of its own.
 State = Tensor | tuple[Tensor | float | None, ...] | None
 M = TypeVar("M")
 
@@ -17,37 +17,37 @@ class LinearStep(Protocol):
     """The step along one eigenvector of the Hessian, where the gradient is the curvature times the displacement."""
 
     def felt(self, curvature: float) -> float:
-        """The curvature as the rule feels it, weight decay and direction included."""
+        """The effective curvature, including weight decay and the sign of the direction."""
 
     def radius(self, lr: float, felt: float) -> float:
-        """By how much the step multiplies a displacement in the long run: below 1 it contracts."""
+        """The spectral radius: how much the step multiplies a displacement in the long run; it contracts below 1."""
 
     def why_never(self, felt: list[float]) -> str:
-        """Why no lr contracts these, ascending; "" where one may."""
+        """Why no lr contracts these curvatures, ascending; "" if one may."""
 
     def why_not_all(self) -> str:
         """Why even the best lr does not contract all of them at once."""
 
     def lr_limit(self, felt: list[float]) -> float:
-        """The largest lr that contracts all of these, ascending."""
+        """The largest lr that contracts all of these curvatures, ascending."""
 
     def optimal_lr(self, felt: list[float]) -> float:
-        """The lr of least radius over these, ascending."""
+        """The lr of least radius over these curvatures, ascending."""
 
 
 class Optimizer(ABC):
-    """A rule of descent: a frozen dataclass of its settings, named and checked as torch's are.
+    """An optimizer: a frozen dataclass of its settings, named and validated like torch's.
 
-    Every rule here is elementwise: each number of a point goes its way by its own gradients, so that points of any
-    shape (..., 2) walk side by side.
+    Every optimizer here is elementwise: each coordinate is updated from its own gradients alone, so points of any shape
+    (..., 2) are updated side by side.
 
     Attributes:
         lr: Learning rate.
-        maximize: Climb instead of descend.
-        autonomous: Whether a step depends on the point, the gradient and the state's tensors alone. A run that has
-            come to repeat itself then does so for ever, and the rest need not be computed.
-        own_part: How a table heads what the present gradient contributes to a step.
-        nonlinear: Why the rule has no linear step, in words; "" if it has one.
+        maximize: Whether to ascend instead of descend.
+        autonomous: Whether a step depends on the point, the gradient and the state's tensors alone. Once such a run
+            repeats itself, it does so forever, and the rest need not be computed.
+        own_part: The table header for the current gradient's contribution to a step.
+        nonlinear: Why the optimizer has no linear step, in words; "" if it has one.
     """
 
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
@@ -62,19 +62,19 @@ class Optimizer(ABC):
             object.__setattr__(self, field.name, setting.check(field.name, getattr(self, field.name), field.default))
 
     def init(self, point: Tensor) -> State:
-        """Return what is remembered before the first step from `point`."""
+        """Return the state before the first step from `point`."""
         return None
 
     @abstractmethod
     def step(
         self, point: Tensor, gradient: Tensor, state: Any = None, out: Tensor | None = None
     ) -> tuple[Tensor, State]:
-        """One step, in torch's order of operations.
+        """Take one step, in torch's order of operations.
 
         Args:
             point: Where the optimizer stands, shape (..., 2).
             gradient: The objective's gradient there, same shape.
-            state: What the last step returned, or `init`: each rule takes its own kind alone.
+            state: The state returned by the last step or by `init`; each optimizer has its own kind.
             out: Where to write the next point, a tensor of the same shape; by default a new one.
 
         Returns:
@@ -83,7 +83,7 @@ class Optimizer(ABC):
 
     @abstractmethod
     def parts(self, point: Tensor, gradient: Tensor, state: Any) -> dict[str, Tensor]:
-        """The vectors that make up the step from here, which add up to it.
+        """The vectors that add up to the step from here.
 
         Args:
             point: As in `step`.
@@ -91,19 +91,19 @@ class Optimizer(ABC):
             state: As in `step`.
 
         Returns:
-            "gradient", "weight decay" and "momentum", as far as they play a part, each of the point's shape.
+            "gradient", "weight decay" and "momentum", as far as they apply, each of the point's shape.
         """
 
     def lookahead(self, point: Tensor, state: Any) -> Tensor | None:
-        """Where the rule looks at the gradient in thought, if that is not where it stands."""
+        """The look-ahead point, if the gradient is meant for another point than the current one."""
         return None
 
     def linearised(self) -> LinearStep | None:
-        """The step near a minimum; None where it isn't linear in what it knows."""
+        """The linearized step near a minimum; None if the step is not linear."""
         return None
 
     def torch(self) -> tuple[str, dict[str, object]]:
-        """The class in `torch.optim` that does the same, by name, and its keywords: lr and what isn't its default."""
+        """The name of the equivalent `torch.optim` class, and its keyword arguments: lr and all non-default ones."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         defaults = {f.name: f.default for f in fields(self)}
         return type(self).__name__, {
@@ -118,7 +118,7 @@ def tensors(state: State) -> list[Tensor]:
 
 
 def repeats(now: State, before: State) -> Tensor | bool:
-    """Where the tensors of two states are the same, elementwise."""
+    """Elementwise, whether the tensors of two states are equal."""
     same: Tensor | bool = True
     for one, other in zip(tensors(now), tensors(before), strict=True):
         same = (one == other) & same
@@ -126,10 +126,10 @@ def repeats(now: State, before: State) -> Tensor | bool:
 
 
 def of_column(state: State, column: int) -> State:
-    """The state of one of several points that walked side by side, coordinates first, as a copy."""
+    """Copy the state of one of several points that were updated side by side, coordinates first."""
     if isinstance(state, tuple):
         members = [_column(member, column) for member in state]
-        return getattr(state, "_make", tuple)(members)  # a NamedTuple's own way, or a plain tuple
+        return getattr(state, "_make", tuple)(members)  # NamedTuples have `_make`, plain tuples do not
     return _column(state, column)
 
 

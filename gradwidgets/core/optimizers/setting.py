@@ -1,4 +1,4 @@
-"""A setting of a rule, declared once: what it means, which values torch takes, and which a panel offers."""
+"""A setting of an optimizer, declared once: what it means, which values torch accepts, and which a panel offers."""
 
 import math
 from dataclasses import Field, dataclass, field, fields
@@ -13,16 +13,16 @@ Scale = Literal["even", "log", "0 and log", "near 1"]
 
 @dataclass(frozen=True)
 class Setting:
-    """What there is to know about a number, a pair of numbers or a flag.
+    """The description of a setting: a number, a pair of numbers or a flag.
 
     Attributes:
         meaning: What it does, in plain words.
-        words: How torch names it when it refuses one, followed by nothing or, for a pair, by the index.
-        least: The smallest number that torch takes.
-        below: What the number has to be below.
-        range: The smallest and the largest that a panel takes.
-        stops: The smallest and the largest that a slider reaches, 0 aside.
-        scale: How a slider's stops are spread: evenly; by factors, or by factors with 0 before them; or ever denser
+        words: torch's name for it in error messages; for a pair, the index is appended.
+        least: The smallest number that torch accepts.
+        below: The exclusive upper bound.
+        range: The smallest and the largest value a panel accepts.
+        stops: The smallest and the largest value a slider reaches, apart from 0.
+        scale: How a slider's stops are spaced: evenly; logarithmically, with or without 0 before them; or more densely
             towards 1.
     """
 
@@ -35,7 +35,7 @@ class Setting:
     scale: Scale = "even"
 
     def check(self, name: str, value: object, default: object) -> object:
-        """The value as torch keeps it; ValueError in torch's words, or in words of the same kind."""
+        """Validate a value and return it as torch stores it; a ValueError has torch's wording, or one like it."""
         if isinstance(default, bool):
             return _flag(name, value)
         if isinstance(default, tuple):
@@ -51,7 +51,7 @@ class Setting:
 
 
 class Bounds(TypedDict, total=False):
-    """What `setting` takes besides, see `Setting`."""
+    """The other keyword arguments of `setting`, see `Setting`."""
 
     least: float
     below: float
@@ -61,12 +61,12 @@ class Bounds(TypedDict, total=False):
 
 
 def setting(default: Any, meaning: str, words: str = "", **more: Unpack[Bounds]) -> Any:
-    """Declare a field of a rule, see `Setting`."""
+    """Declare a field of an optimizer, see `Setting`."""
     return field(default=default, metadata={"setting": Setting(meaning, words, **more)})
 
 
 def settings_of(rule: "DataclassInstance | type[DataclassInstance]") -> list[tuple[Field[Any], Setting]]:
-    """The fields of a rule with what is known about each, in order."""
+    """The fields of an optimizer with their settings, in order."""
     return [(one, one.metadata["setting"]) for one in fields(rule)]
 
 
@@ -83,7 +83,7 @@ def weight_decay() -> Any:
 
 
 def maximize() -> Any:
-    """Whether to climb."""
+    """Whether to ascend."""
     return setting(False, "climb the loss instead of descending it")
 
 
@@ -96,5 +96,5 @@ def _flag(name: str, value: object) -> bool:
 def _is_finite_number(value: object) -> TypeGuard[float]:
     try:
         return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
-    except OverflowError:  # an int beyond every float
+    except OverflowError:  # an int too large for a float
         return False

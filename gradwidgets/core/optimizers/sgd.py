@@ -14,7 +14,7 @@ from gradwidgets.core.optimizers.setting import lr, maximize, setting, weight_de
 
 @dataclass(frozen=True)
 class SGD(Optimizer):
-    """The settings of `torch.optim.SGD` and the step they make.
+    """The settings of `torch.optim.SGD` and the step they define.
 
     With g the gradient at point p (−g when `maximize`), step t = 1, 2, … does, in this order,
 
@@ -27,14 +27,14 @@ class SGD(Optimizer):
 
     Attributes:
         lr: Learning rate, ≥ 0.
-        momentum: ≥ 0. Values of 1 and more are allowed, as in torch; they never come to rest by themselves.
-        dampening: Share of the gradient kept out of the buffer; any finite number, as in torch.
+        momentum: ≥ 0. Values of 1 and more are allowed, as in torch, but then the motion never dies out.
+        dampening: Fraction of the gradient kept out of the buffer; any finite number, as in torch.
         weight_decay: ≥ 0.
-        nesterov: Needs momentum > 0 and dampening = 0.
-        maximize: Climb instead of descend.
+        nesterov: Whether to use Nesterov momentum; needs momentum > 0 and dampening = 0.
+        maximize: Whether to ascend instead of descend.
 
     Raises:
-        ValueError: A setting is out of range, in torch's words; or is not a finite number (true or false
+        ValueError: A setting is out of range, in torch's words; or is not a finite number (True or False
             for the last two), in words of the same kind.
     """
 
@@ -69,7 +69,7 @@ class SGD(Optimizer):
     def step(
         self, point: Tensor, gradient: Tensor, state: Tensor | None = None, out: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        """One step, in `torch.optim.SGD`'s order of operations, see `Optimizer.step`.
+        """Take one step, in `torch.optim.SGD`'s order of operations, see `Optimizer.step`.
 
         The state is the momentum buffer: None at the first step, and as long as momentum is 0.
         """
@@ -85,7 +85,7 @@ class SGD(Optimizer):
         return torch.add(point, direction, alpha=-self.lr, out=out), state
 
     def parts(self, point: Tensor, gradient: Tensor, state: Tensor | None) -> dict[str, Tensor]:
-        """The step as gradient, weight decay and what is left of earlier steps, see `Optimizer.parts`."""
+        """The step as gradient, weight decay and momentum, see `Optimizer.parts`."""
         # How much of this step's own direction goes into the update, and how much of the buffer before it.
         own, carried = (1.0, 0.0) if state is None else (1 - self.dampening, self.momentum)
         if self.nesterov:

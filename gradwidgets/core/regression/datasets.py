@@ -1,6 +1,6 @@
-"""Data to fit a line to: each entry of `DATASETS` is a function without arguments that gives (x, y).
+"""Data to fit a line to: each entry of `DATASETS` is a function without arguments that returns (x, y).
 
-Both are float64 tensors of shape (n,). To add a set, write such a function and its line in `DATASETS`.
+Both are float64 tensors of shape (n,). To add a dataset, write such a function and add it to `DATASETS`.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from torch import Tensor
 from gradwidgets.core.subject.home import at_home
 
 # NumPy's legacy generator, seed 20240215: fifty standard normals x in float32, then fifty more, e, and
-# y = 0.75 x² + x + 2 + 0.3 e rounded to float32. Written out because the core does without NumPy.
+# y = 0.75 x² + x + 2 + 0.3 e rounded to float32. Written out because the core does not use NumPy.
 _ARTICLE_X = (
     -0.006985472,
     -0.43373427,
@@ -120,7 +120,7 @@ _ARTICLE_Y = (
 
 @at_home
 def article() -> tuple[Tensor, Tensor]:
-    """Fifty points scattered about a parabola, to which a line is fitted.
+    """Fifty points scattered around a parabola, to which a line is fitted.
 
     x ~ N(0, 1) and y = 0.75 x² + x + 2 + 0.3 e with e ~ N(0, 1), both rounded to float32 (seed 20240215 of
     NumPy's legacy generator). The values here are exactly those, widened to float64.
@@ -175,11 +175,11 @@ _HUBBLE = (
 
 @at_home
 def hubble() -> tuple[Tensor, Tensor]:
-    """The 24 nebulae from whose speeds Hubble read the expansion of the universe.
+    """The 24 nebulae from whose velocities Hubble inferred the expansion of the universe.
 
     Returns:
-        x, the distance in megaparsec, and y, the radial velocity in thousands of km/s (negative: coming
-        nearer), float64, shape (24,). The fitted weight is the Hubble constant over 1000 km/s/Mpc.
+        x, the distance in megaparsec, and y, the radial velocity in thousands of km/s (negative:
+        approaching), float64, shape (24,). The fitted weight is the Hubble constant over 1000 km/s/Mpc.
 
     References:
         E. Hubble, A relation between distance and radial velocity among extra-galactic nebulae,

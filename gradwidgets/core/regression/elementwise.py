@@ -1,7 +1,7 @@
-"""What a loss makes of each residual r = weight·x + bias − y: the value ℓ(r) and its derivatives.
+"""Elementwise losses of the residuals r = weight·x + bias − y: the values ℓ(r) and their derivatives.
 
-torch's four losses are one function with three numbers, `Clip`, so that any mix of them is computed as rows of one
-tensor. Any other function of the residual is an `Elementwise`, and autograd knows its derivatives.
+torch's four losses are one function with three numbers, `Clip`, so any mix of them is computed as rows of one
+tensor. Any other function of the residual is an `Elementwise`, differentiated by autograd.
 """
 
 import math
@@ -14,15 +14,15 @@ from torch import Tensor
 
 
 class Clip(NamedTuple):
-    """A residual that is clipped: square within a threshold, straight beyond it.
+    """A loss of the clipped residual: quadratic within a threshold, linear beyond it.
 
         c(r) = clamp(r / divisor, −bound, bound)
         ℓ(r) = factor · c · (r − divisor · c / 2)
         ℓ′(r) = factor · c
 
     Attributes:
-        divisor: > 0; where it is as small as numbers get, ℓ is factor · bound · |r|.
-        bound: > 0, or infinite: square everywhere.
+        divisor: > 0; for the smallest normal number, ℓ is factor · bound · |r|.
+        bound: > 0; if infinite, ℓ is quadratic everywhere.
         factor: > 0.
     """
 
@@ -32,11 +32,11 @@ class Clip(NamedTuple):
 
     @property
     def threshold(self) -> float:
-        """The size of a residual from which it counts linearly."""
+        """The size of a residual beyond which it counts linearly."""
         return self.divisor * self.bound
 
     def values(self, residuals: Tensor) -> Tensor:
-        """ℓ(r), of the residuals' shape; the residuals are overwritten."""
+        """ℓ(r), in the residuals' shape; the residuals are overwritten."""
         clipped = (residuals / self.divisor).clamp_(-self.bound, self.bound)
         return residuals.sub_(clipped, alpha=self.divisor / 2).mul_(clipped).mul_(self.factor)
 
@@ -62,7 +62,7 @@ class Elementwise:
             return self.function(residuals)
 
     def slopes(self, residuals: Tensor, weight: float = 1.0) -> Tensor:
-        """Return weight · ℓ′(r), as autograd finds it, of the residuals' shape."""
+        """Return weight · ℓ′(r), computed by autograd, in the residuals' shape."""
         return self.values_and_slopes(residuals, weight)[1]
 
     def values_and_slopes(self, residuals: Tensor, weight: float = 1.0) -> tuple[Tensor, Tensor]:
@@ -81,5 +81,5 @@ class Elementwise:
             return torch.autograd.grad(slopes.sum(), leaf)[0]
 
 
-# What the arithmetic works with; its settings have their values.
+# A loss of residuals with its settings filled in.
 OfResiduals = Clip | Elementwise

@@ -11,10 +11,10 @@ from gradwidgets.core.regression.sample import Sample
 
 STEPS = 200
 
-# A gradient of this share of the largest slope is zero; and small enough for a minimum.
+# Relative to the largest slope: a gradient that counts as zero, and one small enough for a minimum.
 TOLERANCE, FLAT = 1e-15, 1e-9
 
-# A loss that differs by this share does not tell better from worse: the gradient does.
+# Relative: losses closer than this are equal up to rounding, so the gradients are compared instead.
 ROUNDING = 1e-14
 
 # (weight, bias).
@@ -22,12 +22,12 @@ Line = tuple[float, float]
 
 
 def elementwise_fit(sample: Sample, loss: Elementwise, near: Iterable[Line]) -> Line:
-    """A line from which no small change lowers the mean loss; the best line where the loss is convex.
+    """Find a local minimum of the mean loss over lines; the best line if the loss is convex.
 
     Args:
-        sample: The data. With constant x, the line is the one nearest to (0, 0) of those that are as good.
+        sample: The data. With constant x, the equally good line nearest to (0, 0) is returned.
         loss: The loss.
-        near: Lines to begin at, each asked for only if those before it lead nowhere.
+        near: Lines to start from, each used only if those before it lead nowhere.
 
     Returns:
         (weight, bias).
@@ -64,14 +64,14 @@ class _Problem:
 
     def is_flat(self, at: Line) -> bool:
         slopes = self.loss.slopes(self.residuals(at))
-        return _size(self._against_u_and_1(slopes)) <= FLAT * float(slopes.abs().max())
+        return _size(self._moments(slopes)) <= FLAT * float(slopes.abs().max())
 
     def descended(self, at: Line) -> Line:
         value = self.value(at)
         for _ in range(STEPS):
             residuals = self.residuals(at)
             slopes = self.loss.slopes(residuals)
-            gradient = self._against_u_and_1(slopes)
+            gradient = self._moments(slopes)
             if _size(gradient) <= TOLERANCE * float(slopes.abs().max()):
                 break
             # Dividing slopes by residuals gives the curvature of the parabola that touches the loss there from above,
@@ -84,7 +84,7 @@ class _Problem:
         return at
 
     def _lower(self, at: Line, value: float, gradient: Line, weights: Sequence[Tensor]) -> tuple[Line, float] | None:
-        """A line of less loss and that loss; None where rounding leaves none."""
+        """Return a line of lower loss and that loss; None if rounding leaves none."""
         for weight in weights:
             step = self._solved(gradient, weight)
             if step is None:
@@ -97,16 +97,16 @@ class _Problem:
         return None
 
     def _size(self, at: Line) -> float:
-        return _size(self._against_u_and_1(self.loss.slopes(self.residuals(at))))
+        return _size(self._moments(self.loss.slopes(self.residuals(at))))
 
-    def _against_u_and_1(self, terms: Tensor) -> Line:
+    def _moments(self, terms: Tensor) -> Line:
         n = len(terms)
         return float(torch.dot(terms, self.u)) / n, float(terms.sum()) / n
 
     def _solved(self, gradient: Line, weight: Tensor) -> Line | None:
         """The step to the minimum of the parabola with these curvatures; None if it has none."""
-        pq, qq = self._against_u_and_1(weight)
-        pp = self._against_u_and_1(weight * self.u)[0]
+        pq, qq = self._moments(weight)
+        pp = self._moments(weight * self.u)[0]
         if not qq > 0:
             return None
         det = pp * qq - pq * pq

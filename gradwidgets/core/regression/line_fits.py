@@ -11,15 +11,15 @@ from gradwidgets.core.regression.elementwise import Elementwise, OfResiduals
 from gradwidgets.core.regression.elementwise_fit import elementwise_fit
 from gradwidgets.core.regression.sample import Sample
 
-# A gradient of this share of delta, the largest there can be, is zero; so is what rounding makes of the data.
+# Relative to delta, the largest possible gradient: anything smaller counts as zero, as does the data's rounding.
 TOLERANCE = 1e-14
 
 NEWTON_STEPS = 25
 
-# The threshold of L1's clip.
+# The threshold of L1's `Clip`.
 LEAST = float(torch.finfo(torch.float64).tiny)
 
-# Sorting more than this many slopes at every pivot takes too long.
+# Beyond this many points, sorting the slopes at every pivot takes too long.
 LONG = 2**15
 
 
@@ -28,10 +28,10 @@ Line = tuple[float, float]
 
 
 def best_fit(sample: Sample, loss: OfResiduals) -> Line:
-    """The line of least mean loss, (weight, bias); the last few are remembered with the sample.
+    """The line of least mean loss, (weight, bias); the last few are cached on the sample.
 
-    A clipped loss is Huber's but for a factor, with its threshold for delta: least squares where that is infinite, and
-    L1 where it is 0 or next to it.
+    A clipped loss is Huber's up to a factor, with its threshold as delta: least squares if that is infinite, and L1 if
+    it is 0 or next to it.
     """
     key = loss if isinstance(loss, Elementwise) else loss.threshold
     if key not in sample.fits:
@@ -43,13 +43,13 @@ def best_fit(sample: Sample, loss: OfResiduals) -> Line:
 
 def _fitted(sample: Sample, loss: OfResiduals) -> Line:
     if isinstance(loss, Elementwise):
-        return elementwise_fit(sample, loss, _near(sample))
+        return elementwise_fit(sample, loss, _start_lines(sample))
     if math.isinf(loss.threshold):
         return sample.least_squares
     return huber_fit(sample, loss.threshold) if loss.threshold > LEAST else least_absolute_fit(sample)
 
 
-def _near(sample: Sample) -> Iterator[Line]:
+def _start_lines(sample: Sample) -> Iterator[Line]:
     yield sample.least_squares
     yield least_absolute_fit(sample)
 
@@ -57,9 +57,9 @@ def _near(sample: Sample) -> Iterator[Line]:
 def huber_fit(sample: Sample, delta: float) -> tuple[float, float]:
     """The line of least mean Huber loss.
 
-    The loss is convex, and quadratic between the places where a residual passes delta. Newton's method lands
-    exactly once it knows which residuals are within; where too few are, the best slope is bracketed instead,
-    each with its own best level.
+    The loss is convex, and quadratic between the points where a residual crosses delta. Newton's method is exact
+    once it knows which residuals are within delta; if too few are, the best slope is bracketed instead, each
+    slope with its own best level.
 
     Args:
         sample: The data.
@@ -91,7 +91,7 @@ def _level(v: Tensor, delta: float) -> float:
     sums = torch.cat([v.new_zeros(1), (rises[:-1] * kinks.diff()).cumsum(0)]) - n * delta
     k = min(max(int(torch.searchsorted(sums, 0.0)), 1), 2 * n - 1)
     q, rise = float(kinks[k]), float(rises[k - 1])
-    for _ in range(2):  # the second time takes out what rounding left of the long sums
+    for _ in range(2):  # the second pass removes the rounding of the long sums
         q -= float((q - v).clamp_(-delta, delta).sum()) / rise if rise else 0.0
     return q
 
@@ -112,7 +112,7 @@ class _Huber:
         return max(map(abs, self.gradient(*at)))
 
     def newton(self, p: float, q: float) -> tuple[tuple[float, float], float]:
-        """The point of least gradient that a few steps find, and that gradient's size."""
+        """Return the point of least gradient found in a few steps, and the size of that gradient."""
         best, at = math.inf, (p, q)
         for _ in range(NEWTON_STEPS):
             gp, gq = self.gradient(p, q)
@@ -132,7 +132,7 @@ class _Huber:
         return at, best
 
     def bracket(self, p: float) -> tuple[float, float]:
-        """The best slope by regula falsi: the gradient along p, at each p's best q, only ever rises."""
+        """Find the best slope by regula falsi: the gradient along p, at each p's best q, is monotone."""
         low = high = p
         at_low = at_high = self._along(p)
         reach = max(abs(p), float(self.v.abs().max()), self.delta) * 1e-3
@@ -148,7 +148,7 @@ class _Huber:
             at = self._along(p)
             if abs(at) <= self.tolerance / 10 or not low < p < high:
                 break
-            # Halving the value kept on the other side keeps one end from standing still (the Illinois rule).
+            # Halving the value kept on the other side keeps one end from getting stuck (the Illinois rule).
             if at < 0:
                 low, at_low, at_high = p, at, at_high / 2
             else:
@@ -165,9 +165,9 @@ class _Huber:
 def least_absolute_fit(sample: Sample) -> tuple[float, float]:
     """The line of least mean absolute residual, exactly: it goes through two of the points.
 
-    From a line through one point, the best slope is a weighted median of the slopes to all others; the point
-    that gives it becomes the next pivot. A line that no point on it can improve is a minimum, the loss being
-    convex and linear between kinks.
+    From a line through one point, the best slope is a weighted median of the slopes to all other points; the point
+    that gives it becomes the next pivot. A line that cannot be improved by pivoting about any point on it is a
+    minimum, since the loss is convex and linear between kinks.
 
     Args:
         sample: The data.
@@ -202,7 +202,7 @@ def _pivot(x: Tensor, y: Tensor, line: Line, pull: Line) -> Line | None: ...
 
 
 def _pivot(x: Tensor, y: Tensor, line: Line, pull: Line = (0.0, 0.0)) -> Line | None:
-    """From `line` to the one of least Σ |weight · x + bias − y| + pull · (weight, bias); None if there is none."""
+    """Go from `line` to the line of least Σ |weight · x + bias − y| + pull · (weight, bias); None if there is none."""
     pivot = int((line[0] * x + (line[1] - y)).abs_().argmin())
     best, steep, high = math.inf, float(x.abs().max()), float(y.abs().max())
     while True:
@@ -212,7 +212,7 @@ def _pivot(x: Tensor, y: Tensor, line: Line, pull: Line = (0.0, 0.0)) -> Line | 
         level = float(y[pivot]) - slope * float(x[pivot])
         residuals = slope * x + (level - y)
         total = float(residuals.abs().sum()) + pull[0] * slope + pull[1] * level
-        if total >= best:  # all that is left to gain is rounding
+        if total >= best:  # only rounding is left to gain
             return line
         best, line = total, (slope, level)
         on_line = residuals.abs() <= 1e-14 * (high + abs(slope) * steep)
@@ -227,10 +227,10 @@ def _pivot(x: Tensor, y: Tensor, line: Line, pull: Line = (0.0, 0.0)) -> Line | 
 
 
 def _pivot_that_helps(x: Tensor, on_line: Tensor, weight_pull: float, bias_pull: float) -> int | None:
-    """The point on the line about which turning it gains most; None if none gains, and the line is a minimum.
+    """The point on the line about which turning it gains most; None if no turn gains: the line is a minimum.
 
     Turning about (x_k, ·) costs Σ |x_j − x_k| over the points on the line and gains |weight_pull − bias_pull x_k| from
-    all others. The loss is linear between such turns, so that no other way down has to be looked for.
+    all others. The loss is linear between such turns, so no other direction of descent has to be considered.
     """
     ascending, order = x[on_line].sort()
     count = torch.arange(1, len(ascending) + 1, dtype=x.dtype)
@@ -259,10 +259,10 @@ def _best_slope(x: Tensor, y: Tensor, pivot: int, pull: float) -> tuple[float, i
 
 
 def _pivot_among_few(x: Tensor, y: Tensor) -> Line:
-    """`_pivot` for long samples: points far from a good guess keep their side, and only pull.
+    """`_pivot` for long samples: points far from a good guess stay on their side, and only contribute a pull.
 
-    The guess is the line of a part of them; near are the 3 % of all that lie nearest to it. If in the end a far
-    point did change sides, more are taken as near.
+    The guess is the line fitted to a subset; near are the 3 % of all points closest to it. If a far point changes
+    sides in the end, more points are treated as near.
 
     References:
         S. Portnoy and R. Koenker, The Gaussian hare and the Laplacian tortoise, Statistical Science 12, 1997.

@@ -1,4 +1,4 @@
-"""Where to look, and where to start, when a line is fitted."""
+"""The view and the start for fitting a line."""
 
 import math
 
@@ -13,16 +13,16 @@ _ARTICLE_START = (6.0, -3.0)
 def line_view(sample: Sample) -> tuple[Axes, tuple[float, float]]:
     """A view in which the mean squared residual rises about as much along weight as along bias.
 
-    With s the standard deviation of y, the bias reaches 4 s to each side of the least-squares fit and the
+    With s the standard deviation of y, the bias extends 4 s to each side of the least-squares fit and the
     weight 4 s / rms(x): MSE(fit + Δ) − MSE(fit) is mean(x²) Δw² along the weight and Δb² along the bias. The
-    start lies up and to the left, where the line has too large a weight and too small a bias.
+    start lies at the upper left, where the line has too large a weight and too small a bias.
 
     Args:
         sample: The data.
 
     Returns:
-        The view, bias first (horizontal), its bounds rounded outwards; and the start (weight, bias). For the
-        dataset "article" they are the source's: −5 to 8 both ways, from (6, −3).
+        The view, bias first (horizontal), with bounds rounded outwards; and the start (weight, bias). For the
+        dataset "article" they are those of its source: −5 to 8 on both axes, from (6, −3).
     """
     if _is_article(sample):
         return dict(_ARTICLE_VIEW), _ARTICLE_START
@@ -45,7 +45,7 @@ def _tick(reach: float) -> float:
 
 
 def _round_outwards(centre: float, reach: float) -> tuple[float, float]:
-    # A reach lost in the centre's last digits would leave low = high.
+    # A reach below the rounding of the centre would give low = high.
     reach = max(reach, 1e-9 * abs(centre), 1e-150)
     tick = _tick(reach)
     return _clean(math.floor((centre - reach) / tick), tick), _clean(math.ceil((centre + reach) / tick), tick)
@@ -57,5 +57,5 @@ def _round(value: float, reach: float) -> float:
 
 
 def _clean(count: int, tick: float) -> float:
-    # 3 · 0.1 is 0.30000000000000004; the decimal that was meant prints as 0.3.
+    # 3 · 0.1 is 0.30000000000000004; rounding gives the intended decimal, 0.3.
     return float(f"{count * tick:.12g}")

@@ -1,7 +1,7 @@
 """Losses of lines for samples too long to hold all residuals at once.
 
 The mean squared residual is a quadratic form of five moments; the other losses go through the data in blocks
-that stay in cache, with four sums a block. Sums are in float64 and not in autograd's order: equal to
+that stay in cache, with four sums per block. Sums are in float64 and not in autograd's order: equal up to
 rounding.
 """
 
@@ -14,24 +14,24 @@ from torch import Tensor
 from gradwidgets.core.regression.elementwise import Clip, Elementwise, OfResiduals
 from gradwidgets.core.regression.sample import Sample
 
-# Values held at a time. From 2¹⁵ on, torch shares an operation out among threads, and then waits for the slowest
+# Values held at a time. From 2¹⁵ on, torch splits an operation among threads, and then waits for the slowest
 # even if its core is busy drawing; and x, y and two scratch rows of this length fit into a core's cache.
 BLOCK = 2**15 - 1
 
 
 class LongSample:
-    """Gradients and values of B lines, each under its own loss; called as `residuals.RowGradients` is.
+    """Gradients and values of B lines, each under its own loss; called like `residuals.RowGradients`.
 
     Args:
         sample: The data.
-        losses: One a row, B of them.
+        losses: One loss per row, B in all.
     """
 
     def __init__(self, sample: Sample, losses: Sequence[OfResiduals]) -> None:
         self.sample, self.losses = sample, losses
         self.blocks = list(zip(sample.x.split(BLOCK), sample.y.split(BLOCK), strict=True))
         self.scratch = sample.x.new_empty(3, min(BLOCK, sample.n))
-        # Every value comes with a gradient: who asks for it after the descent need not pay again.
+        # Values are computed with the gradients, and cached for whoever asks for them after the descent.
         self.known: dict[tuple[OfResiduals, float, float], float] = {}
 
     def __call__(self, weight: Tensor, bias: Tensor, out: Tensor) -> None:
@@ -48,7 +48,7 @@ class LongSample:
             out: Receives the values, shape (K,).
 
         Yields:
-            The share that is done, after each line.
+            The fraction done, after each line.
         """
         for k, (weight, bias) in enumerate(points.tolist()):
             if (loss, weight, bias) not in self.known:
@@ -97,7 +97,7 @@ class LongSample:
                 torch.clamp(r, -bound, bound, out=c)
             else:
                 torch.div(r, divisor, out=c).clamp_(-bound, bound)
-            # Not torch.dot, which brings in threads at any length.
+            # Not torch.dot, which uses threads at any length.
             slope += float(c.sum())
             slope_x += float(torch.mul(c, x, out=product).sum())
             slope_r += float(torch.mul(c, r, out=product).sum())

@@ -1,7 +1,7 @@
 """The losses of a residual r = weight·x + bias − y, with torch's names and conventions where torch has them.
 
-`LOSSES` is the list: what is in it can be fitted by `regression` and chosen in the playground. The loss of a line is
-the mean over the data. torch's own are clips with three numbers, see `Clip`:
+`LOSSES` is the list: `regression` fits its entries, and the playground offers them. The loss of a line is the mean over
+the data. torch's own are clipped losses with three numbers, see `Clip`:
 
 | loss     | divisor | bound | factor |
 |----------|---------|-------|--------|
@@ -25,15 +25,15 @@ from gradwidgets.core.regression.elementwise import Clip, Elementwise, OfResidua
 
 @dataclass(frozen=True)
 class Threshold:
-    """The one setting that a loss may have: the size of a residual, in the unit of y, from which it counts linearly.
+    """The one setting a loss may have: the size of a residual, in units of y, beyond which it counts linearly.
 
     Attributes:
-        name: As torch names it.
-        meaning: In plain words.
-        may_be_zero: Whether torch takes 0 too.
-        default: torch's.
-        range: The smallest and the largest that a panel takes.
-        stops: The smallest and the largest that a slider reaches.
+        name: torch's name for it.
+        meaning: A description in plain words.
+        may_be_zero: Whether torch accepts 0 too.
+        default: torch's default.
+        range: The smallest and the largest value a panel accepts.
+        stops: The smallest and the largest value a slider reaches.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Threshold:
     stops: tuple[float, float] = (0.01, 10.0)
 
     def check(self, value: object) -> float:
-        """The value as a float.
+        """Validate a value and return it as a float.
 
         Raises:
             TypeError: It is not a number.
@@ -62,17 +62,17 @@ class Threshold:
 
 @dataclass(frozen=True)
 class RegressionLoss:
-    """A loss of residuals: one of torch's, given by its clip, or any smooth function, given by itself.
+    """A loss of residuals: one of torch's, given as a `Clip`, or any smooth function.
 
     Attributes:
         name: Its key in `LOSSES`.
         torch_function: The function of `torch.nn.functional` that it equals, with reduction "mean"; None if there is
             none.
-        clip: Its threshold to the numbers of its clip, a divisor of 0 standing for the smallest there is.
-        function: Instead, residuals to losses, elementwise, of any shape: smooth, and written with torch and math
-            alone, as it becomes a part of scripts.
+        clip: Maps its threshold to its `Clip`; a divisor of 0 stands for the smallest normal number.
+        function: Instead of `clip`, an elementwise function from residuals to losses, of any shape: smooth, and written
+            with torch and math only, since scripts contain it.
         threshold: Its one setting, or None.
-        at_first: Whether it is among those that are shown before anybody chooses.
+        at_first: Whether it is shown by default.
     """
 
     name: str
@@ -91,11 +91,11 @@ class RegressionLoss:
         """The loss at a value of its setting.
 
         Args:
-            setting: delta or beta; not looked at by a loss that has no setting.
+            setting: The value of delta or beta; ignored by a loss without a setting.
             dtype: The residuals' dtype: L1's divisor is its smallest normal number, a power of two.
 
         Returns:
-            SmoothL1 with beta = 0 is L1, as in torch.
+            The loss. SmoothL1 with beta = 0 is L1, as in torch.
         """
         if self.clip is None:
             return Elementwise(self._own_function())
@@ -104,11 +104,11 @@ class RegressionLoss:
         return clip if clip.divisor else clip._replace(divisor=torch.finfo(dtype).tiny)
 
     def smooth(self, setting: float) -> bool:
-        """Whether its curvature says anything about it; not so for L1, flat but for its kink."""
+        """Whether its curvature is meaningful; not for L1, which is flat except at its kink."""
         return self.clip is None or self.clip(setting).divisor > 0
 
     def chosen(self, settings: Mapping[str, object]) -> float:
-        """Of several losses' settings, by name, its own, checked; 1.0 for a loss that has none."""
+        """Pick this loss's setting from those of several losses, by name, and validate it; 1.0 if it has none."""
         if self.threshold is None:
             return 1.0
         return self.threshold.check(settings.get(self.threshold.name, self.threshold.default))
@@ -119,7 +119,7 @@ class RegressionLoss:
         return self.function
 
     def source(self, prediction: str, target: str, settings: Mapping[str, float]) -> tuple[str, str]:
-        """Python for scripts: definitions that it needs, "" for none, and the mean loss as an expression."""
+        """Python source for scripts: the definitions it needs ("" for none), and the mean loss as an expression."""
         if self.torch_function is None:
             function = self._own_function()
             name, written = function.__name__, inspect.getsource(function)

@@ -24,11 +24,11 @@ class Regression(Objective):
 
     Attributes:
         sample: The data, checked; shared by objectives that differ only in their loss.
-        loss: Which ℓ.
-        setting: Its delta or beta; 1.0 where it has none.
+        loss: The loss ℓ.
+        setting: The value of its delta or beta; 1.0 if it has neither.
         square: Whether f is a quadratic form.
         flat_direction: Unit vector in (weight, bias) along which f does not change, when all x are equal
-            (one point, say); else None. `minima` then holds the minimizer nearest to (0, 0).
+            (as with a single point); else None. `minima` then holds the minimizer nearest to (0, 0).
     """
 
     parameters = ("weight", "bias")
@@ -44,10 +44,10 @@ class Regression(Objective):
     def with_loss(self, loss: str, **settings: float) -> "Regression":
         """The same data, not copied or checked again, under another loss. Arguments as in `regression`."""
         kind = choose("loss", loss, LOSSES)
-        return Regression(self.sample, kind, kind.chosen(_known(settings)))
+        return Regression(self.sample, kind, kind.chosen(_check_names(settings)))
 
     def thinned(self, count: int) -> "Regression":
-        """The same loss of an even sample of the data: `count` points, the first and the last among them."""
+        """The same loss on `count` evenly spaced data points, including the first and the last."""
         chosen = torch.linspace(0, self.sample.n - 1, count, dtype=torch.float64).round().long()
         return Regression(Sample(self.sample.x[chosen], self.sample.y[chosen]), self.loss, self.setting)
 
@@ -56,7 +56,7 @@ class Regression(Objective):
         return self.loss.of_residuals(self.setting, dtype)
 
     @cached_property
-    def view(self) -> dict[str, tuple[float, float]]:  # type: ignore[override]  # noqa: D102  found once, then kept
+    def view(self) -> dict[str, tuple[float, float]]:  # type: ignore[override]  # noqa: D102  cached
         return line_view(self.sample)[0]
 
     @cached_property
@@ -65,7 +65,7 @@ class Regression(Objective):
 
     @cached_property
     def minima(self) -> tuple[tuple[float, float], ...]:  # type: ignore[override]  # likewise
-        """The best fit (weight, bias): of several equally good ones, one."""
+        """The best fit (weight, bias); one of them if several are equally good."""
         return (best_fit(self.sample, self.of_residuals()),)
 
     def __call__(self, points: object) -> Tensor:  # noqa: D102
@@ -73,7 +73,7 @@ class Regression(Objective):
         return self.value_and_gradient(tensor)[0]
 
     def value_and_gradient(self, points: object) -> tuple[Tensor, Tensor]:
-        """F and ∇f; a single line's gradient is bit for bit autograd's of torch's own loss.
+        """Evaluate f and ∇f; a single line's gradient is bit for bit what autograd gives for torch's own loss.
 
         Args:
             points: (weight, bias), shape (..., 2).
@@ -94,7 +94,7 @@ class Regression(Objective):
             point: Shape (2,).
 
         Returns:
-            Shape (2, 2); zero for L1, which has none but at its kinks.
+            Shape (2, 2); zero for L1, which has none except at its kinks.
         """
         tensor = as_single_point(point)
         if not self.smooth:
@@ -120,25 +120,25 @@ def regression(x: object, y: object, loss: str = "MSE", **settings: float) -> Re
         y: The targets, as many.
         loss: A key of `LOSSES`: "MSE", "L1", "Huber" or "SmoothL1", each the mean that torch computes, or "LogCosh",
             which torch does not have.
-        **settings: `delta`, Huber's, > 0, 1 by default, in the unit of y: residuals beyond it count linearly. `beta`,
-            SmoothL1's, ≥ 0, likewise; 0 makes it L1.
+        **settings: `delta` for Huber, > 0, 1 by default, in units of y: residuals beyond it count linearly. `beta` for
+            SmoothL1, ≥ 0, likewise; 0 makes it L1.
 
     Returns:
         An objective of ("weight", "bias"). One point, or all x equal, is legal: see `flat_direction`.
 
     Raises:
-        TypeError: Something is not a real number; or a setting has another name.
+        TypeError: Something is not a real number, or a setting has another name.
         ValueError: Lengths differ, no data, not one-dimensional, NaN or infinite, too large, an unknown
             loss, or delta or beta out of range.
     """
     kind = choose("loss", loss, LOSSES)
-    setting = kind.chosen(_known(settings))
+    setting = kind.chosen(_check_names(settings))
     return Regression(Sample(x, y), kind, setting)
 
 
 @at_home
 def regressions(x: object, y: object, *, losses: Iterable[str] = AT_FIRST, **settings: float) -> dict[str, Regression]:
-    """Several losses of the same data, which is checked and kept once.
+    """Several losses on the same data, which is checked and stored once.
 
     Args:
         x: As in `regression`.
@@ -153,7 +153,7 @@ def regressions(x: object, y: object, *, losses: Iterable[str] = AT_FIRST, **set
     return {name: first.with_loss(name, **settings) for name in losses}
 
 
-def _known(settings: Mapping[str, float]) -> Mapping[str, float]:
+def _check_names(settings: Mapping[str, float]) -> Mapping[str, float]:
     for name in settings:
         if name not in THRESHOLDS:
             allowed = " and ".join(THRESHOLDS)

@@ -3,9 +3,9 @@
 For one weight w, the residual at bias b is b − t with t = y − w x. The sum of any of the losses over the
 data is then a polynomial in b between the places t and t ± threshold, with coefficients that are sums of 1,
 t, t², x and x t over the points below b. So each weight needs the t only once, sorted into the bins between
-the biases (± threshold): n + W operations a row instead of n · W, exact but for rounding. The mean squared
-residual needs no data at all: it is a quadratic form about the least-squares fit. That is so of clipped losses; of
-any other, every grid point visits every data point.
+the biases (± threshold): n + W operations per row instead of n · W, exact up to rounding. The mean squared
+residual needs no data at all: it is a quadratic form about the least-squares fit. All this holds for clipped losses;
+for any other, every grid point visits every data point.
 """
 
 import math
@@ -26,7 +26,7 @@ from gradwidgets.core.results.slices import SLICE, Slices, part_of
 # (loss, ∂/∂horizontal, ∂/∂vertical), each (H, W).
 Map = tuple[Tensor, Tensor, Tensor]
 
-# Entries of the table that leads from t to its bin.
+# Number of entries in the table that maps t to its bin.
 TABLE = 2**12
 
 
@@ -40,14 +40,14 @@ def regression_surfaces(lines: Sequence[Regression], names: Sequence[str], x: Te
         y: Values of the second, ascending, (H,).
 
     Yields:
-        The share of rows done.
+        The fraction of rows done.
 
     Returns:
         One map for each of `lines`, float64.
     """
     upright = names[0] == "bias"
     biases, weights = (x, y) if upright else (y, x)
-    # Columns of equal weight, one below the other a bias: the order in which the sums come.
+    # Columns of equal weight, rows of equal bias: the order in which the sums are computed.
     shape = len(biases), len(weights)
     maps = [(x.new_empty(shape), x.new_empty(shape), x.new_empty(shape)) for _ in lines]
     sample, losses = lines[0].sample, [line.of_residuals() for line in lines]
@@ -96,7 +96,7 @@ def _pieces(
             continue
         if threshold not in huber:
             huber[threshold] = _clipped(s, threshold, d, *sums[threshold])
-        # A clipped loss is Huber's but for a factor, and L1 what is straight from 0 on.
+        # A clipped loss is Huber's up to a factor, and L1 is linear from 0 on.
         scale = loss.factor / loss.divisor if threshold else loss.factor * loss.bound
         value, by_weight, by_bias = huber[threshold]
         yield (value, by_weight, by_bias) if scale == 1 else (value * scale, by_weight * scale, by_bias * scale)
@@ -121,8 +121,8 @@ def _mean_squared(s: Sample, weight: Tensor, d: Tensor) -> Map:
 def _clipped(
     s: Sample, threshold: float, d: Tensor, outside: list[Tensor], inside: list[Tensor], clipped_n: Tensor
 ) -> Map:
-    # Residuals are r = d − t with t about its mean. `outside` holds what is clipped at +threshold less what
-    # is clipped at −threshold; `clipped_n` how many there are of both.
+    # Residuals are r = d − t with t measured from its mean. `outside` holds the sums over what is clipped at +threshold
+    # minus those at −threshold; `clipped_n` is the number of both.
     n, t, x = outside
     slope, slope_x, loss = n, x, d * n - t
     if threshold:
@@ -169,7 +169,7 @@ class _Bins:
         return (t - self.low).mul_(self.per_width).clamp_(0, TABLE - 1).long()
 
     def _bin(self, t: Tensor) -> Tensor:
-        """How many edges are ≤ t, of shape (values,)."""
+        """The number of edges ≤ t, of shape (values,)."""
         if self.most > 4:
             return torch.bucketize(t, self.edges, right=True)
         at = self.skip.index_select(0, self._cell(t))

@@ -1,8 +1,8 @@
-"""Losses of lines from their residuals r = weight·x + bias − y, many lines at once, one a row.
+"""Losses of lines from their residuals r = weight·x + bias − y, many lines at once, one per row.
 
-The elementwise operations and the sums are those that autograd makes of torch's own losses, in the same
-order, so that a line's gradient is theirs bit for bit. That matters: at a kink of the L1 loss a difference in
-the last bit sends two descents different ways. Long samples, `gradwidgets.core.regression.long_sample`, do without.
+The elementwise operations and the sums are those that autograd computes for torch's own losses, in the same
+order, so a line's gradient matches theirs bit for bit. That matters: at a kink of the L1 loss a difference in
+the last bit sends two descents different ways. `gradwidgets.core.regression.long_sample` does not keep to this.
 """
 
 import math
@@ -15,7 +15,7 @@ from gradwidgets.core.regression.elementwise import Clip, Elementwise, OfResidua
 from gradwidgets.core.regression.long_sample import BLOCK, LongSample
 from gradwidgets.core.regression.sample import Sample
 
-# Rows whose slopes torch's own kernel computes one by one, where the order of operations is its secret.
+# Rows whose slopes torch's own kernel computes one by one, because its order of operations is not documented.
 ROWS_BY_KERNEL = 16
 
 MEAN = 1  # torch's number for reduction="mean"
@@ -24,12 +24,12 @@ _UNTOUCHED = Clip(1.0, math.inf, 1.0)
 
 
 class RowGradients:
-    """The gradients of B lines, each under its own loss, written into a given tensor: a descent's inner loop.
+    """The gradients of B lines, each under its own loss, written into a given tensor, for the inner loop of a descent.
 
     Args:
         sample: The data.
-        losses: One a row, B of them.
-        dtype: float32 or float64, of all that is computed.
+        losses: One loss per row, B in all.
+        dtype: The dtype of the computation, float32 or float64.
     """
 
     def __init__(self, sample: Sample, losses: Sequence[OfResiduals], dtype: torch.dtype) -> None:
@@ -53,7 +53,7 @@ class RowGradients:
 class _Rows:
     def __init__(self, x: Tensor, y: Tensor, losses: Sequence[OfResiduals], *, by_kernel: bool) -> None:
         shape = len(losses), len(x)
-        # Rows that autograd sees to; meanwhile they go with the others, as plain residuals.
+        # Rows left to autograd; until then they are computed with the others, as plain residuals.
         self.elementwise = [(_rows_of(loss, losses), loss) for loss in set(losses) if isinstance(loss, Elementwise)]
         clips = [loss if isinstance(loss, Clip) else _UNTOUCHED for loss in losses]
         self.x, self.y = (values.expand(shape).contiguous() for values in (x, y))
@@ -149,7 +149,7 @@ def values_in_slices(sample: Sample, loss: OfResiduals, points: Tensor, out: Ten
         out: Receives the values, shape (K,).
 
     Yields:
-        The share that is done, after each slice.
+        The fraction done, after each slice.
     """
     x, y = sample.x.to(points), sample.y.to(points)
     rows = max(1, BLOCK // sample.n)

@@ -1,4 +1,4 @@
-"""The measurements (x, y) that a line is fitted to: checked once, with their moments."""
+"""The data (x, y) that a line is fitted to: checked once, with its moments."""
 
 import math
 from functools import cached_property
@@ -6,37 +6,37 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-# Squares of values up to this stay far from float64's end (1.8e308) when summed and multiplied.
+# Squares of values up to this stay far from the largest float64 (1.8e308) when summed and multiplied.
 LARGEST = 1e100
 
 
 class Sample:
-    """n pairs (x, y), float64, and what the least-squares line needs of them.
+    """n pairs (x, y), float64, and the statistics that the least-squares line needs.
 
     Attributes:
         x: Shape (n,).
         y: Shape (n,).
         n: Number of pairs, ≥ 1.
-        fits: See `gradwidgets.core.regression.line_fits.best_fit`.
+        fits: The cache of `gradwidgets.core.regression.line_fits.best_fit`.
     """
 
     def __init__(self, x: object, y: object) -> None:
         """Check and copy the data.
 
         Args:
-            x: One number a measurement: list, array, tensor or column.
-            y: As many.
+            x: One number per data point: a list, array, tensor or column.
+            y: The same number of values.
 
         Raises:
-            TypeError: Text, complex or other things that are not real numbers.
-            ValueError: Not one-dimensional, empty, of different lengths, NaN or infinite, or larger than
+            TypeError: A value is text, complex or otherwise not a real number.
+            ValueError: They are not one-dimensional, empty, of different lengths, NaN or infinite, or larger than
                 1e100.
         """
         self.x, self.y = _as_column(x, "x"), _as_column(y, "y")
         if len(self.x) != len(self.y):
             raise ValueError(f"x and y must have the same length; got {len(self.x)} and {len(self.y)}")
         self.n = len(self.x)
-        # Lines already fitted, by loss or by the threshold of a clipped one.
+        # Lines already fitted, by loss, or by threshold for a clipped one.
         self.fits: dict[object, tuple[float, float]] = {}
 
     def same_as(self, other: "Sample") -> bool:
@@ -55,7 +55,7 @@ class Sample:
 
     @cached_property
     def centred(self) -> tuple[Tensor, Tensor]:
-        """X and y less their means, shape (n,) each."""
+        """X and y minus their means, shape (n,) each."""
         return self.x - self.x_mean, self.y - self.y_mean
 
     @cached_property
@@ -78,7 +78,7 @@ class Sample:
             return 0.0
         xx, xy, _ = self.covariances
         first = xy / xx
-        # A second pass on the residuals takes out the first one's rounding.
+        # A second pass on the residuals removes the first one's rounding.
         x, y = self.centred
         return first + float(torch.dot(x, y - first * x)) / self.n / xx
 
@@ -97,7 +97,7 @@ class Sample:
         return self.slope, self.y_mean - self.slope * self.x_mean
 
     def through_mean(self, level: float) -> tuple[float, float]:
-        """Of the lines with weight · x_mean + bias = level, the one nearest to (0, 0)."""
+        """The line nearest to (0, 0) among those with weight · x_mean + bias = level."""
         squared = self.x_mean**2 + 1
         return level * self.x_mean / squared, level / squared
 
@@ -146,7 +146,7 @@ def _as_tensor(values: object, name: str) -> Tensor:
     kind = getattr(getattr(array, "dtype", None), "kind", "O")
     try:
         if kind in "biuf" and hasattr(array, "astype"):
-            # A copy: arrays may be read-only, reversed or of foreign byte order, which torch does not take.
+            # A copy: arrays may be read-only, reversed or of non-native byte order, which torch does not accept.
             return torch.from_numpy(array.astype("float64"))
         if kind == "c":
             return torch.zeros(1, dtype=torch.complex128)
@@ -160,7 +160,7 @@ def _as_tensor(values: object, name: str) -> Tensor:
 def _column_as_array(values: object) -> object:
     if not hasattr(values, "to_numpy"):
         return values
-    try:  # pandas: its missing values become NaN, to be counted and named like any other
+    try:  # pandas: missing values become NaN, counted and reported like any other
         return values.to_numpy(dtype="float64", na_value=math.nan)
     except (TypeError, ValueError):
         return values.to_numpy()

@@ -1,1 +1,1 @@
-"""What every result can do; findings, long work in slices, numbers and refusals in words."""
+"""What all results share; findings, long work in slices, and the wording of numbers and errors."""

@@ -1,4 +1,4 @@
-"""One sentence for every wrong name, and for what is no yes or no; what is a number at all."""
+"""Checks of names, flags and numbers, with one error message for each kind."""
 
 from collections.abc import Mapping
 from numbers import Integral, Real
@@ -11,9 +11,9 @@ def choose(kind: str, name: object, options: Mapping[str, T]) -> T:
     """Look `name` up in `options`.
 
     Args:
-        kind: What is being chosen, in one word ("loss", "dataset"); it opens the error's sentence.
+        kind: What is being chosen, in one word ("loss", "dataset"), for the error message.
         name: The name asked for.
-        options: Every name there is, with what it stands for.
+        options: All valid names and their values.
 
     Returns:
         The value that `options` holds for `name`.
@@ -28,10 +28,10 @@ def choose(kind: str, name: object, options: Mapping[str, T]) -> T:
 
 
 def check_flag(name: str, value: object) -> None:
-    """Refuse anything but True and False: "no" would be taken for yes.
+    """Reject anything but True and False: the string "no" would count as true.
 
     Raises:
-        TypeError: It is neither.
+        TypeError: `value` is not a bool.
     """
     if not isinstance(value, bool):
         raise TypeError(f"{name} must be True or False; got {value!r:.60}")

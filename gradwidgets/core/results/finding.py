@@ -8,19 +8,19 @@ from gradwidgets.core.results.result import Result
 
 Severity = Literal["ok", "info", "warning", "error"]
 SEVERITIES: tuple[Severity, ...] = ("ok", "info", "warning", "error")
-NAMES: set[str] = set()  # of findings on models and trainings, as their checks give them
+NAMES: set[str] = set()  # of all findings on models and training runs, filled by their checks
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Finding(Result):
-    """What was found, the numbers that say so, and what to do.
+    """What was found, the evidence for it, and what to do.
 
     Attributes:
-        name: Which pattern or check.
+        name: The pattern or check that found it.
         severity: "ok", "info", "warning" or "error".
         message: One sentence in plain words.
         evidence: The numbers that led to it by name, thresholds included.
-        where: A point that shows it, in the order of the axes; None where it has no place.
+        where: A point that shows it, in the order of the axes; None if it has no location.
         action: What to do about it; "" where there is nothing to do.
     """
 
@@ -32,11 +32,11 @@ class Finding(Result):
     action: str = ""
 
     def __str__(self) -> str:
-        """The finding as a person reads it."""
+        """The finding as one line of text."""
         told = f"{self.severity}: {self.name}: {self.message}"
         return f"{told.rstrip('.')}. {self.action}" if self.action else told
 
 
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:
-    """Findings in order of severity, those of one severity as they came."""
+    """Sort findings by severity, most severe first; equal ones keep their order."""
     return sorted(findings, key=lambda finding: -SEVERITIES.index(finding.severity))

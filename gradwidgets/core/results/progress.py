@@ -1,4 +1,4 @@
-"""Long work from Python, with a bar where the reader has one."""
+"""Long work run from Python, with a progress bar where tqdm is installed."""
 
 import time
 from typing import Protocol, TypeVar
@@ -7,15 +7,15 @@ from gradwidgets.core.results.slices import Slices
 
 T = TypeVar("T")
 
-PATIENCE = 1.0  # seconds without a word
+PATIENCE = 1.0  # seconds before a bar appears
 
 
 def finish_with_bar(work: Slices[T], what: str) -> T:
-    """Run work to its end; if that takes more than a second, show how far it is, with tqdm where it is installed.
+    """Run work to its end; if that takes more than a second, show a progress bar where tqdm is installed.
 
     Args:
-        work: What to do.
-        what: What it is called beside the bar.
+        work: The work, in slices.
+        what: The label beside the bar.
 
     Returns:
         Its result.
@@ -60,5 +60,5 @@ def _bar(what: str) -> _Bar:
         from tqdm.auto import tqdm
     except ImportError:
         return _Silent()
-    quiet = type("Bar", (tqdm,), {"monitor_interval": 0})  # or a thread of tqdm's stays when the bar is gone
+    quiet = type("Bar", (tqdm,), {"monitor_interval": 0})  # else tqdm's monitor thread outlives the bar
     return quiet(total=100, desc=what, unit="%", leave=False, bar_format="{desc}: {percentage:3.0f} %|{bar}| {elapsed}")

@@ -1,4 +1,4 @@
-"""What every result can do: print in a line or two, be compared, and turn into plain JSON."""
+"""The base of all results: a short repr, comparison, and conversion to plain JSON."""
 
 import math
 from dataclasses import Field, fields
@@ -19,7 +19,7 @@ class Result:
             return NotImplemented
         return all(_same(getattr(self, f.name), getattr(other, f.name)) for f in fields(self) if f.compare)
 
-    __hash__ = None  # type: ignore[assignment]  # how Python says that nothing of the class can be hashed
+    __hash__ = None  # type: ignore[assignment]  # makes the class unhashable
 
     def __repr__(self) -> str:
         """Small fields in full, large tensors by their shape."""
@@ -30,7 +30,7 @@ class Result:
         """The fields that `repr` shows as plain lists, numbers and strings, ready for `json.dumps`.
 
         Returns:
-            A dict by field name. NaN and infinities, which JSON has no word for, become None.
+            A dict by field name. NaN and infinities, which JSON cannot express, become None.
         """
         return {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.repr}
 

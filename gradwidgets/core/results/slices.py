@@ -1,4 +1,4 @@
-"""Long work as generators that yield the share that is done and return the result."""
+"""Long work as generators that yield the fraction done and return the result."""
 
 import time
 from collections.abc import Callable, Generator
@@ -11,11 +11,12 @@ Slices = Generator[float, None, T]
 
 # Seconds of work between two yields.
 SLICE = 0.02
-_WORTH, _LONGEST = 10, 2 * SLICE  # work in a block: so many times what entering and leaving it takes; seconds
+# A block's work takes at least this many times as long as entering and leaving it, but not more than this many seconds.
+_MIN_WORK_RATIO, _LONGEST = 10, 2 * SLICE
 
 
 def finish(work: Generator[object, None, T]) -> T:
-    """Run `work` to its end and give its result."""
+    """Run `work` to its end and return its result."""
     while True:
         try:
             next(work)
@@ -24,7 +25,7 @@ def finish(work: Generator[object, None, T]) -> T:
 
 
 def part_of(work: Slices[T], before: float, share: float) -> Slices[T]:
-    """The same work as a part of a whole: its 0 to 1 becomes `before` to `before + share`."""
+    """The same work as part of a larger whole: its progress 0 to 1 becomes `before` to `before + share`."""
     while True:
         try:
             done = next(work)
@@ -34,14 +35,14 @@ def part_of(work: Slices[T], before: float, share: float) -> Slices[T]:
 
 
 def together(work: Slices[T], around: Callable[[], AbstractContextManager[object]]) -> Slices[T]:
-    """The same work, its small steps joined to such of half a `SLICE`, each within a block of its own.
+    """The same work with its small steps merged into steps of half a `SLICE`, each inside its own block.
 
-    Where entering and leaving the block takes a good part of that, on a busy machine say, they are longer: at least as
+    The steps are longer if entering and leaving the block takes a large part of that, as on a busy machine: at least as
     long as that takes.
 
     Args:
-        work: What to do.
-        around: Makes the block.
+        work: The work, in slices.
+        around: Makes the block, a context manager.
     """
     length = SLICE / 2
     while True:
@@ -55,5 +56,5 @@ def together(work: Slices[T], around: Callable[[], AbstractContextManager[object
                     return result.value
             ended = time.perf_counter()
         block = time.perf_counter() - ended + begun - asked
-        length = min(max(SLICE / 2, _WORTH * block), max(_LONGEST, block))
+        length = min(max(SLICE / 2, _MIN_WORK_RATIO * block), max(_LONGEST, block))
         yield done

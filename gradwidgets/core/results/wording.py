@@ -1,4 +1,4 @@
-"""Numbers, shares and places in sentences."""
+"""Numbers, percentages, counts and points as text."""
 
 import math
 import re
@@ -9,7 +9,7 @@ _BESIDE = re.compile(rf"(?<=\d) (?={_UNIT}(?!\w))|(?<=×) (?=[\d−])")
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """Return a number as a person writes it."""
+    """Return a number as it is written in a sentence."""
     if value is None or math.isnan(value):
         return "undefined"
     if math.isinf(value):
@@ -24,30 +24,30 @@ def number(value: float | None, digits: int = 4) -> str:
 
 
 def percent(share: float) -> str:
-    """A share in a sentence."""
+    """Return a fraction as a percentage in a sentence."""
     if 0.9995 <= share < 1:
         return "over 99.9 %"
     return "under 0.1 %" if 0 < share < 0.001 else f"{100 * share:.3g} %"
 
 
 def counted(count: int, what: str) -> str:
-    """So many of something: "1 sample", "2,000 samples", "2 batches"."""
+    """Return a count with its noun: "1 sample", "2,000 samples", "2 batches"."""
     plural = what + ("es" if what.endswith(("ch", "s")) else "s")
     return f"{count:,} {what if count == 1 else plural}"
 
 
 def place(names: Iterable[str], point: Iterable[float], digits: int = 3) -> str:
-    """A point in a sentence: "a 0.5, b −1"."""
+    """Return a point as it is written in a sentence: "a 0.5, b −1"."""
     return ", ".join(f"{name} {number(value, digits)}" for name, value in zip(names, point, strict=True))
 
 
 def as_read(value: float, digits: int = 3) -> float:
-    """The number that somebody reads who is told of a finite one in so many digits."""
+    """Return a finite number rounded as `number` prints it."""
     return float(number(value, digits).replace("−", "-"))
 
 
 def shortened(text: str, most: int) -> str:
-    """A text of so many characters at most, cut between two words where it is longer."""
+    """Shorten a text to at most `most` characters, cut between two words."""
     if len(text) <= most:
         return text
     whole = text[: most - 1]
@@ -55,11 +55,11 @@ def shortened(text: str, most: int) -> str:
 
 
 def unbroken(text: str) -> str:
-    """The same text or HTML, in which no line can end between a number and its unit."""
+    """Return the text or HTML with non-breaking spaces between numbers and their units."""
     return _BESIDE.sub("\u00a0", text)
 
 
 def table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows of as many texts each, as lines whose columns stand below each other."""
+    """Format rows of equal length as lines with aligned columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]

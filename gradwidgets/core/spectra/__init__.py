@@ -1,7 +1,7 @@
-"""What second derivatives and the gradient's noise say about a model: all of it on copies, the model stays as it is.
+"""What second derivatives and gradient noise say about a model, measured on copies: the model itself is not changed.
 
-`hessian_spectrum` (the eigenvalues of the loss's Hessian), `gradient_noise_scale` (up to which batch size a larger
-batch helps), `gradient_covariance` (how much mini-batches agree, layer by layer); each in slices too.
+`hessian_spectrum` (the eigenvalues of the loss's Hessian), `gradient_noise_scale` (the batch size beyond which larger
+batches help little), `gradient_covariance` (how much mini-batches agree, layer by layer); each in slices too.
 """
 
 from gradwidgets.core.spectra.covariance import (

@@ -8,11 +8,11 @@ from gradwidgets.core.layers.passes.passes import inside
 
 
 def call_model(model: nn.Module, inputs: object) -> object:
-    """What the model gives: a tuple is its positional arguments, a dict its keyword arguments.
+    """Call a model: a tuple of inputs is its positional arguments, a dict its keyword arguments.
 
     Args:
         model: The model.
-        inputs: A tensor or whatever it takes.
+        inputs: A tensor, or whatever else the model takes.
     """
     if isinstance(inputs, tuple):
         return model(*inputs)
@@ -20,14 +20,14 @@ def call_model(model: nn.Module, inputs: object) -> object:
 
 
 def checked_model(model: object) -> nn.Module:
-    """Refuse what has nothing to differentiate by; take a model out of what torch wraps around it.
+    """Validate a model as differentiable, and unwrap it from torch.compile or DataParallel.
 
     Args:
-        model: What was given as one.
+        model: The argument to validate.
 
     Raises:
-        TypeError: It is no module.
-        ValueError: It has no parameters, none trainable, or one that is no real number yet.
+        TypeError: `model` is not a module.
+        ValueError: It has no parameters, none trainable, or one that is uninitialized, complex or sparse.
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be a torch.nn.Module; got {type(model).__name__} {model!r:.60}")
@@ -37,7 +37,7 @@ def checked_model(model: object) -> nn.Module:
         raise ValueError(f"model {type(own).__name__} has no parameters, so its loss has no gradient")
     for name, parameter in named:
         if nn.parameter.is_lazy(parameter):
-            raise ValueError(f"parameter {name!r} has no shape yet (a lazy module): call the model once before")
+            raise ValueError(f"parameter {name!r} has no shape yet (a lazy module): call the model once first")
         if parameter.is_meta:
             raise ValueError(f"parameter {name!r} has no values (it is on the meta device)")
         if parameter.is_complex() and parameter.requires_grad:
@@ -50,7 +50,7 @@ def checked_model(model: object) -> nn.Module:
 
 
 def batch_normalized(model: nn.Module) -> bool:
-    """Whether a BatchNorm layer normalises by the batch's own statistics.
+    """Whether a BatchNorm layer normalizes with the batch's own statistics.
 
     Args:
         model: The model.

@@ -29,15 +29,15 @@ class LayerCovariance(Result):
 
     Attributes:
         name: The module that holds the parameters, "" for the model itself.
-        parameters: How many, each entry counted.
+        parameters: The number of parameters, counting every entry.
         mean_magnitude: The mean over parameters of |mean gradient|.
         variance: The mean over parameters of the gradient's variance from batch to batch (divided by n − 1).
         signal_to_noise: √(Σ mean² / Σ variance) over the layer's parameters. Gradients without any signal give about
             1/√n.
-        chosen: Which parameters the matrix is of, ascending, in the order of `parameters()` within the layer, (m,).
-        correlation: Between their gradients over the batches, (m, m); NaN where a gradient does not vary.
-        strongest: The largest magnitude beside the diagonal; NaN where there is none.
-        beyond: The share of pairs beyond what chance gives one pair in twenty; NaN where none can be told.
+        chosen: The indices of the matrix's parameters, ascending, in the layer's order of `parameters()`, (m,).
+        correlation: The correlation of their gradients over the batches, (m, m); NaN where a gradient does not vary.
+        strongest: The largest off-diagonal magnitude; NaN if there is none.
+        beyond: The fraction of pairs above the level that 1 pair in 20 exceeds by chance; NaN if unknown.
     """
 
     name: str
@@ -57,14 +57,14 @@ class GradientCovariance(Result):
 
     Attributes:
         layers: One for each module that holds trainable parameters, in the model's order.
-        batches: How many were used.
+        batches: The number of batches used.
         threshold: 2/√batches: a correlation below it cannot be told from 0 (1 in 20 exceeds it by chance).
         rank: What the covariance's rank can be at most, batches − 1.
-        allows: What this number of batches allows to be said, in words.
-        note: What has to be known about the numbers.
+        allows: What can be concluded from this number of batches, in words.
+        note: Remarks on the numbers.
         reason: Why nothing could be measured; "" if it could.
-        certificate: The proof that the model is as it was before. In slices, where others work on the model in between,
-            nothing is put back at the end.
+        certificate: The proof that the model is unchanged. In slices, where others may use the model in between,
+            nothing is restored at the end.
     """
 
     layers: tuple[LayerCovariance, ...]
@@ -77,7 +77,7 @@ class GradientCovariance(Result):
     certificate: Certificate | None = field(default=None, compare=False, repr=False)
 
     def to_frame(self) -> "pandas.DataFrame":
-        """A pandas DataFrame of one row a layer, without the matrices."""
+        """A pandas DataFrame with one row per layer, without the matrices."""
         import pandas
 
         names = ("name", "parameters", "mean_magnitude", "variance", "signal_to_noise", "strongest", "beyond")
@@ -90,11 +90,11 @@ class GradientCovariance(Result):
 def gradient_covariance(
     model: nn.Module, batches: Iterable[tuple[object, object]], loss_fn: Callable[..., object]
 ) -> Slices[GradientCovariance]:
-    """Compare the gradients of mini-batches, layer by layer, at the model's present parameters.
+    """Compare the gradients of mini-batches, layer by layer, at the model's current parameters.
 
     Args:
-        model: In whatever mode it is; it is left as it was.
-        batches: (inputs, targets) each, about ten; a tuple of inputs is the model's positional arguments, a dict its
+        model: The model, in its current mode; it is left unchanged.
+        batches: About ten pairs (inputs, targets); a tuple of inputs is the model's positional arguments, a dict its
             keyword arguments.
         loss_fn: (output, targets) → one number.
 
@@ -102,9 +102,9 @@ def gradient_covariance(
         The comparison. Batches whose loss or gradient is not finite are left out, which `note` says.
 
     Raises:
-        TypeError: The model is no module, `loss_fn` not callable, or `batches` gives no pairs.
+        TypeError: The model is not a module, `loss_fn` is not callable, or `batches` does not yield pairs.
         ValueError: There is nothing to differentiate, no batch, or the loss is not one number.
-        FlowError: (a ValueError) The model, the loss or the backward pass raised; says where.
+        FlowError: (a ValueError) The model, the loss or the backward pass raised; the message says where.
     """
     return (yield from saying("gradient_covariance", _measuring(model, batches, loss_fn)))
 
@@ -120,7 +120,7 @@ def _measuring(
     layers = _layers(function)
     chosen = torch.cat([start + some for start, _, some in layers.values()]).to(function.device)
     length = sum(p.numel() for p in function.parameters)
-    # Welford's running mean and sum of squares: the batches' gradients are never all held.
+    # Welford's running mean and sum of squares: the gradients of all batches are never held at once.
     mean, squares = (torch.zeros(length, dtype=torch.float64, device=function.device) for _ in range(2))
     rows: list[Tensor] = []
     whole = len(batches) if isinstance(batches, Sized) else None
@@ -141,7 +141,9 @@ def _measuring(
         function.notes["failed"] = f"{met - n} of {met} batches, whose loss or gradient is not finite, were left out"
     note = "; ".join(function.notes.values())
     if n == 0:
-        return GradientCovariance((), 0, math.nan, 0, "Nothing can be said.", note, "no batch has a finite gradient")
+        return GradientCovariance(
+            (), 0, math.nan, 0, "Nothing can be concluded.", note, "no batch has a finite gradient"
+        )
     variance = squares / (n - 1) if n > 1 else torch.full_like(squares, math.nan)
     threshold = 2 / math.sqrt(n)
     history, found, k = torch.stack(rows), [], 0
@@ -151,7 +153,7 @@ def _measuring(
             _layer(name, mean[part].cpu(), variance[part].cpu(), some, history[:, k : k + len(some)], threshold)
         )
         k += len(some)
-    return GradientCovariance(tuple(found), n, threshold, n - 1, _allows(n), note)
+    return GradientCovariance(tuple(found), n, threshold, n - 1, _conclusion(n), note)
 
 
 def _gradient(function: ModelLoss, batch: object, index: int) -> Tensor:
@@ -159,18 +161,18 @@ def _gradient(function: ModelLoss, batch: object, index: int) -> Tensor:
         what = f"{type(batch).__name__} of {len(batch)}" if hasattr(batch, "__len__") else type(batch).__name__
         raise TypeError(f"batches must give (inputs, targets) pairs; number {index} is a {what}")
     inputs, targets = function.batch(*batch)
-    # Dropout is a part of the gradient's noise: another mask for each batch.
+    # Dropout is part of the gradient's noise: a new mask for each batch.
     loss, gradients = function.quiet(lambda: function.gradients(inputs, targets), seed=index)
     gradient = flat_gradient(function, gradients)
     return gradient if bool(loss.isfinite()) else torch.full_like(gradient, math.nan)
 
 
 def _layers(function: ModelLoss) -> dict[str, tuple[int, int, Tensor]]:
-    """By module: where its parameters begin, how many they are, which of them are chosen."""
+    """By module: the offset of its parameters, their number, and which of them are chosen."""
     order: dict[str, list[int]] = {}
     for i, name in enumerate(function.names):
         order.setdefault(name.rpartition(".")[0], []).append(i)
-    # A module's own parameters come together, before those of its parts.
+    # A module's own parameters are contiguous, before those of its submodules.
     sizes = {name: sum(function.parameters[i].numel() for i in indices) for name, indices in order.items()}
     generator = torch.Generator().manual_seed(0)
     layers, start = {}, 0
@@ -205,16 +207,16 @@ def _layer(name: str, mean: Tensor, variance: Tensor, some: Tensor, rows: Tensor
 
 
 def _correlation(rows: Tensor) -> Tensor:
-    """Pearson's, of the columns of (n, m)."""
+    """Pearson's correlation of the columns of an (n, m) tensor."""
     away = rows - rows.mean(0)
     size = away.norm(dim=0)
-    # What rounding leaves of a constant is no variation.
+    # The rounding of a constant is not variation.
     size = torch.where(size > 1e-12 * rows.norm(dim=0), size, math.nan)
     away = away / size
     return (away.T @ away).clamp(-1, 1)
 
 
-def _allows(n: int) -> str:
+def _conclusion(n: int) -> str:
     if n == 1:
         return "One batch gives a gradient, but nothing about how it varies: take about 10."
     text = f"With {n} batches the covariance has rank {n - 1} at most; "

@@ -4,18 +4,18 @@ import torch
 from torch import Tensor
 
 POINTS = 401
-_WIDTH = 0.01  # of the range of eigenvalues: the standard deviation of each one's bell
+_WIDTH = 0.01  # of the range of eigenvalues: the standard deviation of each one's Gaussian
 
 
 def density(values: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Eigenvalues as a curve, each one a bell (Lin, Saad and Yang 2016; Ghorbani et al. 2019).
+    """Eigenvalues as a curve, each one a Gaussian (Lin, Saad and Yang 2016; Ghorbani et al. 2019).
 
     Args:
         values: Eigenvalues, or the nodes of a quadrature, (m,).
-        weights: What each counts, (m,); by default all the same.
+        weights: The weight of each, (m,); equal by default.
 
     Returns:
-        (2, 401): the places on the axis of eigenvalues, and the density there, whose integral is 1.
+        (2, 401): positions on the axis of eigenvalues, and the density there, whose integral is 1.
     """
     weights = torch.ones_like(values) if weights is None else weights
     low, high = float(values.min()), float(values.max())

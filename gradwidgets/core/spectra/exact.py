@@ -13,13 +13,13 @@ _FIRST, _MOST = 32, 512
 
 
 def hessian(products: Products) -> Slices[Tensor]:
-    """The Hessian, (P, P), as products with unit vectors, as many at a time as fit into a slice; a triangle of it.
+    """Compute the Hessian, (P, P), from products with unit vectors, as many at once as fit a slice; one triangle only.
 
     Args:
-        products: Of the Hessian with vectors.
+        products: The products of the Hessian with vectors.
 
     Returns:
-        The matrix, symmetric but for rounding within the blocks of its diagonal.
+        The matrix, symmetric up to rounding within its diagonal blocks.
     """
     count, size = products.count, _FIRST
     matrix = torch.empty(count, count, dtype=products.dtype, device=products.device)
@@ -38,15 +38,15 @@ def hessian(products: Products) -> Slices[Tensor]:
 
 
 def _share(k: int, count: int) -> float:
-    """Of the triangle."""
+    """The fraction of the triangle that is done."""
     return 1 - (1 - k / count) ** 2
 
 
 def eigenvalues(matrix: Tensor) -> Slices[Tensor]:
-    """Eigenvalues of a finite symmetric matrix, ascending, float64 on the CPU.
+    """Compute the eigenvalues of a finite symmetric matrix, ascending, in float64 on the CPU.
 
     Args:
-        matrix: (P, P).
+        matrix: The matrix, (P, P).
     """
     matrix = matrix.detach().cpu().double()
     found: list[Tensor | Exception] = []
@@ -57,7 +57,7 @@ def eigenvalues(matrix: Tensor) -> Slices[Tensor]:
         except Exception as error:
             found.append(error)
 
-    # One call of seconds for 2,000 parameters: in a thread, so that whoever waits can do other things or stop.
+    # One call, which takes seconds for 2,000 parameters: in a thread, so that the caller can do other work or stop.
     thread = threading.Thread(target=solve, daemon=True)
     thread.start()
     thread.join(SLICE)

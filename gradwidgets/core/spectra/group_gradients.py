@@ -1,4 +1,4 @@
-"""Gradients of single samples, or of small groups of them."""
+"""Gradients of single samples or of small groups of samples."""
 
 import time
 from collections.abc import Iterator
@@ -14,18 +14,18 @@ from gradwidgets.core.results.slices import SLICE, Slices
 from gradwidgets.core.spectra.model_loss import ModelLoss
 from gradwidgets.core.subject.copied.handed import tensors_of
 
-_NUMBERS = 2**23  # of gradients that are held at a time
+_MAX_ELEMENTS = 2**23  # gradient elements held at a time
 
 
 @dataclass(frozen=True, eq=False)
 class Groups:
-    """What is kept of the gradients of groups of samples, several groups to a batch.
+    """Statistics of the gradients of groups of samples, several groups per batch.
 
     Attributes:
-        losses: Of each group, (batches, groups).
-        squares: |g|² of each, the same shape.
-        products: g · S of each with the sum S over its batch, the same shape.
-        at_once: Whether torch.func took many samples at a time.
+        losses: The loss of each group, (batches, groups).
+        squares: |g|² of each group, the same shape.
+        products: g · S of each group with the sum S over its batch, the same shape.
+        at_once: Whether torch.func processed many samples at a time.
     """
 
     losses: Tensor
@@ -35,11 +35,11 @@ class Groups:
 
 
 def samples_in(inputs: object, targets: object) -> int:
-    """The number of samples: the length of every tensor's first axis.
+    """Return the number of samples: the length of every tensor's first axis.
 
     Args:
-        inputs: The model's.
-        targets: The loss function's.
+        inputs: The model's inputs.
+        targets: The loss function's targets.
 
     Raises:
         ValueError: The lengths differ, or there is no axis.
@@ -56,23 +56,23 @@ def group_gradients(
     """Measure the gradient of each group of samples.
 
     Args:
-        function: The loss.
-        inputs: From its `batch`.
-        targets: From its `batch`.
-        order: Which samples make up which group, (batches, groups, size).
-        at_once: Whether to let torch.func take many single samples at a time.
+        function: The loss function.
+        inputs: Inputs from its `batch`.
+        targets: Targets from its `batch`.
+        order: The indices of each group's samples, (batches, groups, size).
+        at_once: Whether to process many single samples at a time with torch.func.
 
     Returns:
-        What is kept of them.
+        Their statistics.
 
     Raises:
-        RuntimeError: The model does not take what it is given; ValueErrors and others come through as well.
+        RuntimeError: The model does not accept its inputs; ValueErrors and others are passed on as well.
     """
     batches, groups, _ = order.shape
     losses, squares, products = (torch.empty(batches, groups, dtype=torch.float64) for _ in range(3))
     length = sum(p.numel() for p in function.parameters)
-    fits = groups * length <= _NUMBERS
-    rounds = 1 if fits else 2  # where they do not fit, they are computed again for the products
+    fits = groups * length <= _MAX_ELEMENTS
+    rounds = 1 if fits else 2  # if they do not fit, they are recomputed for the products
     for b in range(batches):
         total, kept = torch.zeros(length, dtype=torch.float64, device=function.device), []
         for turn in range(rounds):
@@ -90,7 +90,7 @@ def group_gradients(
                     products[b, part] = (found @ total).cpu()
                 k = part.stop
                 pace = (time.perf_counter() - begun) / len(found)
-                most = max(min(int(SLICE / max(pace, 1e-9)), 4 * count, _NUMBERS // length), 1)
+                most = max(min(int(SLICE / max(pace, 1e-9)), 4 * count, _MAX_ELEMENTS // length), 1)
                 count = most if at_once else 1
                 yield (b + (turn + k / groups) / rounds) / batches
         if fits:
@@ -105,11 +105,11 @@ def _gradients(
 
     def work() -> tuple[Tensor, Tensor]:
         if at_once:
-            return _together(function, inputs, targets, rows[:, 0])
-        found = [_one(function, *_taken(inputs, targets, row)) for row in rows]
+            return _vectorized(function, inputs, targets, rows[:, 0])
+        found = [_one(function, *_selected(inputs, targets, row)) for row in rows]
         return torch.stack([gradient for gradient, _ in found]), torch.stack([loss for _, loss in found])
 
-    # Another draw for each part, the same one when a part is computed again.
+    # A new draw for each part, but the same one when a part is recomputed.
     return function.quiet(work, seed=int(rows[0, 0]))
 
 
@@ -119,19 +119,19 @@ def _one(function: ModelLoss, inputs: object, targets: object) -> tuple[Tensor, 
 
 
 def flat_gradient(function: ModelLoss, gradients: tuple[Tensor | None, ...]) -> Tensor:
-    """One vector of all parameters' gradients, float64; zeros where there is none.
+    """Concatenate all parameters' gradients into one float64 vector; zeros where there is none.
 
     Args:
-        function: Whose.
-        gradients: One for each parameter.
+        function: The loss function whose parameters these are.
+        gradients: One gradient or None per parameter.
     """
     pairs = zip(gradients, function.parameters, strict=True)
     parts = [torch.zeros_like(p) if gradient is None else gradient for gradient, p in pairs]
     return torch.cat([part.detach().reshape(-1).to(function.device, torch.float64) for part in parts])
 
 
-def _together(function: ModelLoss, inputs: object, targets: object, rows: Tensor) -> tuple[Tensor, Tensor]:
-    leaves, shape = tree_flatten(_taken(inputs, targets, rows))
+def _vectorized(function: ModelLoss, inputs: object, targets: object, rows: Tensor) -> tuple[Tensor, Tensor]:
+    leaves, shape = tree_flatten(_selected(inputs, targets, rows))
     axes = [0 if isinstance(leaf, Tensor) and leaf.ndim else None for leaf in leaves]
 
     def loss(parameters: tuple[Tensor, ...], *sample: Any) -> Tensor:
@@ -144,7 +144,7 @@ def _together(function: ModelLoss, inputs: object, targets: object, rows: Tensor
     return torch.cat(flat, dim=1), losses.detach().double()
 
 
-def _taken(inputs: object, targets: object, rows: Tensor) -> tuple[object, object]:
+def _selected(inputs: object, targets: object, rows: Tensor) -> tuple[object, object]:
     leaves, shape = tree_flatten((inputs, targets))
     return tree_unflatten(list(_rows(leaves, rows)), shape)
 

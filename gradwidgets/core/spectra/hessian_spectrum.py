@@ -1,4 +1,4 @@
-"""The eigenvalues of a loss's Hessian: how curved it is where the model now stands."""
+"""The eigenvalues of a loss's Hessian: its curvature at the model's current parameters."""
 
 import math
 from collections.abc import Callable
@@ -22,13 +22,13 @@ from gradwidgets.core.subject.sliced import measured
 EXACT_UP_TO = 2000
 EXTREMES = 10
 _STEPS = 300
-_BASIS = 2**27  # numbers that Lanczos may keep, 1 GiB in float64
-_KNOWN = 1e-4  # a bound on λmax's error that is enough, relative to the largest magnitude
-_FAIRLY = 1e-3  # the same for the other extremes
+_BASIS = 2**27  # elements that Lanczos may keep, 1 GiB in float64
+_TOP_TOLERANCE = 1e-4  # sufficient error bound of λmax, relative to the largest magnitude
+_OTHERS_TOLERANCE = 1e-3  # the same for the other extremes
 _RUNS, _RUN_STEPS = 3, 40  # for the density
 _PROBES = 20  # for the trace
 _ROUNDING = 32.0
-_PASSES = 4  # times what a pass keeps, that the graph of a gradient keeps
+_GRAPH_PASSES = 4  # memory of a gradient's graph, as a multiple of one pass
 
 
 @measured(model_and_loss)
@@ -39,25 +39,25 @@ def hessian_spectrum(
 
     Up to 2,000 parameters the whole matrix is built and all its eigenvalues are found; beyond that the extremes by
     Lanczos, the density by stochastic Lanczos quadrature (Ghorbani et al. 2019), the trace by Hutchinson's estimate.
-    All in float64 on copies where the model takes it; the model is left as it was. Second derivatives are autograd's,
-    checked once against differences of gradients, which take their place where autograd has none or a wrong one.
+    All in float64 on copies where the model supports it; the model is unchanged. Second derivatives are autograd's,
+    checked once against differences of gradients, which replace them where autograd gives none or wrong ones.
 
     Args:
-        model: In whatever mode it is: dropout has one mask throughout, BatchNorm's running statistics stay.
-        inputs: The model's; a tuple is its positional arguments, a dict its keyword arguments.
-        targets: What `loss_fn` compares the output with.
+        model: The model, in its current mode: dropout has one mask throughout, BatchNorm's running statistics stay.
+        inputs: The model's inputs; a tuple is its positional arguments, a dict its keyword arguments.
+        targets: The targets that `loss_fn` compares the output with.
         loss_fn: (output, targets) → one number.
-        k: How many extreme eigenvalues to find, half of them (rounded up) the largest; by default all up to 2,000
+        k: The number of extreme eigenvalues to find, half of them (rounded up) the largest; by default all up to 2,000
             parameters, else 10.
 
     Returns:
-        The spectrum. Where the loss or its second derivatives are not finite, `reason` says so.
+        The spectrum. If the loss or its second derivatives are not finite, `reason` says so.
 
     Raises:
-        TypeError: The model is no module, `loss_fn` not callable, or `k` no whole number.
+        TypeError: The model is not a module, `loss_fn` is not callable, or `k` is not a whole number.
         ValueError: There is nothing to differentiate, the loss is not one number, or `k` is
             not positive.
-        FlowError: (a ValueError) The model, the loss or the backward pass raised; says where.
+        FlowError: (a ValueError) The model, the loss or the backward pass raised; the message says where.
     """
     return (yield from saying("hessian_spectrum", _measuring(model, inputs, targets, loss_fn, k)))
 
@@ -70,27 +70,31 @@ def _measuring(
     if k is not None and k < 1:
         raise ValueError(f"k must be a whole number of at least 1, or None; got {k}")
     dtypes = (torch.float64, torch.float32, None)
-    function, inputs, targets, loss = model_loss(model, inputs, targets, loss_fn, dtypes, passes=_PASSES)
+    function, inputs, targets, loss = model_loss(model, inputs, targets, loss_fn, dtypes, passes=_GRAPH_PASSES)
     if not bool(loss.isfinite()):
-        return _nothing(function, loss, f"the loss is {number(float(loss))}")
+        return _not_measured(function, loss, f"the loss is {number(float(loss))}")
     yield 0.0
     products = Products(function, inputs, targets)
     if not bool(products.gradient.isfinite().all()):
-        return _nothing(function, loss, "the gradient is not finite")
+        return _not_measured(function, loss, "the gradient is not finite")
     yield 0.01
     products.check()
     if products.unused:
         function.notes["unused"] = f"the loss does not depend on {products.unused} parameters, which count as flat"
     whole = products.count <= EXACT_UP_TO and (k is None or k >= products.count)
-    work = _exactly(products, loss) if whole else _extremes(products, loss, EXTREMES if k is None else int(k))
+    work = (
+        _exact_spectrum(products, loss)
+        if whole
+        else _lanczos_spectrum(products, loss, EXTREMES if k is None else int(k))
+    )
     return (yield from part_of(work, 0.02, 0.98))
 
 
-def _exactly(products: Products, loss: Tensor) -> Slices[Spectrum]:
+def _exact_spectrum(products: Products, loss: Tensor) -> Slices[Spectrum]:
     matrix = yield from part_of(hessian(products), 0.0, 0.7)
     if not bool(matrix.isfinite().all()):
-        return _nothing(products.function, loss, "the second derivatives are not finite")
-    # What differs from symmetry is rounding, unless it is known to be more.
+        return _not_measured(products.function, loss, "the second derivatives are not finite")
+    # The asymmetry is rounding, unless it is known to be more.
     skew = 0.0 if "skew" in products.function.notes else float((matrix - matrix.T).double().norm()) / 2
     found = yield from part_of(eigenvalues((matrix + matrix.T) / 2), 0.7, 0.3)
     found = torch.cat([found, found.new_zeros(products.unused)]).sort().values
@@ -118,7 +122,7 @@ def _exactly(products: Products, loss: Tensor) -> Slices[Spectrum]:
     )
 
 
-def _extremes(products: Products, loss: Tensor, k: int) -> Slices[Spectrum]:
+def _lanczos_spectrum(products: Products, loss: Tensor, k: int) -> Slices[Spectrum]:
     count = products.count
     above, below = (k + 1) // 2, k // 2
     steps = max(min(_STEPS + 2 * k, _BASIS // count), 20)
@@ -130,7 +134,7 @@ def _extremes(products: Products, loss: Tensor, k: int) -> Slices[Spectrum]:
             return False
         size = float(ritz.values.abs().max())
         ends = torch.cat([ritz.bounds[:below], ritz.bounds[-above:]])
-        return float(ritz.bounds[-1]) <= _KNOWN * size and bool((ends <= _FAIRLY * size).all())
+        return float(ritz.bounds[-1]) <= _TOP_TOLERANCE * size and bool((ends <= _OTHERS_TOLERANCE * size).all())
 
     def one(vector: Tensor) -> Tensor:
         return products(vector[None])[0]
@@ -140,7 +144,7 @@ def _extremes(products: Products, loss: Tensor, k: int) -> Slices[Spectrum]:
     ritz = yield from part_of(lanczos(one, starts[0], steps, enough), 0.0, 0.6)
     runs.append(ritz)
     if not bool(ritz.values.isfinite().all()):
-        return _nothing(products.function, loss, "the second derivatives are not finite")
+        return _not_measured(products.function, loss, "the second derivatives are not finite")
     for i in range(1, _RUNS):
         short = lanczos(one, starts[i], min(_RUN_STEPS, steps), lambda _: False)
         runs.append((yield from part_of(short, 0.6 + 0.1 * i, 0.1)))
@@ -162,7 +166,7 @@ def _extremes(products: Products, loss: Tensor, k: int) -> Slices[Spectrum]:
         weights = torch.cat([weights, weights.new_tensor([products.unused / count])])
     if not ritz.converged:
         products.function.notes["steps"] = (
-            f"Lanczos stopped after {len(values)} steps with λmax known to ±{number(error, 2)} only"
+            f"Lanczos stopped after {len(values)} steps with λmax known only to ±{number(error, 2)}"
         )
     return Spectrum(
         eigenvalues=values[chosen],
@@ -193,7 +197,7 @@ def _note(products: Products) -> str:
     return "; ".join(products.function.notes.values())
 
 
-def _nothing(function: ModelLoss, loss: Tensor, reason: str) -> Spectrum:
+def _not_measured(function: ModelLoss, loss: Tensor, reason: str) -> Spectrum:
     nan = math.nan
     return Spectrum(
         eigenvalues=torch.empty(0, dtype=torch.float64),

@@ -1,4 +1,4 @@
-"""The Lanczos method: extreme eigenvalues and the density of a matrix that is known by its products alone."""
+"""The Lanczos method: extreme eigenvalues and the spectral density of a matrix given only by its products."""
 
 import math
 from collections.abc import Callable
@@ -9,20 +9,20 @@ from torch import Tensor
 
 from gradwidgets.core.results.slices import Slices
 
-_LOOK = 5  # steps between two looks at the tridiagonal matrix
-_KEPT = 0.7  # of a vector's length, below which it is made orthogonal once more
+_CHECK_EVERY = 5  # steps between two checks of the tridiagonal matrix
+_REORTHOGONALIZE_BELOW = 0.7  # of a vector's length
 
 
 @dataclass(frozen=True, eq=False)
 class Ritz:
-    """What the Krylov space of one start vector knows about a symmetric matrix.
+    """What the Krylov space of one start vector reveals about a symmetric matrix.
 
     Attributes:
         values: Ritz values, ascending, (m,).
-        bounds: For each, how far the nearest eigenvalue can be: the length of its residual, (m,).
-        weights: The share of the start vector along each, (m,), sums to 1; with `values` Gauss' quadrature of the
+        bounds: For each, the distance bound to the nearest eigenvalue: the norm of its residual, (m,).
+        weights: The share of the start vector along each, (m,), sums to 1; with `values`, the Gauss quadrature of the
             start vector's spectral measure.
-        converged: Whether what was asked for is known well enough.
+        converged: Whether `enough` was satisfied.
     """
 
     values: Tensor
@@ -34,19 +34,19 @@ class Ritz:
 def lanczos(
     product: Callable[[Tensor], Tensor], start: Tensor, steps: int, enough: Callable[[Ritz], bool]
 ) -> Slices[Ritz]:
-    """Lanczos' iteration with full re-orthogonalisation (Golub and Van Loan, Matrix Computations, chapter 10).
+    """The Lanczos iteration with full reorthogonalization (Golub and Van Loan, Matrix Computations, chapter 10).
 
     Args:
         product: v ↦ Av, (P,) → (P,).
         start: Any vector, (P,).
-        steps: How many at most; the start vectors of that many steps are kept, steps · P numbers.
-        enough: Whether to stop with this.
+        steps: The maximum number of steps; their Lanczos vectors are kept, steps · P numbers.
+        enough: Whether to stop with these Ritz values.
 
     Yields:
-        The share of `steps` that is done, after each.
+        The fraction of `steps` done, after each one.
 
     Returns:
-        The Ritz values. An eigenvalue comes once, whatever its multiplicity. Not finite if a product is not.
+        The Ritz values. An eigenvalue appears once, whatever its multiplicity. Not finite if a product is not.
     """
     steps = min(steps, len(start))
     basis = torch.empty(steps, len(start), dtype=start.dtype, device=start.device)
@@ -62,12 +62,12 @@ def lanczos(
         before = float(vector.norm())
         known = basis[: k + 1]
         vector = vector - known.T @ (known @ vector)
-        if float(vector.norm()) < _KEPT * before:
+        if float(vector.norm()) < _REORTHOGONALIZE_BELOW * before:
             vector = vector - known.T @ (known @ vector)
         length = float(vector.norm())
         largest = max(largest, before)
         exhausted = length <= 100 * torch.finfo(start.dtype).eps * largest
-        if exhausted or k + 1 == steps or (k + 1) % _LOOK == 0:
+        if exhausted or k + 1 == steps or (k + 1) % _CHECK_EVERY == 0:
             ritz = _ritz(diagonal, beside, 0.0 if exhausted else length)
             if exhausted or k + 1 == steps or enough(ritz):
                 return Ritz(ritz.values, ritz.bounds, ritz.weights, exhausted or enough(ritz))

@@ -26,33 +26,33 @@ from gradwidgets.core.subject.untouched import Untouched
 
 T = TypeVar("T")
 
-_LITTLE = 8_000_000  # bytes of weights and data, below which memory is no question
+_SMALL = 8_000_000  # bytes of weights and data below which memory is not checked
 _HALF = (torch.float16, torch.bfloat16)
 
 
 class ModelLoss:
-    """loss_fn(model(inputs), targets) on a copy of the model and the loss, which nobody else has.
+    """loss_fn(model(inputs), targets) on private copies of the model and the loss.
 
-    Every call begins with the same random numbers and the copy as it was at first, so that dropout has one mask and
-    BatchNorm's running statistics stay where they are.
+    Every call starts from the same random state and the copy's initial state, so dropout has one mask and
+    BatchNorm's running statistics stay the same.
 
     Args:
-        model: The model; one that torch.compile or DataParallel wraps is taken out of the wrapping.
-        loss_fn: Takes the model's output and the targets, returns one number.
-        dtype: What floating point parameters, buffers, inputs and targets are converted to; None keeps their own.
-        data: What batches will be made of, as far as that is known: what model or loss hold of it is the same there.
+        model: The model; it is unwrapped from torch.compile and DataParallel.
+        loss_fn: The loss function: (output, targets) → one number.
+        dtype: The dtype to convert floating point parameters, buffers, inputs and targets to; None keeps their own.
+        data: The data of later batches, as far as known; tensors that model or loss hold too stay shared with them.
 
     Raises:
-        TypeError: `model` is no module, or `loss_fn` not callable.
-        ValueError: There is nothing to differentiate by: no parameters, none trainable, without values yet, complex.
+        TypeError: `model` is not a module, or `loss_fn` is not callable.
+        ValueError: The model has no usable parameters: none at all, none trainable, or uninitialized, complex ones.
 
     Attributes:
-        original: The model itself, out of its wrapping.
-        model: The copy.
-        loss_fn: A copy too, which sees the copy wherever it reads the model.
-        names: Names of the trainable parameters, shared ones once.
-        parameters: Those of the copy, leaves of the graph.
-        notes: What has to be known about the numbers, a sentence each, by subject.
+        original: The model itself, unwrapped.
+        model: The copy of the model.
+        loss_fn: The copy of the loss, which refers to the model's copy wherever it reads the model.
+        names: The names of the trainable parameters; shared ones appear once.
+        parameters: The trainable parameters of the copy, leaves of the graph.
+        notes: Remarks on the numbers, one sentence each, by subject.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class ModelLoss:
         self.original = checked_model(model)
         check_loss(loss_fn, "loss_fn")
         self.dtype = dtype
-        # Classes may have their own way of being copied, which may leave a trace.
+        # Classes may define how they are copied, which may have side effects.
         with Untouched(self.original, loss_fn) as block, block.again(), torch.inference_mode(False):
             clone = Clone(dtype, tensors_of(data))
             self.model, self.loss_fn = clone.of(self.original), clone.of(loss_fn)
@@ -90,11 +90,11 @@ class ModelLoss:
             self.notes["dtype"] = f"the model is in {low}; computed in {high} on a copy"
 
     def batch(self, inputs: object, targets: object) -> tuple[object, object]:
-        """Inputs and targets in the dtype of the calls.
+        """Convert inputs and targets to the dtype of the calls.
 
         Args:
             inputs: A tensor, or tuples, lists and dicts of tensors and other things.
-            targets: The same.
+            targets: Likewise.
         """
         clone = Clone(self.dtype)
         for one, made in self._handed:
@@ -103,12 +103,12 @@ class ModelLoss:
 
     @contextlib.contextmanager
     def _settings(self, seed: int) -> Iterator[None]:
-        """Within this, second derivatives can be had, and random numbers begin at a seed."""
+        """A context in which second derivatives are available, and random numbers start from a seed."""
         with contextlib.ExitStack() as stack:
             stack.enter_context(torch.inference_mode(False))
             stack.enter_context(torch.enable_grad())
             stack.enter_context(torch.autograd.set_detect_anomaly(False))
-            # Fused attention and cuDNN's recurrent nets have no second derivative; their plain forms have.
+            # Fused attention and cuDNN's RNNs have no second derivative; their plain implementations do.
             stack.enter_context(sdpa_kernel(SDPBackend.MATH))
             if any(isinstance(module, nn.RNNBase) for module in self.model.modules()):
                 stack.enter_context(torch.backends.cudnn.flags(enabled=False))
@@ -119,11 +119,11 @@ class ModelLoss:
             yield
 
     def quiet(self, work: Callable[[], T], seed: int = SEED) -> T:
-        """Do something in which somebody's code may run: all that it can change is put back at the end.
+        """Run work that may call user code: everything that it can change is restored at the end.
 
         Args:
-            work: What to do.
-            seed: Of the random numbers.
+            work: The work to run.
+            seed: The random seed.
         """
         with Untouched(held=self._outside) as block, block.again(), self._settings(seed):
             try:
@@ -132,11 +132,11 @@ class ModelLoss:
                 self._own.restore()
 
     def at(self, parameters: Iterable[Tensor], work: Callable[[], T]) -> T:
-        """Do something while the copy has these parameters; to be called within `quiet`.
+        """Run work while the copy has these parameters; to be called within `quiet`.
 
         Args:
-            parameters: One for each name.
-            work: What to do.
+            parameters: One tensor for each of `names`.
+            work: The work to run.
         """
         wanted = {id(old): new for old, new in zip(self.parameters, parameters, strict=True) if old is not new}
         wanted |= {id(buffer): buffer.clone() for buffer in self._buffers}
@@ -150,11 +150,11 @@ class ModelLoss:
                 slot(old)
 
     def value(self, inputs: object, targets: object) -> Tensor:
-        """The loss, a scalar; to be called within `at`.
+        """Compute the loss, a scalar; to be called within `at`.
 
         Args:
-            inputs: From `batch`.
-            targets: From `batch`.
+            inputs: Inputs from `batch`.
+            targets: Targets from `batch`.
 
         Raises:
             ValueError: The loss is not one real number.
@@ -174,19 +174,19 @@ class ModelLoss:
         return loss.reshape(())
 
     def output_and_loss(self, inputs: object, targets: object) -> object:
-        """What the loss gives, whatever that is; all that is raised here is somebody's code's."""
+        """Call the model and the loss, and return whatever the loss returns; all errors here come from user code."""
         with abroad():
             return self.loss_fn(call_model(self.model, inputs), targets)
 
     def gradients(
         self, inputs: object, targets: object, parameters: tuple[Tensor, ...] | None = None, *, graph: bool = False
     ) -> tuple[Tensor, tuple[Tensor | None, ...]]:
-        """The loss and its gradient; to be called within `quiet`.
+        """Compute the loss and its gradient; to be called within `quiet`.
 
         Args:
-            inputs: From `batch`.
-            targets: From `batch`.
-            parameters: Leaves to take in place of the model's own.
+            inputs: Inputs from `batch`.
+            targets: Targets from `batch`.
+            parameters: Leaves to use instead of the model's own.
             graph: Whether the gradient can be differentiated again.
 
         Returns:
@@ -201,10 +201,10 @@ class ModelLoss:
             loss = self.value(inputs, targets)
             if not loss.requires_grad:
                 raise ValueError(
-                    "the loss has no gradient: nothing leads from it to the trainable parameters (look for detach, "
-                    "no_grad, item and numpy on its way)"
+                    "the loss has no gradient: no graph leads from it to the trainable parameters (look for detach, "
+                    "no_grad, item and numpy on the way)"
                 )
-            trained = [p for p in parameters if p.requires_grad]  # a forward may freeze some
+            trained = [p for p in parameters if p.requires_grad]  # a forward pass may freeze some
             slopes = torch.autograd.grad(loss, trained, create_graph=graph, allow_unused=True)
             found = dict(zip(map(id, trained), slopes, strict=True))
             return loss.detach(), tuple([found.get(id(p)) for p in parameters])
@@ -212,19 +212,19 @@ class ModelLoss:
         return self.at(parameters, work)
 
     def check_room(self, inputs: object, targets: object, passes: int) -> None:
-        """Refuse what would not fit into memory, told from a pass of a few samples.
+        """Reject what would not fit into memory, estimated from a pass of a few samples.
 
         Args:
-            inputs: From `batch`.
-            targets: From `batch`.
-            passes: How many times what a pass keeps will be kept.
+            inputs: Inputs from `batch`.
+            targets: Targets from `batch`.
+            passes: The memory that will be kept, as a multiple of one pass.
 
         Raises:
-            TooLarge: (a ValueError) There is too little memory.
+            TooLarge: (a ValueError) There is not enough memory.
         """
         weights = (*self.model.parameters(), *self.model.buffers())
         held = sum(_bytes_of(tensor) for tensor in weights if not tensor.is_meta)
-        if held + sum(map(_bytes_of, tensors_of((inputs, targets)))) < _LITTLE:
+        if held + sum(map(_bytes_of, tensors_of((inputs, targets)))) < _SMALL:
             return
         kept = self.quiet(lambda: kept_bytes((inputs, targets), self.value, weights))
         if not math.isnan(kept):
@@ -232,14 +232,14 @@ class ModelLoss:
             check_room(passes * kept + 2 * held, what, "take a smaller batch or a smaller model")
 
     def observe(self, inputs: object, targets: object) -> Tensor:
-        """The loss, once, and notes about randomness and BatchNorm.
+        """Compute the loss once, and note randomness and BatchNorm.
 
         Args:
-            inputs: From `batch`.
-            targets: From `batch`.
+            inputs: Inputs from `batch`.
+            targets: Targets from `batch`.
 
         Raises:
-            ValueError: As `gradients`.
+            ValueError: As in `gradients`.
         """
 
         def once() -> Tensor:
@@ -251,9 +251,7 @@ class ModelLoss:
 
         loss = self.quiet(once)
         if batch_normalized(self.model):
-            self.notes["batch norm"] = (
-                "BatchNorm takes this batch's own mean and variance, which tie its samples together"
-            )
+            self.notes["batch norm"] = "BatchNorm uses this batch's own mean and variance, which couple its samples"
         return loss
 
     def _random_state(self) -> list[Tensor]:
@@ -270,28 +268,28 @@ def model_loss(
     *,
     passes: int = 1,
 ) -> tuple[ModelLoss, object, object, Tensor]:
-    """A model's loss in the first dtype that the model takes.
+    """A model's loss in the first dtype that the model supports.
 
     Args:
         model: As in `ModelLoss`.
-        inputs: The model's; a tuple is taken as its positional arguments, a dict as its keyword arguments.
-        targets: The loss function's.
+        inputs: The model's inputs; a tuple is its positional arguments, a dict its keyword arguments.
+        targets: The loss function's targets.
         loss_fn: As in `ModelLoss`.
-        dtypes: To try; None for the model's own.
-        passes: How many times what a pass keeps will be kept.
+        dtypes: The dtypes to try; None for the model's own.
+        passes: The memory that will be kept, as a multiple of one pass.
 
     Returns:
         The function, inputs and targets in its dtype, and the loss.
 
     Raises:
-        TypeError: As `ModelLoss`.
-        ValueError: As `ModelLoss` and `ModelLoss.gradients`. What the model itself raises comes through: see `saying`.
+        TypeError: As in `ModelLoss`.
+        ValueError: As in `ModelLoss` and `ModelLoss.gradients`. Errors of the model itself are passed on: see `saying`.
     """
     refused: Exception | None = None
     for dtype in dtypes:
         function = ModelLoss(model, loss_fn, dtype, (inputs, targets))
         if dtype == torch.float64 and function.device.type == "mps":
-            continue  # has no float64
+            continue  # the device has no float64
         batch = function.batch(inputs, targets)
         function.check_room(*batch, passes)
         try:
@@ -302,20 +300,20 @@ def model_loss(
         if refused is not None:
             own = _name(function.parameters[0].dtype)
             function.notes["dtype"] = (
-                f"computed in {own}, for the model takes no {_name(dtypes[0])}: rounding is coarser"
+                f"computed in {own}, as the model does not support {_name(dtypes[0])}: rounding is coarser"
             )
         return function, *batch, loss
-    raise refused or ValueError(f"no numbers that {model.__class__.__name__}'s device has were to be tried")
+    raise refused or ValueError(f"the device of {model.__class__.__name__} supports none of the dtypes to try")
 
 
 def _bytes_of(tensor: Tensor) -> int:
     if tensor.layout is torch.strided:
         return tensor.nbytes
-    return tensor._nnz() * (tensor.itemsize + 8 * tensor.ndim)  # sparse: numbers and where they are, about
+    return tensor._nnz() * (tensor.itemsize + 8 * tensor.ndim)  # sparse: values and indices, roughly
 
 
 def _cloned(tree: T, made: dict[int, Tensor]) -> T:
-    # A model may change its inputs in place. What is one tensor stays one, and what the loss holds is itself.
+    # A model may change its inputs in place. Shared tensors stay shared, and what the loss holds is not cloned.
     def clone(leaf: object) -> object:
         if isinstance(leaf, Tensor) and id(leaf) not in made:
             made[id(leaf)] = leaf.clone()

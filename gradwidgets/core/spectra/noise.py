@@ -1,4 +1,4 @@
-"""The gradient noise scale: up to which batch size a larger batch helps."""
+"""The gradient noise scale: the batch size beyond which larger batches help little."""
 
 import math
 from collections.abc import Callable
@@ -18,9 +18,9 @@ from gradwidgets.core.spectra.raised import model_and_loss, saying
 from gradwidgets.core.spectra.ratio import Ratio, ratio
 from gradwidgets.core.subject.sliced import measured
 
-_FEWEST = 3  # groups in a batch, that one can be left out
-_PER_BATCH = 16  # groups where single samples have no gradient
-_NEAR = 1e-4  # relative: two losses are the same but for rounding
+_MIN_GROUPS = 3  # in a batch, so that the jackknife can leave one out
+_GROUPS_PER_BATCH = 16  # if single samples have no gradient
+_SAME_LOSS = 1e-4  # relative: two losses are the same up to rounding
 _INTERVAL = "95 % interval by Fieller's theorem with the jackknife's covariance"
 
 
@@ -36,29 +36,30 @@ def gradient_noise_scale(
 ) -> Slices[NoiseScale]:
     """Estimate the noise scale B = tr Σ / |G|² of a model's gradient.
 
-    tr Σ and |G|² are estimated apart and unbiased, from the gradients of groups of `small` samples and their products
-    within batches of `large`. Single samples' gradients are taken many at a time by torch.func where the model allows
-    it. Where a loss is not the mean (or sum) of its samples' losses, with BatchNorm say, single samples have no
-    gradient of their own; then small groups are taken, and `note` says so.
+    tr Σ and |G|² are estimated separately and without bias, from the gradients of groups of `small` samples and their
+    products within batches of `large`. Single samples' gradients are computed many at a time by torch.func if the model
+    allows it. If a loss is not the mean (or sum) of its samples' losses, as with BatchNorm, single samples have no
+    gradient of their own; then small groups are used, and `note` says so.
 
     Args:
-        model: In whatever mode it is; it is left as it was.
-        inputs: The model's, samples along the first axis of every tensor; a tuple is its positional arguments, a
+        model: The model, in its current mode; it is left unchanged.
+        inputs: The model's inputs, samples along the first axis of every tensor; a tuple is its positional arguments, a
             dict its keyword arguments.
-        targets: What `loss_fn` compares the output with; or None.
+        targets: The targets that `loss_fn` compares the output with, or None.
         loss_fn: (output, targets) → one number, the mean over samples.
-        small: Samples in a group.
-        large: Samples in a batch of groups, at least three times `small`; by default all. Rests are left out.
+        small: The number of samples in a group.
+        large: The number of samples in a batch of groups, at least three times `small`; by default all.
+            Samples left over are not used.
 
     Returns:
         The noise scale. Where |G|² cannot be told from 0, or something is not finite, `value` is NaN and `reason`
         says so.
 
     Raises:
-        TypeError: The model is no module, `loss_fn` not callable, or a size no whole number.
+        TypeError: The model is not a module, `loss_fn` is not callable, or a size is not a whole number.
         ValueError: There is nothing to differentiate, the loss is not one number, the tensors' first axes differ,
             or a size is out of range.
-        FlowError: (a ValueError) The model, the loss or the backward pass raised; says where.
+        FlowError: (a ValueError) The model, the loss or the backward pass raised; the message says where.
     """
     return (yield from saying("gradient_noise_scale", _measuring(model, inputs, targets, loss_fn, small, large)))
 
@@ -74,22 +75,22 @@ def _measuring(
     samples = samples_in(inputs, targets)
     _check_size("small", small, 1, samples)
     if large is not None:
-        _check_size("large", large, _FEWEST * small, max(samples, _FEWEST * small))
+        _check_size("large", large, _MIN_GROUPS * small, max(samples, _MIN_GROUPS * small))
         if large > samples:
             raise ValueError(f"large must be at most the number of samples, {samples}; got {large}")
     dtypes = _dtypes(model)
     function, inputs, targets, loss = model_loss(model, inputs, targets, loss_fn, dtypes)
     whole = samples if large is None else int(large)
     if not bool(loss.isfinite()):
-        return _refused(function, f"the loss is {number(float(loss))}", small, whole)
+        return _not_measured(function, f"the loss is {number(float(loss))}", small, whole)
     yield 0.0
     small = int(small)
     if small == 1 and batch_normalized(function.model):
-        small = max(2, whole // _PER_BATCH)
+        small = max(2, whole // _GROUPS_PER_BATCH)
         function.notes["groups"] = f"with BatchNorm single samples have no gradient; groups of {small} were taken"
         function.notes.pop("batch norm")
-    if whole < _FEWEST * small:
-        return _refused(
+    if whole < _MIN_GROUPS * small:
+        return _not_measured(
             function,
             f"{counted(whole, 'sample')} {'is' if whole == 1 else 'are'} too few: three groups of {small} are needed",
             small,
@@ -102,9 +103,11 @@ def _measuring(
         if groups is not None:
             groups = _mean_gradients(function, groups, loss, 1, samples)
         if groups is None:
-            small = max(2, whole // _PER_BATCH)
-            if whole < _FEWEST * small:
-                return _refused(function, "single samples have no gradient, and there are too few for groups", 1, whole)
+            small = max(2, whole // _GROUPS_PER_BATCH)
+            if whole < _MIN_GROUPS * small:
+                return _not_measured(
+                    function, "single samples have no gradient, and there are too few for groups", 1, whole
+                )
             function.notes["groups"] += f"; groups of {small} were taken"
     if groups is None:
         work = group_gradients(function, inputs, targets, _order(samples, small, whole), at_once=False)
@@ -114,28 +117,28 @@ def _measuring(
     function.notes.pop("random", None)
     if not bool(groups.squares.isfinite().all() and groups.losses.isfinite().all()):
         count = int((~groups.squares.isfinite() | ~groups.losses.isfinite()).sum())
-        return _refused(function, f"{count} of {groups.squares.numel()} gradients are not finite", small, whole)
+        return _not_measured(function, f"{count} of {groups.squares.numel()} gradients are not finite", small, whole)
     return _scale(function, groups, small)
 
 
 def _single(function: ModelLoss, inputs: object, targets: object, order: Tensor) -> Slices[Groups | None]:
     """Single samples' gradients, many at a time or one by one; None where the model takes no single sample."""
-    # Random numbers are drawn anew for each sample, whatever the time allows to take at once.
+    # Random numbers are redrawn for each sample, however many samples are processed at once.
     for at_once in (False,) if "random" in function.notes else (True, False):
         try:
             return (yield from group_gradients(function, inputs, targets, order, at_once=at_once))
-        except Exception as error:  # whatever somebody's model raises for a single sample; all together it took them
+        except Exception as error:  # whatever the model raises for a single sample; it accepted all together
             reason = str(error).strip().split("\n")[0]
     function.notes["groups"] = f"the model does not take single samples ({reason:.80})"
     return None
 
 
 def _mean_gradients(function: ModelLoss, groups: Groups, loss: Tensor, small: int, samples: int) -> Groups | None:
-    """The groups, those of a sum scaled to those of a mean; None if the loss of all is neither of their losses'."""
+    """The groups, rescaled if the loss is a sum; None if the total loss is neither their losses' mean nor their sum."""
     if "random" in function.notes or groups.losses.numel() * small != samples:
-        return groups  # cannot be told
+        return groups  # cannot be decided
     mean, total = groups.losses.mean(), groups.losses.sum()
-    near = _NEAR * float(groups.losses.abs().mean())
+    near = _SAME_LOSS * float(groups.losses.abs().mean())
     if abs(float(mean - loss)) <= near:
         return groups
     if abs(float(total - loss)) <= near * groups.losses.numel():
@@ -151,7 +154,7 @@ def _mean_gradients(function: ModelLoss, groups: Groups, loss: Tensor, small: in
 def _scale(function: ModelLoss, groups: Groups, small: int) -> NoiseScale:
     batches, count = groups.squares.shape
     found: Ratio = ratio(groups.squares, groups.products)
-    # Rounding: equal gradients have a spread of no meaning.
+    # The spread of equal gradients is mere rounding.
     trace = small * found.trace if found.trace > 1e-12 * float(groups.squares.mean()) else 0.0
     if small > 1:
         how = f"two batch sizes, {small} and {small * count}"
@@ -179,7 +182,7 @@ def _scale(function: ModelLoss, groups: Groups, small: int) -> NoiseScale:
 
 
 def _order(samples: int, small: int, large: int) -> Tensor:
-    """Samples at random, (batches, groups, small): data that is sorted by class would not make fair groups."""
+    """Random sample indices, (batches, groups, small): data sorted by class would give biased groups."""
     batches, groups = samples // large, large // small
     generator = torch.Generator().manual_seed(0)
     order = torch.randperm(samples, generator=generator)
@@ -200,7 +203,7 @@ def _check_size(name: str, value: object, low: int, high: int) -> None:
         raise ValueError(f"{name} must be a whole number from {low} to {high}; got {value}")
 
 
-def _refused(function: ModelLoss, reason: str, small: int, large: int) -> NoiseScale:
+def _not_measured(function: ModelLoss, reason: str, small: int, large: int) -> NoiseScale:
     nan = math.nan
     note = "; ".join(function.notes.values())
     return NoiseScale(nan, nan, nan, nan, nan, large, small, large, "not measured", note, reason)

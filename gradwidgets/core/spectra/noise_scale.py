@@ -16,19 +16,19 @@ class NoiseScale(Result):
     """B = tr Σ / |G|² (McCandlish et al. 2018): Σ the covariance of single samples' gradients, G their mean.
 
     Attributes:
-        value: B, in samples: a batch of B has as much noise as gradient. NaN where `reason` says why.
-        low: The lower end of its 95 % interval; where |G|² cannot be told from 0, all that can be said.
-        high: The upper end; infinite there.
+        value: B, in samples: a batch of B has as much noise as gradient. NaN if it could not be measured, see `reason`.
+        low: The lower end of its 95 % interval; the only information if |G|² cannot be distinguished from 0.
+        high: The upper end; infinite in that case.
         trace: tr Σ, unbiased.
         squared_norm: |G|², unbiased; can be negative by chance.
-        samples: How many were used.
-        small: Samples in a group whose gradient was taken.
-        large: Samples in a batch of groups.
-        method: How it was measured, and the interval's kind.
-        note: What has to be known about the numbers.
+        samples: The number of samples used.
+        small: The number of samples in a group whose gradient was computed.
+        large: The number of samples in a batch of groups.
+        method: How it was measured, and the kind of interval.
+        note: Remarks on the numbers.
         reason: Why there is no value; "" if there is one.
-        certificate: The proof that the model is as it was before. In slices, where others work on the model in between,
-            nothing is put back at the end.
+        certificate: The proof that the model is unchanged. In slices, where others may use the model in between,
+            nothing is restored at the end.
     """
 
     value: float
@@ -63,7 +63,7 @@ class NoiseScale(Result):
         return {**super().to_dict(), "sentence": self.sentence}
 
     def to_frame(self) -> "pandas.DataFrame":
-        """A pandas DataFrame of one row with the fields."""
+        """A pandas DataFrame with the fields in one row."""
         import pandas
 
         return pandas.DataFrame([self.to_dict()])

@@ -1,4 +1,4 @@
-"""What somebody's model raises while it is measured: said as what was measured, and where in the model."""
+"""Errors of the user's model during a measurement, reported with the measurement and the place in the model."""
 
 from collections.abc import Iterator, Mapping
 from traceback import walk_tb
@@ -23,31 +23,31 @@ def model_and_loss(given: Mapping[str, object]) -> tuple[object, ...]:
 
 
 def saying(analysis: str, work: Slices[T]) -> Slices[T]:
-    """The same work; what somebody's model or loss raises on the way becomes a `FlowError`.
+    """The same work; errors raised by the user's model or loss become a `FlowError`.
 
-    Only at the end: what a model does not take in one way is tried in another, by the exceptions that it raises.
+    Only at the outermost level, since inside, exceptions make the work try another way.
 
     Args:
-        analysis: What is measured.
-        work: In slices.
+        analysis: The name of the measurement.
+        work: The work, in slices.
 
     Raises:
-        FlowError: (a ValueError) The model, the loss or the backward pass raised; the cause is what it was.
+        FlowError: (a ValueError) The model, the loss or the backward pass raised; the original error is its cause.
     """
     try:
         return (yield from work)
     except Exception as raised:
-        # In a generator a StopIteration of somebody's becomes a RuntimeError without a place.
+        # In a generator a StopIteration of user code becomes a RuntimeError without a place.
         error = raised.__cause__ if isinstance(raised.__cause__, StopIteration) else raised
         who, where = _who(error)
-        if not who:  # a refusal of ours
+        if not who:  # one of our own errors
             raise
         text = " ".join(str(error).split())
         raise FlowError(f"{analysis}: {who} raised {type(error).__name__}{where}: {text}") from error
 
 
 def _who(error: Exception) -> tuple[str, str]:
-    """Whose code raised, and where in it, in words; "" where it is ours."""
+    """Whose code raised and where in it, in words; "" if it is our own."""
     frames = [frame for frame, _ in walk_tb(error.__traceback__)]
     codes = [frame.f_code for frame in frames]
     if call_model.__code__ in codes:
@@ -61,7 +61,7 @@ def _who(error: Exception) -> tuple[str, str]:
 
 
 def _where(model: nn.Module, frames: list[FrameType]) -> str:
-    """The innermost module of the model that ran, in words; "" for the model itself."""
+    """The innermost module that was running, in words; "" for the model itself."""
     names = {id(module): name for name, module in model.named_modules()}
     for module in _modules(reversed(frames)):
         name = names.get(id(module))

@@ -1,4 +1,4 @@
-"""The noise scale and its interval from the sizes of gradients."""
+"""The noise scale and its confidence interval, from the norms of gradients."""
 
 import math
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ class Ratio:
     """Estimates of tr Σ and |G|², and the interval of their ratio.
 
     Attributes:
-        trace: tr Σ of groups' gradients, unbiased.
+        trace: tr Σ of the groups' gradients, unbiased.
         squared_norm: |G|², unbiased; can be negative.
         error: The standard error of `squared_norm`.
         low: The lower end of the 95 % interval of trace / squared_norm.
-        high: The upper end; infinite where |G|² cannot be told from 0.
-        certain: Whether it can.
+        high: The upper end; infinite if |G|² cannot be distinguished from 0.
+        certain: Whether |G|² can be distinguished from 0.
     """
 
     trace: float
@@ -30,11 +30,11 @@ class Ratio:
 
 
 def ratio(squares: Tensor, products: Tensor) -> Ratio:
-    """Estimate tr Σ and |G|² apart from groups' gradients g, and their ratio's interval by Fieller's theorem.
+    """Estimate tr Σ and |G|² separately from groups' gradients g, and their ratio's interval by Fieller's theorem.
 
     Within a batch of r groups with sum S = Σg, |G|² is the mean of all products of two different groups' gradients,
     (|S|² − Σ|g|²) / r(r−1), and tr Σ is Σ|g|²/r minus that; both are averaged over the batches. Their covariance is
-    the jackknife's, leaving out one group at a time (Arvesen 1969). Fieller's interval (1954) is finite just where |G|²
+    the jackknife's, leaving out one group at a time (Arvesen 1969). Fieller's interval (1954) is finite exactly if |G|²
     differs from 0 at the same level.
 
     Args:

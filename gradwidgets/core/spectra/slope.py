@@ -1,4 +1,4 @@
-"""How fast a function of one number changes at 0, and how well that can be known from its values."""
+"""The slope of a function of one number at 0, and how well its values determine it."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 _FACTOR = 8.0
-_FARTHEST = 0.03  # of the size of what is moved
-_SIDE = 4  # points on each side
+_LARGEST_STEP = 0.03  # of the size of what is moved
+_POINTS_PER_SIDE = 4
 _DEGREE = 3
 _SURE = 10.0  # standard errors
 _FEW_DIGITS = (torch.bfloat16, torch.float16, torch.float32)
@@ -21,12 +21,12 @@ class Slope:
     """A function's slope at 0.
 
     Attributes:
-        value: The slope from both sides; NaN where the function never moved.
-        low: The smallest one of it and the slopes to the left and to the right.
-        high: The largest one.
-        error: Standard error of `value`.
-        noise: What is left of the function's values beside a smooth curve, relative to the largest of them.
-        hidden: The largest slope that the digits of the values would hide where the function never moved.
+        value: The two-sided slope; NaN if the function never changed.
+        low: The smallest of it and the one-sided slopes.
+        high: The largest of them.
+        error: The standard error of `value`.
+        noise: The residual of the function's values from a smooth curve, relative to the largest value.
+        hidden: The largest slope that the values' digits could hide, if the function never changed.
     """
 
     value: float
@@ -37,11 +37,11 @@ class Slope:
     hidden: float = 0.0
 
     def denies(self, other: float, tolerance: float) -> bool:
-        """Whether another slope is certainly not this one, nor between both sides at a kink.
+        """Whether another slope certainly differs from this one, and from those between both sides at a kink.
 
         Args:
             other: The other slope.
-            tolerance: Relative to the larger of both.
+            tolerance: The tolerance, relative to the larger of the two.
         """
         if math.isnan(self.value):
             return abs(other) > self.hidden
@@ -50,35 +50,38 @@ class Slope:
 
 
 def steps_from(smallest: float, size: float) -> Iterator[float]:
-    """Steps that grow from a smallest one to a small part of a size.
+    """Yield steps that grow from a smallest one to a small fraction of a size.
 
     Args:
-        smallest: The first.
-        size: Of what is moved.
+        smallest: The first step.
+        size: The size of what is moved.
     """
     step = smallest
-    while step <= max(smallest, _FARTHEST * size):
+    while step <= max(smallest, _LARGEST_STEP * size):
         yield step
         step *= _FACTOR
 
 
 def slope(function: Callable[[float], float], smallest: float, size: float) -> Slope:
-    """Find a slope at 0 from values nearby, from whichever steps tell it best.
+    """Estimate a slope at 0 from values nearby, using the steps that determine it best.
 
-    A curve is laid through the values within each of several steps. Where digits were lost, values that are near each
-    other differ by chance or not at all, and the larger steps tell more; where the function bends, the smaller ones.
+    A curve is fitted to the values within each of several steps. If digits were lost, values close to each other
+    differ by chance or not at all, and larger steps are more reliable; if the function bends, smaller ones are.
 
     Args:
-        function: Of one number.
-        smallest: The smallest step; rounding leaves something of the function's change within it.
-        size: Of what is moved.
+        function: A function of one number.
+        smallest: The smallest step, large enough for the function's change to survive rounding.
+        size: The size of what is moved.
 
     Returns:
-        The slope; `value` is NaN where the function is the same everywhere.
+        The slope; `value` is NaN if the function is constant.
     """
     found, middle, largest, unit = [], function(0.0), 0.0, math.inf
     for step in steps_from(smallest, size):
-        values = [middle if k == 0 else function(k * step / _SIDE) for k in range(-_SIDE, _SIDE + 1)]
+        values = [
+            middle if k == 0 else function(k * step / _POINTS_PER_SIDE)
+            for k in range(-_POINTS_PER_SIDE, _POINTS_PER_SIDE + 1)
+        ]
         if not all(map(math.isfinite, values)):
             break
         if any(value != middle for value in values):
@@ -88,7 +91,7 @@ def slope(function: Callable[[float], float], smallest: float, size: float) -> S
     if not found:
         hidden = 4 * _resolution(middle) * abs(middle) / max(steps_from(smallest, size))
         return Slope(math.nan, math.nan, math.nan, math.inf, 0.0, hidden)
-    # Values that are whole multiples of something may happen to lie on a line: less than a part of it is not known.
+    # Quantized values may happen to lie on a line: a part of one quantum cannot be resolved.
     noise = sorted(one.noise for one in found)[len(found) // 3]
     least = max(noise, unit / 3)
     known = [replace(one, error=one.error * max(1.0, least / one.noise), noise=noise / largest) for one in found]
@@ -96,10 +99,10 @@ def slope(function: Callable[[float], float], smallest: float, size: float) -> S
 
 
 def _fitted(values: Tensor, step: float) -> Slope:
-    """The slope from values within a step, with their noise as it is."""
-    places = torch.arange(-_SIDE, _SIDE + 1, dtype=torch.float64) / _SIDE
+    """The slope from values within a step, with their own noise."""
+    places = torch.arange(-_POINTS_PER_SIDE, _POINTS_PER_SIDE + 1, dtype=torch.float64) / _POINTS_PER_SIDE
     both, spread = _fit(places, values, _DEGREE)
-    halves = (slice(_SIDE + 1), slice(_SIDE, None))
+    halves = (slice(_POINTS_PER_SIDE + 1), slice(_POINTS_PER_SIDE, None))
     sides = [float(_fit(places[half], values[half], _DEGREE - 1)[0][1]) for half in halves]
     slopes = [one / step for one in (float(both[1]), *sides)]
     powers = places[:, None] ** torch.arange(_DEGREE + 1)
@@ -108,18 +111,18 @@ def _fitted(values: Tensor, step: float) -> Slope:
 
 
 def _fit(places: Tensor, values: Tensor, degree: int) -> tuple[Tensor, float]:
-    """Coefficients of a polynomial through values, and the standard deviation of what is left."""
+    """Fit a polynomial to values; return its coefficients and the residuals' standard deviation."""
     powers = places[:, None] ** torch.arange(degree + 1)
     middle = values.mean()
     found = torch.linalg.lstsq(powers, (values - middle)[:, None]).solution[:, 0]
     left = values - middle - powers @ found
-    # Differences of values come in whole units of their last digits: less than that is not known.
+    # Values are quantized to their last digit: less than that cannot be resolved.
     least = torch.finfo(values.dtype).eps * float(values.abs().max()) / 4
     return found, max(float(left.norm()) / math.sqrt(len(values) - degree - 1), least)
 
 
 def _resolution(value: float) -> float:
-    """The relative distance between numbers of the coarsest type that a value fits into."""
+    """The machine epsilon of the coarsest dtype that represents a value exactly."""
     kept = torch.tensor(value, dtype=torch.float64)
     fitting = (torch.finfo(kind).eps for kind in _FEW_DIGITS if kept.to(kind).double() == kept)
     return next(fitting, torch.finfo(torch.float64).eps)

@@ -19,28 +19,28 @@ class Spectrum(Result):
     """Eigenvalues of the Hessian of a model's loss, by its trainable parameters.
 
     Attributes:
-        eigenvalues: Ascending, float64. All of them where `method` is "exact"; else the extremes, a repeated one once.
-        largest: λmax, the largest; not the largest in magnitude.
-        largest_error: How far off it can be; 0 where exact.
-        smallest: The smallest; below 0 the loss curves downwards there: a saddle, or not yet a minimum.
-        negative: How many of `eigenvalues` lie below −`rounding`.
-        null: How many lie within `rounding` of 0: directions in which the loss is flat to second order; None where
-            not all are known.
-        rounding: What rounding can make of a zero.
-        condition: The largest magnitude over the smallest one beyond rounding; NaN where not all are known.
+        eigenvalues: Ascending, float64. All of them if `method` is "exact"; else the extremes, repeated ones once.
+        largest: λmax, the largest (not the largest in magnitude).
+        largest_error: The error bound of `largest`; 0 if exact.
+        smallest: The smallest; if below 0, the loss curves downwards here: a saddle, or not yet a minimum.
+        negative: The number of `eigenvalues` below −`rounding`.
+        null: The number within `rounding` of 0: directions in which the loss is flat to second order; None if not
+            all are known.
+        rounding: The magnitude up to which an eigenvalue may be a rounded zero.
+        condition: The largest magnitude over the smallest one beyond rounding; NaN if not all are known.
         trace: The sum of all eigenvalues; exact, or Hutchinson's estimate.
-        trace_error: The estimate's standard error; 0 where exact.
+        trace_error: The estimate's standard error; 0 if exact.
         lr_limit: 2/λmax, beyond which plain gradient descent diverges along that direction; infinite if nothing curves
             upwards.
-        density: (2, 401): places on the axis of eigenvalues and the density there, with integral 1.
-        parameters: The number of trainable parameters, each entry counted.
-        unused: How many of those the loss does not depend on; they count as null directions.
-        loss: The loss there.
+        density: (2, 401): positions on the axis of eigenvalues and the density there, with integral 1.
+        parameters: The number of trainable parameters, counting every entry.
+        unused: The number of those that the loss does not depend on; they count as null directions.
+        loss: The loss at the current parameters.
         method: "exact" or "lanczos".
-        note: What has to be known about the numbers.
+        note: Remarks on the numbers.
         reason: Why nothing could be measured; "" if it could.
-        certificate: The proof that the model is as it was before. In slices, where others work on the model in between,
-            nothing is put back at the end.
+        certificate: The proof that the model is unchanged. In slices, where others may use the model in between,
+            nothing is restored at the end.
     """
 
     eigenvalues: Tensor
@@ -77,7 +77,7 @@ class Spectrum(Result):
         return f"The largest curvature is {number(self.largest)}{limit}; {share}."
 
     def to_frame(self) -> "pandas.DataFrame":
-        """A pandas DataFrame of one row for each known eigenvalue, ascending."""
+        """A pandas DataFrame with one row per known eigenvalue, ascending."""
         import pandas
 
         return pandas.DataFrame({"eigenvalue": self.eigenvalues.tolist()})

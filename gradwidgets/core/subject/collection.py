@@ -1,33 +1,33 @@
-"""No collection of garbage while thousands of small things are made that all stay.
+"""Pause garbage collection while thousands of small objects are made that all stay alive.
 
-Each collection looks at all objects of the process, and what is made here brings several about.
+Each collection visits all objects of the process, and making so many triggers several.
 """
 
 import gc
 
 
 class NoCollection:
-    """A block in which garbage is not collected.
+    """A block without garbage collection.
 
-    An interrupt may come at any line, those of its end included. The block therefore ends twice:
+    An interrupt may come at any line, including those of the block's end. The block is therefore entered twice:
 
         with NoCollection() as block, block:
             ...
 
     Args:
-        pause: Whether it is one; otherwise nothing is changed.
+        pause: Whether to pause; otherwise nothing is changed.
     """
 
     def __init__(self, pause: bool = True) -> None:
         self._was = pause and gc.isenabled()
 
     def __enter__(self) -> "NoCollection":
-        """Pause."""
+        """Pause garbage collection."""
         if self._was:
             gc.disable()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Go on as before."""
+        """Resume it if it was on."""
         if self._was:
             gc.enable()

@@ -1,7 +1,7 @@
-"""Our own arithmetic under torch's usual settings, whatever somebody has chosen; somebody's code under theirs.
+"""Our own computations under torch's default modes, whatever the user has set; user code under theirs.
 
-A default device, or a block on one, is a mode of torch's functions. Numbers of ours that are made without a word about
-the device would follow it, to where they have no values, say.
+A default device, or a block on one, is a mode of torch functions. Tensors of ours that are made without an explicit
+device would follow it, for instance to the meta device.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 def at_home(function: Callable[P, T]) -> Callable[P, T]:
-    """A function of ours, or one that works in slices, that no mode of torch's functions reaches."""
+    """Decorate a function or generator of ours so that no torch function mode affects it."""
     if inspect.isgeneratorfunction(function):
 
         @functools.wraps(function)
@@ -41,7 +41,7 @@ def at_home(function: Callable[P, T]) -> Callable[P, T]:
 
     @functools.wraps(function)
     def whole(*arguments: P.args, **keywords: P.kwargs) -> T:
-        __tracebackhide__ = True  # a test that fails has nothing to learn from this frame
+        __tracebackhide__ = True  # hides this frame in pytest's tracebacks
         try:
             with _GradMode() as mode, mode.again(), torch._C.DisableTorchFunction(), _with_gradients():
                 return function(*arguments, **keywords)
@@ -52,31 +52,31 @@ def at_home(function: Callable[P, T]) -> Callable[P, T]:
         try:
             raise refusal
         finally:
-            del refusal  # or it and this frame would keep each other
+            del refusal  # else it and this frame would keep each other alive
 
     return whole
 
 
 class _GradMode(EndsTwice):
-    """Whether gradients are recorded is afterwards as it was before.
+    """A block that restores whether gradients are recorded.
 
-    `torch.no_grad` puts that back too, unless an interrupt comes between its end's first line and its last.
+    `torch.no_grad` restores that too, unless an interrupt comes in the middle of its `__exit__`.
     """
 
     def __init__(self) -> None:
         self._before = torch.is_grad_enabled()
 
     def end(self) -> None:
-        """Put it back; may be called again."""
+        """Restore it; may be called again."""
         if torch.is_grad_enabled() != self._before:
             torch._C._set_grad_enabled(self._before)
 
 
 def _with_gradients() -> contextlib.AbstractContextManager[object]:
-    """Outside of inference mode, whose tensors take no gradient and cannot be written to elsewhere."""
+    """Leave inference mode, whose tensors cannot require grad or be written to outside it."""
     return torch.inference_mode(False) if torch.is_inference_mode_enabled() else contextlib.nullcontext()
 
 
 def abroad() -> "torch._C._EnableTorchFunction":
-    """A block in which somebody's code runs, in the modes that they have entered."""
+    """A block in which user code runs, under the modes that the user has entered."""
     return torch._C._EnableTorchFunction()

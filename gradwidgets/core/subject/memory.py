@@ -1,4 +1,4 @@
-"""How much memory a pass would take, told before it is taken."""
+"""Estimates of the memory that a pass would take, before it runs."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -10,9 +10,9 @@ from torch.utils import _pytree as pytree
 from gradwidgets.core.results.wording import number
 from gradwidgets.core.subject.held.tensors import has_numbers
 
-_TRIED = 2  # samples: BatchNorm takes no single one
-_GROUPS = Path("/sys/fs/cgroup")
-# A container's limit and what it uses, in the newer and in the older kind of files.
+_TRIED = 2  # samples: BatchNorm does not accept a single one
+_CGROUPS = Path("/sys/fs/cgroup")
+# A container's limit and usage, in cgroup v2 and v1.
 _FILES = (
     ("memory.max", "memory.current"),
     ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
@@ -20,12 +20,12 @@ _FILES = (
 
 
 class TooLarge(ValueError):
-    """It would take more memory than there is; the message says how much and what to do."""
+    """More memory would be needed than is free; the message says how much and what to do."""
 
 
 def available() -> int | None:
-    """Bytes that may still be taken: what the machine has left, or a container's limit leaves; None if unknown."""
-    rooms = [room for room in (_of_machine(), *_of_groups()) if room is not None]
+    """Bytes still available, on the machine or within a container's limit; None if unknown."""
+    rooms = [room for room in (_of_machine(), *_of_cgroups()) if room is not None]
     return min(rooms) if rooms else None
 
 
@@ -37,28 +37,28 @@ def _of_machine() -> int | None:
     return next((1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable")), None)
 
 
-def _of_groups() -> list[int]:
+def _of_cgroups() -> list[int]:
     for most, used in (
         ("memory.max", "memory.current"),
         ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
     ):
         try:
-            return [int((_GROUPS / most).read_text()) - int((_GROUPS / used).read_text())]
-        except (OSError, ValueError):  # none, or none of this kind
+            return [int((_CGROUPS / most).read_text()) - int((_CGROUPS / used).read_text())]
+        except (OSError, ValueError):  # no limit, or no such file
             continue
     return []
 
 
 def check_room(needed: float, what: str, remedy: str) -> None:
-    """Refuse what would not fit.
+    """Reject what would not fit into memory.
 
     Args:
-        needed: Bytes.
-        what: What would take them, in words.
-        remedy: What to do.
+        needed: The number of bytes needed.
+        what: What needs them, in words.
+        remedy: What to do about it, in words.
 
     Raises:
-        TooLarge: There is less room.
+        TooLarge: Less memory is free.
     """
     room = available()
     if room is not None and needed > room:
@@ -73,15 +73,15 @@ def in_words(size: float) -> str:
 def kept_bytes(
     batch: tuple[object, object], run: Callable[[object, object], object], weights: Iterable[Tensor]
 ) -> float:
-    """What a pass forward keeps for the pass backward, told from a few samples of the batch.
+    """What a forward pass keeps for the pass backward, told from a few samples of the batch.
 
     Args:
-        batch: Inputs and targets, samples along the first axis of every tensor.
-        run: The pass forward, of inputs and targets.
-        weights: What is there already, however many samples there are.
+        batch: Inputs and targets, with samples along the first axis of every tensor.
+        run: The forward pass, called with inputs and targets.
+        weights: Tensors that exist whatever the number of samples.
 
     Returns:
-        Bytes; NaN where it cannot be told: the samples cannot be taken apart, or the model takes no few of them.
+        The number of bytes; NaN if unknown: the samples cannot be split, or the model does not accept few of them.
     """
     leaves, shape = pytree.tree_flatten(batch)
     lengths = {len(leaf) for leaf in leaves if isinstance(leaf, Tensor) and leaf.ndim}
@@ -100,7 +100,7 @@ def kept_bytes(
     try:
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
             run(*pytree.tree_unflatten(few, shape))
-    except Exception:  # whatever the model makes of a few samples; of all of them it will say that itself
+    except Exception:  # whatever the model raises for a few samples; for all of them it will raise it itself
         return float("nan")
     return sum(kept.values()) * samples / _TRIED
 

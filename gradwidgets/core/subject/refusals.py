@@ -1,4 +1,4 @@
-"""Errors that are answers: what we refuse in a sentence, without the frames in which we came to it."""
+"""Errors that are answers to the user: shown without the internal frames that led to them."""
 
 import opcode
 from types import TracebackType
@@ -8,7 +8,7 @@ _OURS = __name__.partition(".")[0]
 
 
 def is_refusal(error: BaseException) -> bool:
-    """Whether an error was raised by a raise of ours; one that somebody's code or a mistake of ours makes is not."""
+    """Whether an error comes from a raise statement of ours, not from user code or from a bug of ours."""
     at = error.__traceback__
     while at is not None and at.tb_next is not None:
         at = at.tb_next
@@ -16,7 +16,7 @@ def is_refusal(error: BaseException) -> bool:
 
 
 def shortened(error: BaseException) -> BaseException:
-    """A refusal without the frames that led to it; what it was raised from begins where somebody's code does."""
+    """Strip our own frames from a refusal; its cause's traceback starts at the user's code."""
     cause = error.__cause__
     if cause is not None:
         at = cause.__traceback__

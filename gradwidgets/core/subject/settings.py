@@ -1,24 +1,24 @@
-"""Settings of torch's for a while, put back however the while ends."""
+"""Temporary torch settings, restored however the block ends."""
 
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
-# How a setting is read and put, whatever kind of thing it is.
+# A setting's getter and setter.
 Way = tuple[Callable[[], Any], Callable[[Any], None]]
 
 
 class EndsTwice:
-    """A block whose end may be interrupted, before its first line too, and which therefore ends twice.
+    """A block whose end may be interrupted, even before its first line, and which is therefore ended twice.
 
         with Block() as block, block.again():
             ...
 
-    The first end does the work; the second has something left to do only where the first was interrupted.
+    The first end does the work; the second only has something left to do if the first was interrupted.
     """
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Enter the block."""
         return self
 
     def again(self) -> "_Again":
@@ -26,14 +26,14 @@ class EndsTwice:
         return _Again(self)
 
     def begin(self) -> None:
-        """Change what the end puts back; inside the first block, whose end follows an interrupt here too."""
+        """Change what the end restores; inside the first block, whose end follows an interrupt here too."""
 
     def end(self) -> None:
-        """Do what is to be done at the end, unless that is done."""
+        """Do what is left to do at the end."""
         raise NotImplementedError
 
     def __exit__(self, kind: type | None, raised: BaseException | None, trace: TracebackType | None) -> None:
-        """End."""
+        """End the block."""
         self.end()
 
 
@@ -50,10 +50,10 @@ class _Again:
 
 
 class Settings(EndsTwice):
-    """Settings that hold inside a block, and afterwards are as they were before it.
+    """Settings that hold inside a block and are restored after it.
 
     Args:
-        wanted: How a setting is read and set → what it is to be.
+        wanted: (getter, setter) → the value to set.
     """
 
     def __init__(self, wanted: Mapping[Way, object]) -> None:
@@ -61,7 +61,7 @@ class Settings(EndsTwice):
         self._held: dict[Way, object] = {}
 
     def __enter__(self) -> Self:
-        """Set them."""
+        """Apply the settings."""
         try:
             for way, value in self._wanted.items():
                 read, put = way
@@ -73,7 +73,7 @@ class Settings(EndsTwice):
         return self
 
     def end(self) -> None:
-        """Put back what is not as it was; may be called again."""
+        """Restore what has changed; may be called again."""
         for (read, put), held in self._held.items():
             if read() != held:
                 put(held)

@@ -1,4 +1,4 @@
-"""Functions that run at once where they are called, and can be had in slices: one body, one docstring."""
+"""Functions that can run to their end or in slices, written once: one body, one docstring."""
 
 import functools
 import inspect
@@ -19,11 +19,11 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Sliced(Protocol[P, T_co]):
-    """A function that runs at once where it is called.
+    """A function that runs to its end when called, with a sliced variant.
 
     Attributes:
-        in_slices: The same in slices: it yields the share that is done, 0 to 1, about every 20 ms of work, or after a
-            piece that cannot be divided, and returns the result; what is refused is raised at a `next`.
+        in_slices: The same in slices: it yields the fraction done, 0 to 1, about every 20 ms of work, or after a piece
+            that cannot be split, and returns the result; errors are raised by `next`.
     """
 
     __name__: str
@@ -37,26 +37,26 @@ class Sliced(Protocol[P, T_co]):
 
 
 def sliced(work: Callable[P, Slices[T]]) -> Sliced[P, T]:
-    """Make of work in slices a function that does all of it at once; the work itself is its `in_slices`."""
+    """Decorate a generator to make a function that runs it to its end; the generator itself is its `in_slices`."""
     return _whole(work, work, lambda *arguments, **keywords: finish(work(*arguments, **keywords)))
 
 
 def measured(
     roots: Callable[[Mapping[str, object]], tuple[object, ...]],
 ) -> Callable[[Callable[P, Slices[R]]], Sliced[P, R]]:
-    """Do the same for what looks at a model, with the proof that it is as it was before in the result.
+    """Like `sliced`, for measurements of a model: the result includes the proof that the model is unchanged.
 
-    At once, whatever was changed is put back. In slices others work on the model in between: nothing is put back, and
-    the proof says what is another than at the beginning.
+    When run to its end, all changes are undone. In slices, others may use the model in between: nothing is restored,
+    and the proof lists what has changed since the start.
 
     Args:
-        roots: Gives what must be as it was, from the arguments of a call by name.
+        roots: Returns what must stay unchanged, from the arguments of a call by name.
     """
 
     def of_call(
         work: Callable[P, Slices[R]], *arguments: P.args, **keywords: P.kwargs
     ) -> tuple[Slices[R], tuple[object, ...]]:
-        steps = work(*arguments, **keywords)  # first: it says in the usual words what is missing
+        steps = work(*arguments, **keywords)  # first, for the usual error about missing arguments
         return steps, roots(inspect.signature(work).bind(*arguments, **keywords).arguments)
 
     def decorated(work: Callable[P, Slices[R]]) -> Sliced[P, R]:

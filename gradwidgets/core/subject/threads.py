@@ -1,6 +1,6 @@
-"""How many threads torch works with.
+"""The number of threads that torch uses.
 
-Waking a thread takes longer than a few thousand numbers do, and on a machine that others use too it takes far longer.
+Waking a thread takes longer than computing a few thousand numbers, and much longer on a busy machine.
 """
 
 from collections.abc import Generator
@@ -12,7 +12,7 @@ from gradwidgets.core.subject.settings import Settings
 
 T = TypeVar("T")
 Y = TypeVar("Y")
-_outside: list[int] = []  # how many there were before each `one_thread` that is open
+_outside: list[int] = []  # the number of threads before each open `one_thread`
 
 
 def _read() -> tuple[int, tuple[int, ...]]:
@@ -26,19 +26,19 @@ def _put(wanted: tuple[int, tuple[int, ...]]) -> None:
 
 
 def one_thread() -> Settings:
-    """Work with one of torch's threads inside this, and with as many as before after it."""
+    """A block in which torch uses a single thread."""
     threads, outside = _read()
     return Settings({} if threads == 1 else {(_read, _put): (1, (*outside, threads))})
 
 
 def all_threads() -> Settings:
-    """Inside `one_thread`, work with as many as there were before it."""
+    """Inside `one_thread`, a block with as many threads as before it."""
     _, outside = _read()
     return Settings({(_read, _put): (outside[-1], outside)} if outside else {})
 
 
 def in_one_thread(work: Generator[Y, None, T]) -> Generator[Y, None, T]:
-    """The same work in slices, each of them with one thread; between them there are as many as before."""
+    """The same work in slices, each with a single thread; between them the number of threads is as before."""
     try:
         while True:
             with one_thread() as threads, threads.again():

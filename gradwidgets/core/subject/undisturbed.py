@@ -1,4 +1,4 @@
-"""Calling somebody's code and leaving everything as it was: random numbers, models, torch's settings, the screen."""
+"""Calls of user code that leave everything as it was: random state, models, torch's settings, standard output."""
 
 import contextlib
 import functools
@@ -21,37 +21,37 @@ from gradwidgets.core.subject.held.process import NAMES, eager, put_stance, stan
 from gradwidgets.core.subject.untouched import Untouched
 
 SEED = 0
-_ENOUGH = 5  # calls in a row that change nothing, after which a function is taken for one that never does
+_PURE_AFTER = 5  # calls in a row without changes, after which a function counts as pure
 _PACKAGE = str(Path(__file__).parents[2])
-_TRUSTED = 3  # blocks that changed nothing, after which one may hold many calls
-_DEEPEST = 4  # closures in closures that are searched for models
+_TRUSTED_AFTER = 3  # blocks without changes, after which one block may hold many calls
+_MAX_DEPTH = 4  # nested closures that are searched for models
 
 
-class StoodFor(Protocol):
-    """Calls a function, or what stands in for it.
+class HasStandIn(Protocol):
+    """A caller of a function, or of its stand-in.
 
     Attributes:
-        stand_in: None for the function itself.
+        stand_in: What is called instead of the function; None for the function itself.
     """
 
     stand_in: Callable[..., object] | None
 
 
 class Undisturbed:
-    """Calls of a function that leave no trace, and what they would have done.
+    """Calls of a function without side effects, and a record of the side effects prevented.
 
         with undisturbed() as block, block.again():
             fn(...)
 
-    Each block seeds the random numbers anew, so that a function that draws some draws the same ones every time, and
-    puts back all that can be reached from the function, random numbers, settings of the process, and standard output;
-    warnings are kept back.
+    Each block reseeds the random numbers, so a function that draws random numbers gets the same ones every time, and
+    restores everything reachable from the function, the random state, the process's settings and standard output;
+    warnings are suppressed.
 
     Args:
-        fn: The function whose calls are to leave no trace.
+        fn: The function to call.
 
     Attributes:
-        notes: One sentence for each kind of thing that had to be put back, in the order met.
+        notes: One sentence for each kind of thing that had to be restored, in order of occurrence.
     """
 
     def __init__(self, fn: Callable[..., object]) -> None:
@@ -62,29 +62,30 @@ class Undisturbed:
         self._last: _Block | None = None
         self._open: _Block | None = None
         self._kept: _Block | None = None  # stays open over many calls
-        self._blocks = 0  # that have ended
-        self._still = 0  # calls in a row that changed nothing
+        self._blocks = 0  # number of blocks that have ended
+        self._noisy = False  # whether some call has changed, printed or warned
+        self._unchanged_calls = 0  # calls in a row that changed nothing
         self._restored: dict[str, None] = {}
         self._changed: dict[str, None] = {}
 
-    def __call__(self, call: StoodFor) -> "_Block | _Within":
-        """A block; make calls inside it.
+    def __call__(self, call: HasStandIn) -> "_Block | _Within":
+        """Return a block to make calls in.
 
         Args:
-            call: What calls the function. If that holds models, a copy stands in for it inside the block.
+            call: The caller of the function. If the function holds models, a copy stands in for it inside the block.
         """
         return _Block(self, self._fn, call) if self._kept is None else _Within(self)
 
     @contextlib.contextmanager
-    def kept(self, call: StoodFor) -> Iterator[None]:
-        """One block for many in a row, as entering and leaving one takes longer than a small call does.
+    def kept(self, call: HasStandIn) -> Iterator[None]:
+        """One block for many calls in a row, as entering and leaving a block takes longer than a small call.
 
-        Only for a function that has never changed anything so far; else every block is its own.
+        Only for a function that has changed nothing so far; otherwise each call has its own block.
 
         Args:
-            call: As there.
+            call: As in `__call__`.
         """
-        trusted = self._blocks >= _TRUSTED and not (self._restored or self._changed or self.notes)
+        trusted = self._blocks >= _TRUSTED_AFTER and not (self._restored or self._changed or self._noisy)
         if not trusted or self._kept is not None:
             yield
             return
@@ -97,35 +98,35 @@ class Undisturbed:
                 self._kept = None
 
     def renew(self) -> None:
-        """Begin anew, within a block, before one more call: random numbers, and what the function holds."""
+        """Within a block, reset the random state and what the function holds before another call."""
         _seed(self.seed)
-        if self._still < _ENOUGH:
-            self._still = 0 if self._open is not None and self._open.renew() else self._still + 1
+        if self._unchanged_calls < _PURE_AFTER:
+            self._unchanged_calls = 0 if self._open is not None and self._open.renew() else self._unchanged_calls + 1
 
     def reseed(self) -> None:
-        """Begin the random numbers anew, within a block, and nothing else."""
+        """Within a block, reset only the random state."""
         _seed(self.seed)
 
     @property
     def held(self) -> tuple[str, ...]:
-        """What the function holds and some call has changed, in words."""
+        """What calls have changed of what the function holds, in words."""
         return tuple(words for words in self._restored if words not in NAMES)
 
     @property
     def certificate(self) -> Certificate | None:
-        """The proof that everything is as before each block; None before the first."""
+        """The proof that everything is as it was before each block; None before the first."""
         return None if self._last is None else self._last.certify(self._restored, self._changed)
 
     def begun(self, block: "_Block") -> None:
-        """Seed the random numbers of a block."""
-        self._open, self._still = block, 0
+        """Seed the random numbers at the start of a block."""
+        self._open, self._unchanged_calls = block, 0
         _seed(self.seed)
 
     def ended(self, block: "_Block", printed: str, warned: list[warnings.WarningMessage]) -> None:
-        """Take note of what a block had to put back."""
+        """Record what a block had to restore."""
         self._last = block
         self._blocks += 1
-        restored = dict.fromkeys(words for words in block.restored if not _is_ours(words))
+        restored = dict.fromkeys(words for words in block.restored if not _is_set_by_block(words))
         self._restored |= restored
         self._changed |= dict.fromkeys(block.changed)
         if (dtype := "torch's default dtype") in restored:
@@ -135,26 +136,27 @@ class Undisturbed:
             self._note("settings", f"it changes {', '.join(settings)}: put back")
         if held := [words for words in restored if words not in NAMES]:
             self._note("model", f"it changes what it holds ({', '.join(held[:3])}): put back")
-        # Beside the calls our own arithmetic runs in a block that is kept open.
+        # Our own computations run in a kept block, too.
         warned = [one for one in warned if not one.filename.startswith(_PACKAGE)]
         if warned:
             said = " ".join(str(warned[0].message).split())
-            self._note("warns", f"it warns, {shortened(said, 80)!r} say; not shown")
+            self._note("warns", f"it warns ({shortened(said, 80)!r}): not shown")
         if text := printed.strip():
-            self._note("prints", f"it prints, {shortened(text.splitlines()[0], 60)!r} say; nothing of that is shown")
+            self._note("prints", f"it prints ({shortened(text.splitlines()[0], 60)!r}): not shown")
 
     def _note(self, kind: str, sentence: str) -> None:
+        self._noisy = True
         self.notes.setdefault(kind, sentence)
 
 
 class _Within:
-    """A block within one that is open: it begins anew, and that one's end puts everything back."""
+    """A block within an open one: it resets the state, and the outer block's end restores everything."""
 
-    def __init__(self, whose: Undisturbed) -> None:
-        self._whose = whose
+    def __init__(self, owner: Undisturbed) -> None:
+        self._owner = owner
 
     def __enter__(self) -> "_Within":
-        self._whose.renew()
+        self._owner.renew()
         return self
 
     def __exit__(self, *raised: object) -> None:
@@ -167,37 +169,37 @@ class _Within:
 class _Block(Untouched):
     """A block in which random numbers are seeded, gradients are on, and nothing is printed or warned."""
 
-    def __init__(self, whose: Undisturbed, fn: Callable[..., object], call: StoodFor) -> None:
+    def __init__(self, owner: Undisturbed, fn: Callable[..., object], call: HasStandIn) -> None:
         super().__init__(fn)
-        self._whose, self._fn, self._call = whose, fn, call
+        self._owner, self._fn, self._call = owner, fn, call
         self._printed = io.StringIO()
         self._warned: list[warnings.WarningMessage] = []
         self._inference: torch.inference_mode | None = None
         self._stance = stance()
 
     def begin(self) -> None:
-        """Change what is ours to change; the end puts that back as well."""
+        """Make our own changes; the end undoes them as well."""
         self._inference = torch.inference_mode(False)
         self._inference.__enter__()
         torch.set_grad_enabled(True)
         torch.set_anomaly_enabled(False)  # what is not finite is a result here
-        put_stance(eager())  # else what watches the calls would be compiled too, and a compiler remembers
-        if self._whose.models:
+        put_stance(eager())  # else the observers of the calls would be compiled too, and cached
+        if self._owner.models:
             self._call.stand_in = Clone().of(self._fn)
             self.note(self._call.stand_in)
         sys.stdout = self._printed
         self._warned = warnings.catch_warnings(record=True).__enter__()
         warnings.simplefilter("always")
-        self._whose.begun(self)
+        self._owner.begun(self)
 
     def renew(self) -> list[str]:
-        """Put back what the function holds; say what that was."""
+        """Restore what the function holds; return what had changed, in words."""
         restored = (self._copies or self._held).restore()
         self.restored += restored
         return restored
 
     def end(self) -> None:
-        """Put everything back, unless that is done."""
+        """Restore everything, unless that is done."""
         if not self._ended:
             with contextlib.suppress(AttributeError):  # it was not entered yet
                 if self._inference is not None:
@@ -205,18 +207,18 @@ class _Block(Untouched):
             self._call.stand_in = None
             put_stance(self._stance)
             super().end()
-            self._whose.ended(self, self._printed.getvalue(), self._warned)
+            self._owner.ended(self, self._printed.getvalue(), self._warned)
 
     def certify(self, restored: Iterable[str], changed: Iterable[str]) -> Certificate:
-        """The proof for several blocks, of which this is the last."""
+        """The certificate for several blocks, of which this is the last."""
         return self._held.certificate(restored, changed, self._process)
 
 
-def _is_ours(words: str) -> bool:
+def _is_set_by_block(words: str) -> bool:
     return words.startswith("the random numbers of ") or words in (
         "gradient mode",
         "anomaly mode",
-        "filters of warnings",
+        "warning filters",
         "standard output",
     )
 
@@ -224,7 +226,7 @@ def _is_ours(words: str) -> bool:
 def models_in(fn: object) -> list[nn.Module]:
     """Return the modules that a function holds: itself, bound, in partials, closures, defaults and globals it names."""
     found: dict[int, nn.Module] = {}
-    _search(fn, found, set(), _DEEPEST)
+    _search(fn, found, set(), _MAX_DEPTH)
     return list(found.values())
 
 
@@ -262,11 +264,11 @@ def _search(thing: object, found: dict[int, nn.Module], seen: set[int], depth: i
 
 @contextlib.contextmanager
 def random_numbers(seed: int, devices: Iterable[torch.device] = ()) -> Iterator[None]:
-    """Inside this, random numbers begin at a seed; after it all generators go on where they were.
+    """A block in which random numbers start from a seed; afterwards all generators continue where they were.
 
     Args:
-        seed: For all of them.
-        devices: Whose generators are seeded besides the processor's.
+        seed: The seed of all generators.
+        devices: Devices whose generators are seeded besides the CPU's.
     """
     before = generators()
     try:

@@ -1,4 +1,4 @@
-"""A block of work that leaves no trace, however it ends."""
+"""A block of work without side effects, however it ends."""
 
 from gradwidgets.core.subject.copied.clone import Clone
 from gradwidgets.core.subject.copied.copies import Copies
@@ -9,17 +9,17 @@ from gradwidgets.core.subject.settings import EndsTwice
 
 
 class Untouched(EndsTwice):
-    """Puts back, at its end, whatever was changed inside.
+    """Restores, at its end, whatever was changed inside.
 
-    An interrupt may come at any line, those that put back included: `with Untouched(model) as block, block.again():`.
+    An interrupt may come at any line, even while restoring: hence `with Untouched(model) as block, block.again():`.
 
     Args:
-        *roots: What must be as it was: modules, functions, data.
-        held: What must be as it was, where that is known from an earlier block.
+        *roots: What must stay unchanged: modules, functions, data.
+        held: What must stay unchanged, if known from an earlier block.
 
     Attributes:
-        restored: What was put back, in words, after the end.
-        changed: What could not be put back, in words, after the end.
+        restored: After the end, what was restored, in words.
+        changed: After the end, what could not be restored, in words.
     """
 
     def __init__(self, *roots: object, held: Held | None = None) -> None:
@@ -31,7 +31,7 @@ class Untouched(EndsTwice):
         self._ended = False
 
     def __enter__(self) -> "Untouched":
-        """Hold everything."""
+        """Record everything."""
         self._process = Process()
         if self._known is not None:
             self._known.refresh()
@@ -39,15 +39,15 @@ class Untouched(EndsTwice):
         return self
 
     def note(self, *copies: object) -> None:
-        """Tell in the certificate what is changed on copies too; they are put back as well."""
+        """Report changes of copies in the certificate too; they are restored as well."""
         self._copies = Held(*copies, outside=False)
 
     def watch(self, clone: Clone) -> None:
-        """Tell in the certificate what is changed on copies, which are thrown away and not put back."""
+        """Report changes of copies in the certificate; the copies are discarded, not restored."""
         self._copied = Copies(self._held, clone.copy_of)
 
     def end(self) -> None:
-        """Put everything back, unless that is done."""
+        """Restore everything, unless that is done."""
         if self._ended:
             return
         settings = self._process.put_back()
@@ -56,7 +56,7 @@ class Untouched(EndsTwice):
         if self._copied is not None:
             self.restored += self._copied.changed()
         things = self._held.restore()
-        if things:  # what goes with them may flip a setting as it goes
+        if things:  # destroying replaced objects may change a setting
             settings += [words for words in self._process.put_back() if words not in settings]
         self.restored += things + settings
         self.changed = self._held.differences() + self._process.differences() if self.restored else []
@@ -64,5 +64,5 @@ class Untouched(EndsTwice):
 
     @property
     def certificate(self) -> Certificate:
-        """The proof, after the end."""
+        """After the end, the proof."""
         return self._held.certificate(self.restored, self.changed, self._process)

@@ -1,4 +1,4 @@
-"""The scale of a map's colours."""
+"""The colour bar of a map."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from gradwidgets.figures.base.style import Style
 
 
 class ColorBar:
-    """Bands of colour, the lowest below, with some of the levels named.
+    """Bands of colour, the lowest at the bottom, with some of the levels labelled.
 
     Args:
-        figure: Where it goes.
-        box: Its place.
-        colors: (bands, 4), 0 to 1.
-        style: Of its frame and text.
-        layout: Sizes.
+        figure: The figure to draw on.
+        box: Its position.
+        colors: The bands' colours, (bands, 4), 0 to 1.
+        style: The colours of its frame and text.
+        layout: The sizes.
 
     Attributes:
         axes: The bar's axes.
@@ -34,17 +34,17 @@ class ColorBar:
         axes.set_ylim(0, 1)
         axes.xaxis.set_visible(False)
         axes.yaxis.tick_right()
-        self._ticks: dict[float, str] | None = None  # Matplotlib's own, which are no losses
+        self._ticks: dict[float, str] | None = None  # Matplotlib's default ticks, which are not losses
 
     def show(self, ticks: Mapping[float, str]) -> bool:
-        """Name levels; return whether that is a change.
+        """Label levels; return whether that changed anything.
 
         Args:
-            ticks: Place, 0 to 1, → what is said there.
+            ticks: Position, 0 to 1, → label.
         """
         if ticks == self._ticks:
             return False
         self._ticks = dict(ticks)
         self.axes.set_yticks(list(ticks), list(ticks.values()))
-        self.axes.set_ylim(0, 1)  # which a tick that rounding puts beyond an end has moved for good
+        self.axes.set_ylim(0, 1)  # which a tick slightly beyond an end would have changed
         return True

@@ -17,7 +17,7 @@ class Decades:
 
     Attributes:
         low: Decimal logarithm of the lowest value shown.
-        high: Of the highest.
+        high: Decimal logarithm of the highest value shown.
     """
 
     low: int
@@ -25,7 +25,7 @@ class Decades:
 
     @classmethod
     def of(cls, values: np.ndarray, least: int = 2) -> Decades:
-        """Choose the decades that hold all positive finite values, `least` at least."""
+        """Choose the decades that hold all positive finite values, at least `least` of them."""
         usable = values[np.isfinite(values) & (values > 0)]
         if not usable.size:
             return cls(-least, 0)
@@ -36,18 +36,18 @@ class Decades:
 
     @property
     def limits(self) -> tuple[float, float]:
-        """Lowest and highest height."""
+        """The lowest and highest height."""
         return self.low - _ROOM, self.high + _ROOM
 
     @property
     def ticks(self) -> dict[float, str]:
-        """Height → text, for the powers of ten or some of them."""
+        """Height → label, for all or some of the powers of ten."""
         stride = max(1, math.ceil((self.high - self.low + 1) / _MOST_TICKS))
         powers = [p for p in range(self.low, self.high + 1) if p % stride == 0]
         return {float(p): _power(p) for p in powers}
 
     def height(self, values: np.ndarray) -> np.ndarray:
-        """Where values are drawn; NaN for what is zero, negative or not finite."""
+        """The heights of values; NaN for those that are zero, negative or not finite."""
         with np.errstate(divide="ignore", invalid="ignore"):
             heights = np.log10(np.where(values > 0, values, np.nan))
         return np.where(np.isfinite(heights), heights, np.nan)

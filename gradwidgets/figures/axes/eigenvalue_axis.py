@@ -1,4 +1,4 @@
-"""The axis of a spectrum, drawn as a linear one: eigenvalues of many sizes and either sign have places on it."""
+"""The axis of a spectrum, drawn as a linear one: maps eigenvalues of any size and sign to positions."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from matplotlib.ticker import MaxNLocator
 from gradwidgets.figures.axes.ticks import short
 
 BINS = 60
-_MOST_DECADES = 8  # below the largest; what is smaller lies in the linear part
+_MOST_DECADES = 8  # below the largest; smaller values lie in the linear part
 _MOST_TICKS = 9
 
 
 @dataclass(frozen=True)
 class EigenvalueAxis:
-    """Where eigenvalues are drawn: λ itself, or sign(λ) · (1 + log₁₀ |λ|/unit) for all beyond ±unit.
+    """The positions of eigenvalues: λ itself, or sign(λ) · (1 + log₁₀ |λ|/unit) beyond ±unit.
 
     Attributes:
-        logarithmic: Which of the two.
-        unit: Half of the linear part between the two signs, a power of ten; 1 where all is linear.
-        low: Lowest place.
-        high: Highest, with room for what lies somewhat beyond the largest eigenvalue.
+        logarithmic: Whether the latter is used.
+        unit: Half of the linear part between the two signs, a power of ten; 1 if all is linear.
+        low: The lowest position.
+        high: The highest position, with room beyond the largest eigenvalue.
     """
 
     logarithmic: bool
@@ -33,11 +33,11 @@ class EigenvalueAxis:
 
     @classmethod
     def of(cls, values: np.ndarray, rounding: float = 0.0) -> EigenvalueAxis:
-        """Choose the axis: linear where the sizes span no more than two decades.
+        """Choose the axis: linear if the magnitudes span at most two decades.
 
         Args:
-            values: Eigenvalues; what is not finite is left out.
-            rounding: What rounding can make of a zero; what is not larger has no size.
+            values: The eigenvalues; those not finite are left out.
+            rounding: The magnitude up to which an eigenvalue may be a rounded zero; such values do not count.
         """
         values = values[np.isfinite(values)]
         sizes = np.abs(values[np.abs(values) > max(rounding, 0.0)])
@@ -54,14 +54,14 @@ class EigenvalueAxis:
         return cls(False, 1.0, low - 0.05 * span, high + 0.3 * span)
 
     def place(self, values: np.ndarray) -> np.ndarray:
-        """Where eigenvalues are drawn."""
+        """The positions of eigenvalues."""
         if not self.logarithmic:
             return values
         sizes = np.abs(values) / self.unit
         return np.sign(values) * np.where(sizes > 1, 1 + np.log10(np.maximum(sizes, 1)), sizes)
 
     def value(self, places: np.ndarray) -> np.ndarray:
-        """Which eigenvalues are drawn there."""
+        """The eigenvalues at positions."""
         if not self.logarithmic:
             return places
         sizes = np.abs(places)
@@ -69,21 +69,21 @@ class EigenvalueAxis:
 
     @property
     def edges(self) -> np.ndarray:
-        """Places of the bins' edges, of one width, ascending; one bin has its middle at 0."""
+        """The positions of the bins' edges, equally spaced, ascending; one bin is centred at 0."""
         width = (self.high - self.low) / BINS
         first, last = math.floor(self.low / width), math.ceil(self.high / width)
         return (np.arange(first, last + 2) - 0.5) * width
 
     @property
     def ticks(self) -> dict[float, str]:
-        """Place → text."""
+        """Position → label."""
         if not self.logarithmic:
             places = np.asarray(MaxNLocator(5).tick_values(self.low, self.high))
             places = places[(places >= self.low) & (places <= self.high)]
             return {float(at): short(float(at), self.high - self.low) for at in places}
         whole = [k for k in range(math.ceil(self.low), math.floor(self.high) + 1) if k]
         stride = math.ceil((len(whole) + 1) / _MOST_TICKS)
-        # From the largest down, so that 0 keeps clear of its neighbours where some are left out.
+        # From the largest down, so that 0 is not too close to its neighbours if some are left out.
         kept = [k for k in whole if (abs(k) - 1) % stride == 0 and (stride == 1 or abs(k) > 1)]
         return {0.0: "0", **{float(k): self._power(k) for k in kept}}
 

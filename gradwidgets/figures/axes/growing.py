@@ -1,4 +1,4 @@
-"""Axes of something that goes on: their limits only grow, and by round steps, so that the background seldom changes."""
+"""Axes of live data: limits only grow, and in round steps, so that the background seldom changes."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from gradwidgets.figures.axes.rounding import round_limits
 from gradwidgets.figures.axes.ticks import short
 from gradwidgets.figures.base.style import own_look
 
-_EARLY = 10  # a run that begins by this step begins at 0
+_EARLY = 10  # the axis of a run that begins by this step begins at 0
 _ROOM = 0.02  # of the width, at either end
 
 
 class GrowingSteps:
-    """A horizontal axis of steps, whose width is a round number.
+    """A horizontal axis of steps whose width is a round number.
 
     Args:
         axes: The axes to scale.
 
     Attributes:
-        span: The width, without the room at its ends.
+        span: The width, without the margins.
     """
 
     def __init__(self, axes: Axes) -> None:
@@ -31,15 +31,15 @@ class GrowingSteps:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: steps_in_short(step)))
 
     def reset(self) -> None:
-        """Forget how far it reached."""
+        """Forget the current extent."""
         self.span = 0
 
     def fit(self, first: int, last: int) -> bool:
-        """Make room; return whether that is a change.
+        """Make room; return whether the axis changed.
 
         Args:
             first: The first step; the axis begins at 0 unless the run was taken up later.
-            last: The newest.
+            last: The latest step.
         """
         if not self.span:
             self._start = 0 if first <= _EARLY else first
@@ -58,7 +58,7 @@ class GrowingDecades:
         axes: The axes to scale.
 
     Attributes:
-        decades: What it shows.
+        decades: The decades shown.
     """
 
     def __init__(self, axes: Axes) -> None:
@@ -66,11 +66,11 @@ class GrowingDecades:
         self.reset()
 
     def reset(self) -> None:
-        """Forget how far it reached."""
+        """Forget the current extent."""
         self._begun, self._reached = False, False
 
     def fit(self, values: np.ndarray) -> bool:
-        """Make room for what is positive and finite; return whether that is a change."""
+        """Make room for positive finite values; return whether the axis changed."""
         usable = values[np.isfinite(values) & (values > 0)]
         if not usable.size and self._begun:
             return False
@@ -80,7 +80,7 @@ class GrowingDecades:
         if decades == self.decades and self._begun:
             self._reached = True
             return False
-        # Without a number there is nothing yet that later ones should have to live with.
+        # Without any value, the limits need not be kept for later ones.
         self.decades, self._begun, self._reached = decades, True, bool(usable.size)
         with own_look():
             self._axes.set_ylim(decades.limits)
@@ -89,13 +89,13 @@ class GrowingDecades:
 
     @property
     def edges(self) -> tuple[float, float]:
-        """Heights at which what is zero, and what is not finite, has its mark."""
+        """The heights of the marks for zero and for values that are not finite."""
         low, high = self.decades.limits
         return low + 0.035 * (high - low), high - 0.035 * (high - low)
 
 
 class GrowingLosses:
-    """A vertical axis of losses: linear, or of decades once they are positive and span more than two.
+    """A vertical axis of losses: linear, or logarithmic once they are positive and span more than two decades.
 
     Args:
         axes: The axes to scale.
@@ -103,23 +103,23 @@ class GrowingLosses:
 
     def __init__(self, axes: Axes) -> None:
         self._axes, self._decades = axes, GrowingDecades(axes)
-        self._limits: tuple[float, float] | None = None  # that later ones must hold
+        self._limits: tuple[float, float] | None = None  # which later limits must include
         self._shown: tuple[float, float] | None = None
         self.logarithmic = False
         axes.set_yticks([])
 
     def reset(self) -> None:
-        """Forget how far it reached."""
+        """Forget the current extent."""
         self._limits = self._shown = None
         self.logarithmic = False
         self._decades.reset()
         self._axes.set_yticks([])
 
     def fit(self, losses: np.ndarray) -> bool:
-        """Make room; return whether that is a change.
+        """Make room; return whether the axis changed.
 
         Args:
-            losses: Finite ones, all of the run or its extremes.
+            losses: Finite losses, all of the run or its extremes.
         """
         if not losses.size:
             return False
@@ -134,7 +134,7 @@ class GrowingLosses:
         if (low, high) == shown:
             return False
         self._shown = low, high
-        room = 0.06 * (high / 2 - low / 2)  # halves, as the difference of two floats may be none
+        room = 0.06 * (high / 2 - low / 2)  # halves, as the difference of two floats may overflow
         ticks = [low + (high / 4 - low / 4) * k for k in range(5)]
         with own_look():
             self._axes.set_ylim(low - room, high + room)
@@ -142,37 +142,37 @@ class GrowingLosses:
         return True
 
     def _held(self, low: float, high: float) -> tuple[float, float] | None:
-        """The limits, where they hold these."""
+        """The current limits if they include these values, else None."""
         if self._limits is None:
             return None
-        nothing = 1e-9 * (self._limits[1] / 2 - self._limits[0] / 2)  # what rounding to limits overlooks
+        nothing = 1e-9 * (self._limits[1] / 2 - self._limits[0] / 2)  # tolerance for rounding
         return self._limits if self._limits[0] - nothing <= low and high <= self._limits[1] + nothing else None
 
     def _limits_for(self, low: float, high: float) -> tuple[float, float]:
-        """Round limits, from 0 where that costs less than half of the height."""
+        """Round limits, starting at 0 if that takes less than half of the height."""
         if self._limits is not None:
             low, high = min(low, self._limits[0]), max(high, self._limits[1])
         if low == high:
-            # What one value is given for a span is a guess that later ones need not live with.
+            # The span chosen for a single value is a guess that need not be kept for later ones.
             return round_limits(min(low, 0.0), max(high, 0.0) or 1.0, 4)
         self._limits = round_limits(0.0 if 0 <= low < 0.5 * high else low, high, 4)
         return self._limits
 
     def height(self, losses: np.ndarray) -> np.ndarray:
-        """Where losses are drawn; NaN for none."""
+        """The heights of losses; NaN where they have none."""
         if self.logarithmic:
             return self._decades.decades.height(losses)
         return np.where(np.isfinite(losses), losses, np.nan)
 
 
 def round_up(count: float) -> int:
-    """Return the smallest of 10, 15, 20, 30, 50, 70, 100, 150, … that holds a count."""
+    """Return the smallest of 10, 15, 20, 30, 50, 70, 100, 150, … that is at least a count."""
     decade = 10 ** (len(str(int(max(count, 10)))) - 2)
     return next(step * decade for step in (10, 15, 20, 30, 50, 70, 100, 150) if step * decade >= count)
 
 
 def steps_in_short(step: float) -> str:
-    """Write a number of steps so that it fits below a tick."""
+    """Format a number of steps to fit below a tick."""
     for unit, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
         if abs(step) >= unit:
             size = 1e3 if letter == "k" else unit

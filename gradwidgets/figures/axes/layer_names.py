@@ -1,4 +1,4 @@
-"""Names of layers along an axis, as many as there is room for."""
+"""Layer names along an axis, as many as there is room for."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
-_LONGEST = 16  # letters; of longer names the end is shown
-_LETTER = 0.64  # width of one, in its size
+_LONGEST = 16  # letters; only the end of longer names is shown
+_LETTER = 0.64  # width of a letter, in font sizes
 _ROUND = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)
-_APART = 2  # letters between two names
+_APART = 2  # gap between two names, in letters
 
 
 def room_for(count: int) -> int:
-    """How many layers an axis has room for that shows so many: a round number, which seldom changes under a hand."""
+    """The number of layers an axis for `count` layers has room for: rounded up, so that it seldom changes in a drag."""
     power = 10 ** max(0, len(str(max(count, 1))) - 1)
     return next(room for step in _ROUND if (room := round(step * power)) >= count and room >= 1)
 
 
 def name_layers(axes: Axes, count: int, names: Sequence[str] = ()) -> None:
-    """Put limits and ticks for layers at 1, 2, … on the x axis.
+    """Set limits and ticks for layers at 1, 2, … on the x axis.
 
     Args:
-        axes: The axes that are named.
-        count: How many layers there are.
-        names: Theirs; () for their numbers.
+        axes: The axes to label.
+        count: The number of layers.
+        names: The layers' names; () for their numbers.
     """
     axes.set_xlim(0.4, (max(count, 1) if names else room_for(count)) + 0.6)
     if not names:
@@ -42,7 +42,7 @@ def name_layers(axes: Axes, count: int, names: Sequence[str] = ()) -> None:
 
 
 def _end_of(name: str) -> str:
-    """The end of a long dotted name, from a dot on if there is one."""
+    """The end of a long dotted name, starting at a dot if possible."""
     if len(name) <= _LONGEST:
         return name
     end = name[1 - _LONGEST :]

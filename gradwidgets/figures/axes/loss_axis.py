@@ -1,6 +1,6 @@
-"""The axis of the loss curves: logarithmic where losses allow it, fixed while settings move.
+"""The axis of the loss curves: logarithmic if the losses allow it, fixed while settings change.
 
-Heights are computed here and drawn on a linear axis: Matplotlib's own log scale transforms every point anew on
+Heights are computed here and drawn on a linear axis: Matplotlib's own log scale transforms every point again on
 every draw.
 """
 
@@ -12,19 +12,19 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.ticker import FixedLocator, Locator, MaxNLocator
 
-_FAR = 30  # decades from 1: there, 1e-30 would be wider than the room beside the axis, and 10⁻³⁰ is not
-_WIDEST = 7  # letters of a plain number
+_FAR = 30  # decades from 1 beyond which 1e-30 would not fit beside the axis, but 10⁻³⁰ does
+_WIDEST = 7  # letters of a number in plain notation
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-_DECADES = 8.0  # below the highest loss, where a minimum of zero would ask for all of them
+_DECADES = 8.0  # below the highest loss, as a minimum of zero would need infinitely many
 
 
 @dataclass(frozen=True)
 class LossAxis:
-    """How a loss becomes a height.
+    """The mapping from losses to heights.
 
     Attributes:
         log: Whether heights are decimal logarithms.
-        limits: Lowest and highest height shown.
+        limits: The lowest and highest height shown.
     """
 
     log: bool
@@ -35,8 +35,8 @@ class LossAxis:
         """Choose the axis from the surfaces in view, so that no descent, diverging or not, rescales it.
 
         Args:
-            surfaces: Losses on grids, (H, W) each.
-            lowest: The lowest loss known of each surface, or None.
+            surfaces: The losses on grids, (H, W) each.
+            lowest: The lowest known loss of each surface, or None.
         """
         finite = [surface[np.isfinite(surface)] for surface in surfaces]
         finite = [values for values in finite if values.size]
@@ -56,12 +56,12 @@ class LossAxis:
 
     @property
     def title(self) -> str:
-        """What the axis shows."""
+        """The title of the axis."""
         return "loss (log)" if self.log else "loss"
 
     @property
     def locator(self) -> Locator:
-        """Where ticks go: on the powers of ten, on 1-2-5 steps when there are few of them."""
+        """The tick locator: at powers of ten, or in 1-2-5 steps if there are few of those."""
         if not self.log:
             return MaxNLocator(5)
         low, high = self.limits
@@ -76,7 +76,7 @@ class LossAxis:
         return FixedLocator([t for t in inside if low <= t <= high])
 
     def height(self, losses: np.ndarray) -> np.ndarray:
-        """Return where losses are drawn; what is not finite is left out, what is beyond the axis stays near it."""
+        """Return the heights of losses; NaN where not finite, and clipped to just beyond the axis."""
         low, high = self.limits
         reach = 3 * (high - low)
         with np.errstate(divide="ignore", invalid="ignore"):

@@ -1,4 +1,4 @@
-"""The frame of a map: what all maps have in common."""
+"""The axes of a map, common to all maps."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def map_axes(
     *,
     prune: str | None = None,
 ) -> Axes:
-    """Add the axes of a map, with ticks and names where the layout has room for them.
+    """Add the axes of a map, with ticks and labels where the layout has room for them.
 
     Args:
-        figure: Where it goes.
-        position: Its place among the maps, row by row.
-        x: (W,) grid of the horizontal parameter.
-        y: (H,) grid of the vertical parameter.
+        figure: The figure to add them to.
+        position: The map's index, row by row.
+        x: The grid of the horizontal parameter, (W,).
+        y: The grid of the vertical parameter, (H,).
         names: The parameters' names, horizontal first.
-        style: Colours.
-        layout: Places and sizes.
-        prune: Which end labels to leave out, "lower", "upper" or "both": those of close neighbours would meet.
+        style: The colours.
+        layout: The positions and sizes.
+        prune: Which end labels to leave out, "lower", "upper" or "both", so that those of neighbours do not collide.
     """
     axes = plot_axes(figure, layout.maps[position], style, layout)
     axes.set_xlim(x[0], x[-1])
@@ -49,7 +49,7 @@ def map_axes(
 
 
 def pixels_per_unit(axes: Axes, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return how many pixels one unit of each parameter takes, (2,)."""
+    """Return the number of pixels per unit of each parameter, (2,)."""
     box = axes.bbox
     with np.errstate(over="ignore"):
         return np.array([box.width / (x[-1] - x[0]), box.height / (y[-1] - y[0])])

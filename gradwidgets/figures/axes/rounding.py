@@ -1,4 +1,4 @@
-"""Round limits: they read well, and stay as they are while a surface changes a little."""
+"""Round axis limits: easy to read, and stable while a surface changes a little."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ def round_limits(low: float, high: float, count: int, steps: Sequence[float] = S
     """Widen limits to multiples of a round step.
 
     Args:
-        low: Lowest value.
-        high: Highest, above it.
-        count: How many steps lie between the limits.
-        steps: What a step may be, from 1 to below 10, times any power of ten.
+        low: The lowest value.
+        high: The highest value, above `low`.
+        count: The number of steps between the limits.
+        steps: The allowed steps, from 1 to below 10, times any power of ten.
 
     Returns:
-        The limits, `count` times the smallest round step apart that leaves room for both values; as they are where
-        numbers do not suffice for such a step.
+        The limits, `count` times the smallest round step apart that includes both values; unchanged if floats cannot
+            resolve such a step.
     """
     need = (high - low) / count
     if not math.isfinite(need) or need <= 1e-12 * max(abs(low), abs(high)):
@@ -34,7 +34,7 @@ def round_limits(low: float, high: float, count: int, steps: Sequence[float] = S
 
 
 def fractions_of_one(low: float, high: float, count: int) -> tuple[float, float]:
-    """The same with steps of 1/n, so that whole numbers are among their multiples."""
+    """The same with steps of 1/n, so that integers are among their multiples."""
     need = (high - low) / count
     for n in (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 30, 40, 60, 90)[::-1]:
         start = math.floor(low * n + 1e-9) / n

@@ -1,4 +1,4 @@
-"""Fewer points, the same picture: of many samples a line needs each stretch's lowest and highest."""
+"""Thinning: of many samples, a line only needs the lowest and highest of each stretch to look the same."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ MOST = 400  # points of a line
 def thinned(values: np.ndarray, most: int = MOST) -> np.ndarray:
     """Choose samples that draw the same line.
 
-    The stretches have one length and begin at the first sample, so while samples are added the chosen ones stay,
-    until the stretches must become longer.
+    All stretches have the same length and start at the first sample, so while samples are added, the chosen ones stay
+    the same until the stretches must become longer.
 
     Args:
-        values: (S,); what is not finite is no extreme.
-        most: How many to choose, at least 4.
+        values: The samples, (S,); those not finite do not count as extremes.
+        most: The number to choose, at least 4.
 
     Returns:
-        Ascending indices: the first sample, the newest, and the lowest and highest of each stretch; all where there
-        are not more than `most`.
+        Ascending indices: the first sample, the newest, and the lowest and highest of each stretch; all if there
+        are at most `most`.
     """
     count = len(values)
     if count <= most:
@@ -36,11 +36,11 @@ def thinned(values: np.ndarray, most: int = MOST) -> np.ndarray:
 
 
 def spaced(places: np.ndarray, least: float) -> np.ndarray:
-    """Choose of ascending places so few that marks there can be told apart: of each stretch the newest.
+    """Thin ascending positions so that their marks stay distinguishable: keep the last of each stretch.
 
     Args:
-        places: (n,).
-        least: Length of a stretch.
+        places: The positions, (n,).
+        least: The length of a stretch.
     """
     if not len(places):
         return places

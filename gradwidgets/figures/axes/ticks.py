@@ -1,14 +1,14 @@
-"""Numbers at ticks."""
+"""Tick labels."""
 
 from __future__ import annotations
 
 
 def short(value: float, span: float = 0.0) -> str:
-    """Write a number so that it fits beside a tick.
+    """Format a number to fit beside a tick.
 
     Args:
         value: The number.
-        span: How far the axis reaches: a value that is next to nothing beside it is 0.
+        span: The extent of the axis; a value negligible compared with it is shown as 0.
     """
     if abs(value) <= 1e-9 * abs(span) or abs(value) < 1e-300:
         return "0"

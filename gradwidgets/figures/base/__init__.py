@@ -1,1 +1,1 @@
-"""What all pictures are made of: style, layout, marks, what moves."""
+"""Building blocks of all pictures: style, layout, marks and moving artists."""

@@ -1,7 +1,7 @@
 """A loss surface as bands of colour between level lines.
 
-The bands hold shares of the map's area, narrow ones low down, so that the valley's shape shows whatever the
-loss: a quadratic, an L1 cone or Rosenbrock's canyon, over one decade or over twelve.
+The bands are quantiles of the map's area, narrow ones for low losses, so that the valley's shape shows for any loss:
+a quadratic, an L1 cone or Rosenbrock's canyon, over one decade or over twelve.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.colors import to_rgb
 
-_SUPERSAMPLE = 2  # each way; the sum over a pixel's samples in `band_image` is written for it
+_SUPERSAMPLE = 2  # in each direction; `band_image` relies on this value
 
 
 def band_edges(loss: np.ndarray, bands: int) -> np.ndarray:
     """Return the levels between the bands, ascending, shape (bands - 1,).
 
     Args:
-        loss: Loss on a grid; non-finite values are left out.
-        bands: Number of bands.
+        loss: The loss on a grid; non-finite values are left out.
+        bands: The number of bands.
     """
     finite = loss[np.isfinite(loss)]
     if finite.size == 0:
@@ -30,24 +30,24 @@ def band_image(loss: np.ndarray, colors: np.ndarray, blank: str, width: int, hei
     """Paint a loss surface.
 
     Args:
-        loss: (H, W), first row lowest.
-        colors: (bands, 4) colours from low to high, 0 to 1.
-        blank: Matplotlib colour of cells whose loss is not finite.
-        width: Pixels across.
-        height: Pixels down.
+        loss: The loss, (H, W), first row at the bottom.
+        colors: The colours from low to high, (bands, 4), 0 to 1.
+        blank: The Matplotlib colour of cells whose loss is not finite.
+        width: The width in pixels.
+        height: The height in pixels.
 
     Returns:
-        uint8 array (height, width, 4), first row lowest. Band edges are smooth: each pixel averages four
+        A uint8 array (height, width, 4), first row at the bottom. Band edges are smooth: each pixel averages four
         samples of the surface, interpolated linearly between its grid points.
     """
     across = _interpolation(loss.shape[1], width * _SUPERSAMPLE)
     down = _interpolation(loss.shape[0], height * _SUPERSAMPLE)
-    with np.errstate(invalid="ignore"):  # infinite losses: blank below
+    with np.errstate(invalid="ignore"):  # infinite losses are blank
         fine = _along(_along(loss, down, 0), across, 1)
     bands = np.searchsorted(band_edges(loss, len(colors)), fine)
     bands[~np.isfinite(fine)] = len(colors)
     palette = np.vstack([colors[:, :3], to_rgb(blank)])
-    # Four samples of eight bits need ten: three channels are summed at once in one 32-bit number.
+    # Sums of four 8-bit samples need ten bits: three channels are summed at once in one 32-bit integer.
     red, green, blue = (palette * 255).astype(np.uint32).T
     packed = ((red << 20) | (green << 10) | blue)[bands]
     total = sum(packed[row::_SUPERSAMPLE, column::_SUPERSAMPLE] for row in (0, 1) for column in (0, 1))

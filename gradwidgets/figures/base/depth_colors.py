@@ -1,4 +1,4 @@
-"""Colours of a network's layers by depth, and the key that says so."""
+"""Colours of a network's layers by depth, and their key."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from gradwidgets.figures.base.notebook_figure import renderer_of
 from gradwidgets.figures.base.panel_text import title
 from gradwidgets.figures.base.style import DARK, Style
 
-# Lightness rises or falls all along, which any eye can tell; the ends stay clear of the ground.
+# Lightness is monotone, which works for any colour vision; the ends contrast with the background.
 _LIGHT_ENDS, _DARK_ENDS = (0.0, 0.62), (0.42, 1.0)
 
 
 def depth_colors(count: int, style: Style) -> np.ndarray:
-    """Return colours from the first layer's to the last one's, (count, 4)."""
+    """Return the colours from the first layer to the last, (count, 4)."""
     ends = _DARK_ENDS if style is DARK else _LIGHT_ENDS
     return colormaps["plasma"](np.linspace(*ends, count))
 
 
 def depth_key(axes: Axes, style: Style, layout: Layout) -> float:
-    """Say over the right end of axes which colours are which layers'.
+    """Draw the key of layer colours above the right end of axes.
 
     Returns:
-        The width that it takes, in pixels.
+        Its width in pixels.
     """
     renderer, dpi = renderer_of(axes.figure), axes.figure.dpi
     last = title(axes, style, layout, right=True)
@@ -36,8 +36,8 @@ def depth_key(axes: Axes, style: Style, layout: Layout) -> float:
     taken = last.get_window_extent(renderer).width * 72 / dpi + gap
     lift = ScaledTranslation(-taken / 72, 7 * layout.scale / 72, axes.figure.dpi_scale_trans)
     places = np.linspace(-bar, 0, 25) / 72 * dpi / max(axes.bbox.width, 1)
-    # Each colour reaches to the end and is covered by the next: side by side, seams would show. Smoothed edges would
-    # add up, and the bar would swell to its end.
+    # Each colour extends to the end and is covered by the next: side by side, seams would show. Antialiased edges would
+    # add up, and the bar would grow thicker towards its end.
     segments = [[(1 + a, 1.0), (1.0, 1.0)] for a in places[:-1]]
     axes.add_artist(
         LineCollection(

@@ -1,35 +1,35 @@
-"""Where things go in a picture, in fractions of the figure, from sizes in CSS pixels."""
+"""The layouts of the pictures, as fractions of the figure, computed from sizes in CSS pixels."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-DPI = 100  # of a figure on a screen of pixel ratio 1: one point is 100 / 72 CSS pixels
+DPI = 100  # of a figure at device pixel ratio 1: one point is 100 / 72 CSS pixels
 Box = tuple[float, float, float, float]  # left, bottom, width, height, as fractions of the figure
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Places and sizes.
+    """Positions and sizes.
 
     Attributes:
-        maps: Box of each map, left to right, top to bottom.
-        data: Box of the upper plot beside the maps, of data; None without data.
-        losses: Box of the lower one, of loss curves.
-        left_column: Positions of the maps that carry the vertical axis' labels.
-        bottom_row: Positions of the maps that carry the horizontal axis' labels.
-        legend: Left middle of the legend of lines.
-        key_left: Where the key of marks starts.
-        key_y: Height of the key.
-        key_gap: From a mark to its text.
-        arrows: Number of field arrows across and down a map.
-        arrow_inches: Length of the longest field arrow.
-        scale: Size of marks and lines relative to the smallest picture.
+        maps: The box of each map, left to right, top to bottom.
+        data: The box of the upper plot beside the maps, of the data; None without data.
+        losses: The box of the lower plot, of the loss curves.
+        left_column: The indices of the maps that have the vertical axis' labels.
+        bottom_row: The indices of the maps that have the horizontal axis' labels.
+        legend: The middle of the left edge of the legend.
+        key_left: The left end of the key of marks.
+        key_y: The vertical position of the key.
+        key_gap: The distance from a mark to its text.
+        arrows: The number of field arrows across and down a map.
+        arrow_inches: The length of the longest field arrow.
+        scale: The size of marks and lines relative to the smallest picture.
         dpi: CSS pixels per inch.
-        small: Font size of ticks and keys, in points.
-        label: Font size of axis labels.
-        title: Font size of the maps' names.
+        small: The font size of ticks and keys, in points.
+        label: The font size of axis labels.
+        title: The font size of the maps' names.
     """
 
     maps: tuple[Box, ...]
@@ -51,7 +51,7 @@ class Layout:
 
     @property
     def upper(self) -> Box:
-        """The upper plot's box, of a layout that has one."""
+        """The upper plot's box, in a layout that has one."""
         if self.data is None:
             raise ValueError("there is no upper plot in this layout")
         return self.data
@@ -61,7 +61,7 @@ def playground_layout(count: int, width: float, height: float, with_data: bool) 
     """Lay out `count` maps beside the data and the loss curves.
 
     Args:
-        count: Number of maps, 1 or more.
+        count: The number of maps, at least 1.
         width: Figure width in CSS pixels.
         height: Figure height in CSS pixels.
         with_data: Whether there is data to plot.
@@ -113,16 +113,16 @@ def playground_layout(count: int, width: float, height: float, with_data: bool) 
 
 
 def surface_layout(count: int, width: float, height: float, *, aside: bool = False) -> tuple[Layout, tuple[Box, ...]]:
-    """Lay out one or two maps of losses, the scale of their colours, and two plots beside them.
+    """Lay out one or two maps of losses, their colour bar, and two plots beside them.
 
     Args:
-        count: Number of maps, 1 or 2.
+        count: The number of maps, 1 or 2.
         width: Figure width in CSS pixels.
         height: Figure height in CSS pixels.
-        aside: Whether there is one more map, with a scale of its own; the plots then lie below.
+        aside: Whether there is another map, with its own colour bar; the plots then go below.
 
     Returns:
-        The layout, `data` being the first plot and `losses` the second one; and the boxes of the scales.
+        The layout, in which `data` is the first plot and `losses` the second; and the boxes of the colour bars.
     """
     scale = type_scale(width, height)
     left, right, top, bottom = 47 * scale, 13 * scale, 21 * scale, 33 * scale
@@ -177,7 +177,7 @@ def flow_layout(width: float, height: float) -> Layout:
         height: Figure height in CSS pixels.
 
     Returns:
-        The layout: `maps` holds the profile, `data` is the upper plot beside it and `losses` the lower one.
+        The layout: `maps` holds the profile, `data` is the upper plot beside it and `losses` the lower.
     """
     scale = type_scale(width, height)
     left, right, top, bottom, gutter, plot_gap = (v * scale for v in (47, 13, 40, 33, 46, 52))
@@ -206,7 +206,7 @@ def flow_layout(width: float, height: float) -> Layout:
 
 
 def live_layout(width: float, height: float) -> Layout:
-    """Lay out what is seen of a training run: two plots in a wide column, two in a narrow one.
+    """Lay out a live training run: two plots in a wide column, two in a narrow one.
 
     Args:
         width: Figure width in CSS pixels.
@@ -242,15 +242,15 @@ def live_layout(width: float, height: float) -> Layout:
 
 
 def curvature_layout(width: float, height: float) -> tuple[Layout, Box]:
-    """Lay out a spectrum over an interval, beside a plot over a square map and its scale.
+    """Lay out a spectrum above an interval, beside a plot above a square map and its colour bar.
 
     Args:
         width: Figure width in CSS pixels.
         height: Figure height in CSS pixels.
 
     Returns:
-        The layout, and the box of the map's scale: `maps` holds the spectrum, the interval below it and the map;
-        `data` is the plot over the map and `losses` the map too.
+        The layout, and the box of the map's colour bar: `maps` holds the spectrum, the interval below it and the map;
+        `data` is the plot above the map, and `losses` is the map too.
     """
     scale = type_scale(width, height)
     left, right, top, bottom, gutter, row_gap = (v * scale for v in (47, 16, 28, 35, 52, 56))
@@ -283,15 +283,15 @@ def curvature_layout(width: float, height: float) -> tuple[Layout, Box]:
 
 
 def report_layout(width: float, height: float, *, letters: int = 0) -> tuple[Layout, Box]:
-    """Lay out one loss for a page of text: a map and the scale of its colours, or a curve over its gradient.
+    """Lay out one loss for a page of text: a map and its colour bar, or a curve above its gradient.
 
     Args:
         width: Figure width in CSS pixels.
         height: Figure height in CSS pixels.
-        letters: How long the scale's labels are; 0 for a curve, which has none.
+        letters: The length of the colour bar's labels; 0 for a curve, which has none.
 
     Returns:
-        The layout, and the box of the scale: `maps` holds the map; for a curve `data` is the loss and `losses` its
+        The layout, and the box of the colour bar: `maps` holds the map; for a curve `data` is the loss and `losses` its
         gradient.
     """
     scale = 1.25  # a page's text is larger than a panel's
@@ -321,7 +321,7 @@ def report_layout(width: float, height: float, *, letters: int = 0) -> tuple[Lay
 
 
 def type_scale(width: float, height: float) -> float:
-    """Return how much larger than in the smallest picture text and marks are in one of this size, in CSS pixels."""
+    """Return the size of text and marks in a picture of this size in CSS pixels, relative to the smallest picture."""
     return min(1.7, max(1.0, min(width / 620, height / 470)))
 
 

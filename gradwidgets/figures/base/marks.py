@@ -1,4 +1,4 @@
-"""How a plot, a badge on it and the marks of a descent look: the vocabulary of all pictures."""
+"""The look of plots, badges and the marks of a descent, shared by all pictures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MINIMUM, GUESS, EDGE = "#f4c20d", "#d63af9", "#111111"
 
 
 def plot_axes(figure: Figure, box: Box, style: Style, layout: Layout) -> Axes:
-    """Add the axes of a plot or a map; nothing rescales them but their owner."""
+    """Add the axes of a plot or a map; they are never autoscaled."""
     axes = figure.add_axes(box, facecolor=style.plot)
     for spine in axes.spines.values():
         spine.set_color(style.muted)
@@ -31,7 +31,7 @@ def plot_axes(figure: Figure, box: Box, style: Style, layout: Layout) -> Axes:
 
 
 def label_axes(axes: Axes, style: Style, layout: Layout, x: str = "", y: str = "", pad: float = 1.5) -> None:
-    """Name the axes that have a name."""
+    """Label the axes that have a label."""
     if x:
         axes.set_xlabel(x, parse_math=False, fontsize=layout.label, color=style.ink, labelpad=pad)
     if y:
@@ -39,7 +39,7 @@ def label_axes(axes: Axes, style: Style, layout: Layout, x: str = "", y: str = "
 
 
 def badge(axes: Axes, text: str, style: Style, *, right: bool = False, **options: Any) -> Text:
-    """Put text into an upper corner of a map, on a ground that keeps it legible."""
+    """Put text into an upper corner of a map, on a background that keeps it legible."""
     return axes.text(
         0.975 if right else 0.025,
         0.97,
@@ -55,7 +55,7 @@ def badge(axes: Axes, text: str, style: Style, *, right: bool = False, **options
 
 
 class Key:
-    """One line over the maps that says what the marks mean, or the vectors while walking through a run."""
+    """One line above the maps that explains the marks, or the vectors while stepping through a run."""
 
     def __init__(self, figure: Figure, style: Style, layout: Layout, *, minima: bool = True) -> None:
         self._figure, self._style, self._layout, self._minima = figure, style, layout, minima
@@ -64,10 +64,10 @@ class Key:
         self.show()
 
     def show(self, parts: Sequence[str] = ()) -> bool:
-        """Explain the marks, or the vectors named.
+        """Explain the marks, or the given vectors.
 
         Args:
-            parts: Names of the vectors drawn; () for the marks.
+            parts: The names of the vectors drawn; () for the marks.
 
         Returns:
             Whether the line changed.
@@ -121,5 +121,5 @@ class Key:
 
 
 def vector_dash(part: str) -> str:
-    """Return the line style of a step's part: what is not part of the step itself is dashed."""
+    """Return the line style of a step's part: what does not belong to the step itself is dashed."""
     return "--" if part == "look-ahead" else "-"

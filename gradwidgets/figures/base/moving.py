@@ -1,8 +1,8 @@
 """A line that is redrawn at every slider step.
 
-`Line2D.draw` prepares for everything that a line may be: other projections, sketches, path effects, gap colours.
-A line that moves sixty times a second on linear axes needs none of it, and that preparation, not Agg, is most of what
-drawing a short line costs.
+`Line2D.draw` handles everything that a line may be: other projections, sketches, path effects, gap colours. A line
+that moves sixty times a second on linear axes needs none of it, and this preparation, not Agg, is most of the cost
+of drawing a short line.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from matplotlib.transforms import Affine2D
 from matplotlib.typing import MarkerType
 from numpy.typing import ArrayLike
 
-Pen = tuple[Any, ...]  # what a renderer is told of a line, or of its markers
+Pen = tuple[Any, ...]  # what a renderer needs to draw a line, or its markers
 
 
 class MovingLine(Line2D):
     """An animated `Line2D` on linear axes, with solid or dashed line and filled markers, drawn on a fast path.
 
-    Its look is fixed when it is first drawn, but for its marker: `set_data`, `set_visible`, `set_marker` and
+    Its look is fixed when it is first drawn, except for its marker: `set_data`, `set_visible`, `set_marker` and
     `set_markersize` may be called at any time.
 
     Args:
-        casing: Colour of a border that lifts the line off any ground; None for none.
-        **options: `Line2D`'s.
+        casing: The colour of a border that sets the line off from any background; None for none.
+        **options: Keyword arguments of `Line2D`.
     """
 
     def __init__(self, *, casing: str | None = None, **options: Any) -> None:
@@ -41,7 +41,7 @@ class MovingLine(Line2D):
         self._casing = None if casing is None else to_rgba(casing)
         self._pens: tuple[float, Pen | None, Pen | None] | None = None
 
-    def set_data(self, x: ArrayLike, y: ArrayLike) -> None:  # type: ignore[override]  # no array of both
+    def set_data(self, x: ArrayLike, y: ArrayLike) -> None:  # type: ignore[override]  # not one array of both
         """Set the line's points, each (n,)."""
         super().set_data(x, y)
         self._vertices = np.column_stack([np.asarray(x, float), np.asarray(y, float)])
@@ -105,7 +105,7 @@ class MovingLine(Line2D):
     def _line_pen(self) -> Pen | None:
         if self.get_linestyle() in ("None", "none", "", " "):
             return None
-        # Agg takes widths and dashes in points; the dashes are scaled with the line's width already.
+        # Agg takes widths and dashes in points; the dashes are already scaled with the line's width.
         offset, dashes = self._dash_pattern  # type: ignore[attr-defined]  # an inner name
         cap = "butt" if dashes else "round"
         return to_rgba(self.get_color()), self.get_linewidth(), offset, dashes, cap
@@ -123,11 +123,11 @@ class MovingLine(Line2D):
 
 
 def moving_line(axes: Axes, **options: Any) -> MovingLine:
-    """Add a `MovingLine` without points to axes.
+    """Add an empty `MovingLine` to axes.
 
     Args:
         axes: Linear axes.
-        **options: `Line2D`'s.
+        **options: Keyword arguments of `Line2D`.
     """
     line = MovingLine(**options)
     axes.add_line(line)

@@ -1,7 +1,7 @@
-"""A line of text that changes with every picture.
+"""A line of text that changes in every frame.
 
-Laying out and rasterising a text of twenty letters takes longer than drawing ten lines of three hundred points. The
-letters of a number that counts on are always the same few, so each is rasterised once.
+Laying out and rasterizing a text of twenty letters takes longer than drawing ten lines of three hundred points. A
+changing number always consists of the same few letters, so each is rasterized once.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from matplotlib.text import Text
 
 
 class MovingText(Text):
-    """An animated `Text` of one horizontal line, whose look is fixed when it is first drawn.
+    """An animated single-line horizontal `Text` whose look is fixed when it is first drawn.
 
     Args:
-        **options: `Text`'s; without a frame, `parse_math` or rotation.
+        **options: Keyword arguments of `Text`, except a bounding box, `parse_math` or rotation.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -29,7 +29,7 @@ class MovingText(Text):
         self._line: np.ndarray | None = None
 
     def draw(self, renderer: RendererBase) -> None:
-        """Draw the text, from its left, right or middle at its baseline."""
+        """Draw the text, aligned left, right or centred, at its baseline."""
         if not isinstance(renderer, RendererAgg):
             super().draw(renderer)
             return
@@ -52,7 +52,7 @@ class MovingText(Text):
         self.stale = False
 
     def _raster(self, words: str, renderer: RendererAgg) -> np.ndarray:
-        """Set letter beside letter, (height, width, 4) uint8; the baseline is a third above the lowest row."""
+        """Compose the letters, (height, width, 4) uint8; the baseline is a third above the lowest row."""
         letters = [self._letters.get(one) or self._raster_letter(one, renderer) for one in words]
         height = letters[0][0].shape[0]
         margin, ends = height // 3, np.cumsum([advance for _, advance in letters])
@@ -67,7 +67,7 @@ class MovingText(Text):
         return image
 
     def _raster_letter(self, letter: str, renderer: RendererAgg) -> tuple[np.ndarray, float]:
-        """Return a letter's coverage, with a margin around it, and how far the next one is."""
+        """Return a letter's coverage, with a margin around it, and its advance width."""
         font = self.get_fontproperties()
 
         def width(words: str) -> float:

@@ -12,23 +12,23 @@ from gradwidgets.figures.base.style import own_look
 
 
 class Picture(Figure):
-    """A figure that shows itself as PNG where it is a cell's last line, with or without pyplot.
+    """A figure that is displayed as PNG as the last line of a cell, with or without pyplot.
 
     Attributes:
-        magnified: How much larger than usual text and lines are.
+        magnified: The magnification of text and lines.
     """
 
     magnified = 1.0
-    _cleared = 0  # how often everything was taken off
+    _cleared = 0  # how often the figure was cleared
 
     @classmethod
     def of(cls, width: int, height: int, magnified: float = 1.0) -> Picture:
-        """An empty one.
+        """Make an empty figure.
 
         Args:
-            width: In CSS pixels.
-            height: In CSS pixels.
-            magnified: How much larger than usual text and lines are.
+            width: The width in CSS pixels.
+            height: The height in CSS pixels.
+            magnified: The magnification of text and lines.
         """
         dpi = DPI * magnified
         made = cls(figsize=(width / dpi, height / dpi), dpi=dpi, layout="none")  # type: ignore[arg-type]  # it is documented
@@ -36,15 +36,15 @@ class Picture(Figure):
         return made
 
     def blank(self, face: str) -> tuple[float, float]:
-        """Take everything off it.
+        """Clear the figure.
 
         Args:
-            face: Its colour from then on.
+            face: Its new background colour.
 
         Returns:
-            Width and height in CSS pixels of a picture that is not magnified, whatever the screen's pixel ratio.
+            Width and height in CSS pixels, before magnification and whatever the device pixel ratio.
         """
-        for axes in self.axes:  # `clear` alone would set each up once more before it goes
+        for axes in self.axes:  # `clear` alone would set each up again before removing it
             self.delaxes(axes)
         self.clear()
         self._cleared += 1
@@ -54,7 +54,7 @@ class Picture(Figure):
 
     @property
     def ground(self) -> tuple[object, ...]:
-        """What artists were made for that are still on it: another size or a blank sheet is another ground."""
+        """A key for which artists on the figure stay valid: it changes with the size and when the figure is cleared."""
         return (*self.get_size_inches(), self.magnified, self._cleared)
 
     def _repr_png_(self) -> bytes:
@@ -65,5 +65,5 @@ class Picture(Figure):
 
 
 def renderer_of(figure: FigureBase) -> RendererBase:
-    """What measures text on a figure: all canvases of ours are Agg's, which have one at hand."""
+    """The renderer that measures text on a figure: all our canvases are Agg's, which have one."""
     return figure.canvas.get_renderer()  # type: ignore[attr-defined]  # of Agg's

@@ -1,4 +1,4 @@
-"""Words over and in a panel's plots: titles that fit their frame, and what is said where there is nothing to draw."""
+"""Text above and in a panel's plots: titles that fit, and notices where there is nothing to draw."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _LETTER = 0.53  # mean width of a letter, in font sizes
 
 
 def title(axes: Axes, style: Style, layout: Layout, *, right: bool = False, moving: bool = False) -> Text:
-    """Add an empty line over axes.
+    """Add an empty line of text above axes.
 
     Args:
-        axes: The axes that hold the text.
-        style: Colours.
-        layout: Sizes.
-        right: Whether it ends at their right side, muted and small; else it begins at their left.
-        moving: Whether it is drawn over the background.
+        axes: The axes of the text.
+        style: The colours.
+        layout: The sizes.
+        right: Whether it is right-aligned, muted and small; otherwise it is left-aligned.
+        moving: Whether it is animated, drawn over the background.
     """
     lift = ScaledTranslation(0, 4.5 * layout.scale / 72, axes.figure.dpi_scale_trans)
     look: dict[str, Any] = {
@@ -46,7 +46,7 @@ def title(axes: Axes, style: Style, layout: Layout, *, right: bool = False, movi
 
 
 def footnote(axes: Axes, style: Style, layout: Layout) -> Text:
-    """Add an empty line beside the horizontal axis' name, at the right end, muted and small."""
+    """Add an empty line of text beside the horizontal axis' label, at the right end, muted and small."""
     drop = ScaledTranslation(0, -(6.0 + 1.2 * layout.small) / 72, axes.figure.dpi_scale_trans)
     text = Text(
         x=1.0,
@@ -64,12 +64,12 @@ def footnote(axes: Axes, style: Style, layout: Layout) -> Text:
 
 
 def fit(text: Text, words: str, width: float) -> None:
-    """Set a text, shortened in its middle where it is too wide.
+    """Set a text, shortened in the middle if it is too wide.
 
     Args:
-        text: A line.
+        text: The text artist.
         words: What it should say.
-        width: Room, in pixels.
+        width: The available width, in pixels.
     """
     renderer = renderer_of(text.figure)
     text.set_text(words)
@@ -80,12 +80,12 @@ def fit(text: Text, words: str, width: float) -> None:
 
 
 class Key:
-    """Words behind a title, each in the colour of what it names.
+    """Words after a title, each in the colour of what it names.
 
     Args:
         before: The title.
-        style: Colours.
-        layout: Sizes.
+        style: The colours.
+        layout: The sizes.
     """
 
     def __init__(self, before: Text, style: Style, layout: Layout) -> None:
@@ -94,10 +94,10 @@ class Key:
         self.texts: list[Text] = []
 
     def show(self, parts: Sequence[tuple[str, str]]) -> bool:
-        """Name what is seen; return whether that is a change.
+        """Name what is shown; return whether that changed anything.
 
         Args:
-            parts: Words and colour of each.
+            parts: The words and the colour of each.
         """
         parts, axes = tuple(parts), self._before.axes
         if parts == self._parts or not isinstance(axes, Axes):
@@ -121,12 +121,12 @@ class Notice:
     """Muted words in the middle of a plot that has nothing to show.
 
     Args:
-        axes: The axes that hold the text.
-        style: Colours.
-        layout: Sizes.
+        axes: The axes of the text.
+        style: The colours.
+        layout: The sizes.
 
     Attributes:
-        text: The artist.
+        text: The text artist.
     """
 
     def __init__(self, axes: Axes, style: Style, layout: Layout) -> None:
@@ -146,7 +146,7 @@ class Notice:
         )
 
     def say(self, words: str) -> bool:
-        """Say something, or nothing; return whether that is a change."""
+        """Show some words, or none; return whether that changed anything."""
         lines = wrapped(words, 0.86 * self._axes.bbox.width, self.text) if words else ""
         if self.text.get_text() == lines:
             return False
@@ -155,12 +155,12 @@ class Notice:
 
 
 def wrapped(words: str, width: float, text: Text) -> str:
-    """Break words into lines.
+    """Break a sentence into lines.
 
     Args:
         words: A sentence.
-        width: Room, in pixels.
-        text: Whose font it will have.
+        width: The available width, in pixels.
+        text: The text artist whose font is used.
     """
     letter = _LETTER * float(text.get_fontsize()) * text.figure.dpi / 72
     return textwrap.fill(unbroken(words), max(8, int(width / letter))).replace("\u00a0", " ")

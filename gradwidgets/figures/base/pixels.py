@@ -1,7 +1,7 @@
-"""An image under a map, painted for the very pixels that it covers.
+"""An image under a map, painted at exactly the pixels that it covers.
 
 Matplotlib's own image is resampled at every draw, which takes longer than painting it; and a picture saved at twice
-the size would show the small one's steps.
+the size would show the small one's pixels.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Pixels(Artist):
     """An image that fills its axes.
 
     Args:
-        axes: The axes that hold the image.
+        axes: The axes of the image.
     """
 
     def __init__(self, axes: Axes) -> None:
@@ -31,11 +31,11 @@ class Pixels(Artist):
         axes.add_artist(self)
 
     def paint(self, painter: Painter) -> None:
-        """Set what paints it.
+        """Set the painter.
 
         Args:
-            painter: Takes width and height in pixels and returns uint8 (height, width, 4), first row lowest. It is
-                called when the image is drawn, and again only at another size.
+            painter: Maps width and height in pixels to a uint8 array (height, width, 4), first row at the bottom. It is
+                called when the image is drawn, and again only for another size.
         """
         self._painter, self._image = painter, None
 

@@ -1,4 +1,4 @@
-"""What of a picture must be drawn again: what every figure answers when it is changed."""
+"""What must be redrawn of a picture: the return value of every figure's `update`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from matplotlib.axes import Axes
 
 @dataclass(frozen=True)
 class Redraw:
-    """What changed under the artists that move; those are drawn over it anyway.
+    """What changed under the animated artists, which are always redrawn on top.
 
     Attributes:
-        inside: Axes of which only what lies within their frame changed; they have no grid.
+        inside: Axes in which only what lies within their frame changed; they have no grid.
         with_labels: Axes whose ticks and labels changed too.
-        everything: Whether all must be drawn again, whatever is named besides.
+        everything: Whether everything must be redrawn, whatever else is listed.
     """
 
     inside: tuple[Axes, ...] = ()
@@ -22,7 +22,7 @@ class Redraw:
     everything: bool = False
 
     def __or__(self, other: Redraw) -> Redraw:
-        """Both, each axes once."""
+        """The union, each axes once."""
         return Redraw(
             tuple(dict.fromkeys((*self.inside, *other.inside))),
             tuple(dict.fromkeys((*self.with_labels, *other.with_labels))),

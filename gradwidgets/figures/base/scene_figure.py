@@ -1,4 +1,4 @@
-"""A figure that follows scenes: what all pictures of the widgets have in common."""
+"""A figure that shows scenes: the base of all the widgets' pictures."""
 
 from __future__ import annotations
 
@@ -11,44 +11,44 @@ from gradwidgets.figures.base.style import own_look
 
 
 class Framed(Protocol):
-    """A scene: all that a picture shows, frozen."""
+    """A scene: everything that a picture shows, frozen."""
 
     @property
     def frame(self) -> object:
-        """What the axes depend on, besides the picture's size; comparable."""
+        """What the axes depend on, apart from the picture's size; comparable."""
 
 
 S = TypeVar("S", bound=Framed)
 
 
 class SceneFigure(Generic[S]):
-    """Artists that are made once and changed by one verb.
+    """Artists that are created once and changed by `update`.
 
     Args:
-        figure: What they are drawn on; others may draw on it at other times.
+        figure: The figure to draw on; others may draw on it at other times.
 
     Attributes:
-        figure: The same.
+        figure: As given.
     """
 
     def __init__(self, figure: Picture) -> None:
         self.figure = figure
-        self._shown: tuple[S, tuple[object, ...]] | None = None  # and what it was built for
+        self._shown: tuple[S, tuple[object, ...]] | None = None  # with the frame and ground it was built for
 
     def invalidate(self) -> None:
-        """Build everything anew the next time."""
+        """Rebuild everything at the next update."""
         self._shown = None
 
     def update(self, scene: S) -> Redraw:
-        """Bring the picture to a scene.
+        """Show a scene.
 
         Args:
-            scene: What to show.
+            scene: The scene to show.
 
         Returns:
-            What must be drawn again; what else changed moves over it.
+            What must be redrawn; everything else that changed is animated on top.
         """
-        last, self._shown = self._shown, None  # until it is drawn
+        last, self._shown = self._shown, None  # in case drawing fails
         before = last[0] if last is not None and last[1] == (scene.frame, self.figure.ground) else None
         with own_look() if before is None else contextlib.nullcontext():
             if before is None:
@@ -58,9 +58,9 @@ class SceneFigure(Generic[S]):
         return EVERYTHING if before is None else redraw
 
     def _build(self, scene: S) -> None:
-        """Make all artists anew, for the figure's present size."""
+        """Create all artists, for the figure's current size."""
         raise NotImplementedError
 
     def _change(self, scene: S, before: S | None) -> Redraw:
-        """Bring the artists to a scene; `before` is what they show, None for nothing yet."""
+        """Update the artists to a scene; `before` is the one they show, None if nothing yet."""
         raise NotImplementedError

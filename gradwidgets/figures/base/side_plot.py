@@ -1,4 +1,4 @@
-"""A small plot beside a profile: a few curves in the family's looks, whatever they are of."""
+"""A small plot beside a profile: a few curves in shared styles, whatever they show."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PINNED_MARKS = ("D", "^", "s", "P")
 
 PERCENT = {0.0: "0 %", 0.5: "50 %", 1.0: "100 %"}
 
-# Name → how a curve is drawn, besides its width.
+# Name → the style of a curve, apart from its width.
 LOOKS: dict[str, dict[str, Any]] = {
     "now": {"color": NOW, "zorder": 4},
     "second": {"color": SECOND, "linestyle": "--", "zorder": 3},
@@ -49,9 +49,9 @@ class Curve:
     """One curve.
 
     Attributes:
-        look: One of `LOOKS`.
-        x: (n,).
-        y: (n,).
+        look: The curve's style, a key of `LOOKS`.
+        x: The horizontal coordinates, (n,).
+        y: The vertical coordinates, (n,).
     """
 
     look: str
@@ -61,15 +61,15 @@ class Curve:
 
 @dataclass(frozen=True, eq=False)
 class Detail:
-    """What a side plot shows.
+    """The contents of a side plot.
 
     Attributes:
-        title: What that is, a few words.
-        curves: At most one of each look.
-        limits: Lowest and highest x, lowest and highest y.
-        ticks: Place → text along y; {} for none, None for round numbers.
-        x_ticks: The same along x; None for whole numbers.
-        x_label: What lies along x; "" where the title says it.
+        title: The title, a few words.
+        curves: The curves, at most one of each look.
+        limits: The lowest and highest x, and the lowest and highest y.
+        ticks: Position → label along y; {} for none, None for round numbers.
+        x_ticks: The same along x; None for integers.
+        x_label: The label of the x axis; "" if the title says it.
     """
 
     title: str = ""
@@ -81,12 +81,12 @@ class Detail:
 
     @classmethod
     def histogram(cls, title: str, edges: np.ndarray, counts: np.ndarray, beside: Sequence[np.ndarray] = ()) -> Detail:
-        """A histogram.
+        """Make a histogram.
 
         Args:
-            title: Of what.
-            edges: (B + 1,).
-            counts: (B,).
+            title: The title.
+            edges: The bins' edges, (B + 1,).
+            counts: The counts, (B,).
             beside: More counts over the same edges.
         """
         highest = max(1.0, *(float(c.max(initial=0)) for c in (counts, *beside)))
@@ -100,14 +100,14 @@ class SidePlot:
     """The artists of a side plot.
 
     Args:
-        figure: What it is drawn on.
-        box: Where.
-        style: Its colours.
-        layout: Its sizes.
+        figure: The figure to draw on.
+        box: The plot's position.
+        style: The colours.
+        layout: The sizes.
 
     Attributes:
         axes: The Matplotlib axes.
-        lines: Look → what moves.
+        lines: Look → animated line.
     """
 
     def __init__(self, figure: Figure, box: Box, style: Style, layout: Layout) -> None:
@@ -125,7 +125,7 @@ class SidePlot:
             self.lines[name] = moving_line(self.axes, **{**usual, **look, **edge, "color": color})
 
     def update(self, detail: Detail) -> list[Axes]:
-        """Show something; return the axes if they must be drawn again with their labels."""
+        """Show a detail; return the axes if they must be redrawn with their labels."""
         self._title.set_text(detail.title)
         told = (detail.limits, _frozen(detail.ticks), _frozen(detail.x_ticks), detail.x_label)
         changed = [] if told == self._told else [self.axes]

@@ -1,7 +1,7 @@
-"""How every gradwidgets picture looks: one family of colours, sizes and marks, light and dark.
+"""The look of all gradwidgets pictures: one set of colours, sizes and marks, light and dark.
 
-Colours are told apart by readers with any colour vision: the maps run from a pale valley to a dark height, the
-losses use Okabe and Ito's palette and differ in line style as well.
+Colours are distinguishable with any colour vision: the maps run from a pale valley to a dark height, and the losses
+use Okabe and Ito's palette and differ in line style as well.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ _RC = {
 
 @contextlib.contextmanager
 def own_look() -> Iterator[None]:
-    """Draw with Matplotlib's defaults, whatever the user's own rcParams say, and leave those as they were."""
+    """A context that draws with Matplotlib's defaults, whatever the user's rcParams, and restores those."""
     with rc_context(_RC):
         yield
 
 
 @dataclass(frozen=True)
 class Style:
-    """Colours of one theme.
+    """The colours of one theme.
 
     Attributes:
-        face: Behind the whole figure.
-        plot: Behind a plot.
-        ink: Text and axes.
-        muted: Ticks, grids and secondary text.
-        faint: Grid lines.
-        data: Data points.
-        path: A descent's path.
-        halo: Outline that lifts a mark off any ground.
-        bands: Colours of a loss map from low to high, float array (bands, 4).
-        aside: Colours of a map of something else, from nothing to much, likewise.
-        parts: Colours of the vectors that make up a step, by name.
-        instead: What stands for a colour that is too near to this theme's plots.
+        face: The background of the whole figure.
+        plot: The background of a plot.
+        ink: The colour of text and axes.
+        muted: The colour of ticks, grids and secondary text.
+        faint: The colour of grid lines.
+        data: The colour of data points.
+        path: The colour of a descent's path.
+        halo: The outline that sets a mark off from any background.
+        bands: The colours of a loss map from low to high, a float array (bands, 4).
+        aside: The colours of a map of something else, from low to high, likewise.
+        parts: The colours of the vectors that make up a step, by name.
+        instead: Replacements for colours that are too close to this theme's plots.
     """
 
     face: str
@@ -66,11 +66,11 @@ class Style:
     instead: dict[str, str] = field(default_factory=dict, repr=False)
 
     def shown(self, color: str) -> str:
-        """Return a line's or a mark's colour as this theme shows it, 3:1 against its plots."""
+        """Return a line's or a mark's colour in this theme, with a contrast of 3:1 against its plots."""
         return self.instead.get(color, color)
 
     def written(self, color: str) -> str:
-        """Return what writes words of a colour: as much of it as leaves 4.5:1 against face and plot."""
+        """Return a colour adapted for text, with a contrast of 4.5:1 against face and plot."""
         return _legible(self.shown(color), self.ink, self.face, self.plot)
 
 
@@ -78,7 +78,9 @@ class Style:
 def _legible(color: str, ink: str, *grounds: str) -> str:
     for share in np.linspace(1, 0, 21):
         mixed = share * np.array(to_rgb(color)) + (1 - share) * np.array(to_rgb(ink))
-        if min(contrast(mixed, ground) for ground in grounds) >= WORDS + 0.1:  # rounded to eight bits it must do, too
+        if (
+            min(contrast(mixed, ground) for ground in grounds) >= WORDS + 0.1
+        ):  # so that it still holds when rounded to eight bits
             return to_hex(mixed)
     return ink
 
@@ -95,7 +97,7 @@ def luminance(rgb: np.ndarray) -> np.ndarray:
 
 
 BANDS = 18
-WORDS, MARKS = 4.5, 3.0  # least contrast of words, and of lines and marks, with what is beside them
+WORDS, MARKS = 4.5, 3.0  # least contrast of text, and of lines and marks, with what is beside them
 
 
 def _bands(low: float, high: float, name: str = "YlGnBu") -> np.ndarray:
@@ -138,9 +140,9 @@ DARK = Style(
 )
 STYLES = {"light": LIGHT, "dark": DARK}
 
-# In the order of `LOSSES`, Okabe and Ito's colours; no two have one line style. The fourth one's dashes lie over the
-# third one's line, where Huber and SmoothL1 are one. A loss keeps its colour in every picture, and its line wherever it
-# has others beside it; what is not in the list takes the spare ones in turn.
+# In the order of `LOSSES`, Okabe and Ito's colours, each with its own line style. The fourth one's dashes lie over the
+# third one's line where Huber and SmoothL1 coincide. A loss keeps its colour in every picture, and its line style when
+# shown with others; a loss not in this list takes the spare ones in turn.
 _OF_LOSSES = (
     ("#0072b2", (0, (7.0, 1.4))),
     ("#d55e00", (0, (4.0, 1.4, 1.0, 1.4))),
@@ -153,13 +155,13 @@ _SPARE = (("#0072b2", "-"), ("#e69f00", "-"), ("#56b4e9", "-"))
 
 
 def loss_line(name: str, position: int, style: Style = LIGHT, *, alone: bool = False) -> tuple[str, object]:
-    """Return colour and line style of a loss.
+    """Return the colour and line style of a loss.
 
     Args:
-        name: The loss; the playground's have lines of their own.
-        position: Its place among the losses shown, for any other name.
+        name: The loss; the playground's have their own styles.
+        position: Its index among the losses shown, for any other name.
         style: The theme.
-        alone: Whether it is the only one shown: then there is nothing that dashes would tell it from.
+        alone: Whether it is the only one shown, and so needs no dashes to tell it apart.
     """
     lines = dict(zip(LOSSES, _OF_LOSSES, strict=False))
     color, dashes = lines.get(name, _SPARE[position % len(_SPARE)])

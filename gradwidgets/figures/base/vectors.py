@@ -1,4 +1,4 @@
-"""Arrows: of a field, and of the parts of a step."""
+"""Arrows of a vector field, and of the parts of a step."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _FIELD_ALPHA = 0.9
 
 
 def arrow(vector: np.ndarray, head: float) -> np.ndarray:
-    """Return an arrow from the origin as one polyline, shape (5, 2): it moves as cheaply as a path does.
+    """Return an arrow from the origin as one polyline, shape (5, 2): it is as cheap to move as a path.
 
     Args:
-        vector: (2,) where it points, in pixels.
-        head: Length of the head's strokes in pixels; shorter for a short arrow.
+        vector: Its tip, (2,), in pixels.
+        head: The length of the head's strokes in pixels; less for a short arrow.
     """
     length = float(np.hypot(*vector))
     if length == 0:
@@ -34,11 +34,11 @@ def arrow(vector: np.ndarray, head: float) -> np.ndarray:
 
 
 def magnification(longest: float, wanted: float) -> float:
-    """Return the factor 1, 2, 5, 10, 20, 50, … by which vectors are drawn longer, never beyond `wanted` pixels.
+    """Return the factor 1, 2, 5, 10, 20, 50, … by which vectors are magnified, up to `wanted` pixels.
 
     Args:
-        longest: Length of the longest vector in pixels.
-        wanted: The length that it may have.
+        longest: The length of the longest vector in pixels.
+        wanted: The length that it may have at most.
     """
     if longest <= 1e-300 * wanted or longest * 2 > wanted:
         return 1
@@ -49,17 +49,17 @@ def magnification(longest: float, wanted: float) -> float:
 def field_arrows(
     grad_x: np.ndarray, grad_y: np.ndarray, pixels_x: float, pixels_y: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return arrows along the negative gradient, of lengths 0.35 to 1 that compress three decades.
+    """Return arrows along the negative gradient, with lengths from 0.35 to 1 that compress three decades.
 
     Args:
-        grad_x: Horizontal part of the gradient.
-        grad_y: Vertical part, of the same shape.
-        pixels_x: Pixels per unit of the horizontal parameter.
-        pixels_y: Pixels per unit of the vertical one: the direction of −gradient in the parameters' plane is kept
-            as the page, with its two scales, shows it.
+        grad_x: The horizontal component of the gradient.
+        grad_y: The vertical component, of the same shape.
+        pixels_x: The number of pixels per unit of the horizontal parameter.
+        pixels_y: The number of pixels per unit of the vertical one; the direction of −gradient is that seen on the
+            page, with its two scales.
 
     Returns:
-        Both parts, NaN where the gradient is zero or not finite.
+        Both components, NaN where the gradient is zero or not finite.
     """
     u, v = -grad_x * pixels_x, -grad_y * pixels_y
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
@@ -72,7 +72,7 @@ def field_arrows(
 
 
 def field_colors(ground: np.ndarray) -> np.ndarray:
-    """Return colours that stand out from a ground, for each of its colours, (…, 4) both."""
+    """Return colours that stand out from each of the background's colours, (…, 4) both."""
     light = luminance(ground[..., :3])
     dark_stands_out = (light + 0.05) / (luminance(_DARK) + 0.05) > (luminance(_LIGHT) + 0.05) / (light + 0.05)
     colors = np.where(dark_stands_out[..., None], _DARK, _LIGHT)
@@ -93,12 +93,12 @@ def draw_field(
 
     Args:
         axes: The map's axes.
-        layout: How many arrows and how long.
-        x: (W,) grid of the horizontal parameter.
-        y: (H,) grid of the vertical parameter.
-        gradient: Its horizontal and vertical parts, (H, W) each.
-        ground: Colours of the map, (H, W, 4): an arrow is dark or light, as the ground under it asks.
-        lengths: Whether an arrow's length tells the gradient's size; else all are of one length.
+        layout: The number and length of the arrows.
+        x: The grid of the horizontal parameter, (W,).
+        y: The grid of the vertical parameter, (H,).
+        gradient: Its horizontal and vertical components, (H, W) each.
+        ground: The colours of the map, (H, W, 4): an arrow is dark or light depending on the colour under it.
+        lengths: Whether an arrow's length shows the gradient's size; otherwise all have the same length.
     """
     across, down = (
         np.linspace(0, len(grid) - 1, count + 2).round().astype(int)[1:-1]

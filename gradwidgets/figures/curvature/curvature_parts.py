@@ -1,4 +1,4 @@
-"""What has been measured of a loss's curvature and of its gradient's noise, as plain arrays for a figure."""
+"""Measurements of a loss's curvature and of its gradient's noise, as plain arrays for a figure."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ PARTS = ("eigenvalues", "noise", "signal_to_noise", "correlation")
 
 @dataclass(frozen=True, eq=False)
 class Eigenvalues:
-    """Of the loss's Hessian.
+    """The eigenvalues of the loss's Hessian.
 
     Attributes:
-        values: Ascending, (n,); all, or the extremes.
-        density: (2, m): places on the axis of eigenvalues and the density of all there, with integral 1; or None.
+        values: The eigenvalues, ascending, (n,); all, or the extremes.
+        density: (2, m): positions on the axis of eigenvalues and the density of all there, with integral 1; or None.
         largest: λmax.
-        rounding: What rounding can make of a zero.
-        parameters: How many eigenvalues there are in all; None where `values` are all.
+        rounding: The magnitude up to which an eigenvalue may be a rounded zero.
+        parameters: The total number of eigenvalues; None if `values` are all of them.
     """
 
     values: np.ndarray
@@ -35,9 +35,9 @@ class Noise:
     """The gradient's noise scale, in samples.
 
     Attributes:
-        value: NaN where only its least is known.
-        low: The interval's lower end.
-        high: The upper one; infinite where there is none.
+        value: The noise scale; NaN if only a lower bound is known.
+        low: The lower end of its interval.
+        high: The upper end; infinite if there is none.
     """
 
     value: float
@@ -50,9 +50,9 @@ class SignalToNoise:
     """How much mini-batches agree, layer by layer.
 
     Attributes:
-        names: Of the layers, L.
-        values: (L,).
-        threshold: What gradients without any signal give, 1/√(number of batches).
+        names: The layers' names, L of them.
+        values: The signal-to-noise ratios, (L,).
+        threshold: The ratio of gradients without any signal, 1/√(number of batches).
     """
 
     names: Sequence[str]
@@ -62,11 +62,11 @@ class SignalToNoise:
 
 @dataclass(frozen=True, eq=False)
 class Correlation:
-    """Of some of a layer's gradient elements over the batches.
+    """The correlation of some of a layer's gradient elements over the batches.
 
     Attributes:
-        layer: Its name.
-        matrix: (m, m), −1 to 1; NaN where an element does not vary.
+        layer: The layer's name.
+        matrix: The correlations, (m, m), −1 to 1; NaN where an element does not vary.
     """
 
     layer: str
@@ -75,16 +75,16 @@ class Correlation:
 
 @dataclass(frozen=True, eq=False)
 class Curvature:
-    """Parts, each None until it is measured. A part is drawn again when it is another object.
+    """The measured parts, each None until it is measured. A part is redrawn when it is a different object.
 
     Attributes:
-        eigenvalues: Of the Hessian.
-        noise: Of the gradient.
-        signal_to_noise: Of the layers.
-        correlation: Of one layer.
-        lr: The present learning rate, or None.
-        batch: The present batch size in samples, or None.
-        missing: Part's name → what is said in its place; by default that it is not measured yet.
+        eigenvalues: The eigenvalues of the Hessian.
+        noise: The noise scale of the gradient.
+        signal_to_noise: The signal-to-noise ratios of the layers.
+        correlation: The correlation within one layer.
+        lr: The current learning rate, or None.
+        batch: The current batch size in samples, or None.
+        missing: Part's name → the text shown instead; by default that it is not measured yet.
         theme: A key of `STYLES`.
     """
 
@@ -99,10 +99,10 @@ class Curvature:
 
     @property
     def frame(self) -> object:
-        """What the axes depend on, besides the picture's size."""
+        """What the axes depend on, apart from the picture's size."""
         return self.theme
 
     def told(self, part: str) -> tuple[object, str]:
-        """A part, None where it is not measured, and what is said then."""
+        """A part, or None if it is not measured, and the text shown then."""
         measured = getattr(self, part)
         return measured, self.missing.get(part, MISSING) if measured is None else ""

@@ -1,7 +1,7 @@
 """The picture of a loss's curvature, and of the noise in its gradient.
 
-`CurvatureFigure.update` brings it to a `Curvature`, plain arrays, and answers what must be drawn again. Nothing is
-computed here but pixels. What a slider changes, the learning rate and the batch size, moves over the background.
+`CurvatureFigure.update` shows a `Curvature`, plain arrays, and returns what must be redrawn. Nothing is computed here
+but pixels. What a slider changes, the learning rate and the batch size, is animated over the background.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from gradwidgets.figures.curvature.noise_strip import NoiseStrip
 from gradwidgets.figures.curvature.spectrum_plot import FLAT, UP, SpectrumPlot
 
 _BANDS = 64  # colours of the correlations
-_MARKED = 120  # layers up to which each has a mark that can be told from the next one
+_MARKED = 120  # layers up to which neighbouring marks can be told apart
 _SIGNAL, _CORRELATION = "signal to noise", "correlation of gradients"
 
 
 class CurvatureFigure(SceneFigure[Curvature]):
-    """Artists of what was measured.
+    """The artists of the measurements.
 
     Attributes:
-        spectrum: Axes of the eigenvalues.
-        noise: Axes of the noise scale.
-        signal: Axes of the signal to noise over the layers.
-        matrix: Axes of the correlations.
-        lines: Name → what moves.
+        spectrum: The axes of the eigenvalues.
+        noise: The axes of the noise scale.
+        signal: The axes of the signal-to-noise ratio over the layers.
+        matrix: The axes of the correlations.
+        lines: Name → animated line.
     """
 
     def __init__(self, figure: Picture) -> None:

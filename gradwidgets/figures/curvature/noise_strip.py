@@ -1,4 +1,4 @@
-"""A strip that shows the gradient's noise scale as an interval of batch sizes, and the present batch in it."""
+"""A strip that shows the gradient's noise scale as an interval of batch sizes, and the current batch size in it."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class NoiseStrip:
     """The interval on a logarithmic axis of samples.
 
     Args:
-        axes: Where it goes.
-        style: Colours.
-        layout: Sizes.
+        axes: The axes to draw on.
+        style: The colours.
+        layout: The sizes.
 
     Attributes:
-        interval: From its lower to its upper end.
-        value: The noise scale.
-        batch: The present batch.
+        interval: The line from the interval's lower to its upper end.
+        value: The mark of the noise scale.
+        batch: The mark of the current batch size.
     """
 
     def __init__(self, axes: Axes, style: Style, layout: Layout) -> None:
@@ -51,15 +51,15 @@ class NoiseStrip:
         """Draw a noise scale.
 
         Args:
-            noise: What to draw.
-            missing: What is said where there is none.
+            noise: The noise scale to draw.
+            missing: The text shown if there is none.
         """
         self._noise, self._decades = noise, None
         known = noise is not None and any(0 < end < math.inf for end in (noise.value, noise.low, noise.high))
         self._notice.say("" if known else missing)
         self._axes.grid(known, axis="x")
         words = _words(noise) if noise is not None and known else "noise scale of the gradient"
-        # The other end of the line is for the batch.
+        # The other end of the title line is for the batch size.
         fit(self._title, words, 0.75 * self._axes.bbox.width)
         label_axes(self._axes, self._style, self._layout, x="samples in a batch" if known else " ")
         if not known:
@@ -69,7 +69,7 @@ class NoiseStrip:
                 line.set_data([], [])
 
     def mark(self, batch: float | None) -> bool:
-        """Draw the present batch; return whether the axis had to make room.
+        """Draw the current batch size; return whether the axis had to grow.
 
         Args:
             batch: Its size in samples, or None.
@@ -90,7 +90,7 @@ class NoiseStrip:
         low, high = decades.limits
         ends = decades.height(np.array([noise.low, noise.high, noise.value, batch or math.nan], float))
         left = low if math.isnan(ends[0]) else ends[0]
-        right = high + 1 if math.isnan(ends[1]) else ends[1]  # beyond the frame: there is no upper end
+        right = high + 1 if math.isnan(ends[1]) else ends[1]  # beyond the frame, as there is no upper end
         self.interval.set_data([left, right], [0.5, 0.5])
         for line, at, heights in ((self.value, ends[2:3], [0.5]), (self.batch, ends[[3, 3]], [0.0, 1.0])):
             there = np.isfinite(at)

@@ -1,4 +1,4 @@
-"""The plot of a Hessian's eigenvalues: how many of which size, and what the learning rate allows."""
+"""The plot of a Hessian's eigenvalues: a histogram, and the limit that the learning rate sets."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from gradwidgets.figures.base.style import Style
 from gradwidgets.figures.curvature.curvature_parts import Eigenvalues
 
 UP, FLAT, DOWN = "#0072b2", "#7d8894", "#d55e00"
-_BASE = math.log10(0.5)  # height of the bars' feet: one eigenvalue still has a bar
-_HEADROOM = 1.28  # for the names of the lines
-_REACH = 0.05  # how far from 0 a density still shows what lies at 0, in widths of its range
-_LETTER = 0.74  # width of a letter of names and numbers, in font sizes, and a little air
-_UPPER, _LOWER = 0.94, 0.87  # heights of those names, in heights of the axes
+_BASE = math.log10(0.5)  # height of the bars' feet, so that a single eigenvalue has a visible bar
+_HEADROOM = 1.28  # for the labels of the lines
+_REACH = 0.05  # distance from 0 within which a density is dominated by what lies at 0, in widths of its range
+_LETTER = 0.74  # width of a letter of labels and numbers, with some spacing, in font sizes
+_UPPER, _LOWER = 0.94, 0.87  # heights of those labels, in heights of the axes
 
 
 class SpectrumPlot:
     """Bars, a density over them, λmax and 2/lr.
 
     Args:
-        axes: Where it goes.
-        style: Colours.
-        layout: Sizes.
+        axes: The axes to draw on.
+        style: The colours.
+        layout: The sizes.
 
     Attributes:
-        axis: Where eigenvalues are drawn; None until there are some.
+        axis: The mapping from eigenvalues to positions; None until there are some.
     """
 
     def __init__(self, axes: Axes, style: Style, layout: Layout) -> None:
@@ -63,8 +63,8 @@ class SpectrumPlot:
         """Draw a spectrum.
 
         Args:
-            spectrum: What to draw.
-            missing: What is said where there is none.
+            spectrum: The spectrum to draw.
+            missing: The text shown if there is none.
         """
         for bars in self._bars:
             bars.remove()
@@ -96,7 +96,7 @@ class SpectrumPlot:
     def mark(self, lr: float | None) -> None:
         """Draw λmax, and 2/lr, beyond which gradient descent diverges.
 
-        The line farther to the right is the longer one: its name, at its left, lies above the end of the other.
+        The line farther to the right is longer: its label, on its left, lies above the end of the other.
 
         Args:
             lr: Learning rate, or None.
@@ -106,7 +106,7 @@ class SpectrumPlot:
         note = " < λmax: unstable" if limit < self._largest else ""
         bound = self.limit, self.limit_name, limit, "2/lr", note
         longer, shorter = (bound, top) if limit >= self._largest else (top, bound)
-        # The shorter line's name stands beside the longer line, and may not lie on it.
+        # The shorter line's label stands beside the longer line, and must not overlap it.
         clear = self._mark_one(*shorter, _LOWER, beside=longer[2])
         self._mark_one(*longer, _UPPER, end=None if clear else _LOWER - 0.02)
 
@@ -122,20 +122,20 @@ class SpectrumPlot:
         beside: float = math.nan,
         end: float | None = None,
     ) -> bool:
-        """Draw a line up to its name; where it would lie beyond the axis, only the name and an arrow.
+        """Draw a line up to its label; if it would lie beyond the axis, only the label and an arrow.
 
         Args:
             line: The line.
-            text: Its name.
-            value: Where it stands.
-            name: What is called so.
-            note: What is said behind the number.
-            height: Of the name, in heights of the axes.
-            beside: Where a line stands that the name should not lie on.
-            end: Of the line, if not just over its name.
+            text: The artist of its label.
+            value: Its position.
+            name: The name of the value.
+            note: The text after the number.
+            height: The height of the label, in heights of the axes.
+            beside: The position of a line that the label should not overlap.
+            end: The upper end of the line, if not just above its label.
 
         Returns:
-            Whether the name lies clear of that line.
+            Whether the label is clear of that line.
         """
         if self.axis is None or not math.isfinite(value):
             line.set_data([], [])
@@ -164,7 +164,7 @@ class SpectrumPlot:
         return clear(side)
 
     def _apart(self, ticks: dict[float, str], span: float) -> dict[float, str]:
-        """Return the ticks whose numbers have room beside each other: 0, and then from the ends."""
+        """Return the ticks whose labels do not collide: 0 first, then from the ends."""
         shown: dict[float, str] = {}
         for at in sorted(ticks, key=lambda at: (at != 0, -abs(at))):
             if all(
@@ -175,13 +175,13 @@ class SpectrumPlot:
         return dict(sorted(shown.items()))
 
     def _width(self, words: str) -> float:
-        """About how wide words are, in widths of the axes."""
+        """The approximate width of a text, in widths of the axes."""
         return len(words) * _LETTER * self._layout.small * self._axes.figure.dpi / 72 / self._axes.bbox.width
 
     def _draw_bars(
         self, axis: EigenvalueAxis, values: np.ndarray, rounding: float
     ) -> tuple[float, list[tuple[str, str]]]:
-        """Draw them; return the largest count, and words and colours of the key."""
+        """Draw the bars; return the largest count, and the words and colours of the key."""
         edges, style = axis.edges, self._style
         places = axis.place(values)
         middles, width = (edges[:-1] + edges[1:]) / 2, edges[1] - edges[0]
@@ -193,7 +193,7 @@ class SpectrumPlot:
         feet = np.zeros(len(middles))
         for chosen, color in kinds.values():
             counts = np.histogram(places[chosen], edges)[0]
-            # Stacked in counts and drawn in logarithms; the lowest foot stands at a half.
+            # Stacked as counts and drawn as logarithms; the lowest foot is at a half.
             tops = np.log10(np.maximum(feet + counts, 0.5))
             bottoms = np.log10(np.maximum(feet, 0.5))
             here = counts > 0
@@ -212,10 +212,10 @@ class SpectrumPlot:
         return float(feet.max()), [(words, color) for words, (chosen, color) in kinds.items() if chosen.any()]
 
     def _expected(self, axis: EigenvalueAxis, spectrum: Eigenvalues, known: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the bins' middles and how many eigenvalues the density puts into each.
+        """Return the bins' centres and the number of eigenvalues that the density puts into each.
 
-        NaN for less than a half, and on a logarithmic axis near 0: bells of 1 % of the range say nothing of how small
-        the small ones are.
+        NaN where that is below a half and, on a logarithmic axis, near 0: Gaussians with a width of 1 % of the range
+        say nothing about how small the small eigenvalues are.
         """
         if spectrum.density is None:
             return np.empty(0), np.empty(0)
@@ -227,7 +227,7 @@ class SpectrumPlot:
         told = counts >= 0.5
         if axis.logarithmic:
             told &= np.minimum(np.abs(values[1:]), np.abs(values[:-1])) >= _REACH * (at[-1] - at[0])
-        beside = np.convolve(told, [1, 1, 1], mode="same") > 0  # where the line dives under the bars' feet
+        beside = np.convolve(told, [1, 1, 1], mode="same") > 0  # where the line drops below the bars' feet
         heights = np.where(told, counts, np.where(beside, 0.8 * 10**_BASE, np.nan))
         return (edges[:-1] + edges[1:]) / 2, heights
 
@@ -244,7 +244,7 @@ class SpectrumPlot:
 
 
 def _smoothed(counts: np.ndarray) -> np.ndarray:
-    """Counts, each spread over its neighbours: bells as narrow as the bins would be as jagged as the bars."""
+    """Smooth counts over neighbouring bins: otherwise the density would be as jagged as the bars."""
     reach = np.arange(-4, 5)
     bell = np.exp(-0.5 * (reach / 1.5) ** 2)
     return np.convolve(counts, bell / bell.sum(), mode="same") if len(counts) > len(reach) else counts

@@ -1,7 +1,7 @@
-"""The picture of a network's gradient flow: a quantity over the layers, what ails them, one layer from near.
+"""The picture of a network's gradient flow: a quantity over the layers, their problems, one layer in detail.
 
-`FlowFigure.update` brings it to a `Profile`, plain arrays, and answers what must be drawn again. Nothing is computed
-here but pixels.
+`FlowFigure.update` shows a `Profile`, plain arrays, and returns what must be redrawn. Nothing is computed here but
+pixels.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from gradwidgets.figures.base.style import STYLES, Style, own_look
 
 THEORY, SICK = "#7d8894", "#d7301f"
 _LAYER = "layer, in order of execution"
-_COMES_AND_GOES = {"sick", "zero", "not finite"}  # marks that stay in the key once they were seen
-_PINNED = (3.6, 4.0, 4.2, 6.6)  # sizes of their marks: one that lies under another still shows
-_MARKED = 120  # layers up to which each has a mark of its own
-_SIZES = {"sick": (6.2, 2.6), "zero": (7.0, 3.6), "broken": (8.0, 4.6)}  # of marks, and where they are crowded
+_STICKY = {"sick", "zero", "not finite"}  # marks that stay in the key once they have been shown
+_PINNED = (3.6, 4.0, 4.2, 6.6)  # sizes of their marks: one under another is still visible
+_MARKED = 120  # layers up to which each has its own mark
+_SIZES = {"sick": (6.2, 2.6), "zero": (7.0, 3.6), "broken": (8.0, 4.6)}  # sizes of marks, normal and crowded
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,19 +40,19 @@ class Profile:
     """A quantity over the layers.
 
     Attributes:
-        quantity: What it is, with its unit or measure.
-        values: (L,) in order of execution; NaN where it was not measured.
-        broken: (L,) where what was measured is not finite.
-        sick: Indices of layers that a finding names.
-        theory: (L,) what theory expects, or None.
-        pinned: Name → (M,) profiles that were pinned, spread over the same width.
-        selected: Index of the layer looked at, or None.
-        above: What the upper plot at the side shows.
-        below: What the lower one shows.
-        verdict: In a few words, or "".
-        name: What the key calls `values`.
-        names: Of the layers, to stand along the axis; () for their numbers.
-        settled: Whether the logarithmic axis takes the decades that fit best; while a hand moves it seldom shrinks.
+        quantity: The quantity's name, with its unit or measure.
+        values: The values in order of execution, (L,); NaN where not measured.
+        broken: Where the measured value is not finite, (L,).
+        sick: The indices of layers named in a finding.
+        theory: The theoretical values, (L,), or None.
+        pinned: Name → pinned profile, (M,), stretched to the same width.
+        selected: The index of the selected layer, or None.
+        above: The contents of the upper side plot.
+        below: The contents of the lower side plot.
+        verdict: The verdict in a few words, or "".
+        name: The name of `values` in the key.
+        names: The layers' names, for the axis; () for their numbers.
+        settled: Whether the logarithmic axis takes the best-fitting decades; during a drag it seldom shrinks.
         theme: A key of `STYLES`.
     """
 
@@ -73,7 +73,7 @@ class Profile:
 
     @property
     def frame(self) -> object:
-        """What the axes depend on, besides the picture's size."""
+        """What the axes depend on, apart from the picture's size."""
         return self.theme
 
 
@@ -81,10 +81,10 @@ class FlowFigure(SceneFigure[Profile]):
     """A profile and two plots at its side.
 
     Attributes:
-        profile: Axes of the quantity over the layers.
-        above: The upper plot at the side.
-        below: The lower one.
-        lines: Name → what moves in the profile.
+        profile: The axes of the quantity over the layers.
+        above: The upper side plot.
+        below: The lower side plot.
+        lines: Name → animated line of the profile.
     """
 
     def __init__(self, figure: Picture) -> None:
@@ -97,7 +97,7 @@ class FlowFigure(SceneFigure[Profile]):
         width, height = figure.blank(style.face)
         layout = self._layout = flow_layout(width, height)
         self._style, self._layers, self._decades = style, 0, Decades(-2, 0)
-        self._along: object = None  # what stands along the layers' axis
+        self._along: object = None  # the labels along the layers' axis
         self.profile = plot_axes(figure, layout.maps[0], style, layout)
         self.profile.grid(color=style.faint, linewidth=0.6)
         self.profile.set_axisbelow(True)
@@ -147,7 +147,7 @@ class FlowFigure(SceneFigure[Profile]):
             )
 
     def _explain(self, told: tuple[str, ...]) -> None:
-        """Name the marks that there are, and what is pinned, in a line over the profile."""
+        """Explain the marks shown and the pinned profiles in a line above the profile."""
         for artist in self._key:
             artist.remove()
         self._key, self._explained = [], told
@@ -194,9 +194,9 @@ class FlowFigure(SceneFigure[Profile]):
 
     def _change(self, shown: Profile, before: Profile | None) -> Redraw:
         with own_look():
-            told = self._told_of(shown)
-            if set(told) < set(self._explained) and set(self._explained) - set(told) <= _COMES_AND_GOES:
-                told = self._explained  # a key that changes takes a whole picture
+            told = self._key_entries(shown)
+            if set(told) < set(self._explained) and set(self._explained) - set(told) <= _STICKY:
+                told = self._explained  # changing the key would redraw the whole picture
             whole = told != self._explained
             if whole:
                 self._explain(told)
@@ -228,8 +228,8 @@ class FlowFigure(SceneFigure[Profile]):
         return Redraw(with_labels=tuple(dict.fromkeys(changed)), everything=whole)
 
     @staticmethod
-    def _told_of(shown: Profile) -> tuple[str, ...]:
-        """What the key must name."""
+    def _key_entries(shown: Profile) -> tuple[str, ...]:
+        """The entries of the key."""
         has_theory = shown.theory is not None and bool(np.isfinite(shown.theory).any())
         marks = [("theory", has_theory), ("sick", len(shown.sick) > 0), ("zero", bool((shown.values == 0).any()))]
         marks.append(("not finite", bool(shown.broken.any())))
@@ -239,7 +239,7 @@ class FlowFigure(SceneFigure[Profile]):
         changed = []
         everything = [shown.values, *([] if shown.theory is None else [shown.theory]), *shown.pinned.values()]
         decades = Decades.of(np.concatenate(everything))
-        # While a hand moves the axis grows at once, and shrinks only where half of it would be empty.
+        # During a drag the axis grows immediately, but shrinks only if half of it would be empty.
         if not shown.settled and 2 * (decades.high - decades.low) > self._decades.high - self._decades.low:
             decades = Decades(min(decades.low, self._decades.low), max(decades.high, self._decades.high))
         if decades != self._decades or self._along is None:
@@ -269,7 +269,7 @@ class FlowFigure(SceneFigure[Profile]):
 
 
 def _over(line: MovingLine, positions: np.ndarray | None, heights: np.ndarray | None) -> None:
-    """Draw heights over positions, joining what is known."""
+    """Draw heights over positions, joining the known ones."""
     if positions is None or heights is None:
         line.set_data([], [])
         return

@@ -23,12 +23,12 @@ _TICKS = {-40: "1e−40", -30: "1e−30", -20: "1e−20", -10: "1e−10", 0: "1"
 
 @dataclass(frozen=True)
 class GuessedProfile:
-    """A guess, as far as it has come.
+    """A guess, possibly incomplete.
 
     Attributes:
-        quantity: What is guessed.
-        layers: How many layers there are.
-        decades: At the first layer and at the middle one, relative to the last; None where nothing is guessed.
+        quantity: The guessed quantity.
+        layers: The number of layers.
+        decades: The guesses at the first and the middle layer, in decades relative to the last; None if not guessed.
         theme: A key of `STYLES`.
     """
 
@@ -39,15 +39,15 @@ class GuessedProfile:
 
     @property
     def frame(self) -> object:
-        """What the axes depend on, besides the picture's size."""
+        """What the axes depend on, apart from the picture's size."""
         return self.quantity, self.layers, self.theme
 
 
 class GuessPlot(SceneFigure[GuessedProfile]):
-    """A line through what is guessed at the first layer and at the middle one, and the last layer's 1.
+    """A line through the guesses at the first and the middle layer, and 1 at the last layer.
 
     Attributes:
-        axes: Its axes: layers, and decades relative to the last layer.
+        axes: The axes: layers, and decades relative to the last layer.
         line: The guessed profile.
     """
 
@@ -90,7 +90,7 @@ class GuessPlot(SceneFigure[GuessedProfile]):
         return 1.0, (1 + self._layers) / 2, float(self._layers)
 
     def guess_at(self, axes: Axes | None, x: float | None, y: float | None) -> tuple[int, float] | None:
-        """Return which guess the mouse means, 0 for the first layer's and 1 for the middle one's, and its decades."""
+        """Return the guess under the mouse, 0 for the first layer's and 1 for the middle one's, and its decades."""
         if axes is None or axes is not self.axes or x is None or y is None:
             return None
         first, middle, _ = self._places()
@@ -99,11 +99,11 @@ class GuessPlot(SceneFigure[GuessedProfile]):
 
 
 def guessed_profile(decades: Sequence[float | None], layers: int, last: float) -> np.ndarray | None:
-    """Return a guess as a profile, (layers,); None without a guess for the first layer.
+    """Return a guess as a profile, (layers,); None without a guess at the first layer.
 
     Args:
-        decades: At the first layer and the middle one, relative to the last.
-        layers: How many layers there are.
+        decades: The guesses at the first and the middle layer, relative to the last.
+        layers: The number of layers.
         last: The last layer's value.
     """
     first, middle = decades

@@ -1,1 +1,1 @@
-"""The layer panel's picture of a training."""
+"""The layer panel's picture of a training run."""

@@ -1,4 +1,4 @@
-"""The plot of a layer's gradient from near: how many of its elements are of which size."""
+"""The histogram of the sizes of a layer's gradient elements."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _MOST_TICKS = 5
 
 
 class ElementSizes:
-    """A staircase over decades that only grow as long as the title stays.
+    """A step histogram over decades that only grow while the title stays the same.
 
     Args:
-        axes: Where it goes.
-        style: Colours.
-        layout: Sizes.
+        axes: The axes to draw on.
+        style: The colours.
+        layout: The sizes.
     """
 
     def __init__(self, axes: Axes, style: Style, layout: Layout) -> None:
@@ -41,9 +41,9 @@ class ElementSizes:
         """Draw a histogram; return whether title or limits changed.
 
         Args:
-            histogram: What to draw; None for a sentence that says how to get one.
-            line: What moves.
-            why_none: Another sentence, where there is no way.
+            histogram: The histogram to draw; None for a sentence that says how to get one.
+            line: The animated line.
+            why_none: The sentence to show instead if there is no way to get one.
         """
         words = "" if histogram is None else histogram.title
         changed = self._notice.say((why_none or _NONE) if histogram is None else "")

@@ -1,9 +1,8 @@
-"""The picture of a training run while it goes on: the layers over the steps, the newest profile, the loss.
+"""The live picture of a training run: the layers over the steps, the latest profile, the loss.
 
-`LiveFigure.update` brings it to a `Training`, plain arrays, and answers what must be drawn again. Nothing is computed
-here but pixels.
-What changes with every sample moves over the background, whose axes grow by round steps only. Taking on our own look
-takes as long as all else that changes, so only what makes artists does, and that is seldom.
+`LiveFigure.update` shows a `Training`, plain arrays, and returns what must be redrawn. Nothing is computed here but
+pixels. What changes with every sample is animated over the background, whose axes grow only in round steps. Entering
+our own style takes as long as all other changes together, so it is entered only to create artists, which is rare.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from gradwidgets.figures.live.live_lines import BESIDE, DEAD, FIRST, MEASURED, R
 from gradwidgets.figures.live.live_twin import Twin
 from gradwidgets.figures.live.training import Training
 
-_NAME = 10  # letters of another run's name
+_NAME = 10  # letters of another run's name, at most
 _MARKS = 36  # along one edge of a plot, at most
 _LAYER = "layer, in order of execution"
 _NO_LOSS = "the loss is not known"
@@ -39,16 +38,16 @@ class LiveFigure(SceneFigure[Training]):
     """Artists of a training run.
 
     Attributes:
-        norms: Axes of the layers' values over the steps.
-        profile: Axes of the newest values over the layers.
-        health: Axes of the share of dead units, below; visible once there are any.
-        loss: Axes of the loss.
-        near: Axes of one layer's histogram.
+        norms: The axes of the layers' values over the steps.
+        profile: The axes of the latest values over the layers.
+        health: The axes of the fraction of dead units, below; visible once there are any.
+        loss: The axes of the loss.
+        near: The axes of one layer's histogram.
     """
 
     @property
     def lines(self) -> dict[str, MovingLine]:
-        """Name → what moves."""
+        """Name → animated line."""
         return self._drawn.lines
 
     def _build(self, scene: Training) -> None:
@@ -90,7 +89,7 @@ class LiveFigure(SceneFigure[Training]):
         self._titles[self.loss].set_text("loss")
         self._titles[self.profile].set_text("layers")
         self._key = Key(self._titles[self.profile], style, layout)
-        self._news = {axes: title(axes, style, layout, right=True, moving=True) for axes in (self.profile, self.loss)}
+        self._latest = {axes: title(axes, style, layout, right=True, moving=True) for axes in (self.profile, self.loss)}
         self._no_loss = Notice(self.loss, style, layout)
         self._marks = {axes: footnote(axes, style, layout) for axes in (self.norms, self.loss)}
         self._sentence = figure.text(
@@ -114,7 +113,7 @@ class LiveFigure(SceneFigure[Training]):
         changed += self._explain(self.norms, marks)
         changed += self._explain(self.loss, {_BROKEN: ("loss broken",)})
         changed += [self.near] * self._sizes.show(shown.detail, self._drawn["near"], shown.no_detail)
-        self._tell_news(shown)
+        self._show_latest(shown)
         return Redraw(with_labels=tuple(dict.fromkeys(changed)), everything=whole)
 
     def layer_at(self, axes: Axes | None, x: float | None) -> int | None:
@@ -126,7 +125,7 @@ class LiveFigure(SceneFigure[Training]):
     # -- what stays for a while -----------------------------------------------------------------------------
 
     def _wait(self, words: str) -> bool:
-        """Show a sentence in place of the plots, or the plots; return whether that is a change."""
+        """Show a sentence instead of the plots, or the plots; return whether that changed anything."""
         if words == self._waiting:
             return False
         self._waiting = words
@@ -137,7 +136,7 @@ class LiveFigure(SceneFigure[Training]):
         return True
 
     def _show_health(self, seen: bool) -> bool:
-        """Make room for the dead units, or take it back; return whether that is a change."""
+        """Show or hide the axes of dead units; return whether that changed anything."""
         if seen == self._with_health:
             return False
         self._with_health = seen
@@ -151,7 +150,7 @@ class LiveFigure(SceneFigure[Training]):
         return True
 
     def _begin(self, shown: Training) -> bool:
-        """Forget the limits where another run, or another quantity, begins; return whether the old one goes on."""
+        """Reset the limits if a new run or another quantity begins; return whether the old one continues."""
         beside = None if shown.beside is None else shown.beside.name
         run, newest = (tuple(shown.layers), shown.quantity, beside), int(shown.steps[-1])
         goes_on = run == self._run and newest >= self._newest
@@ -253,29 +252,29 @@ class LiveFigure(SceneFigure[Training]):
         self._drawn[name].set_data(steps, np.full(len(steps), height))
 
     def _explain(self, axes: Axes, marks: dict[str, tuple[str, ...]]) -> list[Axes]:
-        """Say below axes what the marks mean that are seen; return the axes if that is a change."""
+        """Explain the visible marks below the axes; return the axes if that changed anything."""
         lines = self._drawn.lines
         seen = [text for text, names in marks.items() if any(np.size(lines[k].get_xdata()) for k in names)]
-        words = "   ".join(seen[:2])  # of three the last would reach the axis' name
+        words = "   ".join(seen[:2])  # a third would reach the axis' label
         if words == self._marks[axes].get_text():
             return []
         self._marks[axes].set_text(words)
         return [axes]
 
-    def _tell_news(self, shown: Training) -> None:
+    def _show_latest(self, shown: Training) -> None:
         steps, losses = shown.noted
         last = f"step {shown.span[1]:,}"
         if not len(losses) or steps[-1] != shown.span[1]:
             value = ""
         else:
             value = f"{short(float(losses[-1]))} at " if np.isfinite(losses[-1]) else "not finite at "
-        self._news[self.loss].set_text(value + last)
+        self._latest[self.loss].set_text(value + last)
         known = np.isfinite(shown.overhead)
-        self._news[self.profile].set_text(f"watching +{100 * shown.overhead:.2g} %" if known else "")
+        self._latest[self.profile].set_text(f"watching +{100 * shown.overhead:.2g} %" if known else "")
 
 
 def _shortened(name: str) -> str:
-    """A name that leaves room for the rest of the key."""
+    """Shorten a name to leave room for the rest of the key."""
     return name if len(name) <= _NAME else f"{name[: _NAME // 2]}…{name[-(_NAME // 2 - 1) :]}"
 
 

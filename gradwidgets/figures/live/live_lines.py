@@ -1,4 +1,4 @@
-"""What moves in the picture of a training run."""
+"""The animated lines in the picture of a training run."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from gradwidgets.figures.live.training import DRAWN
 
 MEASURED, FIRST, SICK, DEAD, RATIO = "#0072b2", "#7d8894", "#d7301f", "#d55e00", "#009e73"
 BESIDE = "#b0558a"
-_TWINS = 3  # layers whose line of another run is drawn
-_MARKED = 120  # layers up to which each has a mark that can be told from the next one
+_TWINS = 3  # layers for which the other run's line is drawn
+_MARKED = 120  # layers up to which neighbouring marks can be told apart
 
 
 class LiveLines:
-    """Lines by name, and those of the layers over the steps.
+    """The lines by name, and those of the layers over the steps.
 
-    A line's look is fixed when it is drawn, so `begin` makes them anew for another number of layers.
+    A line's look is fixed when it is drawn, so `begin` recreates them for another number of layers.
 
     Args:
-        norms: Axes of the layers over the steps.
-        profile: Axes of the newest values over the layers.
-        health: Axes of the dead share.
-        loss: Axes of the loss.
-        near: Axes of the histogram.
-        style: Colours.
-        layout: Sizes.
+        norms: The axes of the layers over the steps.
+        profile: The axes of the latest values over the layers.
+        health: The axes of the fraction of dead units.
+        loss: The axes of the loss.
+        near: The axes of the histogram.
+        style: The colours.
+        layout: The sizes.
 
     Attributes:
         lines: Name → line.
-        of_layers: Lines of the layers drawn over the steps.
-        twins: Which of those have a dashed line of another run beside them: the first, the middle and the last.
+        of_layers: The lines of the layers over the steps.
+        twins: The indices of those that have another run's dashed line beside them: the first, middle and last.
     """
 
     def __init__(
@@ -48,16 +48,16 @@ class LiveLines:
         self.twins: list[int] = []
 
     def __getitem__(self, name: str) -> MovingLine:
-        """A line."""
+        """Return a line."""
         return self.lines[name]
 
     def join(self, name: str, x: np.ndarray, y: np.ndarray) -> None:
-        """Draw a line through the points that are known."""
+        """Draw a line through the known points."""
         known = np.isfinite(y)
         self.lines[name].set_data(x[known], y[known])
 
     def begin(self, layers: int) -> None:
-        """Make all lines, without points, for so many layers."""
+        """Create all lines, empty, for a number of layers."""
         for former in self.lines.values():
             former.remove()
         style, scale = self._style, self._scale

@@ -1,4 +1,4 @@
-"""Another training run beside the one that is shown: dashed, on the same scales."""
+"""Another training run beside the one shown: dashed, on the same scales."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Twin:
     """Draws the other run of a `Training`.
 
     Args:
-        axes: Of the layers over the steps, of the newest profile, of the loss.
-        grown: Their scales.
-        lines: What moves.
+        axes: The axes of the layers over the steps, of the latest profile, and of the loss.
+        grown: The scales of these axes.
+        lines: The animated lines.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class Twin:
         self._axes, self._grown, self._lines = axes, grown, lines
 
     def fit(self, shown: Training) -> list[Axes]:
-        """Make room, before anything is drawn on a scale that would be another one then; return what has changed."""
+        """Make room, before anything is drawn on a scale that would then change; return the axes that changed."""
         other = shown.beside
         if other is None:
             return []
@@ -42,7 +42,7 @@ class Twin:
         return [axes for axes, grown, these in zip(self._axes, scales, fitted, strict=True) if grown.fit(these)]
 
     def show(self, shown: Training) -> None:
-        """Draw it: of a few layers, or of the one that is looked at; nothing where there is none."""
+        """Draw the other run: a few of its layers, or the selected one; nothing if there is no other run."""
         other, lines = shown.beside, self._lines
         if other is None:
             for name in (*(f"twin {k}" for k in lines.twins), "own twin", "twin now", "twin loss", "part", "loss part"):

@@ -1,4 +1,4 @@
-"""What a training run has shown so far, as plain arrays for a figure."""
+"""The measurements of a training run so far, as plain arrays for a figure."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-DRAWN = 12  # layers with a line of their own
+DRAWN = 12  # layers with their own line, at most
 
 
 @dataclass(frozen=True, eq=False)
 class Histogram:
-    """How many of a layer's gradient elements are of which size.
+    """A histogram of the sizes of a layer's gradient elements.
 
     Attributes:
-        title: Of which layer.
-        edges: Decimal logarithms of their magnitudes, ascending, (B + 1,).
-        counts: (B,).
+        title: The title, which names the layer.
+        edges: The bins' edges, decimal logarithms of magnitudes, ascending, (B + 1,).
+        counts: The counts, (B,).
     """
 
     title: str
@@ -27,15 +27,15 @@ class Histogram:
 
 @dataclass(frozen=True, eq=False)
 class Beside:
-    """Another run, to be seen beside one, aligned by step.
+    """Another run for comparison, aligned by step.
 
     Attributes:
-        name: What it is called, in a word or two.
-        steps: Ascending, (T,).
-        values: Of the same layers, (T, L); NaN for those that it has not.
-        loss: (M,).
-        loss_steps: Ascending, (M,).
-        parted: The step from which on the two are not alike; None for none.
+        name: The run's name, a word or two.
+        steps: The steps, ascending, (T,).
+        values: The values of the same layers, (T, L); NaN for layers that it does not have.
+        loss: The losses, (M,).
+        loss_steps: The steps of the losses, ascending, (M,).
+        parted: The step from which the two runs differ; None if they do not.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Beside:
     parted: int | None = None
 
     def at(self, step: int) -> np.ndarray:
-        """The values of the newest sample by this step, (L,); NaN before the first."""
+        """The values of the latest sample up to this step, (L,); NaN before the first."""
         row = int(np.searchsorted(self.steps, step, side="right")) - 1
         return self.values[row] if row >= 0 else np.full(self.values.shape[1], np.nan)
 
@@ -56,24 +56,24 @@ class Training:
     """S samples of L layers.
 
     Attributes:
-        quantity: What `values` are, with their measure.
-        layers: Names, in order.
-        steps: Ascending, (S,).
-        values: (S, L).
-        loss: (N,), or (S,) without `loss_steps`; NaN is then no loss, and with them one that is not finite.
-        broken: (S, L), where a value was measured and is not finite. None: wherever a value is not finite, so NaN
+        quantity: The name of `values`, with their unit or measure.
+        layers: The layers' names, in order.
+        steps: The samples' steps, ascending, (S,).
+        values: The values, (S, L).
+        loss: The losses, (N,), or (S,) without `loss_steps`; without them NaN means no loss, with them one not finite.
+        broken: Where a measured value is not finite, (S, L). None: wherever a value is not finite, so NaN
             then does not mean that nothing was measured.
-        dead: (L,) share of dead units at the newest sample, NaN where there are none to count; None for none at all.
-        update_ratio: (L,) what the newest step added to the weights, in their norm; or None.
-        overhead: Share of time that the watching takes; NaN where it is not known.
-        selected: Index of the layer looked at, or None.
-        detail: Its newest gradient from near.
-        loss_steps: The steps that losses are of, ascending, (N,); None for those of the samples.
-        named: Whether the layers' names stand along their axis, and not their numbers.
-        waiting: What is said before the first sample.
-        beside: Another run; None for none.
-        brief: What `values` are in few letters, behind the name of the layer looked at; "" for `quantity`.
-        no_detail: Why a layer cannot be looked at from near; "" where it can.
+        dead: The fraction of dead units at the latest sample, (L,); NaN if it does not apply; None if for no layer.
+        update_ratio: The norm of the latest update relative to that of the weights, (L,); or None.
+        overhead: The fraction of time that monitoring takes; NaN if unknown.
+        selected: The index of the selected layer, or None.
+        detail: The histogram of its latest gradient.
+        loss_steps: The steps of the losses, ascending, (N,); None for those of the samples.
+        named: Whether the layers' axis shows their names instead of their numbers.
+        waiting: The text shown before the first sample.
+        beside: Another run for comparison, or None.
+        brief: A short name of `values`, shown after the selected layer's name; "" for `quantity`.
+        no_detail: Why a layer has no histogram; "" if it can have one.
         theme: A key of `STYLES`.
     """
 
@@ -98,19 +98,19 @@ class Training:
 
     @property
     def frame(self) -> object:
-        """What the axes depend on, besides the picture's size."""
+        """What the axes depend on, apart from the picture's size."""
         return self.theme
 
     @property
     def title(self) -> str:
-        """What is drawn over the steps; of the layer looked at, where there is one."""
+        """The title of what is drawn over the steps: the selected layer's name, if any, and the quantity."""
         if self.selected is None:
             return self.quantity
         return f"{self.layers[self.selected]}: {self.brief or self.quantity}"
 
     @property
     def noted(self) -> tuple[np.ndarray, np.ndarray]:
-        """Steps and losses that are known."""
+        """The steps and losses that are known."""
         if self.loss_steps is not None:
             return self.loss_steps, self.loss
         known = ~np.isnan(self.loss)
@@ -125,7 +125,7 @@ class Training:
 
     @property
     def reach(self) -> tuple[int, int]:
-        """The same of both runs, where there are two."""
+        """The same for both runs, if there are two."""
         ends, other = [*self.span], self.beside
         for steps in () if other is None else (other.steps, other.loss_steps):
             ends += [int(steps[0]), int(steps[-1])] if len(steps) else []
@@ -133,12 +133,12 @@ class Training:
 
     @property
     def drawn(self) -> np.ndarray:
-        """Indices of the layers that have lines: at most 12, the first, the last and some evenly between."""
+        """The indices of the layers that have lines: at most 12, evenly spaced, including the first and the last."""
         count = len(self.layers)
         return np.unique(np.linspace(0, count - 1, min(count, DRAWN)).round().astype(int))
 
     def broken_at(self, samples: int | slice, layers: slice | np.ndarray) -> np.ndarray:
-        """Whether values are not finite, for whatever picks samples and layers."""
+        """Whether values are not finite, for some samples and layers."""
         if self.broken is not None:
             return self.broken[samples, layers]
         return ~np.isfinite(self.values[samples, layers])

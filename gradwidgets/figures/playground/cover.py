@@ -1,4 +1,4 @@
-"""What stands in the place of a picture that is to be guessed first: its frame, and where one stands in it."""
+"""The placeholder of a picture that is to be guessed first: its frame and the current point."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from gradwidgets.figures.base.style import Style, own_look
 def draw_cover(
     figure: Picture, style: Style, title: str, axes: Sequence[tuple[str, float, float]], point: Sequence[float]
 ) -> None:
-    """Take everything off a figure, and draw an empty frame with a question mark.
+    """Clear a figure and draw an empty frame with a question mark.
 
     Args:
         figure: The figure.
-        style: Colours.
-        title: What the picture would show.
-        axes: Name, low and high of each of its one or two axes, horizontal first.
-        point: Where one stands, a number for each axis.
+        style: The colours.
+        title: The title of the hidden picture.
+        axes: The name, low and high of each of its one or two axes, horizontal first.
+        point: The current point, one number per axis.
     """
     with own_look():
         width, height = figure.blank(style.face)

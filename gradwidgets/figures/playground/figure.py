@@ -1,7 +1,7 @@
-"""The playground's picture: loss maps with their paths, the data with its fits, the loss of every step.
+"""The playground's picture: loss maps with paths, the data with the fitted lines, the loss of every step.
 
-`PlaygroundFigure.update` brings it to a `Scene`, plain arrays, and answers what must be drawn again; paths, marks and
-curves are `animated`, so that a canvas may draw them over a cached background. Nothing is computed here but pixels.
+`PlaygroundFigure.update` shows a `Scene`, plain arrays, and returns what must be redrawn; paths, marks and curves are
+`animated`, so that a canvas can draw them over a cached background. Nothing is computed here but pixels.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from gradwidgets.figures.playground.plots import DataPlot, LossCurves
 
 @dataclass(frozen=True, eq=False)
 class Maps:
-    """What lies under the paths.
+    """The maps under the paths.
 
     Attributes:
-        of: What is mapped: as long as this is the same, so are axes and data.
+        of: A key of what is mapped: while it is the same, so are axes and data.
         names: The losses shown, in order.
-        x_name: Parameter on the horizontal axis.
-        y_name: Parameter on the vertical axis.
-        x: (W,) grid of the horizontal parameter.
-        y: (H,) grid of the vertical parameter.
-        loss: Name to (H, W).
-        gradient: Name to the pair (horizontal, vertical) of (H, W), for the field of arrows.
-        minima: Name to (m, 2) known minima, horizontal first; possibly none.
-        lowest: Name to the lowest loss known, or None.
-        data: (x, y), each (n,), or None where there is no data to fit.
+        x_name: The parameter on the horizontal axis.
+        y_name: The parameter on the vertical axis.
+        x: The grid of the horizontal parameter, (W,).
+        y: The grid of the vertical parameter, (H,).
+        loss: Name → losses, (H, W).
+        gradient: Name → horizontal and vertical components, (H, W) each, for the field of arrows.
+        minima: Name → known minima, (m, 2), horizontal first; possibly none.
+        lowest: Name → the lowest known loss, or None.
+        data: (x, y), each (n,), or None if there is no data to fit.
     """
 
     of: tuple[object, ...]
@@ -59,12 +59,12 @@ class Run:
     """One loss's descent, as drawn.
 
     Attributes:
-        path: (P, 2) visited points, horizontal first, finite.
-        end: (2,) the last point of the path, or None where the run left all bounds.
-        losses: (P',) loss of each step.
+        path: The visited points, (P, 2), horizontal first, finite.
+        end: The last point of the path, (2,), or None if the run diverged.
+        losses: The loss of each step, (P',).
         fit: (slope, intercept) of the fitted line, or None.
-        vectors: Name to the parts of the step about to be made, (2, 2) each: from where, seen from the path's end,
-            and how far; empty when not stepping.
+        vectors: Name → the parts of the next step, (2, 2) each: their start relative to the path's end, and their
+            displacement; empty when not stepping.
     """
 
     path: np.ndarray
@@ -76,16 +76,16 @@ class Run:
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """All that the picture shows.
+    """Everything that the picture shows.
 
     Attributes:
-        maps: What lies under the paths.
-        runs: Loss name to its run.
-        start: (horizontal, vertical) of where every run starts.
-        steps: How many steps the axis of the loss curves has.
+        maps: The maps under the paths.
+        runs: Loss name → its run.
+        start: The starting point of all runs, horizontal first.
+        steps: The number of steps on the axis of the loss curves.
         theme: A key of `STYLES`.
-        arrows: Whether the maps carry the field of negative gradients.
-        guess: On which loss's map the mark of a guess stands, and where, horizontal first; None for no mark.
+        arrows: Whether the maps show the field of negative gradients.
+        guess: The loss on whose map a guess is marked, and the guess, horizontal first; None for no mark.
     """
 
     maps: Maps
@@ -98,18 +98,18 @@ class Scene:
 
     @property
     def frame(self) -> tuple[object, ...]:
-        """What the axes depend on, besides the picture's size."""
+        """What the axes depend on, apart from the picture's size."""
         return self.maps.of, self.maps.names, self.theme, self.arrows
 
 
 class PlaygroundFigure(SceneFigure[Scene]):
-    """Artists of the playground.
+    """The artists of the playground.
 
     Attributes:
         figure: The Matplotlib figure.
-        maps: Loss name to its map.
-        curves: The loss of every step.
-        data: The data with the fitted lines; None where there is nothing to fit.
+        maps: Loss name → its map.
+        curves: The plot of the loss of every step.
+        data: The plot of the data with the fitted lines; None if there is nothing to fit.
     """
 
     def __init__(self, width: int = 600, height: int = 470, magnified: float = 1.0) -> None:
@@ -140,7 +140,7 @@ class PlaygroundFigure(SceneFigure[Scene]):
         return redraw
 
     def _show_maps(self, maps: Maps) -> Redraw:
-        """Change the surfaces, minima and arrows under the paths; names, axes and data stay."""
+        """Change the surfaces, minima and arrows under the paths; names, axes and data stay the same."""
         changed = [
             loss_map.axes
             for name, loss_map in self.maps.items()

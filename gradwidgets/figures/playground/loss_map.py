@@ -18,29 +18,29 @@ from gradwidgets.figures.base.pixels import Pixels
 from gradwidgets.figures.base.style import Style, loss_line
 from gradwidgets.figures.base.vectors import arrow, draw_field, magnification
 
-_REACH = 40  # view widths within which a path is drawn: beyond, Agg's coordinates overflow
+_REACH = 40  # in view widths: beyond this, a path is not drawn, as Agg's coordinates overflow
 
 
 class LossMap:
     """A map and what moves on it.
 
     Args:
-        figure: Where it goes.
-        name: The loss.
-        position: Its place among the maps, row by row.
-        x: (W,) grid of the horizontal parameter.
-        y: (H,) grid of the vertical parameter.
+        figure: The figure to draw on.
+        name: The loss's name.
+        position: The map's index, row by row.
+        x: The grid of the horizontal parameter, (W,).
+        y: The grid of the vertical parameter, (H,).
         names: The parameters' names, horizontal first.
-        style: Colours.
-        layout: Places and sizes.
+        style: The colours.
+        layout: The positions and sizes.
 
     Attributes:
         axes: The map's axes.
         path: The line of visited points.
         start: The mark where the descent starts.
         end: The mark where it ends.
-        guess: The mark where somebody thought that it would end.
-        vectors: Name of a step's part to its arrow.
+        guess: The mark where the user guessed that it would end.
+        vectors: Name of a step's part → its arrow.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class LossMap:
             [],
             linestyle="none",
             marker="X",
-            markersize=9.5 * scale,  # its arms must show around the mark of an end that hit it
+            markersize=9.5 * scale,  # its arms must be visible around the mark of an end point on it
             color=MINIMUM,
             markeredgecolor=EDGE,
             markeredgewidth=0.7,
@@ -97,7 +97,7 @@ class LossMap:
                 axes,
                 color=color,
                 casing=style.halo,
-                # The sum under its parts and wider: where one of them is all of it, both show.
+                # The sum lies under its parts and is wider, so that both are visible where one part is all of it.
                 linewidth=(5.0 if part == "step" else 1.8) * scale,
                 linestyle=vector_dash(part),
                 zorder=6.9 if part == "step" else 7,
@@ -121,16 +121,16 @@ class LossMap:
         """Change the surface under the path.
 
         Args:
-            loss: (H, W).
-            gradient: Its horizontal and vertical parts, (H, W) each.
-            minima: (m, 2), horizontal first.
-            arrows: Whether the field of negative gradients shows.
+            loss: The loss, (H, W).
+            gradient: Its horizontal and vertical components, (H, W) each.
+            minima: The minima, (m, 2), horizontal first.
+            arrows: Whether to show the field of negative gradients.
 
         Returns:
             Whether anything changed.
         """
         shown = minima.tolist(), arrows
-        # One place in memory, which is held here, is one surface: a view of it is made anew each time.
+        # A surface is identified by its memory, which is kept alive here, as views of it are recreated each time.
         if shown == self._shown and np.may_share_memory(loss, self._loss):
             return False
         self._shown, self._loss = shown, loss
@@ -160,11 +160,11 @@ class LossMap:
         """Move path, marks and vectors.
 
         Args:
-            path: (P, 2) visited points, finite, horizontal first.
-            start: (2,).
-            end: (2,), or None where there is none to see.
-            vectors: Name to the parts of the step, (2, 2) each: from where, seen from the path's last point, and how
-                far.
+            path: The visited points, (P, 2), finite, horizontal first.
+            start: The starting point, (2,).
+            end: The end point, (2,), or None if there is none to show.
+            vectors: Name → the parts of the step, (2, 2) each: their start relative to the path's last point, and their
+                displacement.
         """
         near = self._near(path)
         self.path.set_data(near[:, 0], near[:, 1])

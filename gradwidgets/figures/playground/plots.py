@@ -16,16 +16,16 @@ from gradwidgets.figures.base.marks import label_axes, plot_axes
 from gradwidgets.figures.base.moving import MovingLine, moving_line
 from gradwidgets.figures.base.style import Style, loss_line
 
-_MANY_POINTS = 2000  # of the data, and of a loss curve, that are drawn
+_MANY_POINTS = 2000  # of the data and of a loss curve, that are drawn at most
 
 
 class LossCurves:
-    """The loss of every step, on an axis that stays while settings move.
+    """The loss of every step, on an axis that stays fixed while settings change.
 
     Attributes:
         axes: The plot's axes.
-        lines: Loss name to its curve.
-        scale: How a loss becomes a height.
+        lines: Loss name → its curve.
+        scale: The mapping from losses to heights.
     """
 
     def __init__(self, figure: Figure, names: Sequence[str], steps: int, style: Style, layout: Layout) -> None:
@@ -46,7 +46,7 @@ class LossCurves:
         self.axes.set_xlim(0, max(steps, 1))
 
     def set_scale(self, scale: LossAxis) -> bool:
-        """Change how a loss becomes a height; return whether that is a change."""
+        """Change the mapping from losses to heights; return whether that changed anything."""
         if scale == self.scale:
             return False
         self.scale = scale
@@ -57,11 +57,11 @@ class LossCurves:
         return True
 
     def move(self, name: str, losses: np.ndarray) -> None:
-        """Change a curve; of a very long run an even sample is drawn.
+        """Change a curve; of a very long run an evenly spaced sample is drawn.
 
         Args:
-            name: The loss.
-            losses: (P,) loss of each step, from step 0.
+            name: The loss's name.
+            losses: The loss of each step, from step 0, (P,).
         """
         steps = evenly(len(losses), _MANY_POINTS)
         if self.scale is not None:
@@ -69,11 +69,11 @@ class LossCurves:
 
 
 class DataPlot:
-    """The data, and the line that each loss's run has fitted to them.
+    """The data, and the line that each loss's run has fitted to it.
 
     Attributes:
         axes: The plot's axes.
-        lines: Loss name to its fitted line.
+        lines: Loss name → its fitted line.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class DataPlot:
             borderaxespad=0,
         )
         end = legend.get_window_extent().x1 + 2 * layout.scale
-        if end > figure.bbox.x1:  # too long for its column: it ends with the picture and begins further left
+        if end > figure.bbox.x1:  # too long for its column: right-aligned with the picture instead
             left, middle = layout.legend
             legend.set_bbox_to_anchor((left - (end - figure.bbox.x1) / figure.bbox.width, middle))
 
@@ -133,7 +133,7 @@ class DataPlot:
         """Change a fitted line.
 
         Args:
-            name: The loss.
+            name: The loss's name.
             fit: (slope, intercept), or None for no line.
         """
         if fit is None:
@@ -154,12 +154,12 @@ def named_lines(axes: Axes, names: Sequence[str], style: Style, layout: Layout) 
 
 
 def evenly(count: int, most: int) -> np.ndarray:
-    """Return indices of at most `most` of `count` things, evenly spread, first and last included."""
+    """Return indices of at most `most` of `count` items, evenly spaced, including the first and the last."""
     return np.arange(count) if count <= most else np.linspace(0, count - 1, most).round().astype(int)
 
 
 def _with_zero(values: np.ndarray) -> np.ndarray:
-    """Add zero to values that lie near it, where flat lines end up."""
+    """Add zero to values that lie near it, since flat lines end there."""
     low, high = float(values.min()), float(values.max())
     near = 0.5 * (high - low)
     return np.append(values, 0.0) if 0 < low <= near or 0 < -high <= near else values

@@ -1,4 +1,4 @@
-"""Losses along one axis, through the point where one stands."""
+"""Losses along one axis, through the operating point."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from gradwidgets.figures.surface.surface_map import POINT
 
 @dataclass(frozen=True, eq=False)
 class Cut:
-    """A loss along one axis, the other held.
+    """Losses along one axis, with the other held fixed.
 
     Attributes:
-        values: (W,) the parameter.
-        loss: Name of the loss → (W,).
+        values: The parameter's values, (W,).
+        loss: Name → losses, (W,).
     """
 
     values: np.ndarray
@@ -32,20 +32,20 @@ class Cut:
 
 
 class CutPlot:
-    """Losses along one axis, and where the point is on it.
+    """A plot of losses along one axis, with the operating point.
 
     Args:
-        figure: Where it goes.
-        box: Its place.
-        name: The parameter along it.
-        what: What is drawn, in a word.
-        losses: Their names.
-        style: Colours.
-        layout: Sizes.
+        figure: The figure to draw on.
+        box: The plot's position.
+        name: The name of the parameter along the axis.
+        what: What is drawn, in one word.
+        losses: The losses' names.
+        style: The colours.
+        layout: The sizes.
 
     Attributes:
         axes: The plot's axes.
-        lines: Name of the loss → its curve.
+        lines: Loss name → its curve.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class CutPlot:
         """Change the descents along the curves.
 
         Args:
-            paths: For each loss visited points (P, 1) and losses (P,), or None.
+            paths: For each loss, the visited points (P, 1) and losses (P,), or None.
         """
         low, high = self._limits[2:]
         reach = 3 * (high - low)

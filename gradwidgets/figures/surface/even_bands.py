@@ -1,7 +1,7 @@
-"""A surface as even bands of colour with thin lines between them, each edge smooth.
+"""A surface as evenly spaced bands of colour with thin lines between them and antialiased edges.
 
-A pixel's distance to the nearest level, in pixels, is the height to it over the slope. That one number says how the
-two bands mix in the pixel and how dark the line is, so that colour and line come from one table.
+A pixel's distance to the nearest level, in pixels, is the height difference over the slope. That number alone gives
+both the mix of the two bands in the pixel and the darkness of the line, so colour and line come from one table.
 """
 
 from __future__ import annotations
@@ -9,25 +9,25 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.colors import to_rgb
 
-_STEPS = 16  # of distance within a pixel to either side of a level
+_STEPS = 16  # of the distance to a level, within a pixel on each side
 _LINE = 0.80  # of the colour's brightness on a level line
-_STEEP = 0.4  # bands a pixel: from there on lines would be all there is
-_FLAT = 1e-5  # bands a pixel: a plateau that lies on a level is no line
+_STEEP = 0.4  # bands per pixel: beyond this, lines would cover everything
+_FLAT = 1e-5  # bands per pixel: below this, a plateau at a level is not a line
 
 
 def even_bands(place: np.ndarray, colors: np.ndarray, blank: str, width: int, height: int) -> np.ndarray:
     """Paint a surface.
 
     Args:
-        place: (H, W) where the surface lies on the scale, in bands: 0 to the number of bands, what is beyond has the
-            colour of the last; NaN for blank. First row lowest.
-        colors: (bands, 4) colours from low to high, 0 to 1.
-        blank: Matplotlib colour of what is NaN.
-        width: Pixels across.
-        height: Pixels down.
+        place: The height of the surface on the scale, in bands, (H, W): 0 to the number of bands; higher values get the
+            last colour; NaN for blank. First row at the bottom.
+        colors: The colours from low to high, (bands, 4), 0 to 1.
+        blank: The Matplotlib colour of NaN.
+        width: The width in pixels.
+        height: The height in pixels.
 
     Returns:
-        uint8 array (height, width, 4), first row lowest.
+        A uint8 array (height, width, 4), first row at the bottom.
     """
     count = len(colors)
     table = _table(colors, blank)
@@ -58,7 +58,7 @@ def even_bands(place: np.ndarray, colors: np.ndarray, blank: str, width: int, he
 
 
 def _table(colors: np.ndarray, blank: str) -> np.ndarray:
-    """Colours by level and distance to it, uint32 of four bytes each; the last is the blank one."""
+    """Colours by level and distance to it, as uint32 (four bytes each); the last is the blank colour."""
     count = len(colors)
     palette = np.asarray(colors)[:, :3]
     distance = np.linspace(-1, 1, _STEPS)
@@ -68,7 +68,7 @@ def _table(colors: np.ndarray, blank: str) -> np.ndarray:
     mixed = low * (1 - above) + high * above
     dark = 1 - (1 - _LINE) * np.clip(1.2 - 1.25 * np.abs(distance), 0, 1)[None, :, None]
     dark = np.repeat(dark, count + 1, axis=0)
-    dark[[0, -1]] = 1  # the ends of the scale are no levels
+    dark[[0, -1]] = 1  # the ends of the scale are not levels
     rgb = np.concatenate([(mixed * dark).reshape(-1, 3), [to_rgb(blank)]])
     table = np.full((len(rgb), 4), 255, np.uint8)
     table[:, :3] = (rgb * 255).round()
@@ -76,7 +76,7 @@ def _table(colors: np.ndarray, blank: str) -> np.ndarray:
 
 
 def _slope(fine: np.ndarray) -> np.ndarray:
-    """Bands a pixel."""
+    """The slope in bands per pixel."""
     across, down = np.empty_like(fine), np.empty_like(fine)
     np.subtract(fine[:, 1:], fine[:, :-1], out=across[:, :-1])
     across[:, -1] = across[:, -2] if fine.shape[1] > 1 else 0

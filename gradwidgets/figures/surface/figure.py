@@ -1,7 +1,7 @@
-"""The explorer's picture: one or two loss surfaces, the scale of their colours, and cuts through the point.
+"""The explorer's picture: one or two loss surfaces, their colour bar, and cuts through the operating point.
 
-`SurfaceFigure.update` brings it to a `Scene`, plain arrays, and answers what must be drawn again. With one axis there
-is a curve in the place of the map. Nothing is computed here but pixels.
+`SurfaceFigure.update` shows a `Scene`, plain arrays, and returns what must be redrawn. With a single axis, a curve
+takes the place of the map. Nothing is computed here but pixels.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from gradwidgets.figures.surface.surface_scale import SurfaceScale
 
 @dataclass(frozen=True, eq=False)
 class Ground:
-    """What lies under the point: the same one is the same picture.
+    """What lies under the operating point: the same object means the same picture.
 
     Attributes:
-        of: What is mapped: as long as this is the same, so are the axes.
-        names: The one or two axes' names, horizontal first.
-        sides: Their grids.
-        losses: Names of the losses, one or two.
-        surfaces: One for each map; () for a curve.
-        beside: Whether there is a map of something about them; never beside a curve.
-        aside: That, as far as it is known.
-        settled: Whether all is known. If not, colours and key stay as they are: while a hand moves, what changes is
-            then the loss.
+        of: A key of what is mapped: while it is the same, so are the axes.
+        names: The names of the one or two axes, horizontal first.
+        sides: The grids of the axes.
+        losses: The names of the one or two losses.
+        surfaces: The surface of each map; () for a curve.
+        beside: Whether there is an additional map about the losses; never beside a curve.
+        aside: The contents of that map, if known yet.
+        settled: Whether everything is known. If not, colours and key stay the same, so that during a drag only the loss
+            changes.
     """
 
     of: tuple[object, ...]
@@ -55,16 +55,16 @@ class Ground:
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """All that the picture shows.
+    """Everything that the picture shows.
 
     Attributes:
-        ground: What lies under the point.
-        point: The operating point, a number for each axis; None for none.
-        gradients: The gradient there, for each map.
-        cuts: What the plots show, the upper one first.
-        paths: The descent from there, for each loss: visited points (P, 2), or (P, 1) on a curve, and losses (P,).
-        scale: Of the colours: "linear", "log" or "symlog".
-        arrows: "direction", "magnitude" or "off".
+        ground: What lies under the operating point.
+        point: The operating point, one number per axis; None for none.
+        gradients: The gradient at the point, for each map.
+        cuts: The contents of the plots, the upper one first.
+        paths: For each loss, the descent from the point: visited points (P, 2), or (P, 1) on a curve, and losses (P,).
+        scale: The scale of the colours: "linear", "log" or "symlog".
+        arrows: What the arrows show: "direction", "magnitude" or "off".
         theme: A key of `STYLES`.
     """
 
@@ -79,24 +79,24 @@ class Scene:
 
     @property
     def frame(self) -> tuple[object, ...]:
-        """What the axes depend on, besides the picture's size."""
+        """What the axes depend on, apart from the picture's size."""
         ground = self.ground
         return ground.of, ground.losses, ground.beside, len(ground.sides[0]), self.theme
 
     def same_ground(self, other: Scene) -> bool:
-        """Whether the maps are as in another scene."""
+        """Whether the maps are the same as in another scene."""
         same = self.ground is other.ground
         return same and (self.scale, self.arrows) == (other.scale, other.arrows)
 
 
 class SurfaceFigure(SceneFigure[Scene]):
-    """Artists of the explorer.
+    """The artists of the explorer.
 
     Attributes:
         figure: The Matplotlib figure.
-        maps: The maps, from the left; [] for a curve.
-        aside: The map of something about them, or None.
-        plots: The plots beside them, the upper one first: cuts through the point; for a curve, its gradient.
+        maps: The maps, from left to right; [] for a curve.
+        aside: The additional map about the losses, or None.
+        plots: The plots beside them, the upper one first: cuts through the point; or a curve and its gradient.
     """
 
     def __init__(self, width: int = 600, height: int = 470, magnified: float = 1.0) -> None:
@@ -140,7 +140,7 @@ class SurfaceFigure(SceneFigure[Scene]):
         return redraw | self._move(scene)
 
     def _show(self, scene: Scene) -> Redraw:
-        """Change the surfaces under the point."""
+        """Change the surfaces under the operating point."""
         surfaces, aside, settled = scene.ground.surfaces, scene.ground.aside, scene.ground.settled
         if settled or self._scale is None:
             self._scale = SurfaceScale.of(scene.scale, [surface.loss for surface in surfaces])
@@ -167,7 +167,7 @@ class SurfaceFigure(SceneFigure[Scene]):
         return Redraw(tuple(inside), tuple(labels), changed)
 
     def _explain(self, kinds: Sequence[str], dead: bool, blank: bool, lost: bool) -> None:
-        """Name the marks in one line over the map."""
+        """Explain the marks in one line above the map."""
         for artist in self._key:
             artist.remove()
         layout = self._layout
@@ -194,7 +194,7 @@ class SurfaceFigure(SceneFigure[Scene]):
         return at + 2.3 * layout.key_gap + label.get_window_extent(renderer_of(figure)).width / figure.bbox.width
 
     def _move(self, scene: Scene) -> Redraw:
-        """Move the operating point; the axes whose scale changes with it are drawn again."""
+        """Move the operating point; the axes whose scale changes with it are redrawn."""
         point, gradients, paths = scene.point, scene.gradients, scene.paths
         for one, gradient, path in zip(self.maps, gradients, paths, strict=False):
             one.move(point, gradient, None if path is None else path[0])
@@ -213,12 +213,12 @@ class SurfaceFigure(SceneFigure[Scene]):
         """Return the parameters (horizontal, vertical) under the mouse.
 
         Args:
-            axes: On which it was pressed.
-            x: Pixels from the left.
-            y: Pixels from below.
+            axes: The axes on which it was pressed.
+            x: The pixels from the left.
+            y: The pixels from the bottom.
 
         Returns:
-            Both, within the view; one of them, on a cut or a curve; None off all of them.
+            Both, within the view; one of them, on a cut or a curve; None outside all of these.
         """
         if axes is None:
             return None

@@ -1,6 +1,6 @@
-"""The picture of a loss's report: its map with arrows downhill, or its curve over its gradient, as PNG.
+"""The picture of a loss's report: its map with arrows pointing downhill, or its curve above its gradient, as PNG.
 
-Nothing here moves: it is drawn once, from a grid that was sampled before.
+It is static: drawn once, from a grid that was sampled before.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ from gradwidgets.figures.surface.surface_map import Surface, SurfaceMap
 from gradwidgets.figures.surface.surface_scale import SurfaceScale
 
 SIZE = (620, 520)  # CSS pixels; the PNG has twice as many
-_FARTHEST = 1e300  # beyond, an axis is longer than a float can say
-_CROWDED = 0.1  # of the losses' range: where half of them lie in less, an even scale shows little of them
-_LETTERS = 48  # of a parameter's name
-_NEAR = 15  # CSS pixels: marks so near to each other become one
+_FARTHEST = 1e300  # beyond this, an axis is longer than a float can represent
+_CROWDED = 0.1  # of the losses' range: if half of them lie within less, a linear scale shows little
+_LETTERS = 48  # of a parameter's name, at most
+_NEAR = 15  # CSS pixels: marks closer than this are merged
 
 
 def report_picture(grid: SurfaceGrid, marks: Mapping[str, Sequence[float]], style: Style = LIGHT) -> bytes:
     """Draw a surface or a curve.
 
     Args:
-        grid: From `sample_surface`. What is not finite is striped.
-        marks: Label → a point in the order of the axes, where it stands; labels of one place stand side by side.
-        style: Colours.
+        grid: The result of `sample_surface`. What is not finite is hatched.
+        marks: Label → its point, in the order of the axes; labels of the same point are joined.
+        style: The colours.
 
     Returns:
         A PNG of twice `SIZE`.
@@ -54,11 +54,11 @@ def report_picture(grid: SurfaceGrid, marks: Mapping[str, Sequence[float]], styl
             _draw_curve(figure, grid, marks, style)
         else:
             _draw_map(figure, grid, (grid.y, grid.grad_y), marks, style)
-        return _small(figure._repr_png_())
+        return _quantized(figure._repr_png_())
 
 
-def _small(png: bytes) -> bytes:
-    """The same with 256 colours: no eye tells them apart, and it is a third as large."""
+def _quantized(png: bytes) -> bytes:
+    """Reduce a PNG to 256 colours: visually the same, and a third as large."""
     file = io.BytesIO()
     with Image.open(io.BytesIO(png)) as picture:
         few = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
@@ -73,7 +73,7 @@ def _draw_map(
     marks: Mapping[str, Sequence[float]],
     style: Style,
 ) -> None:
-    """Draw a map, whose vertical places and gradient are `upright`."""
+    """Draw a map, whose vertical positions and gradient are `upright`."""
     x, y, names = grid.x.numpy(), upright[0].numpy(), tuple(_drawable(name) for name in grid.names)
     loss = _within(grid.loss.numpy())
     gradient = [np.where(np.isfinite(loss), _within(part.numpy()), np.nan) for part in (grid.grad_x, upright[1])]
@@ -106,7 +106,7 @@ def _draw_curve(figure: Picture, grid: SurfaceGrid, marks: Mapping[str, Sequence
             plot.axes.axvspan(low, high, facecolor="none", edgecolor=style.muted, hatch="////", linewidth=0, alpha=0.6)
         if what == "gradient":
             plot.axes.axhline(0, color=style.muted, linewidth=0.6)
-    # On the curve; half way up where there is none.
+    # On the curve; half way up if there is none.
     middle = sum(plot.axes.get_ylim()) / 2
     heights = {label: np.interp(point[0], x, values) for label, point in marks.items()}
     on_curve = {label: (marks[label][0], y if np.isfinite(y) else middle) for label, y in heights.items()}
@@ -114,7 +114,7 @@ def _draw_curve(figure: Picture, grid: SurfaceGrid, marks: Mapping[str, Sequence
 
 
 def _draw_marks(axes: Axes, marks: Mapping[str, np.ndarray], layout: Layout) -> None:
-    """Draw labels at places in pixels, all of each within the plot."""
+    """Draw labels at positions in pixels, keeping each within the plot."""
     box, edge = axes.bbox, 10 * layout.scale
     places: list[tuple[np.ndarray, list[str]]] = []
     for label, place in marks.items():
@@ -146,20 +146,20 @@ def _draw_marks(axes: Axes, marks: Mapping[str, np.ndarray], layout: Layout) -> 
 
 
 def _scale(loss: np.ndarray) -> SurfaceScale:
-    """The scale of colours that tells most of the view apart."""
+    """The colour scale that distinguishes most of the view."""
     values = loss[np.isfinite(loss)]
     if values.size == 0:
         return SurfaceScale.of("linear", [loss])
     lowest, low, middle, high = np.quantile(values, [0, 0.01, 0.5, 0.99])
     if middle - lowest < _CROWDED * (high - lowest):
         return SurfaceScale.of("log", [loss])
-    # A few that lie far below the others must not take all the colours.
+    # A few losses far below the others must not take all the colours.
     crowded = high - middle < _CROWDED * (high - lowest)
     return SurfaceScale.of("linear", [np.maximum(loss, low) if crowded else loss])
 
 
 def _even(count: int, wanted: int) -> int:
-    """How many arrows stand on so many points at even distances, about as many as wanted."""
+    """The number of evenly spaced arrows on `count` points, about as many as wanted."""
     fits = [n for n in range(round(0.75 * wanted), round(1.1 * wanted) + 1) if (count - 1) % (n + 1) == 0]
     return max(fits, default=wanted)
 
@@ -169,19 +169,19 @@ def _within(values: np.ndarray) -> np.ndarray:
 
 
 def _gaps(x: np.ndarray, blank: np.ndarray) -> list[tuple[float, float]]:
-    """The stretches of x that are blank, half a step beyond their ends."""
+    """The blank intervals of x, extended by half a step at both ends."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], blank, [False]]).astype(int)))
     between = np.concatenate([x[:1], (x[1:] + x[:-1]) / 2, x[-1:]])
     return [(float(between[first]), float(between[last])) for first, last in edges.reshape(-1, 2)]
 
 
 def _drawable(name: str) -> str:
-    """A name in one line, of letters that the font has."""
+    """A name on one line, reduced to characters that the font has."""
     name = " ".join(name.split())
     name = name if len(name) <= _LETTERS else name[: _LETTERS - 1] + "…"
-    return "".join(letter if _has(letter) else "□" for letter in name)
+    return "".join(letter if _font_has(letter) else "□" for letter in name)
 
 
 @cache
-def _has(letter: str) -> bool:
+def _font_has(letter: str) -> bool:
     return bool(get_font(findfont("DejaVu Sans")).get_char_index(ord(letter)))

@@ -1,4 +1,4 @@
-"""A loss seen from above: its heights, what is wrong with it, and the point where one stands."""
+"""A loss seen from above: its values, what is wrong with it, and the operating point."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from gradwidgets.figures.surface.even_bands import even_bands
 from gradwidgets.figures.surface.surface_scale import SurfaceScale
 from gradwidgets.figures.surface.zones import dots, hatch, outline
 
-# Kind of critical point → marker, colour; told apart by shape alone, too.
+# Kind of critical point → marker, colour; distinguishable by shape alone.
 CRITICAL = {
     "minimum": ("X", MINIMUM),
     "maximum": ("^", "#ffffff"),
@@ -34,14 +34,14 @@ _ARROW = 30  # CSS pixels: the length of an arrow at the operating point
 
 @dataclass(frozen=True, eq=False)
 class Surface:
-    """One map's content.
+    """The contents of a map.
 
     Attributes:
-        name: What it is called.
-        loss: (H, W).
-        gradient: Its horizontal and vertical parts, (H, W) each.
-        dead: Where the ground is dead, (H, W), or None.
-        lost: Where the precision of the training loses value or gradient, (H, W), or None.
+        name: The loss's name.
+        loss: The losses, (H, W).
+        gradient: Its horizontal and vertical components, (H, W) each.
+        dead: The dead zone, a mask (H, W), or None.
+        lost: Where the precision of the training loses value or gradient, a mask (H, W), or None.
         critical: (kind, horizontal, vertical) of each critical point.
     """
 
@@ -54,27 +54,27 @@ class Surface:
 
 
 def _casing(color: str, style: Style) -> str:
-    """Return the border that lifts a line of a colour off any ground."""
+    """Return the border that sets a line of a colour off from any background."""
     return max(style.halo, EDGE, key=lambda border: min(contrast(color, border), MARKS))
 
 
 class PointMap:
-    """A map in even bands, and the operating point with an arrow or two that move on it.
+    """A map in even bands, with the operating point and one or two arrows that move on it.
 
     Args:
-        figure: Where it goes.
-        position: Its place, from the left.
-        x: (W,) grid of the horizontal parameter.
-        y: (H,) grid of the vertical parameter.
+        figure: The figure to draw on.
+        position: The map's index, from the left.
+        x: The grid of the horizontal parameter, (W,).
+        y: The grid of the vertical parameter, (H,).
         names: The parameters' names, horizontal first.
-        style: Colours.
-        layout: Places and sizes.
-        ways: Colours of the arrows at the point.
+        style: The colours.
+        layout: The positions and sizes.
+        ways: The colours of the arrows at the point.
 
     Attributes:
         axes: The map's axes.
         point: The mark of the operating point.
-        ways: The arrows there.
+        ways: The arrows at the point.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class PointMap:
         ways: Sequence[str] = (POINT,),
     ) -> None:
         self._x, self._y, self._style, self._layout, self._position = x, y, style, layout, position
-        # Labels at both ends of neighbours would run into each other.
+        # End labels of neighbouring maps would collide.
         prune = "both" if len(layout.maps) > 1 else None
         axes = self.axes = map_axes(figure, position, x, y, names, style, layout, prune=prune)
         self._ground = Pixels(axes)
@@ -99,7 +99,7 @@ class PointMap:
             moving_line(axes, color=color, casing=_casing(color, style), linewidth=2.0 * scale, zorder=7)
             for color in ways
         ]
-        self._title.set_zorder(3.5)  # under what moves
+        self._title.set_zorder(3.5)  # below what moves
         self.point = moving_line(
             axes,
             linestyle="none",
@@ -112,7 +112,7 @@ class PointMap:
         )
 
     def _name(self, name: str) -> None:
-        """Call the map something, with an ellipsis where there is no room for all of it."""
+        """Set the map's title, with an ellipsis if there is no room for all of it."""
         room = self.axes.bbox.width * 72 / self.axes.figure.dpi / (0.72 * self._layout.title)
         self._title.set_text(name if len(name) <= room else name[: max(1, int(room) - 1)] + "…")
 
@@ -120,8 +120,8 @@ class PointMap:
         """Move the operating point and its arrows.
 
         Args:
-            point: (2,), or None for none.
-            gradients: (2,) the gradient there, for each arrow; None or zero for no arrow.
+            point: The point, (2,), or None.
+            gradients: The gradient at the point, (2,), for each arrow; None or zero for no arrow.
         """
         self.point.set_data(*([[], []] if point is None else ([point[0]], [point[1]])))
         to_pixels = pixels_per_unit(self.axes, self._x, self._y)
@@ -163,7 +163,7 @@ class SurfaceMap(PointMap):
 
         Args:
             surface: The loss and what was found on it.
-            scale: Its colours.
+            scale: The colour scale.
             arrows: "direction", "magnitude" or "off".
         """
         for artist in self._drawn:
@@ -214,9 +214,9 @@ class SurfaceMap(PointMap):
         """Move the operating point, its arrow and the descent from it.
 
         Args:
-            point: (2,), or None for none.
-            gradient: (2,) the gradient there; None or zero for no arrow.
-            path: (P, 2) visited points, or None.
+            point: The point, (2,), or None.
+            gradient: The gradient at the point, (2,); None or zero for no arrow.
+            path: The visited points, (P, 2), or None.
         """
         self.path.set_data(*([[], []] if path is None else path.T))
         self.stand(point, [gradient])
@@ -224,12 +224,12 @@ class SurfaceMap(PointMap):
 
 @dataclass(frozen=True, eq=False)
 class Aside:
-    """What a map beside the losses' shows.
+    """The contents of an additional map about the losses.
 
     Attributes:
-        name: What it is called.
-        place: (H, W) from 0, pale, to 1, dark; NaN where there is nothing to tell.
-        ticks: Place on that scale → what is said there.
+        name: The map's name.
+        place: The values, (H, W), from 0, pale, to 1, dark; NaN where there is none.
+        ticks: Position on that scale → label.
     """
 
     name: str
@@ -238,7 +238,7 @@ class Aside:
 
 
 class AsideMap(PointMap):
-    """A map of something about the losses: how far their gradients are apart, whether autograd is right."""
+    """A map of something about the losses: how far apart their gradients are, whether autograd is right."""
 
     def show(self, aside: Aside) -> None:
         """Change what lies under the point."""

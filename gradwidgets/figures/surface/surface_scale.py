@@ -1,4 +1,4 @@
-"""How a loss becomes a colour: even bands of the loss itself, of its logarithm, or of something between."""
+"""The mapping from losses to colours: even bands of the loss itself, of its logarithm, or a symlog mixture."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from gradwidgets.figures.axes.rounding import fractions_of_one, round_limits
 from gradwidgets.figures.axes.ticks import short
 from gradwidgets.figures.base.style import BANDS
 
-_DECADES = 5.6  # below the highest loss that a logarithmic scale tells apart; rounding makes six of them
-_TOP = 0.99  # of the losses that set the highest band: a pole must not take all the colours
+_DECADES = 5.6  # below the highest loss that a logarithmic scale covers; rounding the limits makes it six
+_TOP = 0.99  # quantile of the losses that sets the highest band: a pole must not take all the colours
 
 
 @dataclass(frozen=True)
 class SurfaceScale:
-    """Even steps on a scale.
+    """A scale with even steps.
 
     Attributes:
-        kind: "linear", "log" (of the loss, or of its height above the lowest where it is not positive) or "symlog".
-        zero: What is taken off before a logarithm.
-        unit: Below it symlog is linear.
-        low: Lowest value on the scale.
-        high: Highest.
+        kind: "linear", "log" (of the loss, or of its height above the lowest if it is not positive) or "symlog".
+        zero: What is subtracted before taking a logarithm.
+        unit: The magnitude below which symlog is linear.
+        low: The lowest value on the scale.
+        high: The highest value.
     """
 
     kind: str
@@ -40,7 +40,7 @@ class SurfaceScale:
 
         Args:
             kind: "linear", "log" or "symlog".
-            losses: The surfaces; what is not finite is left out.
+            losses: The losses on grids; those not finite are left out.
         """
         values = np.concatenate([loss[np.isfinite(loss)].ravel() for loss in losses])
         if values.size == 0:
@@ -52,7 +52,7 @@ class SurfaceScale:
             unit = 10.0 ** math.floor(math.log10(middle) - 1)
         made = cls(kind, zero, unit, 0.0, 1.0)
         low, high = (float(v) for v in made.place(np.array([lowest, max(top, lowest)])))
-        if not np.isfinite(high):  # nothing but the lowest
+        if not np.isfinite(high):  # all losses are the lowest
             return cls(kind, zero, unit, 0.0, 1.0)
         if kind == "log":
             low = max(low, high - _DECADES) if np.isfinite(low) else high - _DECADES
@@ -62,7 +62,7 @@ class SurfaceScale:
         return cls(kind, zero, unit, low, high)
 
     def place(self, loss: np.ndarray) -> np.ndarray:
-        """Where losses lie on the scale."""
+        """The positions of losses on the scale."""
         with np.errstate(divide="ignore", invalid="ignore"):
             if self.kind == "log":
                 return np.log10(np.maximum(loss - self.zero, 0.0))
@@ -71,7 +71,7 @@ class SurfaceScale:
         return loss
 
     def loss(self, place: np.ndarray) -> np.ndarray:
-        """The losses at places on the scale."""
+        """The losses at positions on the scale."""
         if self.kind == "log":
             return 10.0**place + self.zero
         if self.kind == "symlog":
@@ -79,13 +79,13 @@ class SurfaceScale:
         return place
 
     def bands(self, loss: np.ndarray) -> np.ndarray:
-        """Where losses lie among the bands, 0 to BANDS on the scale; NaN where not finite."""
+        """The positions of losses in bands, 0 to BANDS on the scale; NaN where not finite."""
         place = (self.place(loss) - self.low) / (self.high - self.low) * BANDS
         return np.where(np.isfinite(loss), place, np.nan)
 
     @property
     def ticks(self) -> dict[float, str]:
-        """Place on the scale, 0 to 1, → the loss there, for some of the levels between bands."""
+        """Position on the scale, 0 to 1, → label of the loss there, for some of the levels between bands."""
         span = self.high - self.low
         if self.kind == "linear":
             at = np.arange(0, BANDS + 1, 3) / BANDS
@@ -96,7 +96,7 @@ class SurfaceScale:
         if len(decades) < 2:
             decades = np.linspace(self.low, self.high, 5)
         decades = decades[:: math.ceil(len(decades) / 7)]
-        # Heights above the lowest loss, where that is not what a logarithm is taken of itself.
+        # Heights above the lowest loss, if the logarithm is not of the loss itself.
         sign = "+" if self.zero else ""
         return {float((d - self.low) / span): sign + short(10.0 ** float(d)) for d in decades}
 

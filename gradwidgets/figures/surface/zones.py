@@ -1,4 +1,4 @@
-"""Marks on zones of a map: stripes where it is not finite, dots where a precision loses it, dashes round the dead."""
+"""Marks on zones of a map: hatching where not finite, dots where precision is lost, dashes around dead zones."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import numpy as np
 
 
 def hatch(image: np.ndarray, blank: np.ndarray, color: str) -> None:
-    """Stripe a zone of an image.
+    """Hatch a zone of an image.
 
     Args:
         image: uint8 (height, width, 4), changed in place.
-        blank: (H, W) the zone, of the same view.
-        color: Of the stripes, "#rrggbb".
+        blank: The zone, a mask (H, W) of the same view.
+        color: The colour of the stripes, "#rrggbb".
     """
     if not blank.any():
         return
@@ -22,12 +22,12 @@ def hatch(image: np.ndarray, blank: np.ndarray, color: str) -> None:
 
 
 def dots(image: np.ndarray, zone: np.ndarray, color: str) -> None:
-    """Dot a zone of an image, which stays to be read between the dots.
+    """Dot a zone of an image, which remains readable between the dots.
 
     Args:
         image: uint8 (height, width, 4), changed in place.
-        zone: (H, W), of the same view.
-        color: Of the dots, "#rrggbb".
+        zone: The zone, a mask (H, W) of the same view.
+        color: The colour of the dots, "#rrggbb".
     """
     if not zone.any():
         return
@@ -42,7 +42,7 @@ def outline(image: np.ndarray, zone: np.ndarray) -> None:
 
     Args:
         image: uint8 (height, width, 4), changed in place.
-        zone: (H, W), of the same view.
+        zone: The zone, a mask (H, W) of the same view.
     """
     if not zone.any():
         return

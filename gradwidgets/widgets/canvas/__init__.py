@@ -1,1 +1,1 @@
-"""A live picture in the page: its renderer, its encoders, what it hears."""
+"""A live picture in the page: its renderer, its encoders, and the messages it accepts."""

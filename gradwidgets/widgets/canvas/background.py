@@ -1,4 +1,4 @@
-"""What lies under the moving artists of a live picture, drawn again only where it changed."""
+"""The background of a live picture, redrawn only where it changed."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ class Background:
         self._figure = figure
         self._pixels = _NO_PIXELS
         self._stale: set[Axes] = set()
-        # Axes whose labels ever changed lie over the rest: labels have no frame, and reach into each other's room.
+        # Axes whose labels ever changed are drawn over the rest: labels have no frame, and may overlap.
         self._over: set[Axes] = set()
-        self._below = _NO_PIXELS  # the pixels without them, if there are any
-        self._drawn: dict[Axes, tuple[np.ndarray, np.ndarray]] = {}  # of each of them the pixels, where and which
+        self._below = _NO_PIXELS  # the pixels without those axes, if any
+        self._drawn: dict[Axes, tuple[np.ndarray, np.ndarray]] = {}  # the mask and the pixels of each of them
 
     def forget(self) -> None:
-        """Have all drawn anew."""
+        """Mark everything as to be redrawn."""
         self._pixels = _NO_PIXELS
 
     def stale(self, inside: Iterable[Axes], with_labels: Iterable[Axes]) -> None:
-        """Have drawn again what lies within some axes' frames, and of others the labels too."""
+        """Mark the inside of some axes as to be redrawn, and others with their labels."""
         with_labels = tuple(with_labels)
         if not self._over.issuperset(with_labels):
             self.forget()
@@ -48,18 +48,18 @@ class Background:
         self._stale.update(inside, with_labels)
 
     def lacks(self, renderer: RendererAgg) -> bool:
-        """Whether there is none of the renderer's size."""
+        """Whether there is no background of the renderer's size."""
         return self._pixels.shape[:2] != (renderer.height, renderer.width)
 
     @contextlib.contextmanager
     def without_what_lies_over(self) -> Iterator[None]:
-        """Inside this, the figure's own drawing makes what `take` takes."""
+        """A block in which drawing the figure produces the pixels for `take`."""
         self._over.intersection_update(self._figure.axes)
         with own_look(), _left_out(self._over):
             yield
 
     def take(self, renderer: RendererAgg) -> None:
-        """Take what the renderer holds as new, and draw over it what lies over the rest."""
+        """Take the renderer's pixels as the new background, and draw the axes over it that lie on top."""
         self._pixels, self._below = np.array(renderer.buffer_rgba()), _NO_PIXELS
         self._stale.clear()
         self._drawn.clear()
@@ -68,7 +68,7 @@ class Background:
             self._draw_over(renderer)
 
     def freshen(self, renderer: RendererAgg) -> None:
-        """Draw again what is stale, and leave the whole in the renderer."""
+        """Redraw what is stale, and leave the whole background in the renderer."""
         layers = [layer for layer in (self._pixels, self._below) if layer.size]
         for axes in self._stale - self._over:
             self._redraw_inside(axes, renderer, layers)
@@ -79,7 +79,7 @@ class Background:
         self._stale.clear()
 
     def _draw_over(self, renderer: RendererAgg) -> None:
-        """Lay the axes that lie over the rest over it, those that are stale drawn again."""
+        """Put the axes on top that lie over the rest, redrawing those that are stale."""
         pixels = np.asarray(renderer.buffer_rgba())
         below, laid = _whole(self._below).ravel(), _whole(self._pixels).ravel()
         np.copyto(laid, below)
@@ -109,20 +109,20 @@ class Background:
         with own_look():
             _draw_inside(axes, renderer)
         for layer in map(_whole, layers):
-            if alone:  # a mask takes ten times as long
+            if alone:  # a mask would take ten times as long
                 layer[region] = pixels[region]
             else:
                 np.copyto(layer[region], pixels[region], where=own)
 
 
 def _whole(pixels: np.ndarray) -> np.ndarray:
-    """Pixels of four bytes, (H, W, 4), as one number each, (H, W)."""
+    """View pixels of four bytes, (H, W, 4), as one integer each, (H, W)."""
     return pixels.view(np.uint32)[..., 0]
 
 
 @contextlib.contextmanager
 def _left_out(those: Iterable[Axes]) -> Iterator[None]:
-    """Inside this, drawing a figure leaves some of its axes out."""
+    """A block in which drawing a figure leaves out some of its axes."""
     left = [axes for axes in those if not axes.get_animated()]
     for axes in left:
         axes.set_animated(True)
@@ -138,7 +138,7 @@ def _drawing_order(axes: Axes) -> tuple[float, int]:
 
 
 def _draw_inside(axes: Axes, renderer: RendererAgg) -> None:
-    """Draw what lies within a frame; of the ticks only the strokes: their text is most of what drawing axes takes."""
+    """Draw what lies within a frame; of the ticks only the marks, as their text is most of the cost of drawing axes."""
     parts: list[tuple[float, Artist]] = []
     for artist in axes.get_children():
         if isinstance(artist, Axis):

@@ -1,9 +1,9 @@
 """The front end of a live picture in a notebook: a Matplotlib figure in the page, by ipympl.
 
-The only file that imports ipympl. `renderer.py` draws, `stream.py` knows what a page is shown, `painter.py` when; here
-is what ipympl leaves open: a canvas without pyplot, the user's backend left as it was found, and messages from the
-page (mouse, resize, theme) handled on the main loop, whichever thread they arrive on. Another front end would make a
-`Painter` with its own way of sending.
+This is the only file that imports ipympl. `renderer.py` draws, `stream.py` decides what to send to the page,
+`painter.py` when; this file handles the rest: a canvas without pyplot, restoring the user's backend, and messages from
+the page (mouse, resize, theme) handled on the main loop, whichever thread they arrive on. Another front end would make
+a `Painter` with its own way of sending.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from gradwidgets.widgets.kernel.mainloop import Latest
 
 
 def _import_ipympl() -> ModuleType:
-    """Import ipympl, which selects itself as the backend, and put the user's choice back."""
-    # As a plain dict: asking rcParams for a backend that is not chosen yet would choose one.
+    """Import ipympl, which selects itself as the backend, and restore the user's choice."""
+    # As a plain dict: reading an unset backend from rcParams would select one.
     chosen: dict[str, Any] = {
         key: dict.__getitem__(matplotlib.rcParams, key) for key in ("backend", "backend_fallback")
     }
@@ -47,7 +47,7 @@ _ipympl = _import_ipympl()
 _Canvas: Any = _ipympl.Canvas
 _log = logging.getLogger(__name__)
 
-_LARGEST = 40e6  # pixels of a picture; a screen has at most 33 million
+_LARGEST = 40e6  # pixels of a picture, at most; a screen has at most 33 million
 _FRAMES = {"png": "binary", "patch": "patch"}  # a frame's kind → the page's word for it
 _SYNCED = ("_data_url", "_size", "resizable")
 _MOUSE = ("button_press", "button_release", "dblclick", "motion_notify", "figure_enter", "figure_leave")
@@ -67,14 +67,14 @@ class LiveCanvas(_Canvas):
         super().__init__(figure)
         # The manager registers itself with the canvas; without one the first message from the page raises.
         with warnings.catch_warnings():
-            # Its toolbar hands the canvas on to traitlets, which deprecates that; nothing here could do otherwise.
+            # Its toolbar passes the canvas to traitlets, which deprecates that; it cannot be avoided here.
             warnings.filterwarnings("ignore", "Passing unrecognized arguments", DeprecationWarning)
             self._manager = _ipympl.FigureManager(self, 0)
         for part in (self.toolbar, self.toolbar.layout, self.layout):
             hear_only(part)
         self.header_visible = self.footer_visible = self.toolbar_visible = False
         self.resizable = False
-        self.syncing_data_url = False  # the picture of a saved notebook is made once, in `still`
+        self.syncing_data_url = False  # the picture for a saved notebook is made only in `still`
         self._renderer, self._stream = Renderer(self), Stream(self._send_frame)
         self._painter = Painter(self._renderer, self._stream, lambda: self.comm is not None, self._resize_page)
         self._inbox: deque[dict[str, Any]] = deque()
@@ -86,12 +86,12 @@ class LiveCanvas(_Canvas):
 
     @property
     def frames(self) -> int:
-        """How many pictures were sent to the page."""
+        """The number of pictures sent to the page."""
         return self._stream.frames
 
     @property
     def patches(self) -> bool:
-        """Whether the page has said that it understands patches; can be set."""
+        """Whether the page has reported that it understands patches; can be set."""
         return self._stream.patches
 
     @patches.setter
@@ -100,42 +100,42 @@ class LiveCanvas(_Canvas):
 
     @property
     def under_way(self) -> int:
-        """How many pictures the page has not answered yet."""
+        """The number of pictures that the page has not acknowledged yet."""
         return self._stream.under_way
 
     @property
     def painted_on(self) -> set[str]:
-        """Names of the threads that ever drew; one name, the main thread's, if all is well."""
+        """The names of all threads that have drawn; only the main thread's if all is well."""
         return self._renderer.painted_on
 
     # -- painting -----------------------------------------------------------------------------------------
 
     def stale(self, what: Redraw = EVERYTHING) -> None:
-        """Say what changed under the animated artists."""
+        """Mark what changed under the animated artists."""
         self._renderer.stale(what)
 
     def redraw(self, what: Redraw) -> None:
-        """Say what changed under the animated artists, and bring the page up to date."""
+        """Mark what changed under the animated artists, and update the page."""
         self._painter.redraw(what)
 
     def paint(self) -> None:
-        """Bring the page up to date: now if a frame may leave, else as soon as one has arrived."""
+        """Update the page: now if a frame may be sent, else as soon as one has been acknowledged."""
         self._painter.paint()
 
     def distrust(self) -> None:
-        """Have the next picture drawn and sent whole: one before it was broken off."""
+        """Draw and send the next picture as a whole, as an earlier one was interrupted."""
         self._painter.distrust()
 
     def free(self) -> bool:
-        """Whether a frame may leave now."""
+        """Whether a frame may be sent now."""
         return self._stream.free()
 
     def when_free(self, work: Callable[[], None] | None) -> None:
-        """Call `work`, from any thread, each time that the page answers a frame."""
+        """Call `work`, from any thread, each time the page acknowledges a frame."""
         self._painter.when_free(work)
 
     def when_rescaled(self, work: Callable[[], None] | None) -> None:
-        """Call `work`, on the main loop, when the page's pixels have another size."""
+        """Call `work`, on the main loop, when the page's device pixel ratio changes."""
         self._on_rescaled = work
 
     def draw(self) -> None:
@@ -147,7 +147,7 @@ class LiveCanvas(_Canvas):
         self._painter.paint_soon()
 
     def _send_frame(self, kind: str, data: bytes) -> None:
-        # Always "diff": an opaque picture covers the page's canvas just as well, and a mode that changes
+        # Always "diff": an opaque picture covers the page's canvas as well, and changing the mode
         # while a picture is still loading would wipe the canvas.
         if self._current_image_mode != "diff":
             self.set_image_mode("diff")
@@ -156,7 +156,7 @@ class LiveCanvas(_Canvas):
         self.send({"data": '{"type": "draw"}'})
 
     def still(self) -> bytes:
-        """Return the picture as it is now, as PNG, and keep it in the widget's saved state."""
+        """Return the current picture as PNG, and store it in the widget's saved state."""
         png = encode_rgba(self._painter.pixels())
         ratio = self.device_pixel_ratio
         width, height = self.get_width_height(physical=True)
@@ -182,14 +182,14 @@ class LiveCanvas(_Canvas):
         self._painter.resized()
 
     def magnify(self, factor: float) -> None:
-        """Draw all text and lines so many times larger; `resize` then keeps the picture's size."""
+        """Magnify all text and lines by a factor; `resize` then keeps the picture's size."""
         figure = self.figure
         if figure.magnified == factor:
             return
         self._renderer.forget()
-        figure._original_dpi = DPI * factor  # what the screen's pixel ratio multiplies
+        figure._original_dpi = DPI * factor  # which is multiplied by the device pixel ratio
         figure._set_dpi(figure._original_dpi * self.device_pixel_ratio, forward=False)
-        figure.magnified = factor  # last: it tells that all is done
+        figure.magnified = factor  # last, as it marks completion
 
     def _resize_page(self) -> None:
         width, height = self.get_width_height(physical=True)
@@ -198,7 +198,7 @@ class LiveCanvas(_Canvas):
     # -- messages from the page ---------------------------------------------------------------------------
 
     def set_state(self, sync_data: object) -> None:
-        """Take what a page may change of it."""
+        """Accept the state that a page may change."""
         take(self, super().set_state, sync_data, _SYNCED)
 
     def _handle_message(self, _widget: object, content: object, buffers: object) -> None:
@@ -209,7 +209,7 @@ class LiveCanvas(_Canvas):
             self._painter.answered()
             return
         if kind == "motion_notify" and not content.get("buttons"):
-            return  # nothing reacts to hovering; thirty messages a second would queue up for nothing
+            return  # nothing reacts to hovering; thirty messages a second would only queue up
         if kind == "motion_notify" and self._inbox and self._inbox[-1].get("type") == "motion_notify":
             self._inbox[-1] = content
         else:
@@ -225,7 +225,7 @@ class LiveCanvas(_Canvas):
                 _log.exception("The canvas could not handle the message %r", content)
 
     def _obey(self, content: dict[str, Any]) -> None:
-        """Do what a message says; what no page of ours sends does nothing."""
+        """Handle a message; unknown ones are ignored."""
         kind = content.get("type")
         if kind == "initialized":
             self._resize_page()
@@ -234,18 +234,18 @@ class LiveCanvas(_Canvas):
         elif kind in ("set_dpi_ratio", "set_device_pixel_ratio"):
             ratio = content.get("device_pixel_ratio", content.get("dpi_ratio", 1))
             width, height = self.get_width_height()
-            if _bearable(width, height, ratio) and self._set_device_pixel_ratio(ratio):
+            if _is_valid_size(width, height, ratio) and self._set_device_pixel_ratio(ratio):
                 self.draw_idle()
                 if self._on_rescaled is not None:
                     self._on_rescaled()
         elif kind == "resize":
-            if _bearable(content.get("width"), content.get("height"), self.device_pixel_ratio):
+            if _is_valid_size(content.get("width"), content.get("height"), self.device_pixel_ratio):
                 self.handle_event(content)
         elif kind == "closing":
             self._closed = True
         elif kind == "send_image_mode":
             self.handle_send_image_mode(None)
-        elif kind in _MOUSE and _of_a_mouse(content):  # not the keyboard's: its way in is the controls
+        elif kind in _MOUSE and _is_mouse_event(content):  # not the keyboard's, which is handled by the controls
             self.handle_event(content)
 
     def close(self) -> None:
@@ -262,20 +262,20 @@ class LiveCanvas(_Canvas):
         super().close()
 
 
-def _bearable(width: object, height: object, ratio: object) -> bool:
-    """Whether a page's picture can be of this size, in CSS pixels, with so many of the screen's to each."""
+def _is_valid_size(width: object, height: object, ratio: object) -> bool:
+    """Whether a picture may have this size in CSS pixels, at this device pixel ratio."""
     if not (_within(width, 50, 8_000) and _within(height, 50, 8_000) and _within(ratio, 0.25, 8)):
         return False
     return width * height * ratio**2 <= _LARGEST
 
 
 def _within(value: object, low: float, high: float) -> TypeGuard[float]:
-    """Whether the page sent a number that makes sense."""
+    """Whether the page sent a valid number."""
     return isinstance(value, int | float) and low <= value <= high
 
 
-def _of_a_mouse(content: dict[str, Any]) -> bool:
-    """Whether the page sent all that a mouse does."""
+def _is_mouse_event(content: dict[str, Any]) -> bool:
+    """Whether the page sent a complete mouse event."""
     place = all(_within(content.get(side), -1e5, 1e5) for side in ("x", "y"))
     keys = content.get("modifiers")
     named = isinstance(keys, list) and all(isinstance(key, str) for key in keys)

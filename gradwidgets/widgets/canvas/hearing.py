@@ -1,4 +1,4 @@
-"""What a page may change: the few things that it is asked for, of the right kind. All else is passed over."""
+"""Limits what a page may change to a few traits with values of the right type. Everything else is ignored."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ _REFUSED = (TraitError, TypeError, ValueError, LookupError, OverflowError, Attri
 
 
 def heard(sent: object, names: Sequence[str]) -> dict[str, Any]:
-    """Return what a page sent, if it may.
+    """Validate the state that a page sent.
 
     Args:
-        sent: Its message.
-        names: Of the traits that it may change.
+        sent: The page's message.
+        names: The names of the traits that it may change.
 
     Raises:
-        TypeError: It is no message, or changes something else.
+        TypeError: It is not a message, or changes something else.
     """
     if not isinstance(sent, dict):
-        raise TypeError(f"a {type(sent).__name__} is no message")
+        raise TypeError(f"a {type(sent).__name__} is not a message")
     others = [name for name in sent if name not in (*names, *_ALWAYS)]
     if others:
-        raise TypeError(f"{others[0]!r:.40} is not the page's to change")
+        raise TypeError(f"the page may not change {others[0]!r:.40}")
     return sent
 
 
 def hear_only(widget: widgets.Widget, names: Sequence[str] = ()) -> None:
-    """From now on take no more from the page than these traits, in their right kinds, and messages that are dicts."""
+    """From now on accept from the page only these traits, with the right types, and messages that are dicts."""
     held = weakref.ref(widget)
     widget.set_state = functools.partial(_set_state, held, tuple(names))
     widget._handle_custom_msg = functools.partial(_take_message, held)
@@ -42,13 +42,13 @@ def hear_only(widget: widgets.Widget, names: Sequence[str] = ()) -> None:
 def take(
     widget: widgets.Widget, set_state: Callable[[dict[str, Any]], None], sent: object, names: Sequence[str]
 ) -> None:
-    """Change of a widget what a page sent, if it may and it is of the right kind; else tell it again how it is.
+    """Apply the state that a page sent, if allowed and of the right type; otherwise send it the current state.
 
     Args:
-        widget: Whose state it is.
-        set_state: Its class's way to take it.
-        sent: What the page sent.
-        names: Of the traits that it may change.
+        widget: The widget whose state it is.
+        set_state: Its class's method to apply the state.
+        sent: The state that the page sent.
+        names: The names of the traits that the page may change.
     """
     try:
         set_state(heard(sent, names))

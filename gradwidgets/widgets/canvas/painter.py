@@ -1,4 +1,4 @@
-"""A figure kept up to date in a page, whatever shows it there: drawn, and sent, when a frame may leave."""
+"""Keeps a figure up to date in a page, with any front end: draws and sends it when a frame may be sent."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from gradwidgets.widgets.kernel.mainloop import AT_WORK, Latest, at_home, call_l
 
 
 class Painter:
-    """Draws on the main loop, the newest state first and alone.
+    """Draws on the main loop, only the latest state.
 
-    A front end makes one, tells it what the page says, and sends the frames that it is given; `LiveCanvas` is one.
+    A front end, such as `LiveCanvas`, makes one, forwards the page's messages to it, and sends its frames.
 
     Args:
         renderer: Draws the figure.
-        sent: What the page is shown.
-        alive: Whether there is a page to be shown anything.
-        tell_size: Tells the page how large the picture is.
+        sent: The stream of frames to the page.
+        alive: Returns whether there is a page.
+        tell_size: Tells the page the size of the picture.
     """
 
     def __init__(
@@ -31,17 +31,17 @@ class Painter:
     ) -> None:
         self._renderer, self._stream, self._alive, self._tell_size = renderer, sent, alive, tell_size
         self._wanted = False
-        self._half_drawn = False  # whether a picture was begun and not sent
+        self._half_drawn = False  # whether a picture was begun but not sent
         self._repaint = Latest(self._paint_wanted)
         self._on_free: Callable[[], None] | None = None
 
     def redraw(self, what: Redraw) -> None:
-        """Say what changed under the animated artists, and bring the page up to date."""
+        """Mark what changed under the animated artists, and update the page."""
         self._renderer.stale(what)
         self.paint()
 
     def paint(self) -> None:
-        """Bring the page up to date: now if a frame may leave, else as soon as one has arrived."""
+        """Update the page: now if a frame may be sent, else as soon as one has been acknowledged."""
         self._wanted = True
         if at_home():
             self._paint_wanted()
@@ -49,21 +49,21 @@ class Painter:
             self._repaint.request()
 
     def paint_soon(self) -> None:
-        """Draw everything again soon."""
+        """Redraw everything soon."""
         self._renderer.stale()
         self._wanted = True
         self._repaint.request()
 
     def distrust(self) -> None:
-        """Have the next picture drawn and sent whole: one before it was broken off."""
+        """Draw and send the next picture as a whole, as an earlier one was interrupted."""
         self._half_drawn = True
 
     def when_free(self, work: Callable[[], None] | None) -> None:
-        """Call `work`, from any thread, each time that the page answers a frame."""
+        """Call `work`, from any thread, each time the page acknowledges a frame."""
         self._on_free = work
 
     def answered(self) -> None:
-        """Hear, on any thread, that the page has taken a frame."""
+        """Handle, on any thread, the page's acknowledgement of a frame."""
         self._stream.answered()
         if self._wanted:
             self._repaint.request()
@@ -71,25 +71,25 @@ class Painter:
             self._on_free()
 
     def restart(self) -> None:
-        """Show everything to a page that shows nothing yet."""
+        """Send everything to a page that shows nothing yet."""
         self._stream.restart()
         self.paint()
 
     def resized(self) -> None:
-        """Hear that the figure has another size."""
+        """Handle a change of the figure's size."""
         self._renderer.stale()
         self._stream.whole_next()
         self._tell_size()
 
     def pixels(self) -> np.ndarray:
-        """The figure as it is now, (height, width, 4) bytes, drawn at once; the page is not told."""
+        """Draw the current figure, (height, width, 4) bytes, without sending it to the page."""
         with AT_WORK, as_usual():
             if self._half_drawn:
-                self._begin_anew()
+                self._start_over()
             return self._renderer.draw().copy()
 
     def close(self) -> None:
-        """Paint no more."""
+        """Stop painting."""
         self._on_free = None
         self._repaint.cancel()
 
@@ -103,11 +103,11 @@ class Painter:
         with AT_WORK, as_usual():
             half, self._half_drawn = self._half_drawn, True
             if half:
-                self._begin_anew()
+                self._start_over()
             self._stream.show(self._renderer.draw())
             self._half_drawn = False
 
-    def _begin_anew(self) -> None:
+    def _start_over(self) -> None:
         self._renderer.forget()
         self._stream.whole_next()
         self._tell_size()

@@ -1,7 +1,7 @@
-"""The pixels that changed, and nothing else: what a page that understands it is sent instead of a PNG.
+"""Patches, which contain only the changed pixels: sent instead of a PNG to a page that understands them.
 
-A PNG of a difference is a picture of mostly nothing that the page must unpack in full. This is a list of pixels
-and a bitmap that says where they go; page.js pastes them.
+A PNG of a difference is mostly empty, yet the page must decode all of it. A patch is a list of pixels
+and a bitmap of their positions; page.js pastes them.
 """
 
 from __future__ import annotations

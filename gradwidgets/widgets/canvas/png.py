@@ -1,7 +1,7 @@
-"""PNG at the speed of a slider: unfiltered rows, deflated by ISA-L.
+"""PNG encoding fast enough for a slider: unfiltered rows, deflated by ISA-L.
 
-Pillow tries a filter for every row, and that, not deflate, is what a frame waits for. A difference picture is
-mostly empty, so filters gain it nothing.
+Pillow tries filters for every row, which takes longer than deflate. A difference picture is mostly empty, so filters
+gain nothing.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ def encode_rgba(pixels: np.ndarray, visible: np.ndarray | None = None) -> bytes:
 
     Args:
         pixels: uint8 array of shape (height, width, 4), red, green, blue, alpha, not premultiplied.
-        visible: Boolean array (height, width): which pixels are kept, the others becoming transparent; all if None.
+        visible: Boolean array (height, width) of the pixels to keep; the others become transparent. None for all.
 
     Returns:
-        The bytes of a PNG file, 8 bits a channel.
+        The bytes of a PNG file, with 8 bits per channel.
     """
     height, width, _ = pixels.shape
     rows = np.zeros((height, 1 + 4 * width), np.uint8)  # each row begins with its filter type, 0 for none

@@ -1,4 +1,4 @@
-"""A figure's pixels, of which only what moves is drawn each time."""
+"""Renders a figure, redrawing only what moves."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from gradwidgets.widgets.canvas.background import Background
 
 
 class Renderer:
-    """Draws the animated artists of a figure over a background that is kept.
+    """Draws the animated artists of a figure over a cached background.
 
     Args:
         canvas: The figure's canvas.
 
     Attributes:
-        painted_on: Names of the threads that ever drew; one name, the main thread's, if all is well.
+        painted_on: The names of all threads that have drawn; only the main thread's if all is well.
     """
 
     def __init__(self, canvas: FigureCanvasAgg) -> None:
@@ -28,20 +28,20 @@ class Renderer:
         self.painted_on: set[str] = set()
 
     def stale(self, what: Redraw = EVERYTHING) -> None:
-        """Hear what changed under the animated artists."""
+        """Mark what changed under the animated artists."""
         self._background.stale(what.inside, what.with_labels)
         if what.everything:
             self.forget()
 
     def forget(self) -> None:
-        """Keep nothing that was drawn before."""
+        """Discard everything drawn before."""
         self._background.forget()
 
     def draw(self) -> np.ndarray:
         """Draw the figure as it is now.
 
         Returns:
-            Its pixels, (height, width, 4) bytes; they are the renderer's own, and change with the next picture.
+            Its pixels, (height, width, 4) bytes, in the renderer's own buffer, which changes with the next picture.
         """
         self.painted_on.add(threading.current_thread().name)
         renderer = self._canvas.get_renderer()

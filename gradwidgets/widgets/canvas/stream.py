@@ -1,4 +1,4 @@
-"""Pictures on their way to a page: quickly encoded differences, no more of them at a time than the page answers."""
+"""Pictures in flight to a page: quickly encoded differences, with flow control by the page's acknowledgements."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from gradwidgets.widgets.canvas.patch import encode_patch
 from gradwidgets.widgets.canvas.png import encode_rgba
 
 FRAMES_IN_FLIGHT = 2
-ANSWER_TIMEOUT = 2.0  # seconds after which an unanswered frame is taken for lost (page closed or reloaded)
+ANSWER_TIMEOUT = 2.0  # seconds after which an unacknowledged frame counts as lost (page closed or reloaded)
 
 
 class Stream:
-    """What one page is shown.
+    """The stream of frames to a page.
 
     Args:
         send: Sends a frame: its kind, "png" or "patch" (`gradwidgets.widgets.canvas.patch`), and its bytes. The page
-            draws it over what it shows, and answers.
+            draws it over what it shows, and acknowledges it.
 
     Attributes:
-        frames: How many were sent.
-        patches: Whether the page has said that it understands patches.
+        frames: The number of frames sent.
+        patches: Whether the page has reported that it understands patches.
     """
 
     def __init__(self, send: Callable[[str, bytes], None]) -> None:
@@ -57,20 +57,20 @@ class Stream:
                 self._in_flight.popleft()
 
     def restart(self) -> None:
-        """Begin anew with a page that shows nothing yet and answers nothing that was sent before."""
+        """Start again with a page that shows nothing yet and acknowledges nothing sent before."""
         with self._flight_lock:
             self._in_flight.clear()
         self.whole_next()
 
     def whole_next(self) -> None:
-        """Send the next picture whole."""
+        """Send the next picture as a whole."""
         self._sent = None
 
     def show(self, pixels: np.ndarray) -> None:
-        """Send what differs from what the page shows, if anything does.
+        """Send the differences from what the page shows, if any.
 
         Args:
-            pixels: (height, width, 4) bytes.
+            pixels: The picture, (height, width, 4) bytes.
         """
         now = pixels.view(np.uint32).squeeze(2)
         if self._sent is None or self._sent.shape != now.shape:
@@ -89,8 +89,8 @@ class Stream:
         self._send(kind, data)
 
     def _difference(self, pixels: np.ndarray, changed: np.ndarray) -> tuple[str, bytes]:
-        # The page drops a picture that the next one overtakes before it was loaded. Every difference
-        # therefore repeats the pixels of those still under way, and a dropped one leaves no trace.
+        # The page drops a picture that is overtaken by the next one before it was loaded. So every difference repeats
+        # the pixels of those still in flight, and a dropped one does no harm.
         visible = changed.copy()
         for earlier in self._changed:
             visible |= earlier

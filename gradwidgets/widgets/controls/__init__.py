@@ -1,4 +1,4 @@
-"""Controls of the panels, one file a kind."""
+"""The panels' controls, one file per kind."""
 
 from gradwidgets.widgets.controls.base import WIDTH, Control, Looks
 from gradwidgets.widgets.controls.choices import Check, Menu, Tabs, Toggles

@@ -1,6 +1,6 @@
-"""What every control of a panel has: a visible label, a tooltip in plain words, a way in by keyboard.
+"""The base of all controls: a visible label, a tooltip in plain words, keyboard access.
 
-A control's change may arrive on any thread. It only notes the new value and asks for the one job that reads all
+A control's change may arrive on any thread. It only records the new value and requests the job that reads all
 controls; the job runs on the main loop.
 """
 
@@ -19,13 +19,13 @@ from gradwidgets.widgets.canvas.hearing import heard
 WIDTH = 256  # of the column of controls, CSS pixels
 LABEL = "88px"
 LOCKED = "fixed in this lesson"
-_MOVED = ("value", "index")  # what a page changes of a control
-NAMED = "gradwidgets-named"  # the class of a field whose label is not seen, but read out: see style.css
+_MOVED = ("value", "index")  # the traits of a control that a page changes
+NAMED = "gradwidgets-named"  # the class of a field whose label is hidden, but read by screen readers: see style.css
 ROW = {"width": f"{WIDTH}px", "overflow": "hidden", "margin": "0", "flex": "0 0 auto"}
 
 
 class Looks:
-    """The layouts and styles of one panel's controls: each that is shared is one model less for the page to make."""
+    """The layouts and styles of one panel's controls, shared so that the page has fewer models to make."""
 
     def __init__(self) -> None:
         self._made: dict[tuple[object, ...], widgets.Widget] = {}
@@ -35,7 +35,7 @@ class Looks:
         return self.of(widgets.Layout, **css)
 
     def of(self, kind: type[widgets.Widget], **properties: str) -> widgets.Widget:
-        """Return the layout or style of a kind with these properties."""
+        """Return the layout or style of a class with these properties."""
         key = (kind, *sorted(properties.items()))
         if key not in self._made:
             self._made[key] = kind(**properties)
@@ -43,13 +43,13 @@ class Looks:
 
 
 class Control(widgets.HBox):
-    """One setting's control.
+    """The control of a setting.
 
     Args:
-        name: The trait that it sets.
+        name: The name of the trait that it sets.
         tooltip: What the setting does, in plain words.
-        children: Its widgets.
-        layout: Its own layout.
+        children: The control's widgets.
+        layout: The control's own layout.
     """
 
     layout: widgets.Layout
@@ -62,7 +62,7 @@ class Control(widgets.HBox):
         self._place = self.layout
         self.moved = False
         self.locked = False
-        self._wanted = True, ""  # what `enable` was told last
+        self._wanted = True, ""  # the last arguments of `enable`
         self._lock = threading.RLock()
         self._own_thread: int | None = None
         self._ask: Callable[[], None] = lambda: None
@@ -72,37 +72,37 @@ class Control(widgets.HBox):
                 child.tooltip = tooltip
 
     def connect(self, ask: Callable[[], None], refused: Callable[[str], None]) -> None:
-        """Set what is called, on any thread, when a person moved the control or the page sent nonsense."""
+        """Set what is called, on any thread, when the user moves the control or the page sends invalid values."""
         self._ask, self._refused = ask, refused
 
     def refuse(self, message: str) -> None:
-        """Say why something that the page sent is not taken."""
+        """Report why something that the page sent is rejected."""
         self._refused(message)
 
     def take(self) -> Any:
-        """Return what a person chose, and forget that the control moved."""
+        """Return the user's choice, and forget that the control moved."""
         with self._lock:
             self.moved = False
             return self._read()
 
     def discard(self) -> None:
-        """Forget what a person chose and nobody has read yet."""
+        """Discard the user's choice that has not been read yet."""
         with self._lock:
             self.moved = False
 
     def show(self, value: Any) -> None:
-        """Show the setting's value without reporting it as a person's."""
+        """Show the setting's value without reporting it as the user's choice."""
         with self._lock, self.quietly():
-            if not self.moved:  # else a person was faster, and what they chose is about to be read
+            if not self.moved:  # else the user was faster, and that choice is about to be read
                 self._write(value)
 
     def distrust(self) -> None:
-        """Be as if nothing had been begun: an interrupt may have struck while the control was changed."""
+        """Reset to a clean state: an interrupt may have come while the control was changed."""
         self._own_thread = None
 
     @contextlib.contextmanager
     def quietly(self) -> Iterator[None]:
-        """Change the control's widgets without taking that for a person's doing."""
+        """A block in which changes of the control's widgets do not count as the user's."""
         self._own_thread = threading.get_ident()
         try:
             yield
@@ -118,16 +118,16 @@ class Control(widgets.HBox):
         self._ask()
 
     def _note(self, change: Bunch) -> None:
-        """Remember what moved, where the control has several parts."""
+        """Record what moved, for a control with several parts."""
 
     def reveal(self, seen: bool, looks: Looks) -> None:
-        """Show the control, or take it off the page, where its setting plays no part."""
+        """Show the control, or hide it if its setting has no effect."""
         layout = self._place if seen else looks.layout(display="none")
         if self.layout is not layout:
             self.layout = layout
 
     def _read(self) -> Any:
-        """What a person chose."""
+        """The user's choice."""
         raise NotImplementedError
 
     def _write(self, value: Any) -> None:
@@ -135,12 +135,12 @@ class Control(widgets.HBox):
         raise NotImplementedError
 
     def lock(self, locked: bool) -> None:
-        """Keep the control from being moved, whatever `enable` says, or let it go again."""
+        """Lock the control, whatever `enable` says, or unlock it."""
         self.locked = locked
         self.enable(*self._wanted)
 
     def enable(self, enabled: bool, reason: str = "") -> None:
-        """Enable or disable the control; the tooltip of a disabled one says why."""
+        """Enable or disable the control; the tooltip of a disabled one gives the reason."""
         self._wanted = enabled, reason
         if self.locked:
             enabled, reason = False, LOCKED
@@ -155,13 +155,13 @@ class Control(widgets.HBox):
 
 
 def guarded(kind: type[widgets.Widget], control: Control, name: str, **options: object) -> widgets.Widget:
-    """Make a widget that reports a value that the page must not send, instead of losing it in a log.
+    """Make a widget that reports invalid values from the page instead of only logging them.
 
     Args:
         kind: The widget's class.
-        control: Whose part it is.
-        name: The setting, for the message.
-        **options: The widget's.
+        control: The control that it is part of.
+        name: The setting's name, for the message.
+        **options: The widget's keyword arguments.
     """
 
     class Guarded(kind):
@@ -173,7 +173,7 @@ def guarded(kind: type[widgets.Widget], control: Control, name: str, **options: 
                 _check_range(self, sent.get("value"))
                 super().set_state(sent)
             except (TraitError, TypeError, ValueError, OverflowError, LookupError) as refusal:
-                control.refuse(f"the page sent a value that {name} cannot take: {refusal}")
+                control.refuse(f"the page sent an invalid value for {name}: {refusal}")
                 self.send_state()
 
     Guarded.__name__ = Guarded.__qualname__ = kind.__name__
@@ -181,7 +181,7 @@ def guarded(kind: type[widgets.Widget], control: Control, name: str, **options: 
 
 
 def _check_range(widget: widgets.Widget, value: object) -> None:
-    # ipywidgets would quietly take the nearest bound instead.
+    # ipywidgets would silently use the nearest bound instead.
     if (
         isinstance(widget, widgets.IntSlider)
         and isinstance(value, int | float)

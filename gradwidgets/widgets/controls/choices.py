@@ -1,4 +1,4 @@
-"""Choices: yes or no, one among names, several of a few, which of a few views."""
+"""Choices: a flag, one of several names, any of a few names, one of a few views."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Check(Control):
     """A check box.
 
     Args:
-        name: The trait that it sets.
+        name: The name of the trait that it sets.
         tooltip: What the setting does, in plain words.
-        label: Its label, the trait's name if not given.
-        width: CSS width.
-        looks: Shared layouts and styles.
+        label: The label; by default the trait's name.
+        width: The CSS width.
+        looks: The shared layouts and styles.
     """
 
     def __init__(
@@ -50,16 +50,16 @@ class Check(Control):
 
 
 class Menu(Control):
-    """A choice among names.
+    """A menu of names.
 
     Args:
-        name: The trait that it sets.
+        name: The name of the trait that it sets.
         tooltip: What the setting does, in plain words.
         options: The names, or pairs of label and name.
-        label: Its label, the trait's name if not given.
-        width: Of the whole, CSS pixels.
-        label_width: CSS width of the label.
-        looks: Shared layouts and styles.
+        label: The label; by default the trait's name.
+        width: The total width, in CSS pixels.
+        label_width: The CSS width of the label.
+        looks: The shared layouts and styles.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Menu(Control):
         self.menu.observe(self._person, "value")
 
     def offer(self, options: Sequence[str]) -> None:
-        """Change the names to choose among."""
+        """Change the names to choose from."""
         if tuple(self.menu.options) != tuple(options):
             with self._lock, self.quietly():
                 self.menu.options = tuple(options)
@@ -101,10 +101,10 @@ class Menu(Control):
 
 
 class Toggles(Control):
-    """Which of a few names are on.
+    """Toggle buttons, each of which turns one name on or off.
 
     Args:
-        name: The trait that it sets.
+        name: The name of the trait that it sets.
         tooltip: What the setting does, in plain words.
         options: The names.
     """
@@ -139,12 +139,12 @@ class Toggles(Control):
 
 
 class Tabs(Control):
-    """Which one of a few views is looked at.
+    """Tabs, which select one of a few views.
 
     Args:
-        name: The trait that it sets.
+        name: The name of the trait that it sets.
         tooltips: Name of a view → what it shows, in plain words.
-        looks: Shared layouts and styles.
+        looks: The shared layouts and styles.
     """
 
     def __init__(self, name: str, tooltips: dict[str, str], looks: Looks | None = None) -> None:

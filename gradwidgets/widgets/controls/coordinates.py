@@ -1,4 +1,4 @@
-"""Two numbers that make a point."""
+"""A control for a point in the plane."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from gradwidgets.widgets.playground.words import short_names
 
 
 class Point(Control):
-    """Two numbers that make a point.
+    """Two number fields that make a point.
 
     Args:
-        name: The trait that it sets.
+        name: The name of the trait that it sets.
         tooltip: What the setting does, in plain words.
-        parts: What each number is, for readers who do not see which is left.
+        parts: The name of each number, for screen readers.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Point(Control):
             field.observe(self._person, "value")
 
     def name_parts(self, names: Sequence[str]) -> None:
-        """Say what the two numbers are, by their initials where names are long."""
+        """Label the two numbers, by initials if their names are long."""
         text = f"{self.name} {short_names(names)}"
         if self._label.value != text:
             self._label.value = text
@@ -59,13 +59,13 @@ class Point(Control):
                 field.description = f"{self.name}, {part}"
 
     def choose(self, value: Sequence[float]) -> None:
-        """Take a point that a person chose elsewhere, on a map say."""
+        """Take a point that the user chose elsewhere, such as on a map."""
         with self._lock:
             self.value, self.moved = (value[0], value[1]), True
         self._ask()
 
     def _note(self, change: Bunch) -> None:
-        # The field left alone shows a rounded number: keep the exact one.
+        # The field not edited shows a rounded number: keep the exact one.
         first, second = self.value
         new = float(change.new)
         self.value = (new, second) if change.owner is self.fields[0] else (first, new)

@@ -1,4 +1,4 @@
-"""Makes a column's controls, which share their layouts and styles, and say what their settings mean."""
+"""Creates a column's controls with shared layouts and styles, and with their settings' meanings as tooltips."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from gradwidgets.widgets.controls.scrubber import Scrubber
 
 
 class Maker:
-    """Makes controls of every kind, called like the kinds themselves, without what they share and the tooltip.
+    """Creates controls of every kind, called like their classes but without `looks` and the tooltip.
 
     The tooltip is the setting's meaning, followed by `more`, another gesture that sets it: "or click on a map". A
     control whose name is not a setting's has `more` alone.
 
     Args:
-        looks: The layouts and styles that the controls share.
+        looks: The shared layouts and styles.
         meanings: Setting → its meaning, as `traits.meanings` returns it.
     """
 

@@ -1,4 +1,4 @@
-"""A number: a slider over chosen stops beside a field for any other."""
+"""A number: a slider over chosen stops beside a field for any other number."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ def log_stops(low: float, high: float, per_decade: int) -> tuple[float, ...]:
     """Return numbers evenly spaced on a log scale, rounded to three digits.
 
     Args:
-        low: First number.
-        high: Last number.
-        per_decade: How many in each factor of ten.
+        low: The first number.
+        high: The last number.
+        per_decade: The number of stops per factor of ten.
     """
     count = round(np.log10(high / low) * per_decade) + 1
     return tuple(float(f"{value:.3g}") for value in np.geomspace(low, high, count))
 
 
 class _Stops(widgets.IntSlider):
-    """A slider over places that knows the number at each: the page tells that to screen readers."""
+    """A slider over positions that knows the number at each, which the page reports to screen readers."""
 
     stops: traitlets.List[float] = traitlets.List().tag(sync=True)
 
@@ -35,11 +35,11 @@ class Number(Control):
     """A slider over chosen stops beside a field for any other number.
 
     Args:
-        name: The trait that it sets.
+        name: The name of the trait that it sets.
         tooltip: What the setting does, in plain words.
-        stops: Ascending values of the slider's positions.
-        label: Its label, the trait's name if not given.
-        looks: Shared layouts and styles.
+        stops: The values at the slider's positions, ascending.
+        label: The label; by default the trait's name.
+        looks: The shared layouts and styles.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Number(Control):
             style=looks.of(widgets.SliderStyle, description_width=LABEL),
         )
         self.field = guarded(
-            widgets.FloatText,  # for whole numbers too: the page's field for those reads 1e6 as 1
+            widgets.FloatText,  # for ints too: the page's int field reads 1e6 as 1
             self,
             name,
             description=f"{label or name}, number",
@@ -82,7 +82,7 @@ class Number(Control):
         self.field.observe(self._person, "value")
 
     def rebind(self, label: str, stops: Sequence[float], tooltip: str) -> None:
-        """Make it the control of another number."""
+        """Make this the control of another number."""
         if self.slider.description == label and np.array_equal(self.stops, stops):
             return
         with self._lock, self.quietly(), self.slider.hold_sync():
@@ -92,10 +92,10 @@ class Number(Control):
             self.slider.max = len(self.stops) - 1
             self.field.description = f"{label}, number"
             self.slider.tooltip = self.field.tooltip = tooltip
-            self.slider.description = label  # last: it tells that all is done
+            self.slider.description = label  # last, as it marks completion
 
     def choose(self, value: float) -> None:
-        """Take a number that a person chose elsewhere, on a picture say."""
+        """Take a number that the user chose elsewhere, such as on a picture."""
         with self._lock:
             self.value, self.moved = float(value), True
         self._ask()

@@ -1,4 +1,4 @@
-"""The control that walks through a run step by step."""
+"""The control that steps through a run."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from gradwidgets.widgets.controls.base import WIDTH, Control, Looks, guarded
 from gradwidgets.widgets.kernel.mainloop import call_later, call_soon, main_loop
 
 PACE = 0.12  # seconds from one step to the next while it plays
-LATE = 5.0  # seconds within which a page answers that the slider has a new end
-REST = 0.4  # seconds after which a number that was dragged has come to rest
+LATE = 5.0  # seconds within which a page echoes a new end of the slider
+REST = 0.4  # seconds after which a dragged number counts as settled
 
 
 class Scrubber(Control):
-    """A slider over the steps with a play button; at its right end the whole run shows.
+    """A slider over the steps with a play button; at its right end the whole run is shown.
 
-    The kernel itself walks on while it plays: each step waits until the one before is drawn, and there is no second
-    clock in the page whose late messages could be taken for a person's.
+    While playing, the kernel itself advances the step: each step waits until the previous one is drawn, and there is no
+    second clock in the page whose late messages could be mistaken for the user's.
 
     Args:
-        name: The trait that it sets: a step, or None for the whole run.
+        name: The name of the trait that it sets: a step, or None for the whole run.
         tooltip: What it does, in plain words.
-        looks: Shared layouts and styles.
+        looks: The shared layouts and styles.
     """
 
     def __init__(self, name: str, tooltip: str, looks: Looks | None = None) -> None:
         looks = looks or Looks()
         self._steps = 100
-        self._ends: dict[int, float] = {}  # former right ends, and until when they were
+        self._ends: dict[int, float] = {}  # former right ends → the time until which they were valid
         narrow = looks.layout(width="36px", margin="1px 3px 1px 0", padding="0", flex="0 0 auto")
         self.play = guarded(
             widgets.ToggleButton, self, name, icon="play", layout=narrow, style=looks.of(ToggleButtonStyle)
@@ -50,7 +50,7 @@ class Scrubber(Control):
             layout=looks.layout(width=f"{WIDTH - 84}px", margin="1px 0"),
             style=looks.of(widgets.SliderStyle, description_width="30px"),
         )
-        self._setting: int | None = None  # what was read or shown last
+        self._setting: int | None = None  # the value last read or shown
         super().__init__(
             name, tooltip, [self.play, self.whole, self.slider], looks.layout(width=f"{WIDTH}px", overflow="hidden")
         )
@@ -82,12 +82,12 @@ class Scrubber(Control):
         self.slider.value = min(value, self.slider.max)
 
     def take(self) -> int | None:
-        """Return where the slider stands, and forget that it moved."""
+        """Return the slider's value, and forget that it moved."""
         self._setting = super().take()
         return self._setting
 
     def show(self, value: int | None) -> None:
-        """Show the setting's value; one that is neither the walk's nor the last one ends the walk, even amid a step."""
+        """Show the setting's value; one that playing did not set stops the playback, even during a step."""
         with self._lock:
             if self.moved and self.play.value and value != self._setting:
                 self.play.value = self.moved = False
@@ -95,21 +95,21 @@ class Scrubber(Control):
         super().show(value)
 
     def discard(self) -> None:
-        """Stop playing, and forget what is not yet applied."""
+        """Stop playing, and discard what is not applied yet."""
         self.play.value = False
         super().discard()
 
     def distrust(self) -> None:
-        """Be as if nothing had been begun."""
+        """Reset to a clean state."""
         super().distrust()
         self._fit()
 
     def span(self, steps: int) -> None:
-        """Set how many steps there are; a slider at its end stays there.
+        """Set the number of steps; a slider at its end stays there.
 
-        The page's slider answers a new end by sending that end as its value. While the number of steps is dragged,
-        such an answer would arrive after the next end was set and be taken for a person's: the range follows when
-        the number rests, and a late answer is known by its value.
+        The page's slider answers a new end by sending that end as its value. While the number of steps is dragged, such
+        an answer would arrive after the next end was set and be mistaken for the user's: so the range follows when the
+        number has settled, and a late answer is recognized by its value.
         """
         if steps == self._steps:
             return
@@ -123,13 +123,13 @@ class Scrubber(Control):
         if self.comm is None:
             return
         steps, last = self._steps, max(self._steps, 1)
-        self.enable(steps > 0, "" if steps else "there is no step to walk through")
+        self.enable(steps > 0, "" if steps else "there are no steps")
         if self.slider.readout != (steps > 0):
             self.slider.readout = steps > 0
         if self.slider.max != last:
             self._ends[self.slider.max] = time.monotonic()
             at_end = self.slider.value >= self.slider.max
-            with self.quietly():  # two messages: together, the page would cut the value off at the former end
+            with self.quietly():  # two messages: in one, the page would clip the value to the former end
                 self.slider.max = last
                 if at_end:
                     self.slider.value = last
@@ -142,7 +142,7 @@ class Scrubber(Control):
             return
         with self.quietly():
             self.slider.value = change.old
-        # Not at once: the page passes over what arrives while it still waits for its own answer's echo.
+        # Not immediately: the page ignores what arrives while it still waits for its own echo.
         call_later(REST, self._tell)
 
     def _tell(self) -> None:

@@ -1,4 +1,4 @@
-"""Work in a torch and a NumPy that compute numbers and gradients, whatever the session is set to at the moment."""
+"""Run torch and NumPy with gradients and real values, whatever the session's current settings."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import torch
 
 
 def as_usual() -> contextlib.AbstractContextManager[object]:
-    """Inside this, tensors have numbers and gradients, and what is kept of them may be used again elsewhere.
+    """A block in which tensors have values and gradients, and stay usable outside of it.
 
-    A tensor made in inference mode is refused by autograd for ever, and one made on the default device has no numbers
-    where that is "meta": a panel made so would be spoilt for the moment when a slider moves. A NumPy that raises where
-    a number is too small for a pixel would spoil the picture.
+    A tensor made in inference mode cannot be used by autograd afterwards, and one made on the default device has no
+    data if that is "meta": a panel made then would fail when a slider moves. A NumPy that raises on underflow would
+    spoil the picture.
     """
     inference, meta = torch.is_inference_mode_enabled(), torch.empty(0).is_meta
     strict = "raise" in np.geterr().values()

@@ -1,7 +1,7 @@
-"""What IPython keeps of every cell's result: `Out[n]`, `_n`, `_`, `__`, `___`, and the last result by itself.
+"""IPython's references to cell results: `Out[n]`, `_n`, `_`, `__`, `___`, and the last result.
 
-Nobody chose to keep these, so they alone keep no panel alive. But one that was closed must not look as if it still
-were: a `Closed` stands in its place, which says so.
+The user did not choose to keep these, so they alone keep no panel alive. But a closed panel must not look as if it were
+still alive: it is replaced by a `Closed`, which says so.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ _LAST = ("_", "__", "___")
 
 
 class Closed:
-    """What IPython's history shows in place of a panel that was closed.
+    """What IPython's history shows instead of a closed panel.
 
     Args:
-        call: What made the panel, as text.
+        call: The call that made the panel, as text.
     """
 
     def __init__(self, call: str) -> None:
         self._call = call
 
     def __repr__(self) -> str:
-        """The call, and what became of the panel."""
-        return f"{self._call}, closed: it left the page, and no name held it"
+        """The call, and why the panel was closed."""
+        return f"{self._call}, closed: it was removed from the page, and no variable held it"
 
     def __getattr__(self, name: str) -> object:
-        """Say why there is nothing."""
-        raise AttributeError(f"{self!r}. A panel that has a name, as in panel = …, stays.")
+        """Explain that the panel is closed."""
+        raise AttributeError(f"{self!r}. A panel that is assigned to a variable, as in panel = …, stays open.")
 
 
 class Kept:
-    """IPython's places for results that hold one of these widgets, emptied until `give_back`.
+    """IPython's references to some widgets, removed until `give_back`.
 
     Args:
         shell: The shell.
-        those: Model ids.
+        those: The widgets' model ids.
     """
 
     def __init__(self, shell: object, those: Collection[str]) -> None:
@@ -50,7 +50,7 @@ class Kept:
             for place, key in _places(shell)
             if isinstance(place[key], widgets.Widget) and place[key].comm and place[key].model_id in those
         ]
-        stand_ins: dict[str, Closed] = {}  # one for each: IPython compares what `_` means with what it gave it
+        stand_ins: dict[str, Closed] = {}  # one per widget, as IPython compares `_` with what it assigned to it
         for place, key in found:
             model_id = place[key].model_id
             if model_id not in stand_ins:
@@ -59,14 +59,14 @@ class Kept:
             place[key] = stand_ins[model_id]
 
     def give_back(self) -> None:
-        """Put back what is still alive."""
+        """Restore the references to what is still alive."""
         for place, key, held in self._places:
             if held() is not None:
                 place[key] = held()
 
 
 def _places(shell: object) -> Iterator[tuple[Place, object]]:
-    """Where IPython itself keeps results; a name that a person gave is none of them."""
+    """Where IPython itself keeps results; variables of the user do not count."""
     hook, names = getattr(shell, "displayhook", None), getattr(shell, "user_ns", {})
     if hook is None:
         return
@@ -83,12 +83,12 @@ def _places(shell: object) -> Iterator[tuple[Place, object]]:
 
 
 def named(shell: object, widget: widgets.Widget) -> bool:
-    """Whether a name in the notebook stands for a widget, which needs no search through everything."""
+    """Whether a variable in the notebook refers to a widget; cheaper than a search through everything."""
     names = getattr(shell, "user_ns", {})
     automatic = {key for place, key in _places(shell) if place is names}
     return any(value is widget for name, value in list(names.items()) if name not in automatic)
 
 
 def _call(widget: widgets.Widget) -> str:
-    """What made a widget: a whole box would be said with all that is in it."""
+    """The call that made a widget; the repr of a plain box would include everything in it."""
     return type(widget).__name__ + "(…)" if type(widget).__repr__ is widgets.Widget.__repr__ else repr(widget)

@@ -1,4 +1,4 @@
-"""Long work in slices on the main loop, so that the page stays alive and Stop works."""
+"""Long work in slices on the main loop, so that the page stays responsive and Stop works."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from gradwidgets.widgets.kernel.mainloop import at_home, call_later, call_soon, 
 
 R = TypeVar("R")
 
-AT_ONCE = 0.10  # seconds that work may take before the page is given a turn
+AT_ONCE = 0.10  # seconds that work may take before the page gets a turn
 SLICE = 0.05
-REFINING = 0.012  # the same once something is shown: what a hand does next comes before what is still looked for
+REFINING = 0.012  # the same once something is shown, as the user's next input takes precedence over refinement
 
 
 class Job(Generic[R]):
-    """Work that is done at once if it is short, else in slices.
+    """Work that is done immediately if it is short, otherwise in slices.
 
     Args:
-        work: A generator that yields its progress, 0 to 1, every few tens of milliseconds, and returns its result; on
-            the way it may yield results that can be shown already.
+        work: A generator that yields its progress, 0 to 1, every few tens of milliseconds, and returns its result; in
+            between it may yield interim results that can be shown.
         done: Called with the result.
         failed: Called with the exception that ended the work.
         progress: Called with the progress after each slice.
-        interim: Called with each result that can be shown already.
-        guard: Does a part of the work: `guard(part)` returns what `part()` does.
+        interim: Called with each interim result.
+        guard: Runs a part of the work: `guard(part)` returns the result of `part()`.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Job(Generic[R]):
         self._interim = interim
         self._done, self._failed, self._progress = done, failed, progress
         self._share = self._worked = 0.0
-        self._refines = False  # whether something can be seen already
+        self._refines = False  # whether an interim result is already shown
 
     @property
     def running(self) -> bool:
@@ -52,40 +52,40 @@ class Job(Generic[R]):
 
     @property
     def amidst(self) -> bool:
-        """Whether a part of it is being done right now, and this is called from there."""
+        """Whether this is called from within a part of the work."""
         return self._work is not None and _is_amidst(self._work)
 
     def start(self, *, pause: bool = False) -> bool:
-        """Work for `AT_ONCE`; return whether that was enough.
+        """Work for at most `AT_ONCE`; return whether that was enough.
 
         Args:
-            pause: Whether to stop at the first result that can be shown, and leave the rest to `go_on`.
+            pause: Whether to stop at the first interim result, and leave the rest to `go_on`.
         """
         return self._run(AT_ONCE, pause=pause)
 
     def go_on(self) -> None:
-        """Do the rest in slices on the main loop; all of it now where there is no loop."""
+        """Do the rest in slices on the main loop; all of it now if there is no loop."""
         if main_loop() is None:
             self.finish()
         else:
-            call_soon(weakly(self._slice))  # whoever waits for the result keeps the job alive
+            call_soon(weakly(self._slice))  # the job is kept alive by whoever waits for its result
 
     def finish(self) -> None:
         """Do the rest now."""
         if at_home():
             self._run(float("inf"))
-        while self.running:  # the main thread is to have its turn
+        while self.running:  # lets the main thread have its turn
             self._run(SLICE)
 
     def finish_if_short(self, seconds: float) -> None:
-        """Do the rest now if, going by what is done, it takes no longer than that; for twice the time at most."""
+        """Do the rest now if, judging by the progress, it takes no longer than that; for at most twice the time."""
         if self._share > 0 and self._worked * (1 - self._share) / self._share <= seconds:
             self._run(2 * seconds)
 
     def stop(self) -> None:
-        """Drop the rest."""
+        """Cancel the rest."""
         work, self._work = self._work, None
-        if work is not None and not _is_amidst(work):  # else it ends with the part that is being done
+        if work is not None and not _is_amidst(work):  # else it ends with the running part
             work.close()
 
     def _slice(self) -> None:
@@ -93,12 +93,12 @@ class Job(Generic[R]):
             return
         try:
             done = self._run(REFINING if self._refines else SLICE)
-        except Exception as failure:  # of what shows the result
+        except Exception as failure:  # from showing the result
             self._failed(failure)
             return
         if not done:
             self._progress(self._share)
-            # Behind whatever the page has sent in the meantime.
+            # After whatever the page has sent in the meantime.
             call_later(0.001, self._slice)
 
     def _run(self, seconds: float, *, pause: bool = False) -> bool:
@@ -110,11 +110,11 @@ class Job(Generic[R]):
 
     def _run_until(self, end: float, *, pause: bool) -> bool:
         if self.amidst:
-            raise RuntimeError("a result was asked for by what computes it")
+            raise RuntimeError("a result was requested from within its own computation")
         while (work := self._work) is not None:
             try:
                 step = next(work)
-                if self._work is not work:  # stopped by what it called
+                if self._work is not work:  # stopped from within
                     work.close()
                     return True
                 if not isinstance(step, float | int):

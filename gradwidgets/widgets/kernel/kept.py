@@ -1,4 +1,4 @@
-"""What was computed last, kept by what it depends on."""
+"""A cache of the last results, by what they depend on."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ T = TypeVar("T")
 
 
 class Kept:
-    """The last value of each kind, for as long as it is asked for with the same key."""
+    """A cache of the last value of each kind, valid while its key stays the same."""
 
     def __init__(self) -> None:
         self._values: dict[str, tuple[object, Any]] = {}  # kind → key, and what was made for it
 
     def get(self, kind: str, key: object, make: Callable[[], T]) -> T:
-        """Return what was made for this key, or make it.
+        """Return the cached value for this key, or make it.
 
         Args:
-            kind: Which value; of each kind one is kept.
-            key: What it depends on, compared by ==; a result, which has no such comparison, by being itself.
-            make: Makes it.
+            kind: The kind of value; one value of each kind is cached.
+            key: What it depends on, compared by ==, or by identity for results.
+            make: Makes the value.
         """
         known = self._values.get(kind)
         if known is None or known[0] != key:

@@ -1,8 +1,8 @@
-"""Who works on a panel, and when: one thread at a time, and the main one where anything is painted.
+"""Coordination of the threads that work on a panel: one at a time, and only the main one paints.
 
-A trait may be set on any thread: JupyterLab runs a slider's messages on subshells, and `traitlets.link` hands them on
-there. What follows from it is done on the main thread: on the line that set it where that is the main thread, soon
-where it is another. Soon means once, with the newest settings.
+A trait may be set on any thread: JupyterLab runs a slider's messages on subshells, and `traitlets.link` forwards them
+there. What follows is done on the main thread: immediately if the trait was set there, otherwise soon. Soon means once,
+with the latest settings.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from gradwidgets.widgets.kernel.as_usual import as_usual
 from gradwidgets.widgets.kernel.mainloop import AT_WORK, Latest, at_home
 
 T = TypeVar("T")
-_AGAIN = 20  # times that what listens to a change may ask for another one before the page gets its turn
+_AGAIN = 20  # times that observers of a change may cause another one before the page gets its turn
 
 
 def shown_at_home(method: Callable[..., None]) -> Callable[..., None]:
-    """A method that paints: on another thread than the main one, the main one is asked to call it soon, once.
+    """Decorate a method that paints: when called on another thread, it is called soon, once, on the main one.
 
-    Its object has `Turns` as `_turns`.
+    Its object must have `Turns` as `_turns`.
     """
 
     @functools.wraps(method)
@@ -45,11 +45,11 @@ class Turns:
     """The turns of the threads that work on one panel.
 
     Args:
-        read: Called on the main thread soon after `request`; it should `pay`.
-        interrupted: Called when an interrupt has struck, with whatever was begun left half done.
+        read: Called on the main thread soon after `request`; it should call `pay`.
+        interrupted: Called after an interrupt, which may have left work half done.
 
     Attributes:
-        owed: Name → what the main thread is to do soon.
+        owed: Name → pending work for the main thread.
     """
 
     def __init__(self, read: Callable[[], None], interrupted: Callable[[], None]) -> None:
@@ -59,27 +59,27 @@ class Turns:
         self._read, self._interrupted = Latest(read), interrupted
 
     def request(self) -> None:
-        """Have the main thread look soon at what is owed and what was moved."""
+        """Make the main thread do the pending work and read the controls soon."""
         self._read.request()
 
     @property
     def requested(self) -> bool:
-        """Whether it is still to do so."""
+        """Whether a request is pending."""
         return self._read.pending
 
     def close(self) -> None:
-        """Look no more."""
+        """Stop reacting to requests."""
         self._read.cancel()
 
     def owe(self, name: str, work: Callable[[], None]) -> None:
-        """Have something done on the main thread soon; asked for again until then, it is done once, the newest way."""
+        """Schedule work on the main thread; of several requests under one name, only the latest is run."""
         with self._owing:
             self.owed.pop(name, None)
             self.owed[name] = work
         self.request()
 
     def pay(self) -> None:
-        """Do what is owed, on the main thread and not amidst other work."""
+        """Do the pending work, on the main thread and not in the middle of other work."""
         if not self.owed or self.amidst or not at_home():
             return
         for _ in range(_AGAIN):
@@ -92,11 +92,11 @@ class Turns:
 
     @property
     def amidst(self) -> bool:
-        """Whether this is called by what computes or paints: by what listens to it, say."""
+        """Whether this is called from within computing or painting, for instance by an observer."""
         return getattr(self._on_thread, "amid", 0) > 0
 
     def amid(self, work: Callable[[], T]) -> T:
-        """Do something that no change from inside may do again: it is done afterwards."""
+        """Run work that a change from inside must not start again; that happens afterwards."""
         own = self._on_thread
         own.amid = getattr(own, "amid", 0) + 1
         try:
@@ -105,12 +105,12 @@ class Turns:
             own.amid -= 1
 
     def alone(self, work: Callable[[], T]) -> T:
-        """Compute or paint while no other thread does; an interrupt is said, and raised."""
+        """Compute or paint while no other thread does; an interrupt is reported, and raised."""
         with AT_WORK, contextlib.nullcontext() if self.amidst else as_usual():
             return self.told(work)
 
     def told(self, work: Callable[[], T]) -> T:
-        """Do something; an interrupt is said, and raised."""
+        """Run work; an interrupt is reported, and raised."""
         try:
             return work()
         except Exception:

@@ -1,9 +1,9 @@
-"""Hand work to the kernel's main loop, where alone Matplotlib may draw.
+"""Run work on the kernel's main loop, the only place where Matplotlib may draw.
 
-JupyterLab sends widget messages over kernel subshells, each with a thread of its own. Two threads that draw at
-once corrupt text or kill the kernel, so whatever a message asks for is done on the main loop. Handing over takes
-away the back-pressure that a blocking handler gives, so a `Latest` holds at most one pending job: the newest
-state wins, and a burst of fifty messages costs what the loop can bear.
+JupyterLab sends widget messages over kernel subshells, each with its own thread. Two threads that draw at the same time
+corrupt text or crash the kernel, so whatever a message requests is done on the main loop. This removes the
+back-pressure of a blocking handler, so a `Latest` holds at most one pending job: the newest state wins, and a burst of
+fifty messages costs no more than the loop can take.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from IPython.core.interactiveshell import ExecutionResult
 
 _log = logging.getLogger(__name__)
 
-# Held by whoever computes or paints. Matplotlib and a job's generator bear one thread at a time, and a thread may ask
-# for a picture, or make a panel, on the line where it stands.
+# Held by whoever computes or paints. Matplotlib and a job's generator support one thread at a time, and a thread may
+# ask for a picture, or make a panel, immediately.
 AT_WORK = threading.RLock()
 
 
@@ -35,7 +35,7 @@ def main_loop() -> asyncio.AbstractEventLoop | None:
 
 
 def at_home() -> bool:
-    """Whether panels compute and paint on this thread: the main loop's, or any where there is no loop."""
+    """Whether panels compute and paint on this thread: the main loop's, or any if there is no loop."""
     loop = main_loop()
     if loop is None or loop.is_closed():
         return True
@@ -45,7 +45,7 @@ def at_home() -> bool:
 
 
 def call_soon(work: Callable[[], None]) -> None:
-    """Run `work` on the main loop soon, from any thread; at once where there is no loop."""
+    """Run `work` on the main loop soon, from any thread; immediately if there is no loop."""
     loop = main_loop()
     if loop is None or loop.is_closed():
         work()
@@ -54,7 +54,7 @@ def call_soon(work: Callable[[], None]) -> None:
 
 
 def call_later(seconds: float, work: Callable[[], None]) -> None:
-    """Run `work` on the main loop after a delay; not where there is no loop, nor a method of what is gone."""
+    """Run `work` on the main loop after a delay; not if there is no loop, nor a method of a deleted object."""
     loop = main_loop()
     if loop is not None and not loop.is_closed():
         loop.call_soon_threadsafe(loop.call_later, seconds, _in_loop, weakly(work))
@@ -68,7 +68,7 @@ def _in_loop(work: Callable[[], None]) -> None:
 
 
 def weakly(work: Callable[[], None]) -> Callable[[], None]:
-    """Return what calls a method without keeping its object alive; other work as it is."""
+    """Return a function that calls a method without keeping its object alive; other work as it is."""
     if not inspect.ismethod(work):
         return work
     method = weakref.WeakMethod(work)
@@ -83,10 +83,10 @@ def weakly(work: Callable[[], None]) -> Callable[[], None]:
 
 @contextlib.contextmanager
 def deliver_during_cell(shown: Iterable[widgets.Widget]) -> Iterator[None]:
-    """Inside this, messages of the page to these widgets are handled while a cell runs, in a thread beside it.
+    """A block in which messages of the page to these widgets are handled while a cell runs, in another thread.
 
-    The page sends them over a subshell, but ipykernel from 7.4 on hands an answer to whichever shell spoke to the page
-    last, which is the main one: busy with the cell. Where there are no subshells they wait until the cell is done.
+    The page sends them over a subshell, but since ipykernel 7.4 a reply goes to whichever shell last spoke to the page,
+    which is the main one, busy with the cell. Without subshells they wait until the cell is done.
     """
     comms = [one.comm for one in shown if hasattr(one.comm, "_reply_subshell_for")]
     for comm in comms:
@@ -99,16 +99,16 @@ def deliver_during_cell(shown: Iterable[widgets.Widget]) -> Iterator[None]:
 
 
 def this_cell() -> int | None:
-    """The number of the cell that runs now; None outside a kernel."""
+    """The number of the running cell; None outside a kernel."""
     shell = get_ipython()
     return None if shell is None else shell.execution_count
 
 
 def when_cell_fails(work: Callable[[BaseException], None]) -> Callable[[], None]:
-    """Have `work` called with what the cell that runs now raised, if it does, once it has ended.
+    """Call `work` with the exception of the running cell, if it raises one, once it has ended.
 
     Returns:
-        What takes that back.
+        A function that cancels this.
     """
 
     def ended(result: ExecutionResult) -> None:
@@ -122,10 +122,10 @@ def when_cell_fails(work: Callable[[BaseException], None]) -> Callable[[], None]
 
 
 def after_each_cell(work: Callable[[], None]) -> Callable[[], None]:
-    """Have a method called whenever a cell has ended; its object is not kept alive.
+    """Call a method whenever a cell has ended; its object is not kept alive.
 
     Returns:
-        What takes that back.
+        A function that cancels this.
     """
     method = weakref.WeakMethod(work)
 
@@ -146,7 +146,7 @@ def _when_cells_end(ended: Callable[[ExecutionResult], None]) -> Callable[[], No
         return lambda: None
 
     def forget() -> None:
-        with contextlib.suppress(ValueError):  # it is gone already
+        with contextlib.suppress(ValueError):  # it was already removed
             shell.events.unregister("post_run_cell", ended)
 
     shell.events.register("post_run_cell", ended)
@@ -157,7 +157,7 @@ class Latest:
     """A job of which at most one is pending.
 
     Args:
-        work: What to do; it reads the newest state itself.
+        work: The work, which reads the latest state itself.
     """
 
     def __init__(self, work: Callable[[], None]) -> None:
@@ -166,7 +166,7 @@ class Latest:
         self._pending = False
 
     def request(self) -> None:
-        """Ask for the job, from any thread; a request while one is pending changes nothing."""
+        """Request the job, from any thread; a request while one is pending changes nothing."""
         with self._lock:
             if self._pending or self._work is None:
                 return
@@ -175,11 +175,11 @@ class Latest:
 
     @property
     def pending(self) -> bool:
-        """Whether the job was asked for and has not begun."""
+        """Whether the job was requested and has not begun."""
         return self._pending
 
     def cancel(self) -> None:
-        """Forget the job for good."""
+        """Cancel the job for good."""
         with self._lock:
             self._work = None
 

@@ -1,4 +1,4 @@
-"""Making a widget of many parts: all of it, or nothing that stays registered."""
+"""Atomic creation of a widget of many parts: either all of it, or nothing that stays registered."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ Init = TypeVar("Init", bound=Callable[..., None])
 
 
 def whole_or_nothing(init: Init) -> Init:
-    """An `__init__` that, when it is broken off or refused, closes every widget that was made meanwhile."""
+    """Decorate an `__init__` so that, when it fails or is interrupted, it closes every widget made meanwhile."""
 
     @functools.wraps(init)
     def make(self: Any, *arguments: object, **keywords: object) -> None:
-        with AT_WORK:  # else what another thread makes meanwhile would be taken for a part of this
+        with AT_WORK:  # else widgets made meanwhile by another thread would count as parts of this
             before = {*registry._instances, *comm.get_comm_manager().comms}
             try:
                 init(self, *arguments, **keywords)
             except BaseException:
                 _close_all_but(before)
-                vars(self)["close"] = _nothing  # which is called once more when half a widget is collected
+                vars(self)["close"] = _do_nothing  # which is called again when the unfinished widget is collected
                 raise
 
     return make  # type: ignore[return-value]  # it takes what `init` takes
 
 
 def _close_all_but(those: Collection[str]) -> None:
-    """What broke the making off is what is said, not what closing half of a widget meets."""
+    """Close all other widgets; errors in closing unfinished ones must not mask the original error."""
     for registered in (registry._instances, comm.get_comm_manager().comms):
         for key, one in list(registered.items()):
             if key not in those and one is not None:
@@ -44,10 +44,10 @@ def _close_all_but(those: Collection[str]) -> None:
 def _close(one: widgets.Widget | comm.base_comm.BaseComm) -> None:
     try:
         one.close()
-    except Exception:  # it asks for parts that were not made yet
+    except Exception:  # it needs parts that were not made yet
         if isinstance(one, widgets.Widget):
             widgets.Widget.close(one)
 
 
-def _nothing() -> None:
+def _do_nothing() -> None:
     pass

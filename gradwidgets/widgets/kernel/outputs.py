@@ -1,8 +1,8 @@
 """Which cell shows which widget, as far as the kernel knows without a page.
 
-A page draws what a cell shows some time after the cell has ended. Of what is replaced before that, because the cell is
-run again at once, no page ever says anything. But a cell that is run again has lost what it showed, and JupyterLab says
-with every request which cell it runs.
+A page draws a cell's output some time after the cell has ended. If it is replaced before that, because the cell is
+rerun immediately, no page ever reports on it. But a rerun cell has lost its former output, and JupyterLab sends the
+cell's id with every request.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from ipywidgets.widgets import widget as registry
 
 Message = dict[str, Any]  # of Jupyter's protocol
 _VIEW = "application/vnd.jupyter.widget-view+json"
-_SOMEWHERE = ""  # the cell of what is shown by a callback, or in an output that is a widget
+_SOMEWHERE = ""  # the cell of what a callback shows, or what is in an Output widget
 
 
 class Outputs:
-    """Listens to what a shell shows.
+    """Tracks what a shell displays.
 
     Args:
         shell: The shell.
-        lost: Called when a cell has been run again, once it has ended.
+        lost: Called after a rerun cell has ended.
     """
 
     def __init__(self, shell: InteractiveShell, lost: Callable[[], None]) -> None:
@@ -37,7 +37,7 @@ class Outputs:
                 where.register_hook(self._hear)
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop tracking."""
         shell = self._shell
         for event, work in (("pre_run_cell", self._begins), ("post_run_cell", self._ended)):
             if work in shell.events.callbacks[event]:
@@ -47,7 +47,7 @@ class Outputs:
                 where.unregister_hook(self._hear)
 
     def lost_with(self, model_id: str) -> list[str] | None:
-        """The boxes around a widget that the cells which showed it have lost; None where one still shows it."""
+        """The boxes around a widget that has lost all its cells; None if a cell still shows it."""
         found: list[str] = []
         roots = [*_around(model_id), model_id]
         known = [root for root in roots if root in self._shown]
@@ -76,7 +76,7 @@ class Outputs:
         return message
 
     def _cell(self) -> str:
-        """The cell in whose place the page puts what is shown now."""
+        """The cell whose output receives what is displayed now."""
         kernel = getattr(self._shell, "kernel", None)
         parent = kernel.get_parent() if kernel is not None else {}
         return (parent.get("metadata") or {}).get("cellId") or _SOMEWHERE

@@ -1,12 +1,12 @@
-"""Close panels that no page shows and that nobody holds.
+"""Close panels that no page shows and that nothing references.
 
-ipywidgets keeps every widget for ever, with the model, the figure and the data that it looks at: a cell that is run
-thirty times would leave thirty panels. The page says when the last view of one is gone for good (`Page.gone`); one that
-no page ever drew is gone when the cells that showed it have been run again (`Outputs`); one that was never shown can be
-shown only by somebody who holds it. Whether anybody does is asked of Python's own collector: what keeps every widget
-(ipywidgets' registry, the comms') and what IPython keeps of every result is put aside, and all is collected. A panel
-that a variable, a list, an attribute, a closure, an observer or a link holds survives that and gets its places back.
-One that nobody holds is collected, and closed by that.
+ipywidgets keeps every widget forever, with its model, figure and data: a cell that is run thirty times would leave
+thirty panels. The page reports when the last view of one is gone for good (`Page.gone`); one that no page ever drew is
+gone when the cells that showed it have been rerun (`Outputs`); one that was never displayed can only be displayed by
+code that references it. Whether anything does is decided by Python's garbage collector: the references of ipywidgets'
+registry, of the comms and of IPython's history are removed temporarily, and everything is collected. A panel that a
+variable, a list, an attribute, a closure, an observer or a link references survives and gets these references back. One
+that nothing references is collected, and thereby closed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from gradwidgets.widgets.kernel.ipython_history import Kept, named
 from gradwidgets.widgets.kernel.mainloop import call_later, call_soon
 from gradwidgets.widgets.kernel.outputs import Outputs
 
-_AGAIN = 3.0  # seconds after which what held a panel for a moment, a message that was being handled, is done
+_AGAIN = 3.0  # seconds after which temporary references to a panel, such as from message handling, are gone
 
 
 @dataclass
@@ -36,9 +36,9 @@ class _Watched:
     """A panel that is not closed yet.
 
     Attributes:
-        panel: It, not kept alive.
-        rest: How many cells are still to pass before the collector is asked again.
-        next_rest: How many after that: a panel that is held stays held, mostly.
+        panel: A weak reference to the panel.
+        rest: The number of cells to wait before the collector is run again.
+        next_rest: The number after that: a referenced panel mostly stays referenced.
     """
 
     panel: weakref.ref[widgets.Widget]
@@ -47,15 +47,15 @@ class _Watched:
 
 
 _watched: dict[str, _Watched] = {}
-_outputs: Outputs | None = None  # while there is anything to watch
+_outputs: Outputs | None = None  # set while there is anything to watch
 
 
 def watch(panel: widgets.Widget) -> None:
-    """Have a panel closed once its `page` says that it is gone and nobody holds it."""
+    """Close a panel once its `page` reports that it is gone and nothing references it."""
     global _outputs
     shell = get_ipython()
     if shell is None:
-        close_unheld(patient=True)  # no cell ends here, so those before are looked at now
+        close_unheld(patient=True)  # no cell ends here, so earlier panels are checked now
     _watched[panel.model_id] = _Watched(weakref.ref(panel))
     panel.page.observe(_page_told, "gone")
     if _outputs is None and shell is not None:
@@ -63,7 +63,7 @@ def watch(panel: widgets.Widget) -> None:
 
 
 def forget(model_id: str) -> None:
-    """Take `watch` back: the panel is closed."""
+    """Undo `watch`, as the panel is closed."""
     global _outputs
     _watched.pop(model_id, None)
     if not _watched and _outputs is not None:
@@ -78,7 +78,7 @@ def _page_told(change: Bunch) -> None:
 
 
 def _cell_ended() -> None:
-    """Look again: a name may mean something else now. Behind the cell, whose own frames hold things."""
+    """Check again, as variables may have changed; after the cell, whose own frames hold references."""
     for key, one in list(_watched.items()):
         panel = one.panel()
         if panel is not None and _outputs is not None and (panel.page.never_told or panel.page.gone):
@@ -90,12 +90,12 @@ def _cell_ended() -> None:
 
 
 def close_unheld(*, patient: bool = False) -> None:
-    """Close every panel that no page shows, any more or yet, and that nobody holds.
+    """Close every panel that no page shows, any more or yet, and that nothing references.
 
     Args:
-        patient: Whether one that was found held is left for a while.
+        patient: Whether to skip panels for a while that were found referenced.
     """
-    gone = [key for key, one in list(_watched.items()) if _is_gone(one) and not _rests(one, patient=patient)]
+    gone = [key for key, one in list(_watched.items()) if _is_gone(one) and not _skipped(one, patient=patient)]
     if not gone:
         return
     with _put_aside(_with_their_own(gone)):
@@ -113,8 +113,8 @@ def _is_gone(one: _Watched) -> bool:
     return panel is not None and (panel.page.gone or panel.page.never_shown)
 
 
-def _rests(one: _Watched, *, patient: bool) -> bool:
-    """Whether not to ask the collector about a panel now."""
+def _skipped(one: _Watched, *, patient: bool) -> bool:
+    """Whether to skip a panel this time."""
     if patient and one.rest > 0:
         one.rest -= 1
         return True
@@ -122,7 +122,7 @@ def _rests(one: _Watched, *, patient: bool) -> bool:
 
 
 def _with_their_own(gone: Iterable[str]) -> set[str]:
-    """The model ids of panels, of all that is theirs, and of the boxes that left the page with them."""
+    """The model ids of panels, of their parts, and of the boxes that were removed from the page with them."""
     ids: set[str] = set()
     for key in gone:
         panel = _watched[key].panel()
@@ -134,15 +134,15 @@ def _with_their_own(gone: Iterable[str]) -> set[str]:
 
 
 def _unshown_around(panel: widgets.Widget) -> list[widgets.Widget]:
-    """The gallery that a panel was opened in, if nobody has asked for a view of that either."""
+    """The gallery that a panel was opened in, if no view of that was requested either."""
     found = [box for box in list(registry._instances.values()) if getattr(box, "never_shown", False)]
     return [box for box in found if getattr(box, "panel", None) is panel]
 
 
 def _own(widget: widgets.Widget) -> list[widgets.Widget]:
-    """A widget and what was made for it: its layout and style, and all that is in it where it says so.
+    """A widget and what was made for it: its layout and style, and its children if it owns them.
 
-    One whose children are made for it alone has `_spare_parts_`, which returns what of them is perhaps not in it now.
+    A widget that owns its children has `_spare_parts_`, which returns those that may not be among its children now.
     """
     spare: Callable[[], Iterable[widgets.Widget]] | None = getattr(widget, "_spare_parts_", None)
     found: dict[int, widgets.Widget] = {}
@@ -161,21 +161,21 @@ def _own(widget: widgets.Widget) -> list[widgets.Widget]:
 
 @contextlib.contextmanager
 def _put_aside(those: Collection[str]) -> Iterator[None]:
-    """Inside this, neither the registries nor IPython's history hold these widgets; what survives it is put back."""
+    """A block in which neither registries nor IPython's history reference these widgets; survivors are restored."""
     comms: dict[str, Any] = comm.get_comm_manager().comms
     history = Kept(get_ipython(), those)
     held = {key: weakref.ref(registry._instances.pop(key)) for key in those if key in registry._instances}
     for key in held:
-        comms[key] = None  # to a message that arrives meanwhile, as if there were none
+        comms[key] = None  # for a message that arrives meanwhile, as if it did not exist
     try:
         yield
     finally:
         for key, ref in held.items():
-            _back(key, ref(), comms)
+            _restore(key, ref(), comms)
         history.give_back()
 
 
-def _back(key: str, widget: widgets.Widget | None, comms: dict[str, Any]) -> None:
+def _restore(key: str, widget: widgets.Widget | None, comms: dict[str, Any]) -> None:
     if widget is None or widget.comm is None:
         comms.pop(key, None)
     else:

@@ -1,1 +1,1 @@
-"""What a panel is made of: settings, work, frame, lesson, guess, files."""
+"""The parts of a panel: settings, work, frame, lesson, guess, files."""

@@ -11,20 +11,20 @@ from gradwidgets.widgets.kernel.mainloop import call_later, call_soon
 from gradwidgets.widgets.panel.errors import Errors
 from gradwidgets.widgets.panel.page import Page
 
-_COPIED = 1.5  # seconds for which a button says that something was copied
+_COPIED = 1.5  # seconds for which a button shows that something was copied
 
 
 class Buttons:
-    """Makes the rows, and copies to the reader's clipboard.
+    """Makes the rows of buttons, and copies to the user's clipboard.
 
     Args:
-        page: Whose clipboard it is.
-        errors: Where it is said what went wrong.
-        files: The buttons that save and load.
-        reset: Goes back to the first settings.
+        page: The page with the clipboard.
+        errors: Where errors are shown.
+        files: The Save and Load buttons.
+        reset: Restores the initial settings.
         png: Saves the picture.
-        code: Returns the script that is copied.
-        call: Returns the line that makes the panel again.
+        code: Returns the script to copy.
+        call: Returns the line of code that recreates the panel.
 
     Attributes:
         rows: The rows; None until they are made.
@@ -49,8 +49,8 @@ class Buttons:
         """Make the rows.
 
         Args:
-            looks: Of the column that they stand in.
-            code_tooltip: What the script does.
+            looks: The shared layouts and styles.
+            code_tooltip: A description of the script.
         """
 
         def button(text: str, tooltip: str, work: Callable[[], None], width: int) -> widgets.Button:
@@ -62,21 +62,23 @@ class Buttons:
         self._copy = button("Copy code", code_tooltip, self.copy_code, 96)
         self._copying = self._copy, "Copy code"
         self._page.observe(lambda change: call_soon(self._say_copied), "copied")
-        self._share = button("Share", "copy a line that makes this again, with these settings", self._share_call, 68)
-        reset = button("Reset", "back to the settings that this was made with", self._reset, 68)
+        self._share = button(
+            "Share", "copy a line of code that recreates this, with these settings", self._share_call, 68
+        )
+        reset = button("Reset", "back to the initial settings", self._reset, 68)
         first = [reset, self._copy, button("PNG", "save the picture", self._png, 68)]
         self.rows = widgets.VBox([widgets.HBox(first), widgets.HBox([self._share, self._files])])
         return self.rows
 
     def copy_code(self) -> None:
-        """Put the script on the reader's clipboard."""
+        """Copy the script to the user's clipboard."""
         self._errors.attempt(lambda: self.copy(self._code(), self._copy, "Copy code"))
 
     def _share_call(self) -> None:
         self.copy(self._call(), self._share, "Share")
 
     def copy(self, text: str, button: widgets.Button, name: str) -> None:
-        """Put text on the reader's clipboard; the button of this name says for a moment that it is there."""
+        """Copy text to the user's clipboard; the button of this name briefly confirms it."""
         self._copying = button, name
         self._page.copy(text)
 

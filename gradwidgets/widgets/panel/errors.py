@@ -1,4 +1,4 @@
-"""Errors are seen: one line in the widget, and all of it in the log."""
+"""Errors are shown: one line in the widget, and the full traceback in the log."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from gradwidgets.widgets.kernel.main_thread import Turns
 from gradwidgets.widgets.panel.words import Prose
 
 _log = logging.getLogger(__name__)
-_LONGEST = 400  # characters of a line
+_LONGEST = 400  # characters of a line, at most
 
 
 class Errors:
-    """What went wrong last.
+    """The widget's last error.
 
     Args:
-        kind: The widget's class, for the log.
-        turns: Of the threads that work on it.
-        said: Returns the line that it shows.
-        say: Takes the line that it is to show; "" for none.
-        broken_off: Called first with what failed; it may raise it.
+        kind: The name of the widget's class, for the log.
+        turns: The turns of the threads that work on it.
+        said: Returns the line shown.
+        say: Sets the line to show; "" for none.
+        broken_off: Called first with the exception; it may raise it.
 
     Attributes:
-        box: Shows the line.
+        box: The widget that shows the line.
     """
 
     def __init__(
@@ -41,12 +41,12 @@ class Errors:
     ) -> None:
         self.box = Prose(layout=widgets.Layout(margin="0", display="none"))
         self._kind, self._turns, self._said, self._say, self._broken_off = kind, turns, said, say, broken_off
-        self._keeps = False  # whether what was said stays though all goes well
-        self._of_beside = ""  # what `attempt_beside` met last
+        self._keeps = False  # whether the message stays even if the next work succeeds
+        self._of_beside = ""  # the last message of `attempt_beside`
 
     @property
     def said(self) -> str:
-        """The line that is shown; "" for none."""
+        """The line shown; "" for none."""
         return self._said()
 
     def complain(self, message: str) -> None:
@@ -71,7 +71,7 @@ class Errors:
         self.complain(f"{kind}{said}. The last good picture stays.")
 
     def attempt(self, work: Callable[[], object]) -> None:
-        """Do something; whatever fails is shown and logged, and the picture stays; a refusal is raised."""
+        """Run work; failures are shown and logged, and the picture stays; a refusal is raised."""
         try:
             self._turns.alone(work)
         except TraitError:
@@ -81,7 +81,7 @@ class Errors:
         self._turns.pay()
 
     def attempt_beside(self, work: Callable[[], object]) -> None:
-        """Do something after which nothing that was said is less true, but for what this met itself the last time."""
+        """Run work that does not invalidate the message shown, except its own message of the last time."""
         before, self._keeps = self.said, self.said != self._of_beside
         try:
             self.attempt(work)
@@ -90,7 +90,7 @@ class Errors:
         self._of_beside = "" if self.said == before else self.said
 
     def pressed(self, work: Callable[[], object]) -> None:
-        """Do what a person asked for with a button: nobody is there to take a refusal, so it is said."""
+        """Run what a button asked for: as there is no caller to raise a refusal to, it is shown."""
         try:
             self.attempt(work)
         except TraitError as refusal:

@@ -1,4 +1,4 @@
-"""Settings in files of the reader's: the part of a panel that saves and loads them, and its buttons."""
+"""Settings in the user's files: the part of a panel that saves and loads them, and its buttons."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from gradwidgets.widgets.panel import state_file
 from gradwidgets.widgets.panel.errors import Errors
 from gradwidgets.widgets.panel.lesson import PreparedLesson
 
-_LARGEST = 1_000_000  # bytes that a page sends at all
+_LARGEST = 1_000_000  # bytes that a page sends, at most
 
 
 class FileButtons(anywidget.AnyWidget):
-    """Save and Load.
+    """The Save and Load buttons.
 
     Args:
         save: Called when Save is pressed.
         load: Called with a chosen file's name and content.
-        refuse: Called with a file's name and the reason where the page did not send it.
+        refuse: Called with a file's name and the reason if the page did not send it.
     """
 
     _esm = (pathlib.Path(__file__).parent / "files.js").read_text(encoding="utf-8")
@@ -39,7 +39,7 @@ class FileButtons(anywidget.AnyWidget):
         self.on_msg(self._obey)
 
     def hand(self, name: str, text: str) -> None:
-        """Hand the reader a file."""
+        """Offer the user a file to download."""
         self.send({"name": name, "text": text})
 
     def _obey(self, _widget: object, content: object, buffers: list[memoryview]) -> None:
@@ -58,14 +58,14 @@ class Files:
     """Saves a panel's settings, and takes saved ones.
 
     Args:
-        name: Of a file that no lesson gives a name, without extension.
+        name: The name of a file outside of lessons, without extension.
         state: Returns the panel's state.
-        restore: Takes one.
-        lesson: What is fixed in a lesson stays so.
-        errors: Where it is said why a file was not loaded.
+        restore: Restores a state.
+        lesson: The lesson, whose locked settings must not change.
+        errors: Where it is shown why a file was not loaded.
 
     Attributes:
-        buttons: Save and Load.
+        buttons: The Save and Load buttons.
     """
 
     def __init__(
@@ -83,20 +83,20 @@ class Files:
 
     @property
     def loading(self) -> bool:
-        """Whether this thread is taking a file: what it brings along without saying so is a person's choice."""
+        """Whether this thread is loading a file, whose implied settings count as chosen by the user."""
         return getattr(self._on_thread, "loading", False)
 
     def text(self) -> str:
-        """Return the panel's state as the text of a file."""
+        """Return the panel's state as the content of a file."""
         return state_file.to_text(self._state() | ({"lesson": self._lesson.name} if self._lesson.name else {}))
 
     def load(self, path: str | pathlib.Path) -> None:
-        """Take a file."""
+        """Load a file."""
         with pathlib.Path(path).open("rb") as file:
             self.take(file.read(state_file.LARGEST + 1))
 
     def take(self, content: bytes) -> None:
-        """Take what a file holds; all or nothing."""
+        """Load the content of a file; all or nothing."""
         state = state_file.from_bytes(content)
         self._check_lesson(state.pop("lesson", ""))
         for held in (state, state.get("judged")):
@@ -118,7 +118,7 @@ class Files:
             raise ValueError(f"{name} is {mine!r} in this lesson, and {shown(other)} in the file")
 
     def chosen(self, name: str, content: bytes) -> None:
-        """Take a file that a person chose; a refusal is said."""
+        """Load a file that the user chose; errors are shown."""
         try:
             self.take(content)
         except (TraitError, ValueError, TypeError) as refusal:

@@ -1,4 +1,4 @@
-"""The frame of a panel's picture: the page that it is seen in, the canvas, and the row that says that it is busy."""
+"""The frame of a panel's picture: its page, the canvas, and the row that shows that it is busy."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from gradwidgets.widgets.panel.lesson import MAGNIFIED
 from gradwidgets.widgets.panel.page import Page
 from gradwidgets.widgets.panel.settings_panel import descendants
 
-LOWEST = 380  # CSS pixels: the height of a picture
-_ABOVE = 250  # of the window, CSS pixels: what JupyterLab and the cell put above the picture, and margins
-_ROOMY, _LARGER = 1300, 1.25  # a panel so wide shows controls and words larger: see the style sheet
-_LEAST_WIDTH = 400  # of a picture; a panel with no room for it beside the controls has it under them: see page.js
-_NARROWEST, _SHORTEST = 440, 330  # CSS pixels that a picture needs for its text, where that is not magnified
-_PAGE = (848, 800)  # width of a notebook's output and height of the window, until the page tells
-_AGAIN = 0.5  # seconds after which a page that answers nothing is not waited for
+LOWEST = 380  # CSS pixels: the minimum height of a picture
+_ABOVE = 250  # CSS pixels of the window taken by JupyterLab and the cell above the picture, and by margins
+_ROOMY, _LARGER = 1300, 1.25  # from this panel width on, controls and text are larger: see the style sheet
+_LEAST_WIDTH = 400  # of a picture; if there is no room for it beside the controls, it goes below them: see page.js
+_NARROWEST, _SHORTEST = 440, 330  # CSS pixels that a picture needs for its text, if not magnified
+_DEFAULT_PAGE = (848, 800)  # width of a notebook's output and height of the window, until the page reports them
+_ANSWER_TIMEOUT = 0.5  # seconds after which a page that does not answer is no longer waited for
 
 
 class Busy:
-    """A row that says how far long work is, with a Stop.
+    """A row that shows the progress of long work, with a Stop button.
 
     Args:
-        stop: Called when Stop is pressed, on whatever thread the page's message comes.
+        stop: Called when Stop is pressed, on the thread on which the page's message arrives.
 
     Attributes:
         row: The row.
-        progress: How far the work is.
+        progress: The progress bar.
     """
 
     def __init__(self, stop: Callable[[], None]) -> None:
@@ -47,42 +47,42 @@ class Busy:
         self.row.layout.display = "none"
 
     def begin(self, *, known: bool) -> None:
-        """Show a Stop, with progress if the end is known."""
+        """Show a Stop button, with progress if the end is known."""
         self.progress.value = 0.0
         self.progress.layout.visibility = "visible" if known else "hidden"
         self.row.layout.display = ""
 
     def go_on(self, share: float) -> None:
-        """Show how much is done, where that is more than a little more."""
+        """Update the progress, if it changed noticeably."""
         if share - self.progress.value >= 0.01 or share >= 1:
             self.progress.value = share
 
     def show(self, share: float) -> None:
-        """Show a Stop, and how much is done."""
+        """Show a Stop button and the progress."""
         self.progress.value = share
         if self.row.layout.display:
             self.row.layout.display = ""
 
     def hide(self) -> None:
-        """Take all of it away."""
+        """Hide the row."""
         self.row.layout.display = "none"
         self.progress.layout.visibility = "visible"
 
 
 class Frame:
-    """Where a picture is seen.
+    """The place where a picture is shown.
 
     Args:
-        turns: Of the threads that work on the panel.
+        turns: The turns of the threads that work on the panel.
         busy: The row below it.
         style: Returns the lesson's style, a key of `MAGNIFIED`.
-        theme: Returns the theme that is set.
-        above: Returns the height of what stands above it, CSS pixels.
-        below: The height of the words where there is little room, CSS pixels.
-        lowest: Returns the least height that it takes.
+        theme: Returns the theme setting.
+        above: Returns the height of what is above it, in CSS pixels.
+        below: The height of the text below it if there is little room, in CSS pixels.
+        lowest: Returns its minimum height.
 
     Attributes:
-        page: What the browser tells and does.
+        page: The connection to the browser.
         busy: The row below it.
     """
 
@@ -102,14 +102,14 @@ class Frame:
         self.busy = busy
         self._turns, self._style, self._theme = turns, style, theme
         self._above, self._below, self._lowest = above, below, lowest
-        self._waiting = False  # for the page to take a picture
+        self._waiting = False  # for the page to acknowledge a picture
 
     def hang(self, figure: Figure, pressed: Callable[[MouseEvent], None]) -> widgets.Box:
         """Put a figure into it, and return the box that shows it.
 
         Args:
             figure: The figure.
-            pressed: Called with what the mouse does to it.
+            pressed: Called with mouse events.
         """
         self._canvas = LiveCanvas(figure, pressed)
         self.canvas.when_free(self._arrived)
@@ -127,37 +127,37 @@ class Frame:
 
     @property
     def theme(self) -> str:
-        """A key of `STYLES`: the theme that is set, or the page's."""
+        """A key of `STYLES`: the theme setting, or the page's theme."""
         if self._theme() != "auto":
             return self._theme()
         return "dark" if self.page.told().get("dark") else "light"
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height that the picture should have, CSS pixels."""
+        """The width and height that the picture should have, in CSS pixels."""
         page = self.page.told()
         width, height = (
             page[side] if isinstance(page.get(side), int) else usual
-            for side, usual in zip(("width", "height"), _PAGE, strict=True)
+            for side, usual in zip(("width", "height"), _DEFAULT_PAGE, strict=True)
         )
         larger = max(_LARGER if width >= _ROOMY else 1.0, MAGNIFIED[self._style()])
         beside = round(CONTROLS_WIDTH * larger)
-        width -= 12 + (0 if width < beside + 12 + _LEAST_WIDTH else beside)  # the picture stands under them there
+        width -= 12 + (0 if width < beside + 12 + _LEAST_WIDTH else beside)  # then the picture is below the controls
         height -= _ABOVE + round(self._below * larger) + self._above()
         width = max(_LEAST_WIDTH, min(width, 1500))
         return width, max(self._lowest(), min(height, 900, round(width * 0.85)))
 
     @property
     def magnified(self) -> float:
-        """How much larger text and lines are drawn than they would be in a picture of this size."""
+        """The magnification of text and lines relative to a plain picture of this size."""
         factor, (width, height) = MAGNIFIED[self._style()], self.size
         if factor == 1:
             return 1.0
-        # A large picture has larger text anyway, and a picture that is drawn magnified counts as a smaller one.
+        # A large picture has larger text anyway, and a magnified picture is laid out as a smaller one.
         return max(1.0, min(factor * type_scale(width, height), width / _NARROWEST, height / _SHORTEST))
 
     def fit(self) -> None:
-        """Give the picture, where there is one, the size that it should have, and the style."""
+        """Give the picture, if there is one, the size that it should have, and the style."""
         if self._canvas is None:
             return
         size, figure = self.size, self.canvas.figure
@@ -167,7 +167,7 @@ class Frame:
             self.canvas.resize(*size)
 
     def hear_little(self, shown: widgets.Widget) -> None:
-        """Take from the page what it is asked for, of a widget and all in it; what is no control is not the page's."""
+        """Limit what the page may change, of a widget and everything in it, to controls."""
         for one in descendants(shown):
             if one is self.page:
                 hear_only(one, ("size", "patches"))
@@ -178,10 +178,10 @@ class Frame:
                     hear_only(getattr(one, part))
 
     def takes_more(self) -> bool:
-        """Whether the page has taken the pictures before; where not, the controls are read again once it has."""
+        """Whether the page has acknowledged earlier pictures; if not, the controls are read again once it has."""
         self._waiting = not self.canvas.free()
         if self._waiting:
-            call_later(_AGAIN, self._turns.request)
+            call_later(_ANSWER_TIMEOUT, self._turns.request)
         return not self._waiting
 
     def _arrived(self) -> None:

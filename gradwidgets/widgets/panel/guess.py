@@ -1,4 +1,4 @@
-"""A guess before the picture: the part of a panel that covers it, judges the guess, and uncovers it."""
+"""A guess before the picture: the part of a panel that covers it, scores the guess, and reveals it."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from gradwidgets.widgets.panel.prediction import Prediction, Question, SoFar
 from gradwidgets.widgets.panel.settings_panel import close_all
 
 R = TypeVar("R")
-_TOLD = ("answer", "revealed", "judged")  # what a state holds besides settings
+_GUESS_KEYS = ("answer", "revealed", "judged")  # what a state holds besides settings
 
 
 class Guess(Generic[R]):
     """A guess, from the question to the score.
 
     Args:
-        question: What is asked.
-        turns: Of the threads that work on the panel.
-        errors: Where it is said what is wrong with a guess.
-        settings: Returns the panel's settings as a state holds them.
+        question: The question.
+        turns: The turns of the threads that work on the panel.
+        errors: Where errors in a guess are shown.
+        settings: Returns the panel's settings in the form of a state.
         changed: Shows the guess in the covered picture.
-        uncover: Shows the picture, or what stands in its place.
+        uncover: Shows the picture, or its cover.
 
     Attributes:
-        question: The same.
-        prediction: The row in which a person guesses, and what came of it.
+        question: As given.
+        prediction: The row for the guess, and its result.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Guess(Generic[R]):
         self.question = question
         self._turns, self._errors, self._settings, self._uncover = turns, errors, settings, uncover
         self._show = changed
-        self._judged: dict[str, object] | None = None  # the settings that it was judged for
+        self._judged: dict[str, object] | None = None  # the settings for which it was scored
         self.prediction = Prediction(
             question.asked(),
             changed=lambda: errors.pressed(self._changed),
@@ -59,7 +59,7 @@ class Guess(Generic[R]):
 
     @property
     def rows(self) -> tuple[widgets.Widget, widgets.Widget]:
-        """Where a person guesses, and what came of it."""
+        """The row for the guess, and the card with its result."""
         return self.prediction.row, self.prediction.card
 
     @property
@@ -69,12 +69,12 @@ class Guess(Generic[R]):
 
     @property
     def score(self) -> float | None:
-        """How near it came, from 0 to 1; None before it is judged."""
+        """The score, from 0 to 1; None before the guess is scored."""
         return self.prediction.score
 
     @property
     def reason(self) -> str:
-        """What is so, in words; empty before it is judged."""
+        """The right answer, in words; empty before the guess is scored."""
         return self.prediction.reason
 
     @property
@@ -84,16 +84,16 @@ class Guess(Generic[R]):
 
     @property
     def in_place(self) -> bool:
-        """Whether what is shown is what was guessed, no setting changed since."""
+        """Whether the settings shown are still those that the guess was about."""
         return self.prediction.revealed and self.prediction.about == self.question.about()
 
     @property
     def drawn(self) -> dict[str, Any]:
-        """What of the guess is to be seen in the picture."""
+        """The guess as it is to be drawn in the picture."""
         return self.answer if self.covered or self.in_place else {}
 
     def take(self, answer: object) -> None:
-        """Take a guess in place of the former one, and cover the picture; raises as `Prediction.guess`."""
+        """Replace the guess, and cover the picture; raises as in `Prediction.guess`."""
         self._turns.alone(lambda: self._take(answer))
         self._uncover()
 
@@ -103,7 +103,7 @@ class Guess(Generic[R]):
         self.prediction.guess(checked)
 
     def reveal(self) -> None:
-        """Judge the guess and show the picture; a ValueError says that there is no guess yet."""
+        """Score the guess and show the picture; raises ValueError if there is no guess yet."""
         self._turns.alone(self._judge)
 
     def _judge(self) -> None:
@@ -112,7 +112,7 @@ class Guess(Generic[R]):
         if not answer:
             raise ValueError(f"there is no guess yet. {self.question.words()}")
         if not prediction.revealed:
-            prediction.answer = answer  # what is not asked is not judged
+            prediction.answer = answer  # what is not asked is not scored
             self._judged = self._settings()
             prediction.settle(self.question.marks(prediction.answer), self.question.about())
             self._uncover()
@@ -130,12 +130,12 @@ class Guess(Generic[R]):
             self._errors.complain(str(refusal))
 
     def again(self) -> None:
-        """Hide the picture of the present settings until it is guessed."""
+        """Hide the picture of the current settings until it is guessed."""
         self.cover()
         self._uncover()
 
     def cover(self) -> None:
-        """Be to guess again, whatever is shown."""
+        """Require a new guess, whatever is shown."""
         self._turns.alone(self._cover)
 
     def _cover(self) -> None:
@@ -143,28 +143,28 @@ class Guess(Generic[R]):
         self.prediction.cover()
 
     def ask(self) -> str:
-        """Put the question into the row; return it."""
+        """Show the question in the row; return it."""
         words = self.question.words()
         self.prediction.ask(words)
         return words
 
     def keep(self) -> None:
-        """Keep in sight what came of it, where the settings are still those that were guessed."""
+        """Keep the result visible while the settings are still those that were guessed."""
         self.prediction.keep(self.in_place)
 
     def state(self) -> dict[str, object]:
-        """Return it as a state holds it."""
+        """Return the guess in the form of a state."""
         prediction = self.prediction
         answer = self.answer if prediction.revealed else prediction.asked_of(prediction.answer)
         state = {"answer": answer, "revealed": prediction.revealed}
         return state | {"judged": self._judged} if prediction.revealed and not self.in_place else state
 
     def so_far(self) -> tuple[SoFar, dict[str, object] | None]:
-        """Return the guess and what came of it, for `bring_back`."""
+        """Return the guess and its result, for `bring_back`."""
         return self.prediction.so_far(), self._judged
 
     def bring_back(self, so_far: tuple[SoFar, dict[str, object] | None]) -> None:
-        """Be as when `so_far` was called."""
+        """Restore what `so_far` returned."""
         held, self._judged = so_far
         self.prediction.bring_back(held)
 
@@ -177,13 +177,13 @@ class Guess(Generic[R]):
 
 @dataclass(frozen=True)
 class TravellingGuess:
-    """What a state tells of a guess.
+    """The guess in a state.
 
     Attributes:
         settings: The state without it.
-        answer: The guess; None for none.
-        judged: The settings that it was judged for; None where they are the state's own.
-        revealed: Whether it was judged.
+        answer: The guess, or None.
+        judged: The settings for which it was scored; None if they are the state's own.
+        revealed: Whether it was scored.
     """
 
     settings: dict[str, object]
@@ -193,31 +193,31 @@ class TravellingGuess:
 
     @classmethod
     def of(cls, state: object) -> TravellingGuess:
-        """Take a state apart; a TypeError or a ValueError says what it cannot be."""
+        """Split a state into settings and guess; raises TypeError or ValueError if it is invalid."""
         if not isinstance(state, Mapping):
             raise TypeError(f"state must be a dict that `state()` returned; got {shown(state)}")
         revealed = state.get("revealed", False)
         if not isinstance(revealed, bool):
             raise ValueError(f"revealed must be true or false; got {shown(revealed)}")
-        settings = {name: value for name, value in state.items() if name not in _TOLD}
+        settings = {name: value for name, value in state.items() if name not in _GUESS_KEYS}
         return cls(settings, state.get("answer"), state.get("judged"), revealed)
 
 
 class Guessing(Generic[R]):
-    """The guesses of a panel: one while it is asked for, else none.
+    """Manages the guess of a panel: there is one while `predict` is set.
 
     Args:
         make: Makes a guess.
-        hear_little: Takes from the page no more of them than what it is asked for.
-        predict: Sets whether a guess is asked for.
-        settings: Returns the panel's settings as a state holds them.
-        take: Takes the settings of a state.
-        at_present: Returns settings without what cannot be while the picture is covered.
-        uncover: Shows the picture, or what stands in its place.
+        hear_little: Limits what the page may change in widgets.
+        predict: Sets whether a guess is wanted.
+        settings: Returns the panel's settings in the form of a state.
+        take: Restores the settings of a state.
+        at_present: Returns settings without those that are impossible while the picture is covered.
+        uncover: Shows the picture, or its cover.
 
     Attributes:
-        guess: The one that is asked for; None for none.
-        room: Shows its rows.
+        guess: The current guess, or None.
+        room: The box that shows its rows.
     """
 
     def __init__(
@@ -244,7 +244,7 @@ class Guessing(Generic[R]):
 
     @property
     def drawn(self) -> dict[str, Any]:
-        """What of a guess is to be seen in the picture."""
+        """The guess as it is to be drawn in the picture."""
         return {} if self.guess is None else self.guess.drawn
 
     @property
@@ -254,23 +254,23 @@ class Guessing(Generic[R]):
 
     @property
     def score(self) -> float | None:
-        """How near it came; None before it is judged."""
+        """The score; None before the guess is scored."""
         return None if self.guess is None else self.guess.score
 
     @property
     def reason(self) -> str:
-        """What is so; empty before it is judged."""
+        """The right answer, in words; empty before the guess is scored."""
         return "" if self.guess is None else self.guess.reason
 
     @property
     def asked(self) -> Guess[R]:
-        """The guess that is asked for; a ValueError where none is."""
+        """The current guess; raises ValueError if there is none."""
         if self.guess is None:
-            raise ValueError("nothing is asked: predict=True asks for a guess before the picture")
+            raise ValueError("no guess is asked for: predict=True asks for one before the picture")
         return self.guess
 
     def follow(self, wanted: bool) -> None:
-        """Have a guess, or none."""
+        """Begin or end guessing."""
         if wanted and self.guess is None:
             self._begin()
         elif self.guess is not None and not wanted:
@@ -291,35 +291,35 @@ class Guessing(Generic[R]):
         self._uncover()
 
     def keep(self) -> None:
-        """Keep in sight what came of a guess, where the settings are still those that were guessed."""
+        """Keep the result visible while the settings are still those that were guessed."""
         if self.guess is not None:
             self.guess.keep()
 
     def invalidate(self) -> None:
-        """Draw what covers the picture anew the next time."""
+        """Redraw the cover the next time."""
         if self.guess is not None:
             self.guess.question.invalidate()
 
     def state(self) -> dict[str, object]:
-        """Return what a state holds of it."""
+        """Return the guess's part of a state."""
         return {} if self.guess is None else self.guess.state()
 
     def restore(self, state: Mapping[str, object]) -> None:
-        """Take a state; all or, if anything is refused, nothing."""
+        """Restore a state; if anything in it is refused, nothing changes."""
         told = TravellingGuess.of(state)
         before, guess = self._settings(), None if self.guess is None else self.guess.so_far()
         try:
             if told.answer is not None:
                 self._restore_guess(told)
             elif told.judged is not None:
-                self._take(told.judged)  # to refuse what cannot be
+                self._take(told.judged)  # refuses invalid settings
             self._take(told.settings)
         except Exception:
             self._go_back(before, guess)
             raise
 
     def _restore_guess(self, told: TravellingGuess) -> None:
-        """Take a guess for the settings that it was judged for: they say what is asked, and how near it came."""
+        """Restore a guess with the settings for which it was scored: they define the question and the score."""
         self._predict(True)
         self.asked.cover()
         judged = told.settings if told.judged is None else told.judged
@@ -329,7 +329,7 @@ class Guessing(Generic[R]):
             self.asked.reveal()
 
     def _go_back(self, settings: Mapping[str, object], guess: tuple[SoFar, dict[str, object] | None] | None) -> None:
-        """Be as before a state that was refused; a cover first, under which not every setting can be."""
+        """Undo a refused state; the cover first, as it does not allow every setting."""
         if guess is None:
             self._predict(False)
         elif self.guess is not None:

@@ -1,4 +1,4 @@
-"""What a teacher prepares: controls hidden or fixed, words above them, large type."""
+"""What a teacher prepares: hidden or locked controls, text above them, large type."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gradwidgets.widgets.controls import Control
 from gradwidgets.widgets.kernel.main_thread import Turns, shown_at_home
 from gradwidgets.widgets.panel.words import Prose
 
-# Style → how much larger the picture's text and lines are.
+# Style → magnification of the picture's text and lines.
 MAGNIFIED = {"page": 1.0, "projector": 1.3}
 _HIDDEN, _PROJECTOR = "gradwidgets-hidden", "gradwidgets-projector"
 
@@ -21,8 +21,8 @@ class Prepared(Protocol):
     """The traits that a teacher sets.
 
     Attributes:
-        hide: Names of what is not shown.
-        lock: Names of the controls that stay as they are.
+        hide: The names of what is hidden.
+        lock: The names of the locked controls.
         style: A key of `MAGNIFIED`.
     """
 
@@ -38,8 +38,8 @@ class Parts:
     Attributes:
         settings: The names of its settings.
         controls: Returns its controls.
-        besides: Name → returns what can be hidden besides controls.
-        refit: Gives the picture the room that is left.
+        besides: Name → function returning what else can be hidden.
+        refit: Fits the picture into the remaining room.
     """
 
     settings: Sequence[str]
@@ -52,14 +52,14 @@ class PreparedLesson:
     """A lesson that a panel is prepared for.
 
     Args:
-        panel: What is prepared.
-        turns: Of the threads that work on it.
+        panel: The panel to prepare.
+        turns: The turns of the threads that work on it.
         parts: Of the panel.
 
     Attributes:
-        name: The lesson's; a file of its settings carries it.
-        heading: Shows the words above everything.
-        height: What they take, CSS pixels.
+        name: The lesson's name, stored in files of its settings.
+        heading: The widget with the text above everything.
+        height: The height of that text, in CSS pixels.
     """
 
     def __init__(self, panel: Prepared, turns: Turns, parts: Parts) -> None:
@@ -70,11 +70,11 @@ class PreparedLesson:
         self._controls, self._besides, self._refit = parts.controls, parts.besides, parts.refit
 
     def introduce(self, content: str, height: int, name: str = "") -> None:
-        """Put words above everything.
+        """Put text above everything.
 
         Args:
-            content: HTML, whatever is not ours escaped.
-            height: About what it takes, CSS pixels: the picture gives way.
+            content: The text as HTML, with foreign content escaped.
+            height: Its approximate height in CSS pixels, by which the picture shrinks.
             name: The lesson's name.
         """
         self.name, self.height = name, height
@@ -84,16 +84,16 @@ class PreparedLesson:
 
     @property
     def lockable(self) -> dict[str, Sequence[Control]]:
-        """Name that a teacher may use → the controls that it means."""
+        """Name that a teacher may use → the controls it refers to."""
         return {name: (control,) for name, control in self._controls().items()}
 
     @property
     def hideable(self) -> tuple[str, ...]:
-        """The names of all that can be hidden."""
+        """The names of everything that can be hidden."""
         return (*self.lockable, *self._besides)
 
     def heard(self, name: str) -> None:
-        """Follow a trait of this name."""
+        """React to a change of the trait of this name."""
         if name in ("hide", "lock"):
             self._prepare_controls()
         elif name == "style":
@@ -101,7 +101,7 @@ class PreparedLesson:
             self._refit()
 
     def prepare(self) -> None:
-        """Bring everything to what was prepared."""
+        """Apply everything that was prepared."""
         self._prepare_controls()
         self._dress_all()
 
@@ -119,12 +119,12 @@ class PreparedLesson:
         _dress(self._panel, _PROJECTOR, self._panel.style == "projector")
 
     def locked_controls(self) -> set[int]:
-        """The ids of the controls that stay as they are."""
+        """The ids of the locked controls."""
         named = self.lockable
         return {id(control) for name in self._panel.lock for control in named.get(name, ())}
 
     def fast(self) -> set[str]:
-        """The settings that only locked controls stand for, whatever name they were locked by."""
+        """The settings that only locked controls can change, by whatever name they were locked."""
         locked = self.locked_controls()
         return {
             name
@@ -133,18 +133,18 @@ class PreparedLesson:
         }
 
     def free(self, meant: Mapping[str, object]) -> dict[str, object]:
-        """Return what of that a person may choose."""
+        """Return those settings that the user may choose."""
         fast = self.fast()
         return {name: value for name, value in meant.items() if name not in fast}
 
     def moved_from_lock(
         self, mine: Mapping[str, object], held: Mapping[str, object]
     ) -> Iterator[tuple[str, object, object]]:
-        """What is locked and different in a state: name, value here, value there.
+        """Yield what is locked and differs in a state: name, value here, value there.
 
         Args:
             mine: The panel's state.
-            held: The other.
+            held: The other state.
         """
         yield from ((name, mine[name], held[name]) for name in self.fast() if held.get(name, mine[name]) != mine[name])
 

@@ -1,7 +1,7 @@
-"""The page that a panel lives in: its width, its theme, its clipboard, its way of showing pictures.
+"""The page that a panel is in: its width, its theme, its clipboard, how it shows pictures.
 
 The kernel cannot know how wide a notebook's output is nor whether JupyterLab is dark, and only a page may copy text.
-This small widget, invisible, does what page.js, accessible.js and views.js say.
+This small invisible widget runs page.js, accessible.js and views.js.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ import traitlets
 
 
 class Page(anywidget.AnyWidget):
-    """What the browser tells and does: put it anywhere inside an element of class `gradwidgets`.
+    """The connection to the browser: put it anywhere inside an element of class `gradwidgets`.
 
     Attributes:
         size: `{"width": int, "height": int, "dark": bool}`: the width of the enclosing widget and the height of
             the window in CSS pixels, and whether JupyterLab's theme is dark; empty until a page has answered.
         patches: Whether the page's canvas understands `gradwidgets.widgets.canvas.patch`.
-        panel_id: The model id of the panel, whose controls are to be named for screen readers.
-        canvas_id: The model id of the canvas whose pictures are to be shown quickly.
+        panel_id: The model id of the panel, whose controls get names for screen readers.
+        canvas_id: The model id of the canvas whose pictures are shown on a fast path.
         tips: Label of a check box → its tooltip, which ipywidgets does not show.
-        copied: Whether the last copy to the clipboard worked; None before the page answered.
-        gone: Whether the panel was shown and no view of it is left that could be seen again, in whatever page.
-        boxes: Model ids of the boxes around it that left the page with it.
+        copied: Whether the last copy to the clipboard worked; None until the page answers.
+        gone: Whether the panel was shown and no view of it is left, in any page, that could be seen again.
+        boxes: Model ids of the boxes around it that were removed from the page with it.
     """
 
     _esm = "\n".join(
@@ -38,33 +38,33 @@ class Page(anywidget.AnyWidget):
     panel_id = traitlets.Unicode("").tag(sync=True)
     canvas_id = traitlets.Unicode("").tag(sync=True)
     tips = traitlets.Dict().tag(sync=True)
-    latest: ClassVar[dict[str, Any]] = {}  # what the last page told: the best guess for a new panel
+    latest: ClassVar[dict[str, Any]] = {}  # what the last page reported: the best guess for a new panel
     copied = traitlets.Bool(None, allow_none=True)
     gone = traitlets.Bool(False)
 
     def __init__(self, **kwargs: object) -> None:
         super().__init__(**kwargs)
         self.boxes: set[str] = set()
-        self._views: dict[str, int] = {}  # in each page
-        self._turns: dict[str, int] = {}  # of what each page told last
+        self._views: dict[str, int] = {}  # number of views in each page
+        self._turns: dict[str, int] = {}  # sequence number of each page's last report
         self._expected = False
         self.on_msg(self._answer)
         self.observe(self._remember, "size")
 
     def copy(self, text: str) -> None:
-        """Put text on the reader's clipboard; `copied` then tells whether that worked."""
+        """Copy text to the user's clipboard; `copied` then says whether that worked."""
         self.copied = None
         self.send({"copy": text})
 
     def told(self) -> dict[str, Any]:
-        """Return `size`, or what the last page told while this one has not."""
+        """Return `size`, or the last page's until this one has reported."""
         return self.size or self.latest
 
     def _remember(self, change: traitlets.Bunch) -> None:
         Page.latest = change.new
 
     def expect(self) -> None:
-        """Take it that the panel is about to be shown (again)."""
+        """Assume that the panel is about to be shown (again)."""
         self._expected = True
         self.boxes.clear()
         self.gone = False
@@ -77,13 +77,13 @@ class Page(anywidget.AnyWidget):
         page, turn, views, boxes = (content.get(name) for name in ("page", "turn", "views", "boxes"))
         if not (isinstance(page, str) and isinstance(turn, int) and isinstance(views, int | None)):
             return
-        if "views" in content and turn > self._turns.get(page, 0):  # the kernel's threads may swap two
+        if "views" in content and turn > self._turns.get(page, 0):  # threads may swap two
             self._turns[page] = turn
             boxes = boxes if isinstance(boxes, list) else []
             self._count(page, views, [box for box in boxes if isinstance(box, str)])
 
     def _count(self, page: str, views: int | None, boxes: list[str]) -> None:
-        """Take how many views there are in a page; None where the page itself is closed, and may come back."""
+        """Record the number of views in a page; None if the page itself is closed, and may come back."""
         if views is None:
             self._views.pop(page, None)
             return
@@ -94,16 +94,16 @@ class Page(anywidget.AnyWidget):
             self.lose(boxes)
 
     def lose(self, boxes: Iterable[str]) -> None:
-        """Take it that nothing shows the panel any more, nor the boxes that it was in."""
+        """Assume that nothing shows the panel or the boxes around it any more."""
         self.boxes.update(boxes)
         self.gone = True
 
     @property
     def never_told(self) -> bool:
-        """Whether no page has ever shown the panel, as far as is known."""
+        """Whether no page is known to have shown the panel."""
         return not self._views
 
     @property
     def never_shown(self) -> bool:
-        """Whether nobody has ever asked for a view of the panel by itself, nor has a page shown one."""
+        """Whether a view of the panel itself was never requested, nor shown in a page."""
         return not self._expected and not self._views

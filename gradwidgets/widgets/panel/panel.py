@@ -1,9 +1,9 @@
-"""A panel: controls on the left, a live picture on the right, words under it, long work in slices.
+"""A panel: controls on the left, a live picture on the right, text below, long work in slices.
 
-It has its parts, and wires them in `_make_parts`: what a teacher prepares, files, the picture's frame, work, buttons;
-and a guess, while one is asked for. The one way through: `_snapshot` freezes the settings, `_compute` makes one frozen
-result of them, `_show` brings picture, words and controls to it. A subclass writes these three, says in `_preview` what
-can be shown before long work is done, and in `_move` what a mouse on the picture means.
+Its parts are wired together in `_make_parts`: what a teacher prepares, files, the picture's frame, work, buttons; and a
+guess, if one is wanted. The data flow: `_snapshot` freezes the settings, `_compute` turns them into one frozen result,
+`_show` updates picture, text and controls to it. A subclass implements these three, returns in `_preview` what can be
+shown before long work is done, and handles the mouse on the picture in `_move`.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from gradwidgets.widgets.panel.still import Still, Stills
 from gradwidgets.widgets.panel.traits import Flag, Names, OneOf
 from gradwidgets.widgets.panel.work import R, S, Steps, Work
 
-_GUESS = 62  # CSS pixels: the row in which a person guesses, and what came of it
-_MARIMO = "marimo does not show widgets made of several: a still picture. JupyterLab shows it alive."
+_GUESS = 62  # CSS pixels: the row for a guess, and its result
+_MARIMO = "marimo does not show composite widgets, so this is a still picture; JupyterLab shows it live."
 
 
 class Panel(SettingsPanel, Generic[S, R]):
-    """A widget of controls, a picture and words.
+    """A widget of controls, a picture and text.
 
     Attributes:
         predict: Whether the user guesses before seeing the picture.
@@ -49,9 +49,9 @@ class Panel(SettingsPanel, Generic[S, R]):
             they set, Python can. Names of controls.
         style: `"projector"` for large type. One of `"page"`, `"projector"`.
         theme: The colours of the picture; `"auto"` follows JupyterLab. One of `"auto"`, `"light"`, `"dark"`.
-        lesson: What it is prepared for.
-        error: What went wrong last, one line of plain text; empty when all is well.
-        summary: What the picture shows, in words, one line each.
+        lesson: The lesson that it is prepared for.
+        error: The last error, one line of plain text; empty when all is well.
+        summary: What the picture shows, as lines of text.
     """
 
     predict = Flag(False, help="whether the user guesses before seeing the picture").tag(lesson=True)
@@ -68,9 +68,9 @@ class Panel(SettingsPanel, Generic[S, R]):
         "auto", lambda self: ("auto", *STYLES), help='the colours of the picture; "auto" follows JupyterLab'
     ).tag(setting=True)
 
-    _file_name: ClassVar[str] = "gradwidgets"  # of what is saved, without extension
+    _file_name: ClassVar[str] = "gradwidgets"  # name of saved files, without extension
     _patience: ClassVar[float] = 0.0  # seconds of work after which progress is shown
-    _words_height: ClassVar[int] = 84  # CSS pixels, where there is little room
+    _words_height: ClassVar[int] = 84  # height of the text in CSS pixels, if there is little room
 
     # Made with the rest, where nothing was refused before.
     _frame: Frame
@@ -153,15 +153,15 @@ class Panel(SettingsPanel, Generic[S, R]):
         self.canvas.when_rescaled(self._work.redraw)
         unheld.watch(self)
         self._connect()
-        for name, value in self._given.items():  # now that there are controls to name
+        for name, value in self._given.items():  # now that the controls exist
             setattr(self, name, value)
 
     def _set_up(self, settings: Mapping[str, Any]) -> None:
-        """Take the first settings, make all parts and show the first picture."""
+        """Set the initial settings, make all parts and show the first picture."""
         raise NotImplementedError
 
     def _begin(self, settings: Mapping[str, object]) -> None:
-        """Make everything, with these settings, and follow settings and page from then on."""
+        """Make everything, with these settings, and observe settings and page from then on."""
         with AT_WORK, as_usual():
             self._set_up(settings)
         self._ready = True
@@ -169,19 +169,19 @@ class Panel(SettingsPanel, Generic[S, R]):
         self.page.observe(lambda change: call_soon(self._work.refit), "size")
 
     def _hear_little(self, shown: widgets.Widget) -> None:
-        """Take from the page no more than what it is asked for."""
+        """Limit what the page may change to the controls."""
         self._frame.hear_little(shown)
 
     # -- what a subclass writes ---------------------------------------------------------------------------
 
     @property
     def page(self) -> Page:
-        """What the browser tells and does."""
+        """The connection to the browser."""
         return self._frame.page
 
     @property
     def canvas(self) -> LiveCanvas:
-        """The picture as the page has it."""
+        """The canvas that shows the picture in the page."""
         return self._frame.canvas
 
     @property
@@ -191,11 +191,11 @@ class Panel(SettingsPanel, Generic[S, R]):
         return figure
 
     def code(self) -> str:
-        """Return a script that makes what is shown without this package."""
+        """Return a script that reproduces what is shown without this package."""
         raise NotImplementedError  # by each panel
 
     def _before(self) -> None:
-        """See to what must be so before settings are frozen."""
+        """Do what is needed before the settings are frozen."""
 
     def _snapshot(self) -> S:
         """Freeze the settings that a result depends on."""
@@ -206,34 +206,34 @@ class Panel(SettingsPanel, Generic[S, R]):
         raise NotImplementedError
 
     def _preview(self, settings: S) -> R | None:
-        """Return what can be shown at once where the work is known to be long; None where it is short."""
+        """Return what can be shown immediately if the work is known to be long; None if it is short."""
         return None
 
     def _answers(self, result: R, asked: S) -> bool:
-        """Whether a result is what somebody asks for who has set these settings."""
+        """Whether a result also answers these settings."""
         return bool(result.settings == asked)
 
     def _show(self, result: R) -> None:
-        """Bring picture, words and controls to a result and the present view of it."""
+        """Update picture, text and controls to a result and its current view."""
         raise NotImplementedError
 
     def _show_controls(self, result: R) -> None:
-        """Bring the controls to the settings."""
+        """Update the controls to the settings."""
         raise NotImplementedError
 
     def _move(self, event: MouseEvent) -> None:
-        """Take a press of the left mouse button, or a drag with it held."""
+        """Handle a press of the left mouse button, or a drag with it."""
 
     def _invalidate(self) -> None:
         """Redraw everything the next time."""
         raise NotImplementedError
 
     def _question(self) -> Question[R]:
-        """Make the question that is asked before the picture is seen."""
+        """Make the question that is asked before the picture is shown."""
         raise NotImplementedError
 
     def _lowest(self) -> int:
-        """The least height of the picture, CSS pixels."""
+        """The minimum height of the picture, in CSS pixels."""
         return LOWEST
 
     # -- computing and showing ----------------------------------------------------------------------------
@@ -257,11 +257,11 @@ class Panel(SettingsPanel, Generic[S, R]):
         return self._work.shown
 
     def _settled(self) -> R:
-        """The exact result of the present settings."""
+        """The exact result of the current settings."""
         return self._work.settled()
 
     def _show_or_cover(self, result: R) -> None:
-        """Show a result; or, where a guess comes first, what stands in its place."""
+        """Show a result; or its cover, if a guess comes first."""
         if self._covered:
             self._cover(result)
         else:
@@ -281,7 +281,7 @@ class Panel(SettingsPanel, Generic[S, R]):
         self._guessing.invalidate()
 
     def _trust_nothing(self) -> None:
-        """Trust nothing that is kept from pictures before."""
+        """Discard everything cached from earlier pictures."""
         self._invalidate_all()
         self.canvas.distrust()
         self.lesson.prepare()
@@ -294,11 +294,11 @@ class Panel(SettingsPanel, Generic[S, R]):
 
     def _interrupted(self) -> None:
         super()._interrupted()
-        if self._ready:  # else whoever makes the panel gets none
+        if self._ready:  # else the panel is still being made
             self._work.interrupted()
 
     def _stop_pressed(self) -> None:
-        """Take a press of Stop, on whatever thread the page's message comes."""
+        """Handle a press of Stop, on the thread on which the page's message arrives."""
         call_soon(self._stop)
 
     def _stop(self) -> None:
@@ -314,14 +314,14 @@ class Panel(SettingsPanel, Generic[S, R]):
             self._errors.attempt(lambda: (self._guessing.asked.question.press if self._covered else self._move)(event))
 
     def _read_controls(self) -> None:
-        """Apply what people moved since the last time; wait while pictures are still on their way."""
+        """Apply what the user moved since the last time; wait while pictures are still in flight."""
         if self._frame.takes_more():
             super()._read_controls()
 
     # -- a lesson -------------------------------------------------------------------------------------------
 
     def _on_lesson(self, change: Bunch) -> None:
-        if change.name == "predict":  # not while another thread draws what there is to guess
+        if change.name == "predict":  # not while another thread draws the cover
             self._turns.alone(lambda: self._guessing.follow(self.predict))
         else:
             self.lesson.heard(change.name)
@@ -337,7 +337,7 @@ class Panel(SettingsPanel, Generic[S, R]):
 
     @property
     def answer(self) -> dict[str, Any]:
-        """The guess: name → plain value; {} where there is none. Can be set."""
+        """The guess: name → plain value; {} if there is none. Can be set."""
         return self._guessing.answer
 
     @answer.setter
@@ -346,16 +346,16 @@ class Panel(SettingsPanel, Generic[S, R]):
 
     @property
     def score(self) -> float | None:
-        """How near the guess came, from 0 to 1; None before `reveal`."""
+        """The score of the guess, from 0 to 1; None before `reveal`."""
         return self._guessing.score
 
     @property
     def reason(self) -> str:
-        """What is so, in words; empty before `reveal`."""
+        """The right answer, in words; empty before `reveal`."""
         return self._guessing.reason
 
     def reveal(self) -> None:
-        """Show the picture, and how near the guess came.
+        """Show the picture and the score of the guess.
 
         Raises:
             ValueError: There is no guess yet.
@@ -363,7 +363,7 @@ class Panel(SettingsPanel, Generic[S, R]):
         self._guessing.asked.reveal()
 
     def guess_again(self) -> None:
-        """Hide the picture of the present settings until it is guessed."""
+        """Hide the picture of the current settings until it is guessed."""
         self._guessing.asked.again()
 
     @property
@@ -373,27 +373,27 @@ class Panel(SettingsPanel, Generic[S, R]):
     # -- settings that travel -------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
-        """Return all settings as a JSON-safe dict, for `restore`; a guess too, where one is asked for."""
+        """Return all settings as a JSON-safe dict, for `restore`; and the guess, if one is wanted."""
         return super().state() | self._guessing.state()
 
     def _plain_settings(self) -> dict[str, object]:
         return {name: value for name, value in super().state().items() if name in self.settings()}
 
     def restore(self, state: Mapping[str, object]) -> None:
-        """Take the settings of a `state`, and its guess; all or, if anything is refused, nothing.
+        """Restore the settings and the guess of a `state`; if anything in it is refused, nothing changes.
 
         Args:
-            state: What `state` returned, perhaps through JSON.
+            state: The result of `state`, possibly via JSON.
 
         Raises:
             TraitError: A setting is refused; nothing has changed.
-            ValueError: The state is another widget's, or holds a name that is no setting, or a guess that cannot be.
-            TypeError: The state is no dict of settings.
+            ValueError: The state is another widget's, or has a name that is not a setting, or an invalid guess.
+            TypeError: The state is not a dict of settings.
         """
         self._guessing.restore(state)
 
     def share(self) -> None:
-        """Print a call that makes this widget again, with exactly these settings."""
+        """Print a call that recreates this widget with exactly these settings."""
         print(repr(self))
 
     def save(self, path: str | Path) -> None:
@@ -401,10 +401,10 @@ class Panel(SettingsPanel, Generic[S, R]):
         Path(path).write_text(self._files.text(), encoding="utf-8")
 
     def load(self, path: str | Path) -> None:
-        """Take the settings of a file that `save` wrote; all or none.
+        """Restore the settings from a file that `save` wrote; all or none.
 
         Raises:
-            ValueError: It is no such file, another widget's, or what is fixed in a lesson is different in it.
+            ValueError: It is not such a file, it is another widget's, or it changes what is locked in a lesson.
             TraitError: A setting is refused.
             OSError: It cannot be read.
         """
@@ -417,23 +417,23 @@ class Panel(SettingsPanel, Generic[S, R]):
         return self._stills.png()
 
     def still(self, note: str = "") -> Still:
-        """Return picture and words that any notebook shows, those too that cannot show the live widget.
+        """Return picture and text in a form that any notebook shows, even if it cannot show the live widget.
 
         Args:
-            note: A sentence to stand below them.
+            note: A sentence to show below them.
         """
         return self._stills.with_words(note)
 
     def _display_(self) -> Still:
-        """Give marimo, which asks for this, what it can show."""
+        """Return what marimo can show; called by marimo."""
         return self.still(_MARIMO)
 
     def copy_code(self) -> None:
-        """Put `code()` on the reader's clipboard."""
+        """Copy `code()` to the user's clipboard."""
         self._buttons.copy_code()
 
     def save_png(self) -> None:
-        """Hand `png()` to the browser as a download."""
+        """Offer `png()` to the browser as a download."""
         self._errors.attempt(lambda: self.canvas.download_png(self.png(), self._file_name))
 
     def _repr_mimebundle_(self, **kwargs: object) -> Mapping[str, Any] | tuple[Mapping[str, Any], ...] | None:
@@ -447,7 +447,7 @@ class Panel(SettingsPanel, Generic[S, R]):
         return bundle
 
     def _spare_parts_(self) -> Iterable[widgets.Widget]:
-        """Return what was made for the panel and is perhaps not in it now: see unheld.py."""
+        """Return widgets made for the panel that may not be among its children now: see unheld.py."""
         return self.controls.values()
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""A guess before the picture: what is asked, what was guessed, how near it came and why."""
+"""A guess before the picture: the question, the answer, the score and the reason."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from gradwidgets.widgets.panel.words import Prose
 R = TypeVar("R", contravariant=True)
 
 Answer = Mapping[str, Any]  # name → plain value, as its `Asked` has it
-NOTHING = ""  # of a menu: nothing chosen
-_REVEAL = "Reveal", "show the picture, and how near the guess came"
+NOTHING = ""  # the value of a menu in which nothing is chosen
+_REVEAL = "Reveal", "show the picture and the score of the guess"
 _AGAIN = "Guess again", "hide the picture, for a new guess"
 
 
@@ -29,12 +29,12 @@ class Asked:
     """One thing to guess.
 
     Attributes:
-        control: With which a person guesses it; its name is the guess's.
-        plain: Takes what the control holds, or what Python hands over, to a plain value that JSON can hold; None for
-            no guess. A ValueError says what is taken.
-        empty: What the control shows where nothing is guessed.
-        missing: Says why it is not asked at present; "" where it is.
-        optional: Whether a guess is whole without it.
+        control: The control for the guess; its name is the guess's.
+        plain: Converts the control's value, or one from Python, to a plain value that JSON can hold; None for no guess.
+            A ValueError says what is allowed.
+        empty: What the control shows if nothing is guessed.
+        missing: Returns why it is not asked currently; "" if it is.
+        optional: Whether a guess is complete without it.
     """
 
     control: Control
@@ -46,11 +46,11 @@ class Asked:
 
 @dataclass(frozen=True)
 class Mark:
-    """What one guess is worth.
+    """The score of one guess.
 
     Attributes:
         share: From 0, wrong, to 1, right.
-        reason: What is so, in a sentence without its full stop.
+        reason: The right answer, in a sentence without its full stop.
     """
 
     share: float
@@ -79,7 +79,7 @@ class SoFar:
 
 
 class Question(Generic[R]):
-    """What is guessed of a widget's picture, and how near a guess came; each widget's stands in its guess.py."""
+    """What is guessed about a widget's picture, and how it is scored; each widget's is in its guess.py."""
 
     def asked(self) -> Sequence[Asked]:
         """Return what is to be guessed."""
@@ -94,41 +94,41 @@ class Question(Generic[R]):
         raise NotImplementedError
 
     def marks(self, answer: Answer) -> Sequence[Mark]:
-        """Judge a guess."""
+        """Score a guess."""
         raise NotImplementedError
 
     def cover(self, result: R) -> Redraw:
-        """Draw what stands in the picture's place until it is guessed."""
+        """Draw the cover that is shown instead of the picture until it is guessed."""
         raise NotImplementedError
 
     def invalidate(self) -> None:
-        """Draw all of that anew the next time."""
+        """Redraw all of the cover the next time."""
 
     def press(self, event: MouseEvent) -> None:
-        """Take a press or a drag on it."""
+        """Handle a press or a drag on the cover."""
 
     def turn(self) -> None:
-        """Show what is to be guessed, before it is covered: what else is shown might tell the answer."""
+        """Show the view to be guessed before covering it, as another view might give the answer away."""
 
 
 class Prediction:
-    """The row in which a person guesses, and what came of it.
+    """The row for a guess, and its result.
 
     Args:
-        asked: What is asked.
+        asked: The things to guess.
         changed: Called on the main loop when the guess changed.
-        reveal: Called when the picture is asked for.
-        again: Called when a new guess is.
-        complain: Called with what is wrong with a guess.
+        reveal: Called when the picture is to be revealed.
+        again: Called when a new guess is to be made.
+        complain: Called with the error in a guess.
 
     Attributes:
         row: The row.
-        card: What came of it, below the row.
-        answer: Name → guess, plain values; what is not guessed is not in it.
+        card: The result, below the row.
+        answer: Name → guess, a plain value; what is not guessed is absent.
         revealed: Whether the picture is shown.
-        score: How near the guess came, 0 to 1; None before.
-        reason: Why, in words.
-        about: The settings that it was judged for.
+        score: The score, 0 to 1; None before.
+        reason: The reason, in words.
+        about: The settings for which it was scored.
     """
 
     about: object = None
@@ -165,23 +165,23 @@ class Prediction:
         self.show()
 
     def ask(self, question: str) -> None:
-        """Say in words what is asked."""
+        """Show the question."""
         text = f"<b>{html.escape(question)}</b>"
         if self._text.value != text:
             self._text.value = text
 
     def guess(self, answer: object) -> None:
-        """Take a guess from Python, in place of the former one; the picture is covered again.
+        """Replace the guess from Python; the picture is covered again.
 
         Raises:
-            ValueError: It names what is not asked, or holds what cannot be guessed; nothing has changed.
-            TypeError: It is no dict.
+            ValueError: It names something not asked, or has an invalid value; nothing has changed.
+            TypeError: It is not a dict.
         """
         self.answer = self.checked(answer)
         self.cover()
 
     def checked(self, answer: object) -> dict[str, Any]:
-        """Return a guess as plain values, or raise as `guess` does."""
+        """Return a guess as plain values; raises as in `guess`."""
         if not isinstance(answer, Mapping):
             raise TypeError(f"answer must be a dict of {', '.join(map(repr, self.asked))}; got {shown(answer)}")
         unknown = [name for name in answer if name not in self.asked]
@@ -194,7 +194,7 @@ class Prediction:
         return {name: value for name, value in plain.items() if value is not None}
 
     def settle(self, marks: Sequence[Mark], about: object) -> None:
-        """Show what came of the guess about these settings."""
+        """Show the result of the guess about these settings."""
         self.score = sum(mark.share for mark in marks) / len(marks) if marks else None
         self.reason = " ".join(f"{mark.reason}." for mark in marks)
         said = "" if self.score is None else f"{round(100 * self.score)} of 100 points. "
@@ -203,36 +203,36 @@ class Prediction:
         self.show()
 
     def asked_of(self, answer: Answer) -> dict[str, Any]:
-        """Return what of an answer is asked at present."""
+        """Return the part of an answer that is currently asked."""
         return {name: value for name, value in answer.items() if not self.asked[name].missing()}
 
     def so_far(self) -> SoFar:
-        """Return the guess and what came of it, for `bring_back`."""
+        """Return the guess and its result, for `bring_back`."""
         return SoFar(dict(self.answer), self.card.value, self.revealed, self.score, self.reason, self.about)
 
     def bring_back(self, so_far: SoFar) -> None:
-        """Be as when `so_far` was called."""
+        """Restore what `so_far` returned."""
         self.answer, self.revealed, self.score = dict(so_far.answer), so_far.revealed, so_far.score
         self.reason, self.about, self.card.value = so_far.reason, so_far.about, so_far.said
         self.show()
 
     def take_numbers(self) -> None:
-        """Take the numbers as they stand in the row: what is seen there is what was guessed."""
+        """Take the numbers as shown in the row: what is visible there is the guess."""
         for name, one in self.asked.items():
             if one.empty != NOTHING and name not in self.answer and not one.optional and not one.missing():
                 self.answer[name] = one.plain(one.empty)
 
     def cover(self) -> None:
-        """Take the picture away again; the guess stays."""
+        """Cover the picture again; the guess stays."""
         self.revealed, self.score, self.reason = False, None, ""
         self.show()
 
     def keep(self, kept: bool) -> None:
-        """Keep the card with what came of it, or take it away: the settings are others now."""
+        """Keep the card with the result, or hide it because the settings have changed."""
         self.card.layout.display = "" if kept and self.card.value else "none"
 
     def show(self) -> None:
-        """Bring the row to the guess."""
+        """Update the row to the guess."""
         for name, one in self.asked.items():
             one.control.show(self.answer.get(name, one.empty))
             reason = "Guess again comes first" if self.revealed else one.missing()
@@ -261,7 +261,7 @@ class Prediction:
 
 
 def one_of(name: str, options: Sequence[str]) -> Callable[[object], str | None]:
-    """Return what takes one of these names, or nothing."""
+    """Return a function that accepts one of these names, or nothing."""
 
     def plain(value: object) -> str | None:
         if value is None or (isinstance(value, str) and value == NOTHING):
@@ -274,5 +274,5 @@ def one_of(name: str, options: Sequence[str]) -> Callable[[object], str | None]:
 
 
 def said(right: bool) -> str:
-    """Return how a judgement begins."""
+    """Return the first words of a verdict on a guess."""
     return "Right:" if right else "Not so:"

@@ -1,4 +1,4 @@
-"""A widget of settings: traits that a page's controls and Python's lines both change, errors that are seen.
+"""A widget of settings: traits that both the page's controls and Python change, and errors that are shown.
 
 A subclass declares its settings as traits tagged `setting=True`, puts `Control`s of the same names into
 `self.controls` and implements `_refresh`, which brings everything up to date with the settings.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import pathlib
+import threading
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -16,35 +17,44 @@ from traitlets import Bunch, TraitError, Unicode
 
 from gradwidgets.widgets.controls import Control
 from gradwidgets.widgets.controls.values import shown
+from gradwidgets.widgets.kernel.main_thread import Turns
 from gradwidgets.widgets.kernel.mainloop import at_home
 from gradwidgets.widgets.panel.errors import Errors
-from gradwidgets.widgets.panel.serial_box import SerialBox
 from gradwidgets.widgets.panel.words import Prose
 
-# One file for all panels; HTML, because a page without the panels' own script shows that too.
+# One file for all panels; as HTML, because that works even in a page without the panels' own script.
 _STYLE = f"<style>{(pathlib.Path(__file__).parent / 'style.css').read_text(encoding='utf-8')}</style>"
 
 
-class SettingsPanel(SerialBox):
-    """A widget of controls and words.
+class SettingsPanel(widgets.VBox):
+    """A widget of controls and text, whose settings are set by one thread at a time.
+
+    Settings set together take effect as a whole, or not at all. An interrupt may come anywhere: unfinished work is
+    marked before it begins, and redone.
 
     Attributes:
-        error: What went wrong last, one line of plain text; empty when all is well.
-        summary: What the picture shows, in words, one line each.
+        error: The last error, one line of plain text; empty when all is well.
+        summary: What the picture shows, as lines of text.
     """
 
     error = Unicode("", help="what went wrong last, in one line; empty when all is well").tag(result=True)
     summary = Unicode("", help="what the picture shows, in words").tag(result=True)
 
-    _maker: ClassVar[str] = ""  # what is called to make it, where that is not its class
+    _maker: ClassVar[str] = ""  # the function that makes it, if not its class
 
-    # What close() needs, should the constructor refuse its arguments before it has come far.
+    # What close() needs if the constructor rejects its arguments early.
     _closed = True
     _ready = False
+    _held: dict[str, Bunch] | None = None  # changes not yet notified
+    _holder: int | None = None  # the thread that makes them
 
     def __init__(self, **layout: object) -> None:
-        self._initial: dict[str, object] = {}  # what `reset` goes back to
+        self._initial: dict[str, object] = {}  # what `reset` restores
         self.controls: dict[str, Control] = {}
+        self._own = frozenset(self.class_trait_names(setting=True)) | frozenset(self.class_trait_names(lesson=True))
+        self._setting = threading.RLock()
+        self._on_thread = threading.local()
+        self._turns = Turns(self._read_controls, self._interrupted)
         super().__init__(**layout)
         self._closed = False
         self.add_class("gradwidgets")
@@ -63,10 +73,83 @@ class SettingsPanel(SerialBox):
         self.children = [self._style_sheet, self._errors.box, self._words]
         self.observe(self._on_setting, names=list(self.settings()))
 
+    # -- one thread at a time, all or none ------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def hold_trait_notifications(self) -> Iterator[None]:
+        """Like traitlets' method, for one thread at a time; an exception inside undoes all changes."""
+        with self._setting:
+            if self._held is not None:
+                yield
+                return
+            before = dict(self._trait_values)
+            self._held, self._holder, self._cross_validation_lock = {}, threading.get_ident(), True
+            try:
+                yield
+                self._cross_validation_lock = False
+                for name in tuple(self._held):
+                    self.set_trait(name, getattr(self, name))
+            except BaseException:
+                self._trait_values.update(before)
+                self._held = {}
+                raise
+            finally:
+                self._cross_validation_lock = False
+                held, self._held = self._held, None
+        self._tell_all(held)
+
+    def _tell_all(self, held: Mapping[str, Bunch]) -> None:
+        """Notify the observers, without the lock, as they may wait for another thread."""
+        own = self._on_thread
+        before, own.followed = getattr(own, "followed", None), False
+        try:
+            for change in held.values():
+                self.notify_change(change)
+        finally:
+            own.followed = before
+
+    def _first_of_several(self) -> bool:
+        """Whether a change is the first notified of several made as one: what follows is done once."""
+        own = self._on_thread
+        first = not getattr(own, "followed", None)
+        if getattr(own, "followed", None) is not None:
+            own.followed = True
+        return first
+
+    def notify_change(self, change: Bunch) -> None:
+        """Notify the observers; later, while changes are held."""
+        if self._held is None or self._holder != threading.get_ident():
+            super().notify_change(change)
+        elif change.name in self._held:
+            self._held[change.name]["new"] = change.new
+        else:
+            self._held[change.name] = change
+
+    @property
+    def _applying(self) -> bool:
+        """Whether this thread sets several settings as one change."""
+        return getattr(self._on_thread, "applying", 0) > 0
+
+    @contextlib.contextmanager
+    def _as_one(self) -> Iterator[None]:
+        """Set several settings, all or none; the caller takes care of what follows."""
+        own = self._on_thread
+        own.applying = getattr(own, "applying", 0) + 1
+        try:
+            with self.hold_trait_notifications():
+                yield
+        finally:
+            own.applying -= 1
+
+    def _interrupted(self) -> None:
+        """Reset to a clean state: an interrupt may have come between any two lines."""
+        self._setting, self._on_thread, self._held = threading.RLock(), threading.local(), None
+        self._cross_validation_lock = False
+
     # -- settings -----------------------------------------------------------------------------------------
 
     def __setattr__(self, name: str, value: object) -> None:
-        """Refuse a name that means nothing here: a setting misspelt would change nothing and say nothing."""
+        """Reject unknown names: a misspelt setting would silently do nothing."""
         if self._ready and not name.startswith("_") and not hasattr(self, name):
             raise AttributeError(f"{type(self).__name__} has no setting {name!r}; it has {', '.join(self.settings())}")
         if self._ready and name in self._own:
@@ -83,7 +166,7 @@ class SettingsPanel(SerialBox):
                     super().__setattr__(other, suited)
 
     def _along(self, name: str, old: Any) -> dict[str, object]:
-        """Return the settings that change along with one that was set alone: those that suit it."""
+        """Return the settings that must change along with one that was set alone, to suit it."""
         return {}
 
     @classmethod
@@ -98,7 +181,7 @@ class SettingsPanel(SerialBox):
 
     @classmethod
     def _split_keywords(cls, keywords: Mapping[str, object]) -> tuple[dict[str, object], dict[str, object]]:
-        """Tell the box's own keywords, and a teacher's, from the settings; a TypeError names what is neither."""
+        """Split the box's own keywords, and a teacher's, from the settings; a TypeError names unknown ones."""
         apart = ("layout", "box_style", *cls.lesson_settings())
         own = {name: value for name, value in keywords.items() if name in apart}
         settings = {name: value for name, value in keywords.items() if name not in apart}
@@ -124,7 +207,7 @@ class SettingsPanel(SerialBox):
             self._update()
 
     def _update(self) -> None:
-        """Bring everything up to date: now on the main thread, else there, soon."""
+        """Update everything: immediately on the main thread, otherwise there, soon."""
         if at_home() and not self._turns.amidst:
             self._errors.attempt(self._refresh)
         else:
@@ -134,18 +217,18 @@ class SettingsPanel(SerialBox):
         raise NotImplementedError  # by Panel
 
     def _refresh_by_hand(self) -> None:
-        """The same after a change from the page, where a picture now beats all of it soon."""
+        """The same after a change from the page, where a quick picture matters more than completeness."""
         raise NotImplementedError  # by Panel
 
     # -- what the page does -------------------------------------------------------------------------------
 
     def _connect(self) -> None:
-        """Wire the controls once they exist."""
+        """Connect the controls once they exist."""
         for control in self.controls.values():
             control.connect(self._turns.request, self._errors.complain)
 
     def _read_controls(self) -> None:
-        """Apply what people moved since the last time, and do what other threads asked for."""
+        """Apply what the user moved since the last time, and do what other threads requested."""
         moved = [control for control in self.controls.values() if control.moved]
         try:
             self._turns.pay()
@@ -159,7 +242,7 @@ class SettingsPanel(SerialBox):
             self._errors.fail(failure)
 
     def _apply(self, chosen: Mapping[str, object]) -> None:
-        """Set what a person chose; if it is refused, that is said and the controls go back."""
+        """Set what the user chose; if it is refused, the error is shown and the controls are reset."""
         refusal = None
         try:
             with self._as_one():
@@ -174,19 +257,19 @@ class SettingsPanel(SerialBox):
             self._errors.complain(refusal)
 
     def _resolve(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the settings that a person's choice stands for; a panel may have controls that set several."""
+        """Return the settings that the user's choice stands for; a control may set several."""
         return dict(chosen)
 
     def _free(self, meant: dict[str, object]) -> dict[str, object]:
-        """Return what of that a person may choose."""
+        """Return those settings that the user may choose."""
         return meant
 
     def _show_control(self, name: str) -> None:
-        """Bring a control to its setting."""
+        """Update a control to its setting."""
         self.controls[name].show(getattr(self, name))
 
     def _broken_off(self, failure: Exception) -> None:
-        """Hear of a failure before it is said."""
+        """Handle a failure before it is shown."""
 
     # -- settings that last -------------------------------------------------------------------------------
 
@@ -195,15 +278,15 @@ class SettingsPanel(SerialBox):
         return {"widget": type(self).__name__, **{k: _plain(v) for k, v in self._values().items()}}
 
     def restore(self, state: Mapping[str, object]) -> None:
-        """Take the settings of a `state`; all of them or, if one is refused, none.
+        """Restore the settings of a `state`; if one is refused, none changes.
 
         Args:
-            state: What `state` returned, perhaps through JSON.
+            state: The result of `state`, possibly via JSON.
 
         Raises:
             TraitError: A setting is refused; nothing has changed.
-            ValueError: The state is another widget's or holds a name that is no setting.
-            TypeError: The state is no dict of settings.
+            ValueError: The state is another widget's, or has a name that is not a setting.
+            TypeError: The state is not a dict of settings.
         """
         self._take_state(state)
 
@@ -218,16 +301,16 @@ class SettingsPanel(SerialBox):
         unknown = sorted(set(wanted) - set(self.settings()))
         if unknown:
             raise ValueError(f"state holds {', '.join(unknown)}; the settings are {', '.join(self.settings())}")
-        with self._batch():  # what is meant too: it depends on settings that another thread might change
+        with self._batch():  # including `_of_state`, which depends on settings that another thread might change
             for name, value in self._of_state({name: _held(value) for name, value in wanted.items()}).items():
                 setattr(self, name, value)
 
     def _of_state(self, state: Mapping[str, object]) -> dict[str, object]:
-        """Return the settings that a state stands for: one of another example brings a view of it along, say."""
+        """Return the settings that a state stands for: with another example, for instance, comes a view of it."""
         return self._resolve(state)
 
     def reset(self) -> None:
-        """Go back to the settings that this was made with."""
+        """Restore the initial settings."""
         for control in self.controls.values():
             control.discard()
         with self._batch():
@@ -235,19 +318,19 @@ class SettingsPanel(SerialBox):
                 setattr(self, name, value)
 
     def _at_present(self, settings: Mapping[str, object]) -> dict[str, object]:
-        """Return settings without what cannot be now, and can be later."""
+        """Return settings without those that are impossible now but possible later."""
         return dict(settings)
 
     def _problem_repr(self) -> dict[str, str]:
-        """Return the arguments, as text, that make what the panel looks at, by the setting that they stand for."""
+        """Return the arguments, as text, that define what the panel shows, by the setting that they stand for."""
         return {}
 
     def _usual(self) -> dict[str, object]:
-        """Return the settings that the constructor chooses when it is not told."""
+        """Return the constructor's default settings."""
         return {name: self.trait_defaults(name) for name in self.settings()}
 
     def __repr__(self) -> str:
-        """Return a call that makes this widget again; of a closed one also that it is."""
+        """Return a call that recreates this widget, with a remark if it is closed."""
         problem = self._problem_repr()
         usual = self._usual() | {name: self.traits()[name].default_value for name in self.lesson_settings()}
         values = self._values() | {name: getattr(self, name) for name in self.lesson_settings()}
@@ -256,7 +339,7 @@ class SettingsPanel(SerialBox):
         return call + (", closed" if self._closed else "")
 
     def close(self) -> None:
-        """Free everything registered for this, children first. May be called again."""
+        """Free everything registered for this widget, children first. May be called again."""
         if self._closed:
             return
         self._closed = True
@@ -269,7 +352,7 @@ class SettingsPanel(SerialBox):
 
 
 def descendants(widget: widgets.Widget) -> Iterator[widgets.Widget]:
-    """A widget and everything that is shown in it."""
+    """Yield a widget and everything shown in it."""
     yield widget
     for child in getattr(widget, "children", ()):
         yield from descendants(child)

@@ -1,4 +1,4 @@
-"""Settings in a file: what a widget's `save` writes and its `load` reads. Nothing in a file is ever run."""
+"""Settings in a file: what a widget's `save` writes and its `load` reads. Nothing in a file is ever executed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _KEY = "gradwidgets"
 
 
 def to_text(state: Mapping[str, object]) -> str:
-    """Return a widget's `state()` as the text of a JSON file."""
+    """Return a widget's `state()` as the content of a JSON file."""
     return json.dumps({_KEY: FORMAT, **state}, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -19,10 +19,10 @@ def from_bytes(content: bytes) -> dict[str, object]:
     """Return the state that a file holds.
 
     Args:
-        content: The file's bytes, wherever they come from.
+        content: The file's bytes, from any source.
 
     Raises:
-        ValueError: They are not what `to_text` wrote; one sentence says why.
+        ValueError: They were not written by `to_text`; the message says why.
     """
     if len(content) > LARGEST:
         raise ValueError(f"it has more than {LARGEST:,} bytes, and settings have a few hundred")
@@ -31,7 +31,7 @@ def from_bytes(content: bytes) -> dict[str, object]:
     except UnicodeDecodeError:
         raise ValueError("it is not text") from None
     try:
-        held = json.loads(text, parse_constant=_refuse)
+        held = json.loads(text, parse_constant=_reject_constant)
     except (ValueError, RecursionError):
         raise ValueError("it is not JSON") from None
     if not isinstance(held, dict) or _KEY not in held:
@@ -41,5 +41,5 @@ def from_bytes(content: bytes) -> dict[str, object]:
     return held
 
 
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no number of JSON's")
+def _reject_constant(constant: str) -> None:
+    raise ValueError(f"{constant} is not a JSON number")

@@ -1,4 +1,4 @@
-"""A panel where it cannot live: its picture, what it shows in words, and where it would be alive."""
+"""A static version of a panel: its picture, its text, and a note on where it would be live."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from gradwidgets.widgets.panel.work import Work
 
 @dataclass(frozen=True)
 class Still:
-    """A picture with its words.
+    """A picture with its text.
 
     Attributes:
-        png: The picture.
-        words: What it shows, line by line.
-        note: One sentence more; "" for none.
+        png: The picture as PNG.
+        words: What it shows, as lines of text.
+        note: An additional sentence; "" for none.
     """
 
     png: bytes = field(repr=False)
@@ -38,18 +38,18 @@ class Still:
         return self.png
 
     def _mime_(self) -> tuple[str, str]:
-        """Tell marimo what to show."""
+        """Return what marimo shows."""
         return "text/html", self._repr_html_()
 
 
 class Stills:
-    """Makes pictures that last of a panel.
+    """Makes static pictures of a panel.
 
     Args:
-        frame: Where its picture is.
-        work: What brings it up to date.
-        call: Returns the line that makes the panel again.
-        summary: Returns what the picture shows, in words.
+        frame: The frame of its picture.
+        work: The work that updates it.
+        call: Returns the line of code that recreates the panel.
+        summary: Returns what the picture shows, as text.
     """
 
     def __init__(
@@ -65,16 +65,16 @@ class Stills:
             return self._frame.canvas.figure._repr_png_()
 
     def with_words(self, note: str) -> Still:
-        """Return picture and words, and a note."""
+        """Return the picture with its text and a note."""
         return Still(self.png(), self._summary(), note)
 
     def whole(self) -> None:
-        """Have the whole picture, where that takes no long work: it may last."""
+        """Finish the picture if that does not take long, as it may be kept."""
         if at_home():
             self._work.catch_up_if_short()
 
     def put_into(self, data: dict[str, str]) -> None:
-        """Add to what a notebook keeps of the live widget, by MIME type."""
+        """Add to what a notebook saves of the live widget, by MIME type."""
         data["text/plain"] = "\n".join(filter(None, (self._call(), self._summary())))
         picture = self._frame.canvas.still() if at_home() else self.png()
         data["image/png"] = base64.b64encode(picture).decode()

@@ -1,4 +1,4 @@
-"""Words of a panel: prose whose numbers keep their units, and findings as cards."""
+"""Text of a panel: prose with non-breaking units, and findings as cards."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from traitlets import Bunch, validate
 
 from gradwidgets.core.results.wording import unbroken
 
-# Severity → sign and word: never told by colour alone.
+# Severity → sign and word: never shown by colour alone.
 _SIGNS = {"ok": ("✓", "fine"), "info": ("i", "note"), "warning": ("▲", "warning"), "error": ("✗", "error")}
 
 

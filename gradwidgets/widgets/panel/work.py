@@ -1,4 +1,4 @@
-"""Work: the result of the newest settings, computed in slices where that is long, and shown."""
+"""Work: the result of the latest settings, computed in slices if that takes long, and shown."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from gradwidgets.widgets.panel.frame import Busy
 
 _log = logging.getLogger(__name__)
 
-STILL = 0.4  # seconds of work that a picture in a saved notebook is worth waiting for
-_STOPPED = "Stopped before all was computed; the next change starts anew."
-_INTERRUPTED = "It was interrupted before all was shown; the next change starts anew."
+STILL = 0.4  # seconds of work worth waiting for, for a picture in a saved notebook
+_STOPPED = "Stopped before everything was computed; the next change starts again."
+_INTERRUPTED = "It was interrupted before everything was shown; the next change starts again."
 
 
 class Shown(Protocol):
-    """A result as far as a panel must know it."""
+    """What a panel needs to know about a result."""
 
     @property
     def settings(self) -> Any:
-        """What it was computed for."""
+        """The settings that it was computed for."""
 
     @property
     def exact(self) -> bool:
-        """Whether it is more than a preview."""
+        """Whether it is exact, not a preview."""
 
 
 S = TypeVar("S")  # settings, frozen
@@ -41,18 +41,18 @@ R = TypeVar("R", bound=Shown)
 
 @dataclass(frozen=True)
 class Steps(Generic[S, R]):
-    """The way from settings to a picture.
+    """The steps from settings to a picture.
 
     Attributes:
-        begin: Sees to what must be so before settings are frozen.
+        begin: Does what is needed before the settings are frozen.
         snapshot: Freezes the settings that a result depends on.
         compute: Computes the result of frozen settings, in slices.
-        preview: Returns what can be shown at once where that is known to be long; None where it is short.
+        preview: Returns what can be shown immediately if the work is known to be long; None if it is short.
         fit: Gives the picture its size.
-        show: Brings picture, words and controls to a result and the present view of it.
-        invalidate: Has everything drawn anew the next time.
-        anew: Forgets all that is kept from pictures before.
-        answers: Whether a result is what is asked for by settings.
+        show: Updates picture, text and controls to a result and its current view.
+        invalidate: Makes everything be redrawn the next time.
+        anew: Discards everything cached from earlier pictures.
+        answers: Whether a result also answers other settings.
     """
 
     begin: Callable[[], None]
@@ -70,20 +70,20 @@ class Work(Generic[S, R]):
     """Computes and shows for one panel.
 
     Args:
-        steps: What it does.
-        turns: Of the threads that work on the panel.
-        errors: Where it is said what failed.
-        busy: Shows how far long work is.
-        patience: Seconds of work after which that is shown.
+        steps: The steps.
+        turns: The turns of the threads that work on the panel.
+        errors: Where failures are shown.
+        busy: The row that shows the progress of long work.
+        patience: Seconds of work after which progress is shown.
         ready: Returns whether the panel is made and not closed.
         closed: Returns whether it is closed.
 
     Attributes:
-        result: The last exact one.
-        shown: What the picture shows, perhaps a preview.
-        job: What computes, or did last; None before and after an interrupt.
-        by_hand: Whether a change comes from the page, where a picture now beats all of it soon.
-        half_shown: Whether showing was begun and not finished: what is kept for the next time may be wrong.
+        result: The last exact result.
+        shown: The result that the picture shows, possibly a preview.
+        job: The current or last job; None at first and after an interrupt.
+        by_hand: Whether a change comes from the page, where a quick picture matters more than completeness.
+        half_shown: Whether showing was begun but not finished, so that caches may be wrong.
     """
 
     def __init__(
@@ -104,13 +104,13 @@ class Work(Generic[S, R]):
         self.by_hand = self.half_shown = False
         self._turns, self._errors, self._busy, self._patience = turns, errors, busy, patience
         self._ready, self._closed = ready, closed
-        self._settings: S | None = None  # of the job
+        self._settings: S | None = None  # of the current job
         self._began = 0.0
 
     # -- from the settings to the picture -------------------------------------------------------------------
 
     def refresh(self) -> None:
-        """Bring picture, words and controls to the settings."""
+        """Update picture, text and controls to the settings."""
         self.steps.begin()
         settings = self.steps.snapshot()
         seen = self.shown
@@ -134,7 +134,9 @@ class Work(Generic[S, R]):
             self.present(preview)
         if preview is not None or not self.job.start(pause=self.by_hand):
             if self._ready() and not self.by_hand and preview is None:
-                self.job.finish_if_short(STILL)  # on the line after a setting from Python, all is up to date
+                self.job.finish_if_short(
+                    STILL
+                )  # after setting a trait from Python, everything is up to date on the next line
             if self.job.running:
                 self._show_progress(0.0)
                 self.job.go_on()
@@ -153,7 +155,7 @@ class Work(Generic[S, R]):
         self.present(result)
 
     def _failed(self, failure: Exception) -> None:
-        """Say it, beside the last good result whole: a preview of what failed has no words of its own."""
+        """Show the failure with the last good result, not a preview: a preview has no text of its own."""
         if self.result is not None and self._ready():
             try:
                 self.present(self.result)
@@ -165,20 +167,20 @@ class Work(Generic[S, R]):
         return self._turns.alone(lambda: self._turns.amid(part))
 
     def _show_progress(self, share: float) -> None:
-        if time.monotonic() - self._began >= self._patience:  # sooner, a message would be more work than a slice is
+        if time.monotonic() - self._began >= self._patience:  # earlier, the message would cost more than the slice
             self._busy.show(share)
 
     def present(self, result: R) -> None:
-        """Show a result, in the present view of it."""
+        """Show a result in its current view."""
         self.showing(lambda: self._present(result))
 
     def _present(self, result: R) -> None:
-        self.steps.fit()  # another thread may have changed what it must leave room for
+        self.steps.fit()  # another thread may have changed the available room
         self.shown = result
         self.steps.show(result)
 
     def showing(self, work: Callable[[], None]) -> None:
-        """Show something; if that was broken off the last time, all of it is made anew."""
+        """Show something; if showing was interrupted the last time, everything is redone."""
         half, self.half_shown = self.half_shown, True
         if half:
             self.steps.anew()
@@ -187,20 +189,20 @@ class Work(Generic[S, R]):
 
     @shown_at_home
     def present_again(self) -> None:
-        """Show what is shown in another view of it."""
+        """Show the current result in another view."""
         if self.shown is not None:
             self.present(self.shown)
 
     @shown_at_home
     def redraw(self) -> None:
-        """Draw everything that is shown anew: something else is to be seen in its place."""
+        """Redraw everything, as something else is to be shown in its place."""
         if self.shown is not None:
             self.steps.invalidate()
             self.refit()
 
     @shown_at_home
     def refit(self) -> None:
-        """Take the size and the theme that the page told: nothing that was said is less true for that."""
+        """Apply the size and theme reported by the page; messages shown remain valid."""
         if not self._closed():
             self._errors.attempt_beside(self.steps.fit if self.shown is None else self.present_again)
 
@@ -208,20 +210,19 @@ class Work(Generic[S, R]):
 
     @property
     def running(self) -> bool:
-        """Whether something is still computed."""
+        """Whether something is still being computed."""
         return self.job is not None and self.job.running
 
     def settled(self) -> R:
-        """Return the exact result of the present settings; what is still to be computed is computed now.
+        """Return the exact result of the current settings; what is still to be computed is computed now.
 
-        Where that fails, or somebody has stopped it, the error says so, and the result is that of the last good
-        picture, which stays.
+        If that fails, or was stopped, `error` says so, and the result is that of the last good picture, which stays.
         """
         if not at_home() or self._closed():
             return self._turns.alone(self._computed_here)
         self.catch_up()
         self.finish()
-        if not self._up_to_date() and self._turns.amidst:  # asked by what listens to a picture of other settings
+        if not self._up_to_date() and self._turns.amidst:  # called from an observer of a picture of other settings
             return self._turns.alone(self._computed_here)
         if not self._up_to_date() and self._errors.said != _STOPPED:  # it failed, or was interrupted
             self._errors.attempt(self.refresh)
@@ -234,13 +235,13 @@ class Work(Generic[S, R]):
         return self.result is not None and self.steps.answers(self.result, self.steps.snapshot())
 
     def _computed_here(self) -> R:
-        """The result of the present settings, computed on another thread than the main one, which shows it later."""
+        """The result of the current settings, computed on a thread other than the main one, which shows it later."""
         if self.result is not None and self._up_to_date():
             return self.result
         return finish(self.steps.compute(self.steps.snapshot()))
 
     def catch_up(self) -> None:
-        """Do now what other threads asked for, and what an interrupt broke off."""
+        """Do now what other threads requested, and what an interrupt cut short."""
         self._turns.pay()
         if self.half_shown and self.shown is not None and not self._turns.amidst:
             self._errors.attempt(self.refresh)
@@ -251,7 +252,7 @@ class Work(Generic[S, R]):
             self.job.finish()
 
     def catch_up_if_short(self) -> None:
-        """Do the same as far as a picture that lasts is worth it."""
+        """Do the same if it takes no longer than a picture that is kept is worth."""
         self.catch_up()
         if self.job is not None and self.job.running:
             self.job.finish_if_short(STILL)
@@ -259,24 +260,24 @@ class Work(Generic[S, R]):
     # -- what ends it -----------------------------------------------------------------------------------------
 
     def stop(self) -> None:
-        """Drop what is still to be computed, and say so."""
+        """Cancel what is still to be computed, and say so."""
         self.drop()
         self._busy.hide()
         self._errors.complain(_STOPPED)
 
     def drop(self) -> None:
-        """Drop what is still to be computed."""
+        """Cancel what is still to be computed."""
         if self.job is not None:
             self.job.stop()
 
     def broken_off(self, failure: Exception) -> None:
-        """Hear what failed; whoever makes the panel gets it raised, for there is nothing to show yet."""
+        """Handle a failure; while the panel is being made it is raised, as there is nothing to show yet."""
         if self.shown is None and not self._ready():
             raise failure
         self._busy.hide()
 
     def interrupted(self) -> None:
-        """Begin anew the next time, whatever had been begun."""
+        """Start again the next time, whatever had been begun."""
         self.half_shown, self.by_hand = True, False
         job, self.job = self.job, None
         if job is not None:

@@ -48,7 +48,7 @@ def test_a_fault_along_a_direction_is_named():
     [
         ([FIRST], TypeError, "must map each axis to a tensor"),
         ({"a": FIRST}, ValueError, "must name the axes, 'a', 'b'; got 'a'"),
-        ({"a": FIRST, "b": SECOND[:2]}, ValueError, "of one shape"),
+        ({"a": FIRST, "b": SECOND[:2]}, ValueError, "of the same shape"),
         ({"a": FIRST.long(), "b": SECOND}, ValueError, "floating point"),
     ],
 )
@@ -63,5 +63,5 @@ def test_which_tensor_is_moved_must_be_clear():
 
 
 def test_a_loss_of_a_tensor_that_is_given_a_number_gets_a_hint():
-    with pytest.raises(ValueError, match="go along directions in it"):
+    with pytest.raises(ValueError, match="move along directions in it"):
         check_loss(lambda logits: logits.softmax(1)[:, 0].mean(), {"logits": (-1.0, 1.0)})

@@ -137,7 +137,7 @@ def test_a_value_a_sample_is_reduced_by_the_mean_and_that_is_said(reduce):
     values, point = function.values(POINTS), torch.tensor([0.3, 0.2], dtype=torch.float64)
     right = ((POINTS[:, :1] * x + POINTS[:, 1:] - 1) ** 2).mean(1)
     torch.testing.assert_close(values.loss, right)
-    assert ("it gives 7 values for one point, one a sample: their mean is taken" in function.notes) is not reduce
+    assert ("it returns 7 values for one point, one per sample: their mean is taken" in function.notes) is not reduce
     bend = torch.tensor([[2 * float((x**2).mean()), 0.0], [0.0, 2.0]], dtype=torch.float64)
     torch.testing.assert_close(function.hessian(point), bend)
 
@@ -163,7 +163,7 @@ WRONG = {
     "not callable": (3, ("a",), None, TypeError, "loss must be callable; got int 3"),
     "no such name": (lambda a, q: a, ("a", "b"), None, ValueError, "no parameter 'b'; its parameters are 'a', 'q'"),
     "one missing": (lambda a, b: a, ("a",), None, ValueError, "needs 'b' too"),
-    "fixed twice": (lambda a, b: a, ("a", "b"), {"a": 1}, ValueError, "'a' is an axis and fixed"),
+    "fixed twice": (lambda a, b: a, ("a", "b"), {"a": 1}, ValueError, "'a' is both an axis and fixed"),
     "fixed NaN": (lambda a, b: a, ("a",), {"b": float("nan")}, ValueError, r"fixed\['b'\] must be finite"),
     "fixed no dict": (lambda a, b: a, ("a",), [1], TypeError, "fixed must map"),
     "an int": (lambda a, b: 3, ("a", "b"), None, LossError, "must return a tensor; it returned int 3"),
@@ -244,7 +244,7 @@ def test_what_it_prints_and_sets_is_caught(capsys):
     function.values(POINTS)
     assert capsys.readouterr().out == ""
     assert torch.get_default_dtype() == torch.float32
-    assert any("prints, 'look at me'" in note for note in function.notes)
+    assert any("prints ('look at me')" in note for note in function.notes)
     assert any("default dtype" in note for note in function.notes)
 
 
@@ -266,7 +266,7 @@ def test_warnings_are_kept_back_and_said_once(recwarn):
     for loss in (nagging, lambda a, b: Nagging.apply(a) + b):
         function = LossFunction(loss, ("a", "b"))
         function.values(POINTS)
-        assert function.notes == ("it warns, 'mind the shapes' say; not shown",)
+        assert function.notes == ("it warns ('mind the shapes'): not shown",)
     assert not recwarn.list
 
 
@@ -281,10 +281,10 @@ def data_changing(a, b, c):
 
 
 IN_PLACE = {
-    "vectorized": (sideways, None, "it changes a in place, which torch refuses"),
+    "vectorized": (sideways, None, "it changes a in place, which torch forbids"),
     "vmap": (lambda a, b: sideways(a, b).sum(), None, "it changes a in place"),
     "pointwise": (lambda a, b: sideways(a, b) if a.item() > 0 else b, None, "it changes a in place"),
-    "data": (data_changing, {"c": torch.ones(3)}, "it changes c, handed over in fixed, in place"),
+    "data": (data_changing, {"c": torch.ones(3)}, "it changes c, passed in fixed, in place"),
 }
 
 

@@ -109,7 +109,7 @@ def test_python_branches_on_whole_tensors_say_what_failed():
 @pytest.mark.parametrize(
     ("fn", "message"),
     [
-        (lambda a, b: (a * b).sum(), r"must return one value a point, shape \(3,\), .* it returned shape \(\)"),
+        (lambda a, b: (a * b).sum(), r"must return one value per point, shape \(3,\), .* it returned shape \(\)"),
         (lambda a, b: torch.stack([a, b]), r"it returned shape \(2, 3\)"),
         (lambda a, b: 3.0, r"must return a tensor of shape \(3,\); it returned float 3.0"),
         (lambda a, b: None, "it returned NoneType None"),

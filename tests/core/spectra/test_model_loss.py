@@ -77,7 +77,7 @@ def test_the_spectrum_is_that_of_differences_of_gradients(name):
 def test_notes_say_what_the_numbers_rest_on():
     x, y = torch.randn(12, 4), torch.randn(12, 1)
     assert "one draw, the same throughout" in hessian_spectrum(dropout(), x, y, functional.mse_loss).note
-    assert "BatchNorm takes this batch's own mean" in hessian_spectrum(batch_norm(), x, y, functional.mse_loss).note
+    assert "BatchNorm uses this batch's own mean" in hessian_spectrum(batch_norm(), x, y, functional.mse_loss).note
     assert hessian_spectrum(dropout().eval(), x, y, functional.mse_loss).note == ""
     half = hessian_spectrum(nn.Linear(4, 1).half(), x.half(), y.half(), functional.mse_loss)
     assert half.note == "the model is in float16; computed in float64 on a copy"
@@ -271,7 +271,7 @@ class Custom(nn.Module):
 def test_no_second_derivative_is_found_out_and_differences_take_its_place(function, words, k):
     model, x = Custom(function).double(), torch.randn(9, 3).double()
     spectrum = hessian_spectrum(model, x, None, lambda out, _: out.sum(), k=k)
-    assert words in spectrum.note and "differences of gradients were taken" in spectrum.note
+    assert words in spectrum.note and "differences of gradients were used" in spectrum.note
     out = model.layer(x).detach()
     rows = torch.cat([x, torch.ones(9, 1, dtype=torch.float64)], 1)
     expected = torch.linalg.eigvalsh(rows.T @ (6 * out * rows))
@@ -382,4 +382,4 @@ def test_a_gradient_that_is_of_no_function():
     # The gradient is (extra², extra), its derivative [[0, 2 extra], [0, 1]].
     expected = torch.linalg.eigvalsh(torch.tensor([[0.0, 0.7], [0.7, 1.0]], dtype=torch.float64))
     torch.testing.assert_close(spectrum.eigenvalues, expected, rtol=1e-6, atol=1e-6)
-    assert "not symmetric: this is the symmetric part" in spectrum.note
+    assert "asymmetric: this is the symmetric part" in spectrum.note

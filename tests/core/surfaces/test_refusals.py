@@ -38,7 +38,7 @@ def test_what_makes_no_sense_is_refused_by_name(keywords, kind, words):
 
 
 def test_axes_beyond_floats_or_without_names_are_refused():
-    with pytest.raises(ValueError, match=r"axes\['a'\] is wider than a float can say"):
+    with pytest.raises(ValueError, match=r"axes\['a'\] is wider than a float can represent"):
         check_loss(bowl, {"a": (0, 10**400), "b": (0, 1)})
     with pytest.raises(TypeError, match="names in axes must be strings, the loss's parameters; got 1"):
         check_loss(bowl, {1: (0, 1), "b": (0, 1)})
@@ -54,7 +54,7 @@ def test_a_coroutine_function_is_refused_before_it_is_called():
     [
         (torch.tensor([[1, 0]]), "is torch.int64"),
         (torch.tensor([[float("nan"), 0.0]]), "NaN"),
-        (torch.zeros(1, 0), "no numbers"),
+        (torch.zeros(1, 0), "no elements"),
     ],
 )
 def test_a_direction_is_refused_for_what_is_wrong_with_it(direction, words):

@@ -144,7 +144,7 @@ def test_losses_of_steps_between_and_after_the_samples_are_drawn(live):
     assert x.tolist() == [*range(1, 21), *range(22, 51)] and y[-1] == 3
     assert live.lines["loss broken"].get_data()[0].tolist() == [21]
     assert live.norms.get_xlim()[1] > 50 and live.loss.get_xlim()[1] > 50
-    assert "step 50" in live._news[live.loss].get_text()
+    assert "step 50" in live._latest[live.loss].get_text()
     live.update(training(5, 2, loss=np.empty(0), loss_steps=np.empty(0, int)))
     assert "the loss is not known" in words_of(live.loss)
 

@@ -170,7 +170,7 @@ def test_a_loss_that_asks_for_the_result_that_it_is_needed_for_is_told(explorer,
     panel = explorer(loss)
     asked.append(panel)
     panel.x_range = (0.0, 3.0)
-    assert "a result was asked for by what computes it" in panel.error
+    assert "a result was requested from within its own computation" in panel.error
     asked.clear()
     assert spans(panel) == [(0.0, 3.0)]
 

@@ -1,1 +1,1 @@
-"""Copies that share nothing with what they are copies of."""
+"""Copies that share nothing with their originals."""

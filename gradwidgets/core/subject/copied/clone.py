@@ -1,4 +1,4 @@
-"""Copies of somebody's objects that share nothing with them which a call could change."""
+"""Copies of the user's objects that share nothing with them that a call could change."""
 
 import contextlib
 import copy
@@ -22,28 +22,28 @@ from gradwidgets.core.subject.held.reached import attributes_of
 T = TypeVar("T")
 
 LARGE = 1 << 28  # bytes of one tensor or array outside of any module, beyond which it is shared
-# Of libraries, and made of values alone.
+# Library modules whose objects hold only values.
 _VALUES = ("collections", "itertools", "random", "decimal", "fractions", "datetime", "numpy", "dataclasses")
-_PARAMETRIZE = "torch.nn.utils.parametrize"  # whose way of copying is ours, but for the dtype
-_COMPILED = "_compiled_call_impl"  # what torch's own copies leave out
+_PARAMETRIZE = "torch.nn.utils.parametrize"  # whose `__deepcopy__` does what ours does, except for the dtype
+_COMPILED = "_compiled_call_impl"  # which torch's own copies leave out
 _INSIDE = (dict, list, set, tuple, functools.partial)
 _EMPTY = frozenset({dict, OrderedDict, list, set})
 
 
 class Clone:
-    """Copies, in which whatever was one object stays one object.
+    """Makes copies in which shared objects stay shared.
 
-    Modules, tensors, containers, functions' closures, objects of one's own classes and random generators are copied;
-    functions that name copied modules as globals are bound to the copies. Hooks on tensors are left out, a tensor's
-    graph too. What cannot be copied is shared.
+    Modules, tensors, containers, functions' closures, objects of user classes and random generators are copied;
+    functions that use copied modules as globals are rebound to the copies. Tensor hooks and a tensor's graph are left
+    out. What cannot be copied is shared.
 
     Args:
-        dtype: What floating point tensors become; None keeps their own.
-        batch: Tensors that a function may hold as well, as a loss does that differentiates by an input: what reads them
-            as globals is bound to their copies too.
+        dtype: The dtype of copied floating point tensors; None keeps their own.
+        batch: Tensors that a function may hold as well, as in a loss that differentiates by an input: functions that
+            read them as globals are rebound to their copies too.
 
     Attributes:
-        shared: What is not copied, by its class's name.
+        shared: The class names of objects that were not copied.
     """
 
     def __init__(self, dtype: torch.dtype | None = None, batch: Iterable[Tensor] = ()) -> None:
@@ -51,12 +51,12 @@ class Clone:
         self._readers = Readers(self.batch)
         self.shared: set[str] = set()
         self._made: dict[int, Any] = {}  # as `copy.deepcopy`'s memo, for classes with a `__deepcopy__`
-        self._kept: list[object] = []  # so that no id comes twice
+        self._kept: list[object] = []  # kept alive, so that no id is reused
         self._spaces: dict[int, dict[str, Any]] = {}
         self._storages = Storages(dtype)
 
     def of(self, thing: T) -> T:
-        """The copy of something, the same one every time."""
+        """The copy of an object, the same one every time."""
         if type(thing) in ATOMIC:
             return thing
         known: Any = self._made.get(id(thing), UNKNOWN)
@@ -68,21 +68,21 @@ class Clone:
         return made
 
     def keep(self, thing: object, made: object) -> None:
-        """Say what stands for something among the copies: itself, or a copy made before."""
+        """Set what stands for an object among the copies: itself, or an earlier copy."""
         self._kept.append(thing)
         self._made[id(thing)] = made
 
     def copy_of(self, thing: object) -> Any:
-        """What stands for something among the copies; `UNKNOWN` where that was never asked for."""
+        """What stands for an object among the copies; `UNKNOWN` if it was never copied."""
         return thing if type(thing) in ATOMIC else self._made.get(id(thing), UNKNOWN)
 
     def made(self) -> frozenset[int]:
-        """The ids of all copies that there are by now."""
+        """The ids of all copies made so far."""
         kept = {id(one) for one in self._kept}
         return frozenset([id(one) for one in self._made.values() if id(one) not in kept])
 
     def _remember(self, thing: object, made: T) -> T:
-        """Before what is in it is copied, which may lead back to it."""
+        """Register a copy before its contents are copied, which may refer back to it."""
         self._made[id(thing)] = made
         return made
 
@@ -124,7 +124,7 @@ class Clone:
             if isinstance(thing, nn.Module) and _is_simple(type(thing)):
                 return self._filled(thing, object.__new__(type(thing)))
             return self._rebuilt(thing)
-        except Exception:  # whatever somebody's class does when it is copied
+        except Exception:  # whatever a user class raises when it is copied
             self._made.pop(id(thing), None)
         if isinstance(thing, nn.Module):
             return self._filled(thing, object.__new__(type(thing)))
@@ -156,10 +156,10 @@ class Clone:
                 own[key] = None if key == _COMPILED else self.of(value)
 
     def _rebuilt(self, thing: object) -> Any:
-        """As `copy.deepcopy` does it, by the object's own account of itself."""
+        """Copy like `copy.deepcopy`, from the object's `__reduce_ex__`."""
         kind = type(thing)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of iterators, which may not be copied for ever
+            warnings.simplefilter("ignore", DeprecationWarning)  # copying iterators is deprecated
             reduce = copyreg.dispatch_table.get(kind)
             account: str | tuple[Any, ...] = reduce(thing) if reduce else thing.__reduce_ex__(4)
         if isinstance(account, str):
@@ -224,7 +224,7 @@ class Clone:
         return types.MethodType(self.of(method.__func__), self.of(method.__self__))
 
     def _builtin(self, function: types.BuiltinFunctionType) -> object:
-        """A method of a container, say, of its copy."""
+        """A built-in method, such as a container's, bound to the copy."""
         owner = function.__self__
         if owner is None or isinstance(owner, (types.ModuleType, type)):
             return function
@@ -271,7 +271,7 @@ class Clone:
     def _tensor(self, tensor: Tensor) -> Tensor:
         try:
             made = self._storages.copied(tensor)
-        except Exception:  # a class of tensors of somebody's own, which no view of numbers makes
+        except Exception:  # a user's tensor subclass that cannot be made from a plain view
             made = copy.deepcopy(tensor, self._made) if tensor.is_leaf else tensor.detach().clone()
         self._remember(tensor, made)
         own = getattr(tensor, "__dict__", None)
@@ -285,13 +285,13 @@ class Clone:
 
 
 def _deepcopy_of(kind: type) -> str | None:
-    """The module in which a class's own way of being copied is written; None where it has none."""
+    """The module that defines a class's `__deepcopy__`; None if it has none."""
     own = getattr(kind, "__deepcopy__", None)
     return None if own is None else str(getattr(own, "__module__", ""))
 
 
 def _is_simple(kind: type) -> bool:
-    """Whether a module's copy is one with copies of its attributes."""
+    """Whether a module can be copied by copying its attributes."""
     as_usual: object = object.__reduce_ex__
     return kind.__reduce_ex__ is as_usual and all(
         getattr(kind, name) in (getattr(nn.Module, name), getattr(object, name, None))

@@ -1,4 +1,4 @@
-"""What a pass changed on copies of what is held, told by what they are copies of."""
+"""Changes that a pass made to copies, found by comparison with the originals."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,14 +13,14 @@ from gradwidgets.core.subject.held.tensors import HeldTensor
 
 
 class Copies:
-    """Copies of what is held, as they were made: of the same numbers, and with copies of the same things in them.
+    """Copies of held objects as they were made: with the same values, and copies of the same contents.
 
-    Nothing of them is held but where their tensors' numbers lie; what was changed on them is found by comparing them
-    with what they are copies of, as that was.
+    Only the locations of their tensors are recorded; changes are found by comparing the copies with the recorded state
+    of their originals.
 
     Args:
-        held: What was copied.
-        copy_of: Gives the copy of a thing; `UNKNOWN` where there is none.
+        held: The record of what was copied.
+        copy_of: Returns the copy of an object; `UNKNOWN` if there is none.
     """
 
     def __init__(self, held: Held, copy_of: CopyOf) -> None:
@@ -36,7 +36,7 @@ class Copies:
         return copy is not UNKNOWN and copy is not thing
 
     def changed(self) -> list[str]:
-        """What is not as it was copied, in words."""
+        """What has changed since it was copied, in words."""
         found = [*self._classes.changed(), *self._held.reached.empty.copied(self._copy_of).changed()]
         for part in self._held.reached.parts:
             found += self._part(part)
@@ -63,7 +63,7 @@ class Copies:
                 yield part.place.words
 
     def _is_as_copied(self, now: Any, before: Any) -> bool:
-        """Whether a dictionary's copy is as it was, of the many that hold nothing unusual; otherwise look closely."""
+        """Quick check that a copied dictionary is unchanged, for the many ordinary ones; otherwise look closely."""
         if not isinstance(before, dict) or len(now) != len(before):
             return False
         copy_of = self._copy_of
@@ -73,7 +73,7 @@ class Copies:
         return True
 
     def _expected(self, before: Any, now: Any) -> Any:
-        """What was in a container's copy; what is not known to have been copied is taken for what is there."""
+        """The expected contents of a container's copy; where no copy is known, the present content counts."""
         copy_of = self._copy_of
         if isinstance(before, dict):
             pairs = [(copy_of(key), copy_of(value)) for key, value in before.items()]

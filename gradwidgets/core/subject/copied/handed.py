@@ -1,4 +1,4 @@
-"""A batch on its way to a model and a loss that may hold the same tensors themselves: what was one stays one."""
+"""Batches for a model and a loss that may hold the same tensors: shared tensors stay shared."""
 
 from collections.abc import Iterable
 
@@ -11,10 +11,10 @@ from gradwidgets.core.subject.held.kinds import UNKNOWN
 
 
 class Handed:
-    """The tensors of a batch that a model or a loss holds too, as a loss does that differentiates by an input.
+    """The tensors of a batch that a model or a loss holds too, as in a loss that differentiates by an input.
 
     Args:
-        tensors: They, copies that may be changed.
+        tensors: Copies of these tensors, which may be changed.
     """
 
     def __init__(self, tensors: Iterable[Tensor] = ()) -> None:
@@ -22,12 +22,12 @@ class Handed:
 
     @classmethod
     def among(cls, clone: Clone, *batch: object) -> "Handed":
-        """Those of a batch that were copied with what has been copied by now."""
+        """Those tensors of a batch that were copied along with the model and the loss."""
         known = [clone.copy_of(one) for one in tensors_of(batch)]
         return cls({id(one): one for one in known if one is not UNKNOWN}.values())
 
     def copied(self, *parts: object) -> list[object]:
-        """Copies of parts of a batch, for one pass; what is held elsewhere is there itself, as it was at first."""
+        """Copy parts of a batch for one pass; tensors held elsewhere are passed themselves, reset."""
         clone = Clone()
         for held in self._held:
             _renew(*held)
@@ -36,7 +36,7 @@ class Handed:
 
 
 def _renew(tensor: Tensor, numbers: Tensor, trained: bool, version: int) -> None:
-    """Undo what a pass has done: it may have asked for a gradient, or have written in place."""
+    """Undo what a pass may have done: set requires_grad, or written in place."""
     if tensor._version != version or not tensor.is_leaf:
         with torch.no_grad():
             tensor.detach_().copy_(numbers)

@@ -1,4 +1,4 @@
-"""Functions that read what is copied, other than as arguments: as globals, in closures, as defaults."""
+"""Functions that read copied objects other than as arguments: as globals, in closures, as defaults."""
 
 import contextlib
 import functools
@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from gradwidgets.core.subject.held.kinds import ATOMIC, is_library, is_opaque, names_in
 from gradwidgets.core.subject.held.reached import attributes_of
 
-_DEEP, _MANY = 3, 100  # containers in containers, and things in one, among which a tensor of the batch is looked for
+_MAX_DEPTH, _MAX_ITEMS = 3, 100  # nesting of containers, and items in one, that are searched for tensors of the batch
 
 
 class Readers:
-    """Tells which functions read modules, tensors that ask for a gradient, or tensors of a batch.
+    """Tells which functions read modules, tensors that require grad, or tensors of a batch.
 
     Args:
         batch: The batch's tensors, by id.
@@ -24,15 +24,15 @@ class Readers:
         self._batch = batch
         self._needs: dict[int, bool] = {}
         self._holding: dict[int, bool] = {}
-        self._kept: list[object] = []  # so that no id comes twice
+        self._kept: list[object] = []  # kept alive, so that no id is reused
 
     def names_a_part(self, function: types.FunctionType) -> bool:
-        """Whether a function reads a module as a global, or a tensor trained or of the batch, by way of others too."""
+        """Whether a function reads, as a global or through one, a module, a trainable tensor or one of the batch."""
         if is_library(function):
             return False
         known = self._needs.get(id(function))
         if known is None:
-            self._needs[id(function)] = False  # of a function that calls itself
+            self._needs[id(function)] = False  # for recursive functions
             self._kept.append(function)
             names = function.__globals__
             known = any(self.is_part(names.get(name)) for name in names_in(function.__code__))
@@ -40,7 +40,7 @@ class Readers:
         return known
 
     def is_part(self, value: object) -> bool:
-        """Whether something that a global names is, or leads to, what is copied."""
+        """Whether the value of a global is a copied object, or leads to one."""
         if isinstance(value, types.FunctionType):
             return self.names_a_part(value) or self.holds(value)
         if isinstance(value, types.MethodType):
@@ -56,29 +56,29 @@ class Readers:
         return isinstance(value, nn.Module)
 
     def holds(self, function: types.FunctionType) -> bool:
-        """Whether a function's closure or its defaults hold a part."""
+        """Whether a function's closure or defaults hold a copied object."""
         known = self._holding.get(id(function))
         if known is None:
-            self._holding[id(function)] = False  # of a function that holds itself
+            self._holding[id(function)] = False  # for functions that hold themselves
             self._kept.append(function)
             held = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
             for cell in function.__closure__ or ():
-                with contextlib.suppress(ValueError):  # an empty one
+                with contextlib.suppress(ValueError):  # an empty cell
                     held.append(cell.cell_contents)
             known = self._holding[id(function)] = not is_library(function) and any(map(self.is_part, held))
         return known
 
-    def _has(self, thing: object, depth: int = _DEEP) -> bool:
-        """Whether an object of somebody's own, or a container, holds a tensor of the batch."""
+    def _has(self, thing: object, depth: int = _MAX_DEPTH) -> bool:
+        """Whether a user's object or a container holds a tensor of the batch."""
         if not self._batch or id(thing) in self._batch:
             return bool(self._batch)
         if not depth or type(thing) in ATOMIC or isinstance(thing, (Tensor, type)):
             return False
         held: Sequence[object]
         if isinstance(thing, dict):
-            held = list(thing.values())[:_MANY]
+            held = list(thing.values())[:_MAX_ITEMS]
         elif isinstance(thing, (list, tuple)):
-            held = thing[:_MANY]
+            held = thing[:_MAX_ITEMS]
         else:
             held = [] if is_opaque(type(thing)) else list((attributes_of(thing) or {}).values())
         return any(self._has(one, depth - 1) for one in held)

@@ -1,4 +1,4 @@
-"""Where a tensor is referred to, so that another one can stand in for it."""
+"""References to a tensor, so that another one can be substituted."""
 
 import functools
 from collections import OrderedDict
@@ -15,21 +15,21 @@ Slot = tuple[Put, Tensor]
 
 
 def slots_of(roots: Iterable[object], tensors: Iterable[Tensor]) -> list[Slot]:
-    """Every place among some objects that refers to one of the tensors: attributes, dicts, lists, closures, defaults.
+    """Find every reference to some tensors within objects: in attributes, dicts, lists, closures and defaults.
 
     Args:
-        roots: Copies of somebody's objects, which nobody else has.
-        tensors: What is looked for; in tuples at those places too.
+        roots: Private copies of the user's objects.
+        tensors: The tensors to look for, also inside tuples.
 
     Returns:
-        What puts another tensor there, and the one that is there now. Sets are left out.
+        For each reference, a setter and the current tensor. Sets are left out.
     """
     wanted = {id(tensor) for tensor in tensors}
     return [slot for put, held in _places(Reached(*roots, outside=False)) for slot in _slots_in(put, held, wanted)]
 
 
 def _places(reached: Reached) -> Iterator[tuple[Put, object]]:
-    """What sets a value, and the value, of everything that can be set."""
+    """Yield a setter and the value of everything that can be set."""
     for part in reached.parts:
         if isinstance(part, Contents) and isinstance(part.held, (dict, list)):
             pairs = part.before.items() if isinstance(part.held, dict) else enumerate(part.before)
@@ -59,7 +59,7 @@ def _slots_in(put: Put, held: object, wanted: set[int]) -> Iterator[Slot]:
 
 
 class _Row:
-    """A tuple, replaced as a whole whenever an entry is; with the former entries it is itself again."""
+    """A tuple, replaced as a whole when an entry is set; the original once its entries are restored."""
 
     def __init__(self, put: Put, held: tuple[object, ...]) -> None:
         self._put, self._held, self._now = put, held, list(held)

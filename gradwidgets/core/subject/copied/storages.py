@@ -1,26 +1,26 @@
-"""Copies of tensors, in which those that share memory still do."""
+"""Copies of tensors that preserve shared memory."""
 
 import copy
 
 import torch
 from torch import Tensor, nn
 
-_ROOM = 16  # times a tensor's own size, up to which the memory that it is a part of is copied as a whole
+_MAX_RATIO = 16  # times a tensor's own size: up to here its whole storage is copied
 
 
 class Storages:
-    """Copies tensors' numbers.
+    """Copies tensors' values.
 
     Args:
-        dtype: What floating point tensors become; None keeps their own.
+        dtype: The dtype of copied floating point tensors; None keeps their own.
     """
 
     def __init__(self, dtype: torch.dtype | None = None) -> None:
         self._dtype = dtype
-        self._copies: dict[tuple[int, torch.dtype], Tensor] = {}  # memory and dtype → all of it, in a row
+        self._copies: dict[tuple[int, torch.dtype], Tensor] = {}  # storage and dtype → a flat copy of it
 
     def copied(self, tensor: Tensor) -> Tensor:
-        """A tensor of the same class and numbers, a leaf, that requires a gradient where it does."""
+        """A leaf tensor of the same class, values and requires_grad."""
         if nn.parameter.is_lazy(tensor):
             return copy.deepcopy(tensor)
         with torch.no_grad():
@@ -44,7 +44,7 @@ class Storages:
                 self._copies[key] = made.reshape(-1)
             return made
         if known is None:
-            if not data.numel() or storage.nbytes() > _ROOM * data.nbytes:
+            if not data.numel() or storage.nbytes() > _MAX_RATIO * data.nbytes:
                 return self._converted(data.clone())
             count = storage.nbytes() // data.itemsize
             whole = torch.empty(0, dtype=data.dtype, device=data.device).set_(storage, 0, (count,), (1,))

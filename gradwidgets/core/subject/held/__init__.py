@@ -1,1 +1,1 @@
-"""What somebody's code may change: held, compared, put back, and the proof of it."""
+"""What user code may change: recorded, compared, restored and certified."""

@@ -8,18 +8,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-_PIECE = 1 << 16  # elements that are copied at a time: fresh memory costs more than the copy
-# Tensors of these kinds are copied as they are, others byte by byte.
+_PIECE = 1 << 16  # elements copied at a time: allocating fresh memory costs more than copying
+# Tensors of these dtypes are copied directly, others byte by byte.
 _DIRECT = {torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.int32}
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Bits of some tensors, one behind the other.
+    """The concatenated bits of some tensors.
 
     Attributes:
-        words: The bits, zeros at their end, as int64: compared seven times as fast as bytes.
-        spans: Label and bytes of each tensor.
+        words: The bits, padded with zeros, as int64: compared seven times as fast as bytes.
+        spans: The label and number of bytes of each tensor.
     """
 
     words: Tensor
@@ -34,11 +34,11 @@ class Piece:
 
 
 def bits_of(tensors: Iterable[tuple[str, Tensor]], *, copy: bool = True) -> Iterator[Piece]:
-    """Tensors' bits, some tensors at a time; those that have none are left out.
+    """Yield tensors' bits, some tensors at a time; those without data are left out.
 
     Args:
-        tensors: With their labels.
-        copy: Whether all are copied; otherwise a large one's are its own, to be read at once.
+        tensors: The tensors with their labels.
+        copy: Whether to copy all; otherwise a large tensor's bits are views, to be read immediately.
     """
     kind: tuple[torch.dtype, torch.device] | None = None
     held: list[Tensor] = []
@@ -69,13 +69,13 @@ def _joined(held: list[Tensor], spans: list[tuple[str, int]], copy: bool) -> Pie
 
 
 def _in_words(bits: Tensor) -> bool:
-    """Whether some bits lie in memory as whole words."""
+    """Whether bits are aligned to whole words in memory."""
     size = bits.itemsize
     return bits.nbytes % 8 == 0 and bits.storage_offset() * size % 8 == 0 and bits.stride() == (1,)
 
 
 def _direct(tensor: Tensor) -> Tensor | None:
-    """A tensor's elements in a row, of a kind that can be joined; None for one without."""
+    """A tensor's elements as a flat tensor that can be concatenated; None for one without data."""
     if nn.parameter.is_lazy(tensor) or tensor.is_meta:
         return None
     if tensor.dtype in _DIRECT and tensor.layout is torch.strided and not tensor.is_neg():
@@ -84,7 +84,7 @@ def _direct(tensor: Tensor) -> Tensor | None:
 
 
 def as_bytes(tensor: Tensor) -> Tensor | None:
-    """A tensor's bytes in a row; None for one without (lazy, meta, of an unusual layout)."""
+    """A tensor's bytes as a flat tensor; None for one without data (lazy, meta, unusual layouts)."""
     if nn.parameter.is_lazy(tensor) or tensor.is_meta:
         return None
     tensor = tensor.detach()
@@ -99,29 +99,29 @@ def as_bytes(tensor: Tensor) -> Tensor | None:
 
 
 def write(tensor: Tensor, bits: Tensor) -> None:
-    """Give a tensor its bytes back."""
+    """Write bytes back into a tensor."""
     with torch.no_grad():
         tensor = tensor.detach()
         if tensor.layout is torch.sparse_coo:
-            # Views of the tensor's own: indices stand first.
+            # Views of the tensor's own data: indices come first.
             indices, values = tensor._indices(), tensor._values()
             size = indices.numel() * indices.element_size()
             write(indices, bits[:size])
             write(values, bits[size:])
         elif not tensor.is_quantized:
-            # A slice may begin between two elements' places.
+            # A slice may not be aligned to the elements.
             tensor.copy_(bits.clone().view(tensor.dtype).reshape(tensor.shape))
 
 
 class Digest:
-    """SHA-256 of a text and of bits, those on one device in a row and filled up to whole words.
+    """The SHA-256 digest of a text and of bits, concatenated by device and padded to whole words.
 
-    To hash takes five times as long as to compare, and few look at it: it is done when it is first asked for, and the
-    bits are held until then.
+    Hashing takes five times as long as comparing, and the digest is rarely read: it is computed on first use, and the
+    bits are kept until then.
 
     Args:
-        bits: Copies that nobody else changes.
-        text: Comes first.
+        bits: Private copies of the bits.
+        text: The text, hashed first.
     """
 
     def __init__(self, bits: Iterable[Piece], text: str) -> None:
@@ -150,5 +150,5 @@ class Digest:
 
 
 def memory_of(held: Tensor) -> "ctypes.Array[ctypes.c_char]":
-    """The bytes of a contiguous tensor on the CPU, in place: valid while the tensor is."""
+    """The bytes of a contiguous CPU tensor, in place: valid as long as the tensor exists."""
     return (ctypes.c_char * held.nbytes).from_address(held.data_ptr()) if held.nbytes else (ctypes.c_char * 0)()

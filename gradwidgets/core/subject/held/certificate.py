@@ -1,4 +1,4 @@
-"""The proof that somebody's model is as it was."""
+"""The proof that the user's model is unchanged."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from gradwidgets.core.subject.held.bits import Digest
 
 
 class _Fingerprint:
-    """A certificate's text that may be given as a `Digest`, which is then asked when the text is first read."""
+    """A string field that may be set to a `Digest`, which is evaluated when the field is first read."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
@@ -26,26 +26,26 @@ class _Fingerprint:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Certificate(Result):
-    """The proof that a model is as it was.
+    """The proof that a model is unchanged.
 
-    A model runs as a copy. Everything that can be reached from the model and its loss is compared all the same, before
-    and after, to the last bit: modules and their classes, parameters, buffers, gradients, hooks on modules and on
-    tensors, attributes, containers at any depth, what closures and functions hold, random generators, settings of the
-    process. The fingerprints are SHA-256 digests of the tensors' bits, modes, hooks and random numbers. Those of small
-    models (up to 4 MB) are worked out when they are first read, from the copy that was compared.
+    A model runs as a copy. Nevertheless, everything reachable from the model and its loss is compared before and
+    after, bit by bit: modules and their classes, parameters, buffers, gradients, hooks on modules and on tensors,
+    attributes, containers at any depth, what closures and functions hold, random generators, settings of the process.
+    The fingerprints are SHA-256 digests of the tensors' bits, modes, hooks and random state. Those of small models
+    (up to 4 MB) are computed when they are first read, from the copy that was compared.
 
     Attributes:
-        unchanged: Whether all that was compared is as before, now that what had changed was put back. It says nothing
-            of what `not_compared` lists.
-        before: Fingerprint before the pass.
-        after: Fingerprint after it.
-        compared: How many there are of each kind that was compared: modules, tensors, gradients, bytes, hooks,
+        unchanged: Whether all that was compared is as before, now that changes have been undone. It says nothing about
+            what `not_compared` lists.
+        before: The fingerprint before the pass.
+        after: The fingerprint after it.
+        compared: The number of items of each kind that was compared: modules, tensors, gradients, bytes, hooks,
             attributes and containers, random generators, settings of the process.
-        put_back: What the pass changed, on the copy or beside it, in words: running statistics, a mode, a random
-            generator.
-        changed: What could not be put back; empty where `unchanged`.
-        not_compared: What cannot be seen: tensors without numbers of their own (lazy, meta), objects of libraries
-            (files, locks), with the place where each was met.
+        put_back: What the pass changed and what was restored, on the copy or elsewhere, in words: running statistics, a
+            mode, a random generator.
+        changed: What could not be restored; empty if `unchanged`.
+        not_compared: What cannot be inspected: tensors without data of their own (lazy, meta), objects of libraries
+            (files, locks), with the place where each was found.
     """
 
     unchanged: bool

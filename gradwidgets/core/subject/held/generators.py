@@ -16,7 +16,7 @@ from gradwidgets.core.subject.held.bits import memory_of
 
 @dataclass(frozen=True, eq=False)
 class Generator:
-    """A random generator's state, and what sets it."""
+    """A random generator's state and its setter."""
 
     state: Tensor | tuple[Any, ...]
     restore: Callable[[Any], None]
@@ -34,12 +34,12 @@ class Generator:
 
 
 def generators() -> dict[str, Generator]:
-    """The state of every random generator in sight."""
+    """The states of all known random generators."""
     states: dict[str, tuple[Tensor | tuple[Any, ...], Callable[[Any], None]]] = {
         "torch": (torch.get_rng_state(), torch.set_rng_state),
         "python": (random.getstate(), random.setstate),
     }
-    numpy = sys.modules.get("numpy")  # only if the model can know it
+    numpy = sys.modules.get("numpy")  # only if it is loaded, so that the model may use it
     if numpy is not None:
         states["numpy"] = numpy.random.get_state(), numpy.random.set_state
     if torch.cuda.is_available() and torch.cuda.is_initialized():

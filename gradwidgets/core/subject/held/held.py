@@ -1,4 +1,4 @@
-"""All that can be reached from somebody's objects, held to be compared and put back."""
+"""A record of everything reachable from the user's objects, to be compared and restored."""
 
 import hashlib
 import itertools
@@ -14,21 +14,21 @@ from gradwidgets.core.subject.held.process import Process
 from gradwidgets.core.subject.held.reached import Reached
 from gradwidgets.core.subject.held.tensors import HeldTensor, writable
 
-_WAITING = 1 << 22  # bytes of a model's copy that may be held for a fingerprint that nobody has asked for
+_LAZY_BYTES = 1 << 22  # size of a model's copy up to which it is kept for a fingerprint not yet requested
 
 
 class Held:
-    """Modules, parameters, gradients, buffers, modes, hooks, attributes, and containers at any depth.
+    """A record of modules, parameters, gradients, buffers, modes, hooks, attributes, and containers at any depth.
 
     Args:
-        *roots: Modules, functions, or whatever else.
-        outside: Whether to hold what functions name as globals too, and attributes of classes.
-        but: Ids of objects that are passed through only.
+        *roots: Modules, functions or other objects.
+        outside: Whether to include the globals that functions use, and attributes of classes.
+        but: Ids of objects that are traversed but not recorded.
 
     Attributes:
-        reached: What is held.
-        bits: The tensors' bits, as they were.
-        not_compared: What cannot be seen: tensors without numbers of their own, objects of libraries.
+        reached: The objects recorded.
+        bits: The tensors' original bits.
+        not_compared: What cannot be inspected: tensors without data of their own, objects of libraries.
     """
 
     def __init__(self, *roots: object, outside: bool = True, but: Collection[int] = ()) -> None:
@@ -47,11 +47,11 @@ class Held:
         return ((held.label, held.tensor) for held in self.tensors())
 
     def tensors(self) -> list[HeldTensor]:
-        """All tensors, gradients first: one that is given back must fit its parameter."""
+        """All tensors, gradients first, since a restored gradient must fit its parameter."""
         return [*self.reached.gradients, *self.reached.tensors]
 
     def refresh(self) -> None:
-        """Take everything as it is now for how it belongs; objects that have come since are not held."""
+        """Record the current state as the original one; objects added since are not included."""
         self.reached.classes.refresh()
         self.reached.empty.refresh()
         for part in self.reached.parts:
@@ -61,7 +61,7 @@ class Held:
         self._read()
 
     def restore(self) -> list[str]:
-        """Put back whatever has changed; return what that was, in words. May be done again."""
+        """Restore whatever has changed; return what that was, in words. May be called again."""
         restored = [*self.reached.classes.put_back(), *self.reached.empty.put_back()]
         restored += [word for part in self.reached.parts if part.changed() for word in part.put_back()]
         restored += [word for held in self.tensors() if held.changed() for word in held.put_back()]
@@ -72,7 +72,7 @@ class Held:
         return restored
 
     def _same_bits(self) -> bool:
-        """Whether the tensors hold what they held, read piece by piece."""
+        """Whether the tensors' bits are unchanged, compared piece by piece."""
         return all_same(self.bits, bits_of(self._numbered(), copy=False))
 
     def _numbers_put_back(self) -> Iterator[str]:
@@ -83,7 +83,7 @@ class Held:
             yield label
 
     def differing(self, tensors: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
-        """Which of some tensors, by their labels, hold other bits than those that are held, and these."""
+        """Yield those of some tensors, by label, whose bits differ from the recorded ones, with the latter."""
         for piece in self.bits:
             held, start = piece.words.view(torch.uint8), 0
             for label, size in piece.spans:
@@ -93,36 +93,36 @@ class Held:
                     yield label, before
 
     def differences(self) -> list[str]:
-        """What is not as it was, in words; nothing is put back."""
+        """What has changed, in words; nothing is restored."""
         found = [*self.reached.classes.changed(), *self.reached.empty.changed()]
         found += [part.place.words for part in self.reached.parts if part.changed()]
         found += [held.label for held in self.tensors() if held.changed()]
         return found if self._same_bits() else [*found, "numbers"]
 
     def put_back(self) -> Certificate:
-        """Restore what has changed, compare all with what was held, and certify it."""
+        """Restore what has changed, compare everything with the record, and certify it."""
         restored = self.restore()
         return self.certificate(restored, self.differences() if restored else [])
 
     def compare(self) -> Certificate:
-        """Compare all with what was held and certify it; nothing is put back."""
+        """Compare everything with the record and certify it; nothing is restored."""
         return self.certificate((), self.differences())
 
     def certificate(
         self, restored: Iterable[str], changed: Iterable[str], process: Process | None = None
     ) -> Certificate:
-        """Certify what was found.
+        """Make a certificate of what was found.
 
         Args:
-            restored: What was put back.
-            changed: What is not as it was.
-            process: The settings that were compared too.
+            restored: What was restored.
+            changed: What has changed.
+            process: The process's settings, if they were compared too.
         """
         restored, changed = (tuple(dict.fromkeys(words)) for words in (restored, changed))
         random = "" if process is None else hashlib.sha256(process.random_bits()).hexdigest()
         before = Digest(self.bits, self._text + random)
         after = before if not changed else Digest(bits_of(self._numbered()), self._describe() + random)
-        if self.size > _WAITING:
+        if self.size > _LAZY_BYTES:
             before(), after()
         return Certificate(
             not changed,
@@ -136,7 +136,7 @@ class Held:
 
     @property
     def size(self) -> int:
-        """How many bytes of numbers are held."""
+        """The number of bytes of tensor data recorded."""
         return sum([size for _, size in self._sizes])
 
     def _compared(self, process: Process | None) -> dict[str, int]:
@@ -157,7 +157,7 @@ class Held:
         return [p for p in self.reached.parts if isinstance(p, Contents) and p.place.attribute.endswith("_hooks")]
 
     def _describe(self) -> str:
-        """What is no tensor, as text."""
+        """The state other than tensors, as text."""
         modes = "".join(["t" if module.training else "e" for _, module in self.reached.modules])
         hooks = [(one.place.label, one.place.attribute, len(one.held)) for one in self._hooks()]
         trained = "".join(["g" if held.tensor.requires_grad else "f" for held in self.reached.tensors])
@@ -165,5 +165,5 @@ class Held:
 
 
 def all_same(held: Iterable[Piece], now: Iterable[Piece]) -> bool:
-    """Whether two rows of bits are the same."""
+    """Whether two sequences of bits are equal."""
     return all(a is not None and a.same(b) for a, b in itertools.zip_longest(held, now))

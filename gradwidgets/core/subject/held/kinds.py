@@ -1,4 +1,4 @@
-"""Which objects are looked into when somebody's things are held or copied, and which are taken as they are."""
+"""Which objects are inspected when the user's objects are recorded or copied, and which are treated as opaque."""
 
 import enum
 import numbers
@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-# Nothing inside them can change, or nothing of it is anybody's business.
+# Immutable objects, or ones whose inner state does not matter.
 ATOMIC = frozenset(
     {
         type(None),
@@ -41,7 +41,7 @@ ATOMIC = frozenset(
     }
 )
 UNKNOWN: Any = object()  # the copy of what was not copied
-PROXIES = frozenset({weakref.ProxyType, weakref.CallableProxyType})  # which pass for what they stand for
+PROXIES = frozenset({weakref.ProxyType, weakref.CallableProxyType})  # which pretend to be their referents
 _OPAQUE = frozenset(
     {
         *sys.stdlib_module_names,
@@ -58,19 +58,19 @@ _OPEN_KINDS = frozenset({types.SimpleNamespace})
 
 
 def root_of(thing: object) -> str:
-    """The package that a class or a function is from."""
+    """The top-level package of a class or a function."""
     return str(getattr(thing, "__module__", None) or "").partition(".")[0]
 
 
 def is_opaque(kind: type) -> bool:
-    """Whether objects of a class are taken as they are: those of libraries, but for torch's modules and their parts."""
+    """Whether objects of a class are opaque: those of libraries, except torch's modules and their parts."""
     if kind in _OPEN_KINDS or str(kind.__module__).startswith(_OPEN):
         return False
     return root_of(kind) in _OPAQUE or issubclass(kind, type)
 
 
 def may_change(thing: object) -> bool:
-    """Whether something of a library, which is not looked into, may have changed unseen."""
+    """Whether an opaque object of a library may have changed unnoticed."""
     kind = type(thing)
     if isinstance(thing, (type, weakref.ref, enum.Enum, numbers.Number)) or kind.__module__ in _VALUES:
         return False
@@ -78,12 +78,12 @@ def may_change(thing: object) -> bool:
 
 
 def is_library(function: Callable[..., object]) -> bool:
-    """Whether a function is a library's, whose own globals are not looked at."""
+    """Whether a function belongs to a library, whose globals are not inspected."""
     return root_of(function) in _OPAQUE
 
 
 def names_in(code: types.CodeType) -> set[str]:
-    """The global names that a function's code reads or writes, those of the functions inside it too."""
+    """The global names that a function's code reads or writes, including those of inner functions."""
     names = set(code.co_names)
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):

@@ -1,4 +1,4 @@
-"""Things beside tensors that somebody's code may change: held, compared, put back."""
+"""Records of things other than tensors that user code may change, to be compared and restored."""
 
 import operator
 from collections import OrderedDict, deque
@@ -8,18 +8,18 @@ from typing import Any
 from gradwidgets.core.subject.held.kinds import UNKNOWN
 
 Container = dict[Any, Any] | list[Any] | set[Any] | deque[Any]
-CopyOf = Callable[[Any], Any]  # gives the copy of a thing, which is like it; `UNKNOWN` where there is none
-_HOOKS = "_hooks"  # what the names of a module's dictionaries of hooks end with
+CopyOf = Callable[[Any], Any]  # returns the copy of an object; `UNKNOWN` if there is none
+_HOOKS = "_hooks"  # suffix of a module's attributes that are dictionaries of hooks
 MISSING = object()
 
 
 class Place:
-    """Where something was found.
+    """The place where something was found.
 
     Attributes:
-        label: The dotted way to it, "" for a root.
+        label: The dotted path to it, "" for a root.
         module: The label of the module that it is a part of.
-        attribute: The module's attribute that it is in, "" for the module itself.
+        attribute: The module's attribute that contains it, "" for the module itself.
     """
 
     __slots__ = ("attribute", "label", "module")
@@ -28,17 +28,17 @@ class Place:
         self.label, self.module, self.attribute = label, module, attribute
 
     def inner(self, name: object) -> "Place":
-        """Of something in it."""
+        """The place of something inside."""
         label = f"{self.label}.{name}" if self.label else str(name)
         return Place(label, self.module, self.attribute or str(name))
 
     def of_module(self) -> "Place":
-        """Of the module that stands there."""
+        """The place of the module there."""
         return Place(self.label, self.label, "")
 
     @property
     def words(self) -> str:
-        """What changed, if something did there."""
+        """What to call a change at this place."""
         whose = self.module or "the model"
         if self.attribute == "training":
             return f"the mode of {whose}"
@@ -48,12 +48,12 @@ class Place:
 
 
 class Contents:
-    """What is in a dictionary, list, set or deque, by identity and in order.
+    """The contents of a dictionary, list, set or deque, by identity and in order.
 
     Attributes:
         place: Where it was found.
         held: The container.
-        before: Its items, as they were.
+        before: Its original items.
     """
 
     __slots__ = ("before", "held", "place")
@@ -63,15 +63,15 @@ class Contents:
         self.before: Any = _items(held)  # a dict of a dict, a set of a set, a list of any other
 
     def changed(self) -> bool:
-        """Whether other things are in it now."""
+        """Whether the contents have changed."""
         return not same_items(self.held, self.before)
 
     def refresh(self) -> None:
-        """Take what is in it now for what belongs in it."""
+        """Record the current contents as the original ones."""
         self.before = _items(self.held)
 
     def put_back(self) -> Iterator[str]:
-        """Restore them; say what was changed."""
+        """Restore the contents; yield what had changed, in words."""
         held, before = self.held, self.before
         words = list(self.words(held, before))
         if isinstance(held, dict):
@@ -90,7 +90,7 @@ class Contents:
         yield from words
 
     def words(self, now: Container, before: Any) -> Iterator[str]:
-        """What differs between two contents of such a container."""
+        """What differs between two contents of such a container, in words."""
         if self.place.attribute or not isinstance(now, dict):
             yield self.place.words
             return
@@ -100,9 +100,9 @@ class Contents:
 
 
 class Empty:
-    """Containers in which there is nothing: most of a module's, for hooks that nobody registered.
+    """Empty containers: most of a module's, for hooks that were never registered.
 
-    Thousands of them are looked at faster than as `Contents` each.
+    Checking thousands of them is faster than with one `Contents` each.
     """
 
     def __init__(self) -> None:
@@ -110,16 +110,16 @@ class Empty:
         self._where: list[tuple[Place, str]] = []
 
     def add(self, held: Container, owner: Place, key: str) -> None:
-        """Hold one more, an attribute of this name."""
+        """Record one more, an attribute of this name."""
         self._held.append(held)
         self._where.append((owner, key))
 
     def __len__(self) -> int:
-        """How many there are."""
+        """The number of containers."""
         return len(self._held)
 
     def copied(self, copy_of: CopyOf) -> "Empty":
-        """The same of copies; what was not copied stays itself."""
+        """The same for copies; what was not copied stays itself."""
         made = Empty()
         copies = [(one, copy_of(one)) for one in self._held]
         made._held = [one if copy is UNKNOWN else copy for one, copy in copies]
@@ -127,7 +127,7 @@ class Empty:
         return made
 
     def changed(self) -> list[str]:
-        """What has something in it now, in words."""
+        """The containers that are no longer empty, in words."""
         if not any(self._held):
             return []
         return [
@@ -137,20 +137,20 @@ class Empty:
         ]
 
     def put_back(self) -> list[str]:
-        """Empty them again; say what was changed."""
+        """Empty them again; return what had changed, in words."""
         words = self.changed()
         for held in self._held if words else ():
             held.clear()
         return words
 
     def refresh(self) -> None:
-        """Leave out those in which there is something by now."""
+        """Drop those that are no longer empty."""
         pairs = [pair for pair in zip(self._held, self._where, strict=True) if not pair[0]]
         self._held, self._where = [held for held, _ in pairs], [where for _, where in pairs]
 
 
 class Classes:
-    """Which class each of many objects is of."""
+    """The classes of many objects."""
 
     def __init__(self) -> None:
         self._held: list[object] = []
@@ -158,17 +158,17 @@ class Classes:
         self._where: list[Place] = []
 
     def add(self, held: object, owner: Place) -> None:
-        """Hold one more object's class."""
+        """Record one more object's class."""
         self._held.append(held)
         self._kinds.append(type(held))
         self._where.append(owner)
 
     def __len__(self) -> int:
-        """How many there are."""
+        """The number of objects."""
         return len(self._held)
 
     def copied(self, copy_of: CopyOf) -> "Classes":
-        """The same of copies, of whatever classes these are."""
+        """The same for copies, with their own classes."""
         made = Classes()
         made._held, made._where = [copy_of(one) for one in self._held], self._where
         made.refresh()
@@ -179,31 +179,31 @@ class Classes:
         return [i for i, one in enumerate(same) if not one]
 
     def changed(self) -> list[str]:
-        """What is of another class now, in words."""
+        """The objects whose class has changed, in words."""
         return [f"the class of {self._where[i].label or 'the model'}" for i in self._others()]
 
     def put_back(self) -> list[str]:
-        """Give all their classes back; say what was changed."""
+        """Restore all classes; return what had changed, in words."""
         words = self.changed()
         for i in self._others():
             object.__setattr__(self._held[i], "__class__", self._kinds[i])
         return words
 
     def refresh(self) -> None:
-        """Take the classes that they are of now for those that belong to them."""
+        """Record the current classes as the original ones."""
         self._kinds = list(map(type, self._held))
 
 
 class Attribute:
-    """One value that is not in a container: a closure's cell, a slot, a class, an entry among a module's globals.
+    """A value that is not in a container: a closure cell, a slot, a class attribute, a module's global.
 
     Args:
-        place: Where it was found.
-        owner: What has it.
-        key: Which of the owner's it is.
-        get: Gives the value of an owner by a key; raises where there is none.
+        place: The place where it was found.
+        owner: The object that has it.
+        key: Its key or name in the owner.
+        get: Returns the value of an owner by key; raises if there is none.
         put: Sets it.
-        remove: Takes it away.
+        remove: Deletes it.
     """
 
     __slots__ = ("before", "get", "key", "owner", "place", "put", "remove")
@@ -222,22 +222,22 @@ class Attribute:
         self.before = self.of(owner)
 
     def of(self, owner: object) -> object:
-        """The value that an owner has; `MISSING` where it has none."""
+        """The value that an owner has; `MISSING` if it has none."""
         try:
             return self.get(owner, self.key)
         except (ValueError, AttributeError, KeyError):
             return MISSING
 
     def changed(self) -> bool:
-        """Whether it is another value now."""
+        """Whether the value has changed."""
         return self.of(self.owner) is not self.before
 
     def refresh(self) -> None:
-        """Take the value that it has now for the one that belongs there."""
+        """Record the current value as the original one."""
         self.before = self.of(self.owner)
 
     def put_back(self) -> Iterator[str]:
-        """Restore it; say what was changed."""
+        """Restore it; yield what had changed, in words."""
         if self.before is MISSING:
             self.remove(self.owner, self.key)
         else:
@@ -246,14 +246,14 @@ class Attribute:
 
 
 class State:
-    """The inner state of a random generator of one's own, or the numbers of a NumPy array.
+    """The internal state of a user's random generator, or the values of a NumPy array.
 
     Args:
-        place: Where it was found.
-        owner: What is in that state.
-        get: Gives the owner's state.
+        place: The place where it was found.
+        owner: The object that has the state.
+        get: Returns the owner's state.
         put: Sets it.
-        same: Tells whether two states are the same.
+        same: Whether two states are equal.
     """
 
     __slots__ = ("before", "get", "owner", "place", "put", "same")
@@ -271,21 +271,21 @@ class State:
         self.before = get(owner)
 
     def changed(self) -> bool:
-        """Whether it is another state now."""
+        """Whether the state has changed."""
         return not self.same(self.get(self.owner), self.before)
 
     def refresh(self) -> None:
-        """Take the state that it is in now for the one that belongs there."""
+        """Record the current state as the original one."""
         self.before = self.get(self.owner)
 
     def put_back(self) -> Iterator[str]:
-        """Restore it; say what was changed."""
+        """Restore it; yield what had changed, in words."""
         self.put(self.owner, self.before)
         yield self.place.words
 
 
 def same_items(now: Container, before: Any) -> bool:
-    """Whether a container holds the very things that another does, in the same order."""
+    """Whether a container holds the identical objects in the same order."""
     if len(now) != len(before):
         return False
     if isinstance(now, dict):
@@ -294,7 +294,7 @@ def same_items(now: Container, before: Any) -> bool:
 
 
 def _items(held: Container) -> dict[Any, Any] | set[Any] | list[Any]:
-    """A shallow copy, whatever the container's class makes of `copy`."""
+    """A shallow copy, bypassing the container class's own `copy`."""
     if isinstance(held, dict):
         return dict(held) if type(held) in (dict, OrderedDict) else dict(_kind(held).items(held))
     if isinstance(held, set):

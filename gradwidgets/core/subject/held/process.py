@@ -1,4 +1,4 @@
-"""Settings of the whole process that somebody's code may flip, and random numbers: held, and put back."""
+"""Process-wide settings that user code may change, and the random state: recorded and restored."""
 
 import decimal
 import gc
@@ -21,14 +21,14 @@ from torch.utils._python_dispatch import _pop_mode as _pop_dispatch_mode
 from gradwidgets.core.subject.held.generators import generators
 
 _HOOKS = [name for name, held in vars(torch_module).items() if name.startswith("_global_") and hasattr(held, "items")]
-# Under these, the names that no annotations of theirs list.
+# As Any, since their annotations lack some of the names used here.
 _TORCH_DETERMINISTIC: Any = torch.utils.deterministic
 _WARNINGS: Any = warnings
 _ENVIRON: Any = os.environ
 _LOGGERS: Any = logging.root.manager
 _AUTOCAST = ("cpu", "cuda")
 _MODES_KEYS = torch._C.DispatchKey.Python, torch._C.DispatchKey.PythonTLSSnapshot
-_WAYS = [  # in which attention is computed
+_ATTENTION_BACKENDS = [
     name
     for name in ("flash", "mem_efficient", "math", "cudnn", "overrideable", "fa3")
     if hasattr(torch._C, f"_get_{name}_sdp_enabled") and hasattr(torch._C, f"_set_sdp_use_{name}")
@@ -36,14 +36,14 @@ _WAYS = [  # in which attention is computed
 
 
 class Process:
-    """Settings of the process as they are now.
+    """A record of the process's current settings.
 
-    Held are torch's default dtype and device, gradient, anomaly and deterministic modes, autocast, threads, precisions,
-    backends, print options, hooks on all modules, modes that are entered; NumPy's error and print settings; warnings'
-    filters; the folder, the environment, standard output, signals, logging, collection of garbage; random numbers.
+    Covers torch's default dtype and device, gradient, anomaly and deterministic modes, autocast, threads, precisions,
+    backends, print options, global module hooks, active modes; NumPy's error and print settings; warning filters;
+    the working directory, the environment, standard output, signals, logging, garbage collection; and the random state.
 
     Args:
-        random_numbers: Whether the random generators are held too.
+        random_numbers: Whether to record the random generators too.
     """
 
     def __init__(self, random_numbers: bool = True) -> None:
@@ -52,16 +52,16 @@ class Process:
 
     @property
     def count(self) -> int:
-        """How many settings are held."""
+        """The number of settings recorded."""
         return len(self._held)
 
     @property
     def generators(self) -> int:
-        """How many random generators are held."""
+        """The number of random generators recorded."""
         return len(self._random)
 
     def random_bits(self) -> bytes:
-        """The states of the random generators, as they were."""
+        """The original states of the random generators."""
         return b"".join([one.bits for one in self._random.values()])
 
     def put_back(self) -> list[str]:
@@ -82,7 +82,7 @@ class Process:
                 yield f"the random numbers of {name}"
 
     def differences(self) -> list[str]:
-        """What is not as it was, in words."""
+        """What has changed, in words."""
         changed = [name for name, get, _ in SETTINGS if get() != self._held[name][0]]
         now = generators() if self._random else {}
         return changed + [f"the random numbers of {n}" for n, g in self._random.items() if not now[n].same(g)]
@@ -124,12 +124,12 @@ def _put_autocast(held: tuple[Any, ...]) -> None:
 
 
 def _backends() -> tuple[bool, ...]:
-    # By torch's inner names: its public ones refuse to be set in some test environments.
+    # By torch's private names: the public ones cannot be set in some test environments.
     return (
         torch.backends.mha.get_fastpath_enabled(),
         *(torch._C._get_cudnn_enabled(), torch._C._get_cudnn_benchmark(), torch._C._get_cudnn_deterministic()),
         torch._C._get_mkldnn_enabled(),
-        *(getattr(torch._C, f"_get_{name}_sdp_enabled")() for name in _WAYS),
+        *(getattr(torch._C, f"_get_{name}_sdp_enabled")() for name in _ATTENTION_BACKENDS),
         *torch._C._get_sdp_priority_order(),
     )
 
@@ -140,9 +140,9 @@ def _put_backends(held: tuple[bool, ...]) -> None:
     torch._C._set_cudnn_benchmark(held[2])
     torch._C._set_cudnn_deterministic(held[3])
     torch._C._set_mkldnn_enabled(held[4])
-    for name, wanted in zip(_WAYS, held[5:], strict=False):
+    for name, wanted in zip(_ATTENTION_BACKENDS, held[5:], strict=False):
         getattr(torch._C, f"_set_sdp_use_{name}")(wanted)
-    torch._C._set_sdp_priority_order(list(held[5 + len(_WAYS) :]))
+    torch._C._set_sdp_priority_order(list(held[5 + len(_ATTENTION_BACKENDS) :]))
 
 
 def _put_print_options(held: dict[str, Any]) -> None:
@@ -176,7 +176,7 @@ def _dispatch() -> tuple[bool, ...]:
 
 
 def _put_dispatch(held: tuple[bool, ...]) -> None:
-    # Who enters inference mode inside a mode that sees operations, and leaves it after that one, brings it back empty.
+    # Entering inference mode inside a dispatch mode, and leaving it after that mode, brings the mode back empty.
     for key, included in zip(_MODES_KEYS, held, strict=True):
         torch._C._dispatch_tls_set_dispatch_key_included(key, included)
 
@@ -203,12 +203,12 @@ def _put_warning_filters(held: tuple[Any, ...]) -> None:
 def _folder() -> str:
     try:
         return os.getcwd()
-    except OSError:  # it was removed
+    except OSError:  # the directory was removed
         return ""
 
 
 def _environment() -> dict[Any, Any]:
-    return dict(_ENVIRON._data)  # as the system has it: what it means is worked out only to put it back
+    return dict(_ENVIRON._data)  # in the system's encoding: decoded only to restore it
 
 
 def _put_environment(held: dict[Any, Any]) -> None:
@@ -227,12 +227,12 @@ def _interrupt() -> Any:
 
 
 def _put_interrupt(held: Any) -> None:
-    if threading.current_thread() is threading.main_thread():  # else it is refused
+    if threading.current_thread() is threading.main_thread():  # only allowed there
         signal.signal(signal.SIGINT, held)
 
 
 def _numpy_settings() -> tuple[Any, ...]:
-    numpy = sys.modules.get("numpy")  # only if somebody's code can know it
+    numpy = sys.modules.get("numpy")  # only if it is loaded, so that user code may use it
     return () if numpy is None else (numpy.geterr(), numpy.geterrcall(), numpy.get_printoptions())
 
 
@@ -259,26 +259,26 @@ def _levels() -> int:
 
 
 def _put_levels(held: int) -> None:
-    """An interrupt may come between the step into a level and the block that leaves it again."""
+    """Restore the nesting levels; an interrupt may come between entering a level and the block that leaves it."""
     while _levels() > held:
         torch._C._functorch.pop_dynamic_layer_stack()
 
 
 def stance() -> object:
-    """How torch.compile's code runs; None for as usual, or while nobody has asked for it."""
+    """torch.compile's stance; None for the default, or while torch.compile is not in use."""
     dynamo = sys.modules.get("torch._dynamo.eval_frame")
     return None if dynamo is None or dynamo._stance == dynamo.DynamoStance() else dynamo._stance
 
 
 def put_stance(held: object) -> None:
-    """Have it run like that again."""
+    """Restore torch.compile's stance."""
     dynamo = sys.modules.get("torch._dynamo.eval_frame")
     if dynamo is not None:
         dynamo._set_stance(dynamo.DynamoStance() if held is None else held)
 
 
 def eager() -> object:
-    """The stance in which nothing is compiled and no compiled code runs; None while nobody has asked for any."""
+    """The stance in which nothing is compiled and no compiled code runs; None while torch.compile is not in use."""
     dynamo = sys.modules.get("torch._dynamo.eval_frame")
     return None if dynamo is None else dynamo.DynamoStance("force_eager")
 
@@ -298,7 +298,7 @@ def _put_decimal(held: tuple[Any, ...]) -> None:
 
 Setting = tuple[str, Callable[[], Any], Callable[[Any], object]]
 
-# Name, how it is read, how it is set; modes that are entered come after the device, which is one of them.
+# Name, getter, setter; active modes come after the default device, which is one of them.
 SETTINGS: tuple[Setting, ...] = (
     ("torch's default dtype", torch.get_default_dtype, torch.set_default_dtype),
     ("torch's default device", _default_device, torch.set_default_device),
@@ -314,26 +314,26 @@ SETTINGS: tuple[Setting, ...] = (
     ("autocast", _autocast, _put_autocast),
     ("saved tensors' hooks", _saved_tensors_hooks, _put_saved_tensors_hooks),
     ("levels of vmap and grad", _levels, _put_levels),
-    ("threads of autograd", torch._C._is_multithreading_enabled, torch._C._set_multithreading_enabled),
+    ("autograd's multithreading", torch._C._is_multithreading_enabled, torch._C._set_multithreading_enabled),
     ("torch's threads", torch.get_num_threads, torch.set_num_threads),
-    ("precision of matrix products", torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
+    ("float32 matmul precision", torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
     ("torch's backends", _backends, _put_backends),
-    ("whether compiled code runs", stance, put_stance),
-    ("rewriting of scripted code", torch._C._get_graph_executor_optimize, torch._C._set_graph_executor_optimize),
+    ("torch.compile's stance", stance, put_stance),
+    ("TorchScript's graph optimization", torch._C._get_graph_executor_optimize, torch._C._set_graph_executor_optimize),
     ("torch's print options", lambda: dict(vars(torch._tensor_str.PRINT_OPTS)), _put_print_options),
-    ("hooks of all modules", _global_hooks, _put_global_hooks),
-    ("torch's repeated warnings", torch.is_warn_always_enabled, torch.set_warn_always),
+    ("global module hooks", _global_hooks, _put_global_hooks),
+    ("torch's warn_always", torch.is_warn_always_enabled, torch.set_warn_always),
     ("NumPy's settings", _numpy_settings, _put_numpy_settings),
-    ("filters of warnings", _warning_filters, _put_warning_filters),
-    ("the working folder", _folder, os.chdir),
+    ("warning filters", _warning_filters, _put_warning_filters),
+    ("the working directory", _folder, os.chdir),
     ("environment variables", _environment, _put_environment),
     ("standard output", lambda: (sys.stdout, sys.stderr), _put_streams),
     ("the search path", lambda: list(sys.path), lambda held: sys.path.__setitem__(slice(None), held)),
     ("the recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
-    ("what an interrupt does", _interrupt, _put_interrupt),
+    ("the interrupt handler", _interrupt, _put_interrupt),
     ("the locale", lambda: locale.setlocale(locale.LC_ALL), lambda held: locale.setlocale(locale.LC_ALL, held)),
-    ("decimal numbers' context", _decimal, _put_decimal),
-    ("collection of garbage", gc.isenabled, _put_collection),
+    ("the decimal context", _decimal, _put_decimal),
+    ("garbage collection", gc.isenabled, _put_collection),
     ("the root logger's level", lambda: (logging.root.level, logging.root.manager.disable), _put_logging),
 )
 NAMES = frozenset([name for name, *_ in SETTINGS])

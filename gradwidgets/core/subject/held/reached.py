@@ -1,4 +1,4 @@
-"""All that can be reached from somebody's objects."""
+"""Everything that can be reached from the user's objects."""
 
 import builtins
 import functools
@@ -16,29 +16,29 @@ from gradwidgets.core.subject.held.parts import MISSING, Attribute, Classes, Con
 from gradwidgets.core.subject.held.states import state_of
 from gradwidgets.core.subject.held.tensors import HeldTensor
 
-MOST = 300_000  # objects that are looked at
+MOST = 300_000  # objects to visit at most
 _DESCRIPTORS = (staticmethod, classmethod, property, types.MemberDescriptorType)
 _USUAL = frozenset({dict, list, set, deque, OrderedDict})
-_REGISTERED = ("_modules", "_parameters", "_buffers")  # whose entries are called by their own names
+_REGISTERED = ("_modules", "_parameters", "_buffers")  # whose entries are labelled by their own names
 
 
 class Reached:
-    """All that can be reached from some objects.
+    """Everything that can be reached from some objects.
 
     Args:
-        roots: The objects.
-        outside: Whether to look at functions' globals and modules' classes too.
-        but: Ids of objects that are passed through only.
+        roots: The objects to start from.
+        outside: Whether to include functions' globals and modules' classes.
+        but: Ids of objects that are traversed but not recorded.
 
     Attributes:
         modules: Every module with its place.
-        tensors: Every tensor, held.
-        gradients: Their gradients, held.
+        tensors: A record of every tensor.
+        gradients: Records of their gradients.
         parts: Everything else that can change.
-        functions: Every function, whose defaults are no part.
+        functions: Every function, for its defaults, which are not among `parts`.
         empty: Attributes that are empty containers.
-        classes: Of modules and other objects.
-        opaque: What was not looked into, by its place: its class's name.
+        classes: The classes of modules and other objects.
+        opaque: Place → class name, of every object that was not inspected.
     """
 
     def __init__(self, *roots: object, outside: bool = True, but: Collection[int] = ()) -> None:
@@ -213,16 +213,16 @@ class Reached:
 
 
 def attributes_of(thing: object) -> dict[str, Any] | None:
-    """An object's own dictionary, whatever its class does with attributes; None where it has none, or one to read."""
+    """An object's `__dict__`, bypassing its class's attribute access; None if it has none or a read-only one."""
     try:
         own = object.__getattribute__(thing, "__dict__")
     except AttributeError:
         return None
-    return own if isinstance(own, dict) else None  # a class gives a view of its own
+    return own if isinstance(own, dict) else None  # a class's is a read-only view
 
 
 def _defaults_of(function: types.FunctionType) -> list[tuple[str, object]]:
-    """What a function's arguments are where they are not given, by their names."""
+    """A function's default arguments, with their names."""
     code, values = function.__code__, function.__defaults__ or ()
     names = code.co_varnames[: code.co_argcount][code.co_argcount - len(values) :]
     return [*zip(names, values, strict=False), *(function.__kwdefaults__ or {}).items()]

@@ -1,4 +1,4 @@
-"""What has a state that is in no container and no attribute: random generators, arrays of NumPy's, files."""
+"""Objects whose state is in no container and no attribute: random generators, NumPy arrays, files."""
 
 import io
 import random
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def state_of(thing: object, place: Place) -> State | None:
-    """A random generator or an array of NumPy's, as something whose state can be held."""
+    """The recordable state of a random generator, bytearray, file or NumPy array; None for other objects."""
     if isinstance(thing, torch.Generator):
         return State(place, thing, torch.Generator.get_state, torch.Generator.set_state, torch.equal)
     if isinstance(thing, random.Random):

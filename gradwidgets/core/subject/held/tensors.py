@@ -1,4 +1,4 @@
-"""Tensors as they are: which numbers they hold and where, whether they are trained, their gradients and hooks."""
+"""Records of tensors: their storage, requires_grad, gradients and hooks."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -11,16 +11,16 @@ HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
 
 
 class HeldTensor:
-    """Everything of a tensor but its numbers, which `bits` compares.
+    """A record of a tensor's state except its values, which `bits` compares.
 
     Args:
-        label: What it is called.
+        label: The tensor's name.
         tensor: The tensor.
 
     Attributes:
-        gradient: Its gradient, None where it has none.
-        hooks: The dictionaries of its hooks, by name; None where it has none.
-        trained: Whether it requires a gradient.
+        gradient: Its gradient; None if it has none.
+        hooks: The dictionaries of its hooks, by name; None for each that is absent.
+        trained: Whether it requires grad.
     """
 
     __slots__ = ("_bytes", "_data", "_leaf", "_version", "_where", "gradient", "hooks", "label", "tensor", "trained")
@@ -30,10 +30,10 @@ class HeldTensor:
         self.refresh()
 
     def refresh(self) -> None:
-        """Take the tensor as it is now for how it belongs."""
+        """Record the current state as the original one."""
         tensor = self.tensor
         self.trained, self._leaf = tensor.requires_grad, tensor.is_leaf
-        # Reading a gradient that is not kept warns.
+        # Reading the gradient of a non-leaf warns.
         self.gradient = tensor.grad if self._leaf else None
         self.hooks = {name: getattr(tensor, name, None) for name in HOOKS}
         plain = has_numbers(tensor)
@@ -43,17 +43,17 @@ class HeldTensor:
         self._version = None if nn.parameter.is_lazy(tensor) or tensor.is_inference() else tensor._version
 
     def put_back(self) -> Iterator[str]:
-        """Restore what has changed; say what that was."""
+        """Restore what has changed; yield what that was, in words."""
         for words, restore in self._changes():
             restore()
             yield words
 
     def words(self) -> list[str]:
-        """What is not as it was, in words; nothing is put back."""
+        """What has changed, in words; nothing is restored."""
         return [words for words, _ in self._changes()] if self.changed() else []
 
     def _changes(self) -> Iterator[tuple[str, Callable[[], object]]]:
-        """What is not as it was, in words, and what restores it; the next is looked for once that is done."""
+        """Yield what has changed, in words, and a function that restores it, to be called before the next is found."""
         tensor = self.tensor
         if self.moved():
             yield f"dtype, shape or memory of {self.label}", self._put_numbers
@@ -76,15 +76,15 @@ class HeldTensor:
             self.tensor.data = self._data
 
     def _put_gradient(self) -> None:
-        with contextlib.suppress(RuntimeError):  # another shape or dtype, until the parameter is put back itself
+        with contextlib.suppress(RuntimeError):  # another shape or dtype, until the parameter itself is restored
             self.tensor.grad = self.gradient
 
     def moved(self) -> bool:
-        """Whether its numbers lie elsewhere, or are to be read in another way."""
+        """Whether its storage, shape, strides or dtype have changed."""
         return self._data is not None and where(self.tensor) != self._where
 
     def changed(self) -> bool:
-        """Whether something is not as it was."""
+        """Whether anything has changed."""
         tensor = self.tensor
         return (
             self.moved()
@@ -94,19 +94,19 @@ class HeldTensor:
         )
 
     def put_version(self) -> None:
-        """Let autograd know that the numbers are those that it saved."""
+        """Restore the version counter, so that autograd accepts the values as those it saved."""
         tensor = self.tensor
         if self._version is not None and tensor._version != self._version:
             torch._C._autograd._unsafe_set_version_counter((tensor,), (self._version,))
 
 
 def has_numbers(tensor: Tensor) -> bool:
-    """Whether a tensor's numbers lie in memory, a row of bytes."""
+    """Whether a tensor's values are stored as plain bytes in memory."""
     return not (nn.parameter.is_lazy(tensor) or tensor.is_meta) and tensor.layout is torch.strided
 
 
 def where(tensor: Tensor) -> tuple[object, ...]:
-    """Where a tensor's numbers lie, and how they are to be read."""
+    """The location and layout of a tensor's values."""
     if not has_numbers(tensor):
         return (tensor.dtype, tuple(tensor.shape))
     return tensor.dtype, tuple(tensor.shape), tensor.stride(), tensor.data_ptr(), tensor.device
@@ -114,6 +114,6 @@ def where(tensor: Tensor) -> tuple[object, ...]:
 
 @contextlib.contextmanager
 def writable(tensor: Tensor) -> Iterator[None]:
-    """Inside, the tensor may be written to, one that was made in inference mode too."""
+    """A block in which a tensor can be written to, even one made in inference mode."""
     with torch.inference_mode(tensor.is_inference()), torch.no_grad():
         yield

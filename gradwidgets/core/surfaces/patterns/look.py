@@ -16,7 +16,7 @@ from gradwidgets.core.losses.loss_function import LossFunction, objective_functi
 from gradwidgets.core.objectives.objective import Objective
 from gradwidgets.core.results.slices import Slices, finish, part_of
 from gradwidgets.core.surfaces.critical_points import CriticalPoint, finding_critical_points
-from gradwidgets.core.surfaces.patterns.ends.bottomless import Fall, fall_beyond
+from gradwidgets.core.surfaces.patterns.ends.bottomless import Fall, finding_fall
 from gradwidgets.core.surfaces.patterns.ends.descents import Descents, at_edge, descending
 from gradwidgets.core.surfaces.patterns.ends.of_note import ENDS, places_of_note, target_point
 from gradwidgets.core.surfaces.patterns.ends.rings import without_tips
@@ -129,6 +129,8 @@ class Look:
         self.__dict__["spike"] = self.__dict__["single"] = self.__dict__["compared"] = None
         if self.height:
             self.__dict__["spike"] = yield from self._timed("a look for spikes", self._finding_spike())
+        if self.spike is None:
+            self.__dict__["fall"] = yield from self._timed("a look beyond the edges", self._finding_fall())
         yield from part_of(self._timed("a comparison with central differences", self._checking_gradients()), 0.8, 0.15)
         precision = f"a look at {str(self.dtype).removeprefix('torch.')}"
         yield from part_of(self._timed(precision, self._training()), 0.95, 0.05)
@@ -245,6 +247,11 @@ class Look:
             return None
         minima = [one.point for one in self.critical if one.kind == "minimum" and one.eigenvalues]
         return (yield from finding_spike(self.view, self.descents, minima))
+
+    def _finding_fall(self) -> Slices[Fall | None]:
+        if self.view is None or self.descents is None or not len(self.descents.ends):
+            return None
+        return (yield from finding_fall(self.view, self.descents))
 
     def _checking_gradients(self) -> Slices[None]:
         self.__dict__["single"] = yield from part_of(self._in_float32(), 0.0, 0.3)
@@ -370,9 +377,7 @@ class Look:
     @cached_property
     def fall(self) -> Fall | None:
         """Where the loss falls without end beyond an edge of the view, or None."""
-        if self.view is None or self.descents is None or not len(self.descents.ends):
-            return None
-        return fall_beyond(self.view, self.descents)
+        return finish(self._finding_fall())
 
     @cached_property
     def led(self) -> list[int]:

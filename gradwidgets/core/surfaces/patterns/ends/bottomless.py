@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gradwidgets.core.results.slices import finish
+from gradwidgets.core.results.slices import Slices
 from gradwidgets.core.surfaces.patterns.ends.descents import Descents
 from gradwidgets.core.surfaces.patterns.in_view import View
 
@@ -42,7 +42,7 @@ class Fall:
     fast: bool = False
 
 
-def fall_beyond(view: View, descents: Descents) -> Fall | None:
+def finding_fall(view: View, descents: Descents) -> Slices[Fall | None]:
     """Where a loss goes on to fall for good, at least as a logarithm does, or None.
 
     Args:
@@ -55,16 +55,16 @@ def fall_beyond(view: View, descents: Descents) -> Fall | None:
         end, loss = descents.ends[k], float(descents.losses[k])
         axes = descents.blocked(view)[k].nonzero().flatten()
         outward = -descents.gradients[k].sign() * view.spans * _FIRST
-        losses = _losses(beyond, end, axes, _away(end, outward, axes))
+        losses = yield from _losses(beyond, end, axes, _away(end, outward, axes))
         if _goes_on(losses, loss):
             out = end + torch.where(descents.blocked(view)[k], _FAR * outward, 0.0)
             towards = _outwards([view.names[axis] for axis in axes], outward[axes] > 0)
             fast = _growth(losses, loss) >= _AS_A_LINE
             return Fall(tuple(end.tolist()), towards, tuple(out.tolist()), fast)
         axis = int(axes[0])
-        if len(axes) == 1 and float(end[axis] * outward[axis]) < 0 and _ends_at_zero(beyond, end, axis):
+        if len(axes) == 1 and float(end[axis] * outward[axis]) < 0 and (yield from _ends_at_zero(beyond, end, axis)):
             halved = end[axes] * 0.5 ** torch.arange(1, _HALVINGS + 1, dtype=torch.float64)[:, None]
-            if _goes_on(_losses(beyond, end, axes, halved), loss):
+            if _goes_on((yield from _losses(beyond, end, axes, halved)), loss):
                 return Fall(tuple(end.tolist()), f"as {view.names[axis]} goes to 0")
     return None
 
@@ -100,24 +100,24 @@ def _candidates(view: View, descents: Descents) -> list[int]:
     return kept
 
 
-def _losses(view: View, end: Tensor, axes: Tensor, values: Tensor) -> list[float]:
+def _losses(view: View, end: Tensor, axes: Tensor, values: Tensor) -> Slices[list[float]]:
     """The losses at values of axes, (N, A), in the valley that leads there; up to the first that tells nothing."""
     ways = end.repeat(len(values), 1)
     ways[:, axes] = values
     if view.dims == 1 or len(axes) > 1 or view.slow:
-        return _known(view, ways)
-    return _along_valley(view, end, int(axes[0]), ways)
+        return (yield from _known(view, ways))
+    return (yield from _along_valley(view, end, int(axes[0]), ways))
 
 
-def _known(view: View, points: Tensor) -> list[float]:
+def _known(view: View, points: Tensor) -> Slices[list[float]]:
     """The losses at points, (N, P), up to the first that is not finite or mostly rounding."""
-    losses, rounding = _with_rounding(view, points)
+    losses, rounding = yield from _with_rounding(view, points)
     known = losses.isfinite() & rounding.isfinite()
     known[1:] &= rounding[1:] <= _ROUNDING * losses.diff().abs()
     return losses[: int(known.int().cumprod(0).sum())].tolist()
 
 
-def _along_valley(view: View, end: Tensor, axis: int, ways: Tensor) -> list[float]:
+def _along_valley(view: View, end: Tensor, axis: int, ways: Tensor) -> Slices[list[float]]:
     """`_known`, the other axis at its lowest each time, begun where the valley's last stretch leads."""
     other, at, before, found = 1 - axis, end, end, []
     for way in ways:
@@ -126,8 +126,8 @@ def _along_valley(view: View, end: Tensor, axis: int, ways: Tensor) -> list[floa
         before, at = at, at.clone()
         at[axis], at[other] = way[axis], at[other] + straight
         reach = max(abs(ahead / float(view.spans[axis])) * float(view.spans[other]), abs(straight))
-        at = _lowest_across(view, at, other, reach)
-        losses, rounding = _with_rounding(view, at[None])
+        at = yield from _lowest_across(view, at, other, reach)
+        losses, rounding = yield from _with_rounding(view, at[None])
         fall = found[-1] - float(losses[0]) if found else torch.inf
         if not bool(losses.isfinite().all()) or not float(rounding[0]) <= _ROUNDING * fall:
             break
@@ -135,33 +135,34 @@ def _along_valley(view: View, end: Tensor, axis: int, ways: Tensor) -> list[floa
     return found
 
 
-def _lowest_across(view: View, at: Tensor, axis: int, reach: float) -> Tensor:
+def _lowest_across(view: View, at: Tensor, axis: int, reach: float) -> Slices[Tensor]:
     """The lowest point along an axis, by ever smaller steps of at most a reach, (P,)."""
     sizes = 0.5 ** torch.arange(_FINEST, dtype=torch.float64)
     steps = reach * torch.cat([torch.zeros(1, dtype=torch.float64), -sizes, sizes])
     for _ in range(_POLLS):
         places = at.expand(len(steps), -1).clone()
         places[:, axis] += steps
-        lowest = int(_values(view, places).nan_to_num(torch.inf, torch.inf, torch.inf).argmin())
+        losses = yield from _values(view, places)
+        lowest = int(losses.nan_to_num(torch.inf, torch.inf, torch.inf).argmin())
         if lowest == 0:
             break
         at = places[lowest]
     return at
 
 
-def _with_rounding(view: View, points: Tensor) -> tuple[Tensor, Tensor]:
+def _with_rounding(view: View, points: Tensor) -> Slices[tuple[Tensor, Tensor]]:
     """The losses at points, (N, P), and how far those at the numbers right beside differ from each other, (N,) each."""
     ulps = torch.arange(-_ULPS, _ULPS + 1, dtype=torch.float64) * (not view.slow)
     places = points[:, None] * (1 + ulps[:, None] * torch.finfo(torch.float64).eps)
     if view.slow:
-        losses = _values(view, points)
+        losses = yield from _values(view, points)
         return losses, torch.zeros_like(losses)
-    losses = _values(view, places.flatten(0, 1)).reshape(len(points), -1)
+    losses = (yield from _values(view, places.flatten(0, 1))).reshape(len(points), -1)
     return losses[:, _ULPS], losses.amax(1) - losses.amin(1)
 
 
-def _values(view: View, points: Tensor) -> Tensor:
-    loss, _ = finish(view.at(points, gradient=False))
+def _values(view: View, points: Tensor) -> Slices[Tensor]:
+    loss, _ = yield from view.at(points, gradient=False)
     return loss
 
 
@@ -182,8 +183,8 @@ def _growth(losses: list[float], start: float) -> float:
     return float((falls[1:] / falls[:-1])[1 - _CERTAIN :].min())
 
 
-def _ends_at_zero(view: View, end: Tensor, axis: int) -> bool:
+def _ends_at_zero(view: View, end: Tensor, axis: int) -> Slices[bool]:
     """Whether a loss is not defined beyond the 0 of an axis."""
     mirrored = end.clone()
     mirrored[axis] = -end[axis]
-    return not bool(_values(view, mirrored[None]).isfinite().all())
+    return not bool((yield from _values(view, mirrored[None])).isfinite().all())
