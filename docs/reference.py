@@ -81,9 +81,9 @@ def table(owner: Owner, tag: str) -> str:
 def page(text: str) -> str:
     """The page with all tables as they should be."""
     for owner, tag in TABLES.items():
-        before, begin, rest = text.partition(f"<!-- settings of {owner.__name__} -->\n")
-        _, end, after = rest.partition("\n<!-- end of settings -->")
-        if not end:
+        before, begin, rest = text.partition(f"<!-- settings of {owner.__name__} -->\n\n")
+        old, end, after = rest.partition("\n\n<!-- end of settings -->")
+        if not end or "<!--" in old:
             raise ValueError(f"{PAGE.name} has no two markers for the settings of {owner.__name__}")
         text = before + begin + table(owner, tag) + end + after
     return text
@@ -92,7 +92,7 @@ def page(text: str) -> str:
 def entry(name: str, trait: Setting[Any, Any], owner: Owner) -> str:
     """A setting among a docstring's attributes."""
     sentences = (meaning(trait),) if isinstance(trait, Flag) else (meaning(trait), allowed(trait, owner))
-    said = " ".join(f"{one[0].upper()}{one[1:]}." for one in sentences)
+    said = " ".join(f"{one[:1].upper()}{one[1:]}." for one in sentences)
     lines = textwrap.wrap(f"{name}: {said}", 112, subsequent_indent="    ", break_on_hyphens=False)
     return textwrap.indent("\n".join(lines), " " * 8) + "\n"
 

@@ -7,7 +7,6 @@ import pytest
 from traitlets import TraitError
 
 from docs import reference
-from gradwidgets import LayerFlowPanel
 from gradwidgets.widgets.controls import Tabs
 from gradwidgets.widgets.layers.training.record_panel import RecordPanel
 from gradwidgets.widgets.panel.panel import Panel
@@ -110,6 +109,8 @@ def test_a_control_says_what_its_setting_means(kind):
             assert any(tip.startswith(said[name]) for tip in shown), name
 
 
-def test_missing_markers_are_told():
-    with pytest.raises(ValueError, match="no two markers for the settings of LayerFlowPanel"):
-        reference.page(PAGE.replace(f"<!-- settings of {LayerFlowPanel.__name__} -->", ""))
+@pytest.mark.parametrize("missing", ["<!-- settings of LayerFlowPanel -->", "<!-- end of settings -->"])
+def test_missing_markers_are_told(missing):
+    for before, _, after in (PAGE.partition(missing), PAGE.rpartition(missing)):
+        with pytest.raises(ValueError, match="no two markers for the settings of"):
+            reference.page(before + after)
