@@ -209,7 +209,7 @@ class Sampler:
         if self._table is not None:
             with self._guarded("a loss"):
                 self._thrown.noted(self._table.owned)
-                self._turns.noted()
+                self._turns.noted(self._table.owned)
 
     def passes(self) -> None:
         """A step is counted: what waited for it is done."""

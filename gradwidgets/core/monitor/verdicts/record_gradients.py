@@ -135,7 +135,8 @@ def without(judged: JudgedRecord) -> list[Finding]:
 
 def _never_there(judged: JudgedRecord, norm: torch.Tensor) -> bool:
     """Whether no parameter had a gradient at any sample, not even zeros, and none was seen with a loss either."""
-    return bool(norm.isnan().all()) and not judged.history.thrown
+    cleared = (judged.history.parts.get("turns") or {}).get("cleared", 0)
+    return bool(norm.isnan().all()) and not judged.history.thrown and not cleared
 
 
 def _is_computed(judged: JudgedRecord, norm: torch.Tensor) -> bool:

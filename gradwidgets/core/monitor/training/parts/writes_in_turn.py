@@ -31,11 +31,14 @@ class WritesInTurn:
         self._writes: list[int] = []
         self._anew: list[bool] = []
         self._clipped: list[bool] = []
-        self._looks = 0
+        self._looks = self._seen = 0
 
-    def noted(self) -> None:
-        """A loss is noted: what its pass backward has left is held until the step."""
-        gradient = None if self._parameter is None else self._parameter.grad
+    def noted(self, owned: Sequence[Owned]) -> None:
+        """A loss is noted: what its pass backward has left in these is held until the step."""
+        if self._parameter is None:
+            self._seen += any(one.parameter.grad is not None for one in owned[:1])
+            return
+        gradient = self._parameter.grad
         if gradient is not None and self._looks < _LOOKS and len(self._writes) < _STEPS:
             self._looks += 1
             self._noted = TensorWeakRef(gradient), gradient._version, some_of(gradient)
@@ -73,8 +76,11 @@ class WritesInTurn:
 
         Returns:
             Every how many steps there is new memory, or zeros in the old one, while every step has one pass more
-            ("sums"); every how many there is one write "more", and how many of those were seen to be "clipped".
+            ("sums"); every how many there is one write "more", and how many of those were seen to be "clipped". Where
+            no step ever had a gradient, with how many losses there was one, that was "cleared" before the step.
         """
+        if not self._writes:
+            return {"cleared": self._seen} if self._seen else {}
         writes = self._writes[1:]  # memory that is made at the first step is filled with no zeros
         usual = min(writes, default=0)
         more = [one > usual for one in writes]
