@@ -298,6 +298,8 @@ def modules_of(names: Sequence[str]) -> str:
     groups: dict[tuple[str, ...], list[str]] = {}
     for name, path in zip(names, paths, strict=True):
         groups.setdefault(tuple(path[:depth]), []).append(name)
+    if len({tuple(one[:depth]) for one in paths[:_NAMED]}) == len(groups):
+        return f"{', '.join(names[:_NAMED])} and {len(names) - _NAMED} more"  # of modules that are named by then
     found = [_common(those) for those in groups.values()]
     more = f" and {len(found) - _MODULES} more" if len(found) > _MODULES else ""
     return ", ".join(found[:_MODULES]) + more

@@ -52,15 +52,19 @@ def _by_norm(judged: JudgedRecord, group: list[int]) -> Finding | None:
     evidence: dict[str, object] = {"max_norm": limit, "share of samples at it": share, "threshold": _MOSTLY}
     message, rule = f"the gradient's norm is {at}: it is clipped there", judged.history.rule
     found = _taken_by_one(judged, group, Finding("always_clipped", "warning", message, evidence))
-    if found.message != message or not _divides(rule):
+    if found.message != message or not _divides(judged, group):
         return found
     aside = f"{message}; {rule['name']} divides a factor that all steps share out again, so that it does little harm"
     return replace(found, severity="info", message=aside, action=_HARMLESS)
 
 
-def _divides(rule: dict[str, object]) -> bool:
-    """Whether a factor that all gradients share has no say in a step."""
-    return bool(rule.get("scaled")) or str(rule.get("name", "")).lower().startswith(_DIVIDE)
+def _divides(judged: JudgedRecord, group: list[int]) -> bool:
+    """Whether a factor that all gradients share has no say in a step: an eps does not outweigh what is left of them."""
+    rule = judged.history.rule
+    rms = judged.history.rms[group][:, judged.weighted]
+    left = float(rms[rms > 0].median()) if bool((rms > 0).any()) else 0.0
+    named = rule.get("scaled") or str(rule.get("name", "")).lower().startswith(_DIVIDE)
+    return bool(named) and left > float(rule.get("eps", 0.0))
 
 
 def _taken_by_one(judged: JudgedRecord, group: list[int], found: Finding) -> Finding:
