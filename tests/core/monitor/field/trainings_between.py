@@ -222,6 +222,24 @@ def undivided(passes, rate, divided):
     return diagnose(monitor.history, losses=monitor.losses)
 
 
+def ahead():
+    """The clip comes first, then zeros and the pass backward."""
+    torch.manual_seed(0)
+    inputs, labels = digits()
+    model = plain()
+    optimizer = torch.optim.SGD(model.parameters(), 0.05)
+    with GradientMonitor(model, optimizer) as monitor:
+        for _ in range(80):
+            some = torch.randint(len(inputs), (32,))
+            loss = cross_entropy(model, inputs[some], labels[some])
+            nn.utils.clip_grad_norm_(model.parameters(), 0.1)
+            optimizer.zero_grad()
+            loss.backward()
+            monitor.note_loss(loss)
+            optimizer.step()
+    return diagnose(monitor.history, losses=monitor.losses)
+
+
 def always(rule, lr, **settings):
     """Clipped at each step."""
     return partial(train, optimizer=lambda some: rule(some, lr, **settings), before_step=clipped(0.01), told=False)
@@ -241,6 +259,7 @@ BETWEEN_SICK = (
     Training("nothing to divide by", "0 / 0", lambda: masked(lambda each, there: (each * there).sum() / there.sum()), frozenset({"non_finite"}), ("step 21", "0 / 0", "clamp", "from step 22 on")),
     Training("a mean of nothing", "0 / 0", lambda: masked(lambda each, there: each[there].mean(), at=33), frozenset({"non_finite"}), ("step 34", "no number at all")),
     Training("twelve passes, undivided", "the rate is twelve times as large", lambda: undivided(12, 0.3, False), frozenset({"guessing", "diverging", "died", "large_updates", "non_finite"}), ("12 passes", "divide the loss")),
+    Training("a clip ahead of the pass", "it clips what the last step has used", ahead, frozenset({"clipped_late"}), ("between backward() and",)),
     Training("plain descent, clipped at each step", "all steps are of one length", always(torch.optim.SGD, 0.1), frozenset({"always_clipped"})),
 )  # fmt: skip
 
