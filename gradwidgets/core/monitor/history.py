@@ -91,13 +91,15 @@ class History(Recorded):
             "overflow" at how many ("of") of those without a step gradients were not finite ("lost"), and how many
             "passes" they were a sum of at most; under "closure" at how many calls ("of") of one, behind the first of a
             step, gradients were "added" to those of the call before; whether it was "replaced" by another monitor, and
-            how many of this model had "begun", this one included. Empty in a file that has none.
+            how many of this model had "begun", this one included; under "evaluating" at how many "steps" all of the
+            model was in evaluation mode, the "first" of them, in how many "stretches", and "since" when it still is.
+            Empty in a file that has none.
         swings: How often the learning rate went down and up again, as in `monitor_optimizer.Swings`; empty where it
             never did.
         rate_calls: At how many "steps" "of" those for which several losses were noted the learning rate changed between
             these, and how often ("changes"); empty where it never did.
-        thrown: At how many "steps" "of" the first ones gradients were thrown away between the losses noted for it, and
-            how many "gradients"; empty where none were.
+        thrown: What became of gradients between the losses that were noted for one step, as `Thrown.told` says it;
+            empty where they were added up untouched.
         rounded: Of weights of half precision, by their "type", how many numbers with a gradient were "looked at" and
             were the "same" after a sampled step, bit for bit; under "held" the vectors that no step has moved, as
             `RoundedAway.told` says it; empty where there are none.

@@ -119,7 +119,8 @@ class GradientMonitor(Noting):
         # Dropped without having been left, it takes its hooks along.
         first = [] if self._first is None else self._first.handles
         given = self._given.handles, self._given.answers.handles
-        hooks = self._handles, self._sampler.taps.handles, self._sampler.overflow.handles, first, *given
+        some = self._sampler.taps.handles, self._sampler.overflow.handles, self._sampler.thrown.handles
+        hooks = self._handles, *some, first, *given
         self._finalizer = weakref.finalize(self, _remove_all, *hooks)
         self._finalizer.atexit = False
 
@@ -316,6 +317,7 @@ class GradientMonitor(Noting):
             took += taps.spent + self._pending
             taps.spent = self._pending = 0.0
         self._sampler.inputs.new = None  # of a step that is over
+        self._sampler.inputs.small.step(self._steps)
         self._given.answers.step(self._steps, sampled=sampled)
         self._pace.passed(self._steps, begin, took, sampled)
         if self._pace.due == self._steps + 1:

@@ -26,7 +26,7 @@ from gradwidgets.core.monitor.training.given.inputs_seen import InputsSeen
 from gradwidgets.core.monitor.training.given.last_batch import Given
 from gradwidgets.core.monitor.training.given.target_levels import TargetRecord
 from gradwidgets.core.monitor.training.leftovers import Leftover
-from gradwidgets.core.monitor.training.modes import is_evaluating, turned_off
+from gradwidgets.core.monitor.training.modes import Evaluating, is_evaluating, turned_off
 from gradwidgets.core.monitor.training.noted_loss import Losses
 from gradwidgets.core.monitor.training.optimizer_settings import rule_of, settings_of, shares_of
 from gradwidgets.core.monitor.training.parts.frozen_parts import FrozenNorms, RoundedAway, freezing_flags
@@ -68,6 +68,7 @@ class Sampler:
         inputs: What the model is given at sampled steps.
         calls: Those of closures.
         overflow: Gradients that are there while no step comes.
+        thrown: Gradients that are taken away, or clipped, between the losses of a step.
         strays: Gives the tensors that take part and that the model does not list, by name.
     """
 
@@ -82,7 +83,7 @@ class Sampler:
         self._targets = TargetRecord()
         self._written = Written()
         self._between, self._rivals, self._cut = Between(), Rivals(), CutLook()
-        self._steppers, self._thrown, self._leftover = Steppers(), Thrown(), Leftover()
+        self._steppers, self.thrown, self._leftover = Steppers(), Thrown(), Leftover()
         self.inputs, self._after, self._pulls = InputsSeen(), AfterStep(), Pulls()
         self.overflow, self.calls = Overflow(), ClosureCalls()
         self._kept, self._groups = KeptParts(), GroupRates()
@@ -92,7 +93,7 @@ class Sampler:
         self._given: dict[str, object] = {}
         self._entered = False
         self._turned_off: dict[str, int] = {}
-        self._off_since = 0  # the step; -1 where a part of the model trains, and 0 where the model as a whole does
+        self._mode = Evaluating()
         self._lrs: dict[int, float | None] = {}
         self._rules: dict[int, dict[str, object]] = {}
         self._unheld: tuple[str, ...] = ()
@@ -172,7 +173,7 @@ class Sampler:
             named = {"names": list(rivals.names), "shared": list(rivals.shared)}
             more["rivals"] = named | {"steps": rivals.steps, "again": rivals.again}
         more |= self._steppers.course.told | {"rate_calls": self._steppers.course.calls}
-        more |= {"swings": self._steppers.swings, "thrown": self._thrown.told, "rounded": self._between.rounded}
+        more |= {"swings": self._steppers.swings, "thrown": self.thrown.told, "rounded": self._between.rounded}
         more["rounded"] |= {"held": held} if (held := self._rounded.told) else {}
         more["leftover"] = self._leftover.told
         norms = self._softly({}, lambda: self._norms.told)
@@ -185,7 +186,7 @@ class Sampler:
         more["parts"] = {"kept": self._kept.told, "groups": self._groups.told, "turns": self._turns.told}
         more["optimizers"] = self._steppers.told | self._given | {"entered": self._entered, "noted": self.noted}
         more["optimizers"] |= {"late": self.late, "begun": self.begun, "replaced": "replaced by" in self.notes}
-        more["optimizers"] |= {"evaluating since": max(0, self._off_since), "failed": self.notes.get("failed", "")}
+        more["optimizers"] |= {"evaluating": self._mode.told, "failed": self.notes.get("failed", "")}
         more["optimizers"] |= {"overflow": self.overflow.told, "closure": self.calls.told}
         more |= {"waiting": self.waiting, "chance": self._targets.chance, "size": self._targets.size}
         if first is not None:
@@ -208,7 +209,7 @@ class Sampler:
             self._softly(None, self.overflow.look, self._table.owned)
         if self._table is not None:
             with self._guarded("a loss"):
-                self._thrown.noted(self._table.owned)
+                self.thrown.noted(self._table.owned)
                 self._turns.noted(self._table.owned)
 
     def passes(self) -> None:
@@ -251,7 +252,7 @@ class Sampler:
         self._cut.disarm()
         self._between.forget()
         self._rivals.forget()
-        self._thrown.forget()
+        self.thrown.forget()
         self._leftover.forget()
         self._after.forget()
         self._kept.forget()
@@ -344,7 +345,7 @@ class Sampler:
         trained = (optimizer is not None and self.share_of(optimizer)) or owned
         unknown = (math.nan, math.nan)
         writes, written = self._softly(math.nan, writes_of, trained), self._softly(unknown, self._written, trained)
-        settings, mode = self._softly(unknown, settings_of, optimizer), self._softly(math.nan, self._mode)
+        settings, mode = self._softly(unknown, settings_of, optimizer), self._softly(math.nan, self._evaluating)
         return self.batch, writes, *written, *settings, mode, self._softly(math.nan, self._asked)
 
     def _asked(self) -> float:
@@ -373,7 +374,7 @@ class Sampler:
             self._cut.disarm()
         try:
             self.overflow.forget()
-            self._thrown.step()
+            self.thrown.step()
             self._after.begins()
             left = self._between.begins(step)
             if left is not None and len(self._record):
@@ -396,6 +397,8 @@ class Sampler:
 
     def _stepped_by(self, optimizer: object, watched: bool, step: int = 0) -> None:
         held = self.share_of(optimizer)
+        if not watched:
+            self.thrown.used()
         self._leftover.step(optimizer, held)
         if held or watched:
             self._rivals.step(optimizer, held)
@@ -494,16 +497,12 @@ class Sampler:
                 yield name, tensor
 
     def _follow_mode(self, step: int) -> None:
-        """See at each step, sampled or not, since when the model is in evaluation mode."""
+        """See at each step, sampled or not, whether the model is in evaluation mode."""
         model = self._model()
-        if model is None or model.training:
-            self._off_since = 0
-        elif not self._off_since:
-            self._off_since = step if is_evaluating(model) else -1
-            if self._off_since > 0:
-                self._turned_off = self._turned_off or turned_off(model)
+        if self._mode(model, step):
+            self._turned_off = self._turned_off or turned_off(model)
 
-    def _mode(self) -> float:
+    def _evaluating(self) -> float:
         model = self._model()
         if model is None or not is_evaluating(model):
             return 0.0

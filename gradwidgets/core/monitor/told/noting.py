@@ -35,7 +35,7 @@ class Noting(Answering):
         self._sampler.note_loss(ended=self._left, outside=not self._active)
         if not self._active:
             return
-        self._look_at_loss(value)
+        self._look_at_loss(value, loss)
         # Within a closure whose step has begun, the sample is still to come.
         done = self._steps - self._in_closure
         if self._loss.told(value, done):
@@ -44,7 +44,7 @@ class Noting(Answering):
                 self._sampler.amend_loss(value)
             self._losses.add(done, value, *self._sampler.about)
 
-    def _look_at_loss(self, value: float | Tensor) -> None:
+    def _look_at_loss(self, value: float | Tensor, loss: object) -> None:
         """Have the step of a striking loss sampled: what the gradients are there, is asked next."""
         if not self._active or not isinstance(value, float) or not self._striking(value):
             return
@@ -52,7 +52,7 @@ class Noting(Answering):
         if self._first is not None and not math.isfinite(value):
             step = self._loss.step_of(self._steps - self._in_closure)
             self._first.add(self._given.findings(step))
-            self._given.look_for_bad(self._model(), step)
+            self._given.look_for_bad(self._model(), step, loss)
         if math.isfinite(value) and self._pace.every != "auto":
             return
         if not self._in_closure and self._pace.due != self._steps + 1:

@@ -1,6 +1,7 @@
 """The pass whose loss is not finite, made once more on a copy, for the operation that makes it so."""
 
 import inspect
+import math
 from collections.abc import Sequence
 
 from torch import Tensor, nn
@@ -12,6 +13,15 @@ from gradwidgets.core.layers.preflight.reading import named_tensors
 from gradwidgets.core.subject.home import at_home
 
 _SMALL = 1 << 16  # numbers
+_ONE_TO_ONE = ("MulBackward0", "NegBackward0", "ToCopyBackward0", "SqueezeBackward0", "ViewBackward0", "CloneBackward0")
+_DIVISOR = (
+    "Hold the divisor away from 0 (mask.sum().clamp(min=1), or + eps), or leave a batch out whose divisor is 0, before "
+    "backward()."
+)
+_OF_NONE = (
+    "Leave a batch out in which nothing is chosen, before backward(); or take the sum, divided by "
+    "max(1, how many there are)."
+)
 _PLAIN = (bool, int, float, str, type(None))
 
 
@@ -38,14 +48,16 @@ class LastCall:
         """What makes outputs of that call not finite: the "operation", what happened ("why"), and what to do ("cure").
 
         Returns:
-            All three; empty where outputs are finite, weights or inputs are not, or it cannot be told.
+            All three; "outputs" where these are finite; empty where weights or inputs are not, or it cannot be told.
         """
         inputs = self._inputs(model)
         subject = None if inputs is None else Subject.of(model, inputs, None, _sum)
         if subject is None or not subject.small:
             return {}
         found, _ = subject.looked_at(origin_of)
-        if found is None or found.operation == "data" or found.which != "loss":
+        if found is None:
+            return {"outputs": "finite"}
+        if found.operation == "data" or found.which != "loss":
             return {}
         return {"operation": found.operation, "why": found.sentence, "cure": found.action}
 
@@ -61,6 +73,27 @@ class LastCall:
         first = len(every) - len(self._names)
         named = dict(zip(self._names, every[first:], strict=True))
         return dict(inspect.signature(model.forward).bind(*every[:first], **named).arguments)
+
+
+def quotient(loss: object) -> dict[str, str]:
+    """Of a loss that is not finite though the outputs are: that it is a quotient, by its graph.
+
+    Returns:
+        As `LastCall.blame`; empty where its last operation is neither a division nor a mean of nothing.
+    """
+    node = loss.grad_fn if isinstance(loss, Tensor) else None
+    while node is not None and type(node).__name__ in _ONE_TO_ONE:
+        before = [one for one, _ in node.next_functions if one is not None]
+        node = before[0] if len(before) == 1 else None
+    name, value = type(node).__name__, float(loss.detach()) if isinstance(loss, Tensor) else math.nan
+    if name.startswith("MeanBackward") and getattr(node, "_saved_self_sym_numel", 1) == 0:
+        why = "the outputs are finite, and the loss is the mean of no number at all (a mask that chose none?): 0 / 0"
+        return {"operation": "mean", "why": why, "cure": _OF_NONE}
+    if not name.startswith("DivBackward"):
+        return {}
+    how = "0 / 0" if math.isnan(value) else "a number divided by 0"
+    why = f"the outputs are finite, and the last operation of the loss is a division: {how}, as where a mask is all 0"
+    return {"operation": "division", "why": why, "cure": _DIVISOR}
 
 
 def _held(tensor: Tensor) -> Tensor | TensorWeakRef:

@@ -20,6 +20,9 @@ def setting_of(model: nn.Module, owned: Sequence[Owned], layers: Sequence[str]) 
     heavy = {name: one.p for name, one in model.named_modules() if isinstance(one, kind) and one.p >= _HEAVY}
     still = [one for one in owned if not one.parameter.requires_grad]
     found: dict[str, dict[str, object]] = {"dropout": heavy} if heavy else {}
+    of_batches = nn.modules.batchnorm._BatchNorm
+    norms = [name for name, one in model.named_modules() if isinstance(one, of_batches) and one.training]
+    found |= {"batch norms": {"layers": norms}} if norms else {}
     if still:
         share = sum(one.size for one in still) / sum(one.size for one in owned)
         found["frozen"] = {"share": share, "layers": list(dict.fromkeys(layers[one.column] for one in still))}

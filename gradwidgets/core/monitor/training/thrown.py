@@ -1,5 +1,8 @@
-"""Gradients that are thrown away between the losses of one step, where they should have been added up."""
+"""Gradients that are thrown away, or clipped, between the losses of one step, where they should have been added up."""
 
+import contextlib
+import math
+from collections import Counter
 from collections.abc import Sequence
 
 import torch
@@ -8,86 +11,143 @@ from torch.nn import functional as F
 from torch.utils.weak import TensorWeakRef
 
 from gradwidgets.core.monitor.owners import Owned
+from gradwidgets.core.monitor.taps import Hook, take_away
 
-_STEPS = 256  # that are looked at
+_STEPS = 96  # that are looked at
 _SOME = 64  # numbers of a gradient
-_TURNED = 0.9  # cosine of a gradient and of one that others were added to: of few it is larger
 _ALONG = 0.999  # cosine of a gradient that was scaled since, and of itself
+_LEAST, _SHORTER = 1e-6, 0.999  # times what it was, after a clip that is reached
+_DIGITS = 4  # times what rounding leaves
+_PLACES = 64  # passes of a step that are told apart
 
 
 class Thrown:
-    """Sees, where several losses are noted a step, whether the gradient of one is gone at the next.
+    """Sees, where several losses are noted a step, what is there of one's gradient when the next one's is added to it.
 
-    One whose weights were written to meanwhile has been used, by another optimizer or by a step of two parts; and where
-    the gradient at the step is not that of the last loss, clipped or not, something else is made of them.
+    It is gone where there is none any more, or zeros in its place, and has been clipped where it is shorter. One whose
+    weights were written to meanwhile has been used, and so has one that another optimizer has stepped by; and where the
+    gradient at the step is not what the last pass left, clipped or not, something else is made of them.
 
     Attributes:
-        of: How many steps were looked at, the first 256 at most.
-        steps: At how many of them it was so.
-        gradients: How many gradients were thrown away at these.
+        handles: Of the two hooks at one parameter, which stand from the first step with several losses on.
     """
 
     def __init__(self) -> None:
-        self.of = self.steps = self.gradients = 0
+        self.handles: list = []
+        self._of = 0
+        self._lost: Counter = Counter()  # steps, by passes and by how many of them are left
+        self._factors: dict[int, list[float]] = {}  # the smallest and the largest, by the pass behind which they come
+        self._cut = self._cuts = 0
         self.forget()
 
     def forget(self) -> None:
         """Let go of the weights."""
+        take_away(self.handles)
         self._parameter: nn.Parameter | None = None
-        self._in_place = False
-        self._last: tuple[TensorWeakRef, int, Tensor | None, int] | None = None
-        self._used: tuple[TensorWeakRef, int] | None = None
-        self._now = 0
+        self._notes, self._whole = 0, False
+        self._begin()
+
+    def _begin(self) -> None:
+        self._passes = self._left = self._now = 0
+        self._last: tuple[TensorWeakRef, int, Tensor] | None = None
+        self._weights: tuple[int, Tensor] | None = None
 
     def noted(self, owned: Sequence[Owned]) -> None:
         """A loss was noted."""
-        if self.of >= _STEPS:
-            return
-        if self._parameter is None:
-            self._parameter = next((one.parameter for one in owned if one.plain and is_dense(one.parameter)), None)
-        gradient = None if self._parameter is None else self._parameter.grad
-        if gradient is None or self._is_used(gradient):
-            return
-        last, written = self._last, self._parameter._version
-        same = last is not None and last[1] == written
-        self._now += same and last[0]() is not gradient
-        # Filled with zeros it is written to twice; so it is where it is clipped, and goes on in its direction.
-        twice = same and last[0]() is gradient and gradient._version == last[3] + 2
-        some = some_of(gradient) if self._now or twice or self._in_place else None  # most loops note one loss a step
-        if twice:
-            self._in_place = True
-            self._now += last[2] is not None and bool(F.cosine_similarity(last[2], some, 0) < _TURNED)
-        self._last = TensorWeakRef(gradient), written, some, gradient._version
+        self._notes += 1
+        if self._notes < 2 or self.handles or self._of >= _STEPS:
+            return  # most loops note one loss a step
+        parameter = next((one.parameter for one in owned if one.plain and is_dense(one.parameter)), None)
+        if parameter is not None and parameter.requires_grad:
+            self._parameter = parameter
+            self.handles.append(parameter.register_hook(Hook(self._comes)))
+            self.handles.append(parameter.register_post_accumulate_grad_hook(Hook(self._added)))
+
+    def used(self) -> None:
+        """Another optimizer steps: what is there was for that."""
+        self._begin()
 
     def step(self) -> None:
         """A step is about to come."""
-        if self.of >= _STEPS:
-            return
-        self.of += 1
-        if self._now and self._is_of_the_last():
-            self.steps, self.gradients = self.steps + 1, self.gradients + self._now
-        self._last, self._now = None, 0
-        gradient = None if self._parameter is None else self._parameter.grad
-        self._used = None if gradient is None else (TensorWeakRef(gradient), gradient._version)
+        notes, self._notes = self._notes, 0
+        if self._passes and self._whole:
+            self._of += 1
+            # What is passed backward and not noted is for something else.
+            if notes >= self._passes and self._is_of_the_last():
+                self._lost[self._passes, self._left] += 1
+                self._cut, self._cuts = self._cut + (self._now > 0), self._cuts + self._now
+        if self._of >= _STEPS:
+            take_away(self.handles)
+        self._whole = bool(self.handles)  # of the step at which they were put there, passes may have been missed
+        self._begin()
 
-    def _is_used(self, gradient: Tensor) -> bool:
-        """Whether it is what the last step went by, as it is for a loss that is noted behind that step."""
-        if self._used is None or self._used[0]() is not gradient:
+    def _comes(self, _: Tensor) -> None:
+        """A pass backward is about to be added to what is there."""
+        with contextlib.suppress(Exception):  # it stands within the training's own pass
+            self._look()
+
+    def _look(self) -> None:
+        gradient, last = self._parameter.grad, self._last
+        if last is not None and self._is_gone(gradient):
+            self._left = 0
+            if not self._are_as_they_were():
+                self._passes = 0
+        elif self._whole and last is not None and gradient._version != last[1]:
+            self._now += self._is_clipped(gradient, last[2])
+        self._passes, self._left = self._passes + 1, self._left + 1
+
+    def _added(self, parameter: Tensor) -> None:
+        with contextlib.suppress(Exception):
+            self._keep(parameter, parameter.grad)
+
+    def _keep(self, parameter: nn.Parameter, gradient: Tensor) -> None:
+        self._last = TensorWeakRef(gradient), gradient._version, some_of(gradient)
+        self._weights = parameter._version, some_of(parameter)
+
+    def _is_gone(self, gradient: Tensor | None) -> bool:
+        ref, version, before = self._last
+        if gradient is None:
+            return True
+        written = ref() is not gradient or gradient._version != version
+        return written and not bool(some_of(gradient).any()) and bool(before.any())
+
+    def _are_as_they_were(self) -> bool:
+        version, before = self._weights
+        return version == self._parameter._version and torch.equal(before, some_of(self._parameter))
+
+    def _is_clipped(self, gradient: Tensor, before: Tensor) -> bool:
+        times = times_shorter(before, some_of(gradient))
+        if not times or self._passes > _PLACES:
             return False
-        # A clip behind the step writes once more; a pass backward does so too, but into zeros, which are another write.
-        return gradient._version <= self._used[1] + 1 or not bool(gradient.any())
+        low, high = self._factors.get(self._passes, (times, times))
+        self._factors[self._passes] = [min(low, times), max(high, times)]
+        return True
 
     def _is_of_the_last(self) -> bool:
-        ref, _, before, version = self._last
         gradient = self._parameter.grad
-        if gradient is None or ref() is not gradient:
+        if gradient is None:
             return False
-        return gradient._version == version or bool(F.cosine_similarity(before, some_of(gradient), 0) > _ALONG)
+        ref, version, before = self._last
+        same = ref() is gradient and gradient._version == version
+        return same or bool(F.cosine_similarity(before, some_of(gradient), 0) > _ALONG)
 
     @property
     def told(self) -> dict[str, int]:
-        """All three numbers; empty where it never was so."""
-        return {"of": self.of, "steps": self.steps, "gradients": self.gradients} if self.steps else {}
+        """What became of gradients between the passes of a step.
+
+        Returns:
+            At how many "steps" "of" those looked at some were thrown away; at the most frequent kind of these, which
+            are as many as "alike", how many "passes" there were, and how many were "left". At how many steps what was
+            there was clipped ("cut") before the last pass, how often in all ("cuts"), and whether by factors that are
+            "various". Empty where neither ever was so.
+        """
+        lost = {key: count for key, count in self._lost.items() if key[1] < key[0]}
+        if not lost and not self._cut:
+            return {}
+        (passes, left), alike = max((lost or self._lost).items(), key=lambda one: one[1])
+        told = {"of": self._of, "steps": sum(lost.values()), "alike": alike, "passes": passes, "left": left}
+        various = any(high > (2 - _SHORTER) * low for low, high in self._factors.values())
+        return told | {"cut": self._cut, "cuts": self._cuts, "various": int(various)}
 
 
 def is_dense(parameter: nn.Parameter) -> bool:
@@ -96,7 +156,17 @@ def is_dense(parameter: nn.Parameter) -> bool:
     return type(gradient) is Tensor and gradient.layout == torch.strided
 
 
-def some_of(gradient: Tensor) -> Tensor:
+def some_of(tensor: Tensor) -> Tensor:
     """A few of its numbers, copied."""
-    apart = -(-gradient.numel() // _SOME) | 1  # odd, or they may all lie in a few columns
-    return gradient.reshape(-1)[::apart].detach().clone()
+    apart = -(-tensor.numel() // _SOME) | 1  # odd, or they may all lie in a few columns
+    return tensor.detach().reshape(-1)[::apart].clone()
+
+
+def times_shorter(before: Tensor, now: Tensor) -> float:
+    """The factor by which all of these numbers have become smaller, as by a clip, to the last digits; 0 for none."""
+    was, is_now = before.double(), now.double()
+    square = float(was @ was)
+    times = float(is_now @ was) / square if square > 0 else math.nan
+    off = float(torch.linalg.vector_norm(is_now - times * was)) / math.sqrt(square) if square > 0 else math.inf
+    shorter = _LEAST < times < _SHORTER and off <= _DIGITS * torch.finfo(before.dtype).eps * times
+    return times if shorter else 0.0

@@ -1,7 +1,8 @@
 """What a verdict on a training looks at."""
 
 import math
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from numbers import Integral, Real
@@ -13,6 +14,7 @@ from gradwidgets.core.monitor.history import History
 from gradwidgets.core.monitor.training.noted_loss import Losses
 from gradwidgets.core.results.wording import number
 
+_NAMED, _MODULES = 3, 8  # parameters; modules
 _NEAR = 0.8  # of each other: a loss and the median about it
 _BEGINS = 0.2, 5.0  # times the logarithm of the outputs: where a loss of classes begins, or one that is far off
 _SURELY = 3  # classes, from which on a loss begins near the logarithm by no chance
@@ -284,6 +286,30 @@ def at_last(values: Tensor, few: int) -> str:
     last, usual = float(values[-1]), float(values[-few:].median())
     apart = not _NEAR * abs(usual) <= abs(last) <= abs(usual) / _NEAR
     return f"{number(last, 3)} at last" + (f" (median of the last {few:,}: {number(usual, 3)})" if apart else "")
+
+
+def modules_of(names: Sequence[str]) -> str:
+    """The modules that parameters are in, so that none is hidden behind "and more"; few parameters by their names."""
+    if len(names) <= _NAMED:
+        return ", ".join(names)
+    paths, depth = [name.split(".") for name in names], 1
+    while len({tuple(one[:depth]) for one in paths}) == 1 and depth < max(map(len, paths)):
+        depth += 1
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for name, path in zip(names, paths, strict=True):
+        groups.setdefault(tuple(path[:depth]), []).append(name)
+    if len({tuple(one[:depth]) for one in paths[:_NAMED]}) == len(groups):
+        return f"{', '.join(names[:_NAMED])} and {len(names) - _NAMED} more"  # of modules that are named by then
+    found = [_common(those) for those in groups.values()]
+    more = f" and {len(found) - _MODULES} more" if len(found) > _MODULES else ""
+    return ", ".join(found[:_MODULES]) + more
+
+
+def _common(names: list[str]) -> str:
+    """The innermost module that all are in; of one by itself its name."""
+    return (
+        names[0] if len(names) == 1 else os.path.commonpath([one.replace(".", "/") for one in names]).replace("/", ".")
+    )
 
 
 def medians(values: Tensor, parts: int) -> list[float]:

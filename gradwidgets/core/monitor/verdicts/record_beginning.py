@@ -3,7 +3,7 @@
 import torch
 
 from gradwidgets.core.layers.verdicts.verdict import listed
-from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
+from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord, modules_of
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, percent
 
@@ -78,8 +78,8 @@ def frozen(judged: JudgedRecord) -> list[Finding]:
         return []  # thawed on the way; or of what was learned before
     names = told["layers"]
     message = (
-        f"{percent(told['share'])} of the model's numbers are frozen (requires_grad is False in {listed(names)}), and "
-        "the loss stays where a model begins that has learned nothing"
+        f"{percent(told['share'])} of the model's numbers are frozen (requires_grad is False in "
+        f"{modules_of(names)}), and the loss stays where a model begins that has learned nothing"
     )
     action = (
         "If these layers are to be trained, call requires_grad_(True) on them and give them to the optimizer; if they "

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from gradwidgets.core.layers.verdicts.verdict import listed
 from gradwidgets.core.monitor.verdicts.course.odd_batch import new_shape
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
 from gradwidgets.core.monitor.verdicts.steps.record_steps import steps_are_small
@@ -19,6 +20,8 @@ _AT_ONCE = 0.5  # of the way up, within a side
 _LEAST = 1e-3  # of the median: a loss of 0 has no logarithm
 _SCALE, _SEEN = 3.0, 3  # times what inputs were; steps at which they were seen before
 _LEAP, _TIMES = 2.5, 4  # times the median around; how often
+_FEW, _SELDOM = 3, 0.25  # small batches; of all
+_TWICE, _HIGHER, _MOSTLY = 1.8, 1.3, 0.75  # times the losses around; the same of single ones; of these
 _AROUND = 5  # losses on each side
 
 
@@ -148,3 +151,39 @@ def _around(values: Tensor, k: int) -> Tensor:
 def _leaps(values: Tensor, k: int) -> bool:
     around = torch.cat((values[k - _AROUND : k], values[k + 1 : k + 1 + _AROUND]))
     return float(values[k]) > max(_LEAP * float(around.median()), 1.5 * float(around.max()))
+
+
+def small_batch(judged: JudgedRecord) -> list[Finding]:
+    """Batches of very few samples, behind batch norms, whose losses are several times those around."""
+    told, (steps, values) = judged.history.inputs.get("small") or {}, judged.losses
+    norms = (judged.history.setting.get("batch norms") or {}).get("layers", [])
+    if not told or not norms or judged.takes_turns or not bool(values.isfinite().all()) or bool((values < 0).any()):
+        return []
+    if len(told["steps"]) < _FEW or len(told["steps"]) > _SELDOM * told["of"]:
+        return []
+    places = {int(step): place for place, step in enumerate(steps.tolist())}
+    where = [place for step in told["steps"] if _AROUND <= (place := places.get(step, 0)) < len(values)]
+    where = where[-max(_FEW, len(where) // 2) :]  # what is known by then
+    if len(where) < _FEW:
+        return []
+    around = torch.stack([_about(values, k) for k in where])
+    own = values[where]
+    times = float(own.mean() / around.mean())
+    higher = float((own > _HIGHER * around).double().mean())
+    if not times > _TWICE or not higher >= _MOSTLY:
+        return []
+    size, some = max(told["sizes"]), ", ".join(f"{step:,}" for step in told["steps"][:3])
+    samples = "one sample" if size == 1 else f"{size:,} samples at most"
+    message = (
+        f"the batches of {samples} (steps {some} …, {len(told['steps'])} of them, where others have "
+        f"{told['largest']:,}) cost {number(times, 2)} times as much as those around, {number(float(own.mean()), 3)} "
+        f"after {number(float(around.mean()), 3)}: {listed(norms)} {'go' if len(norms) > 1 else 'goes'} by the mean "
+        "and variance of so few, and each is a step and a share of the running statistics like any other batch"
+    )
+    action = "Leave the last batch of an epoch out where it is not full: DataLoader(…, drop_last=True)."
+    evidence = {"size": size, "largest": told["largest"], "times": times, "threshold": _TWICE}
+    return [Finding("small_batch", "warning", message, evidence, action=action)]
+
+
+def _about(values: Tensor, k: int) -> Tensor:
+    return torch.cat((values[k - _AROUND : k], values[k + 1 : k + 1 + _AROUND])).mean()

@@ -9,7 +9,7 @@ from gradwidgets.core.monitor.verdicts.course.rate_turns import begins_again, ne
 from gradwidgets.core.monitor.verdicts.course.rates import slow_groups, warming
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
 from gradwidgets.core.monitor.verdicts.record_beginning import dropped, frozen, large_eps, zero_weights
-from gradwidgets.core.monitor.verdicts.record_breaks import bad_batch, sudden_rise
+from gradwidgets.core.monitor.verdicts.record_breaks import bad_batch, small_batch, sudden_rise
 from gradwidgets.core.monitor.verdicts.record_causes import decay, endless, first_loss, negated, penalty, summed
 from gradwidgets.core.monitor.verdicts.record_fading import fading
 from gradwidgets.core.monitor.verdicts.record_finite import not_finite
@@ -32,9 +32,14 @@ from gradwidgets.core.monitor.verdicts.record_jumps import jumped, momentum
 from gradwidgets.core.monitor.verdicts.record_leaps import leaped
 from gradwidgets.core.monitor.verdicts.record_level import above_a_guess
 from gradwidgets.core.monitor.verdicts.record_loss import by_frequencies, diverging, guessing, single
-from gradwidgets.core.monitor.verdicts.record_order import one_after_the_other, sorted_classes
+from gradwidgets.core.monitor.verdicts.record_order import one_after_the_other, perhaps_in_order, sorted_classes
 from gradwidgets.core.monitor.verdicts.record_turns import unbalanced
-from gradwidgets.core.monitor.verdicts.steps.record_clips import always_clipped, clipped_late, scaled
+from gradwidgets.core.monitor.verdicts.steps.record_clips import (
+    always_clipped,
+    clipped_in_parts,
+    clipped_late,
+    scaled,
+)
 from gradwidgets.core.monitor.verdicts.steps.record_frozen import frozen_norms, held_by_rounding, not_frozen
 from gradwidgets.core.monitor.verdicts.steps.record_optimizers import made_anew, no_step, none_held, stopped
 from gradwidgets.core.monitor.verdicts.steps.record_outside import drawn_again, drawn_back, two_optimizers
@@ -47,7 +52,7 @@ from gradwidgets.core.monitor.verdicts.steps.record_parts import (
     unmoved,
 )
 from gradwidgets.core.monitor.verdicts.steps.record_raised import raised_rate
-from gradwidgets.core.monitor.verdicts.steps.record_schedule import ended, of_nothing, swings
+from gradwidgets.core.monitor.verdicts.steps.record_schedule import begins_at_0, ended, of_nothing, swings
 from gradwidgets.core.monitor.verdicts.steps.record_steps import beyond_stable, died, out_of_range, rounding
 from gradwidgets.core.monitor.verdicts.steps.record_sums import (
     added_up_later,
@@ -140,6 +145,11 @@ RECORD_CHECKS: dict[str, Check] = {
         "Clip between backward() and step().",
         clipped_late,
     ),
+    "clipped_in_parts": Check(
+        "a sum whose parts are clipped is no gradient of all batches",
+        "Clip once, before step().",
+        clipped_in_parts,
+    ),
     "negative_rate": Check(
         "steps of a negative rate go up the gradient",
         "Bound the schedule at 0.",
@@ -164,6 +174,11 @@ RECORD_CHECKS: dict[str, Check] = {
         "each epoch a batch pulls the weights away",
         "Look at that batch.",
         bad_batch,
+    ),
+    "small_batch": Check(
+        "the statistics of so few samples are none of the data's",
+        "Leave it out: DataLoader(…, drop_last=True).",
+        small_batch,
     ),
     "target_scale": Check(
         "the gradient is as large as the targets, or they are out of reach of the steps",
@@ -320,7 +335,7 @@ RECORD_CHECKS: dict[str, Check] = {
     "leap": Check(
         "one step throws away what dozens have learned",
         "Look at that batch; lower the learning rate; clip.",
-        lambda judged: with_the_batch(judged, leaped(judged)),
+        lambda judged: perhaps_in_order(judged, with_the_batch(judged, leaped(judged))),
     ),
     "fading": Check(
         "without a gradient nothing more is learned",
@@ -351,6 +366,11 @@ RECORD_CHECKS: dict[str, Check] = {
         "a step of a learning rate of 0 is none",
         "Look at the schedule, and at the lr that the optimizer is given.",
         of_nothing,
+    ),
+    "idle_start": Check(
+        "a step of a learning rate of 0 is none",
+        "Let the schedule begin above 0.",
+        begins_at_0,
     ),
     "large_updates": Check(
         "weights are thrown about and not refined",

@@ -70,10 +70,11 @@ def not_finite(judged: JudgedRecord) -> list[Finding]:
         evidence["batch"] = batch
         message += f" (batch {batch:,})"
     if not made:
-        message += _before(first, finite, bool(weights[history.steps == first].any()))
+        message += _before(judged, first, finite, bool(weights[history.steps == first].any()))
     if layers:
         evidence["layers"] = judged.names(layers)
         message += f". Not finite are the gradients of {listed(evidence['layers'])}"
+    message += _from_then_on(judged, first)
     if finite and judged.samples > _FEW and (growth := _growth(judged.total[~bad])) > _GROWN:
         evidence["growth of the gradient"] = growth
         message += f"; the gradient had grown {number(growth, 2)} times before"
@@ -82,14 +83,25 @@ def not_finite(judged: JudgedRecord) -> list[Finding]:
     return [Finding("non_finite", "error", message + why, evidence, tuple(layers), action)]
 
 
-def _before(first: int, finite: list[int], weights_are_lost: bool) -> str:
+def _before(judged: JudgedRecord, first: int, finite: list[int], weights_are_lost: bool) -> str:
     """What is known of the steps before the first one that is not finite."""
-    said = ""
-    if finite and finite[-1] < first - 1:
+    said, last = "", _loss_at(judged, first - 1)
+    if math.isfinite(last):
+        said = f"; that of step {first - 1:,}, {number(last, 3)}, was finite"
+    elif finite and finite[-1] < first - 1:
         said = f"; the sample before it, of step {finite[-1]:,}, was finite"
     if weights_are_lost and first > 1:
         said += f"; the weights were not finite by then: step {first - 1:,} left them so, or something else did"
     return said
+
+
+def _from_then_on(judged: JudgedRecord, first: int) -> str:
+    """That the step by that loss breaks the weights, so that all that follows is lost, in words; or ""."""
+    (steps, losses), broken = judged.losses, judged.history.broken
+    after = losses[steps > first]
+    if broken != first or not len(after) or bool(after.isfinite().any()):
+        return ""
+    return f". That step leaves NaN in the weights: from step {first + 1:,} on nothing is finite, whatever the batch is"
 
 
 def _loss_at(judged: JudgedRecord, step: int) -> float:

@@ -215,24 +215,35 @@ def evaluation(judged: JudgedRecord) -> list[Finding]:
     now = history.evaluating == 1
     others = (~now).nonzero().flatten().tolist()
     since = others[-1] + 1 if others else 0
-    exact = int(history.optimizers.get("evaluating since", 0))
-    if judged.samples - since < _SOME and not (exact and judged.watched_steps - exact >= _STEPS):
+    told = dict(history.optimizers.get("evaluating") or {})
+    again = _comes_and_goes(judged, told)
+    goes_on = told.get("since", 0) and judged.watched_steps - told["since"] >= _STEPS
+    if judged.samples - since < _SOME and not goes_on and not again:
         return []
     what = _what_is_off(off)
-    when = _since(judged, since) if since else "throughout"
+    when = again or (_since(judged, since, told) if since else "throughout")
     message = f"the model is in evaluation mode {when}, while it is trained: {', '.join(what)}"
-    meant = not since and not off["fresh"] and (off["frozen"] or not off["dropout"] or _knew(judged))
+    meant = not since and not again and not off["fresh"] and (off["frozen"] or not off["dropout"] or _knew(judged))
     action = "Call model.train() before the training and after each evaluation"
     action += "; where evaluation mode is meant, all is well." if meant else "."
-    evidence = dict(off) | {"since sample": since, "samples": judged.samples - since}
+    evidence = dict(off) | {"since sample": since, "samples": judged.samples - since} | told
     return [Finding("evaluation", "info" if meant else "warning", message, evidence, action=action)]
 
 
-def _since(judged: JudgedRecord, sample: int) -> str:
+def _comes_and_goes(judged: JudgedRecord, told: dict[str, int]) -> str:
+    """At how many steps, where it was so several times, and not at the beginning alone; else ""."""
+    if told.get("stretches", 0) < 2 or told["steps"] < _STEPS:
+        return ""
+    return f"at {told['steps']:,} of {judged.watched_steps:,} steps, the first of them step {told['first']:,}"
+
+
+def _since(judged: JudgedRecord, sample: int, told: dict[str, int]) -> str:
     """From which step on, where each was looked at; else at which sampled one it was seen first."""
-    steps, exact = judged.history.steps, int(judged.history.optimizers.get("evaluating since", 0))
+    steps, exact = judged.history.steps, told.get("since", 0)
     seen = int(steps[sample]) if sample < len(steps) else exact
-    return f"from step {exact:,} on" if int(steps[sample - 1]) < exact <= seen else f"(first seen at step {seen:,})"
+    if not int(steps[sample - 1]) < exact <= seen:
+        return f"(first seen at step {seen:,})"
+    return f"from step {exact:,} on ({told['steps']:,} of {judged.watched_steps:,} steps)"
 
 
 def _what_is_off(off: dict[str, int]) -> list[str]:

@@ -6,7 +6,7 @@ import torch
 
 from gradwidgets.core.layers.verdicts.verdict import listed
 from gradwidgets.core.monitor.verdicts.course.gone import is_met
-from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
+from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord, modules_of
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import counted, number, percent
 
@@ -201,7 +201,9 @@ def unheld(judged: JudgedRecord) -> list[Finding]:
     if _all_are(judged, those):
         return [_of_another(names, where)]
     verb = "get a gradient" if len(names) > 1 else "gets a gradient"
-    message = f"{listed(names)} {verb}, and no optimizer that made a step holds {'them' if len(names) > 1 else 'it'}"
+    message = (
+        f"{modules_of(names)} {verb}, and no optimizer that made a step holds {'them' if len(names) > 1 else 'it'}"
+    )
     evidence: dict[str, object] = {"parameters": names, "count": len(names)}
     lines = judged.history.optimizers.get("lines", [])
     old = [name for name in names if any(name in line["held"] for line in lines)]
@@ -236,7 +238,7 @@ def _all_are(judged: JudgedRecord, layers: set[str]) -> bool:
 
 def _of_another(names: list[str], where: tuple[int, ...]) -> Finding:
     message = (
-        f"the optimizer holds none of the parameters that get a gradient, {listed(names)}: it steps on those of "
+        f"the optimizer holds none of the parameters that get a gradient, {modules_of(names)}: it steps on those of "
         "another model, or of a copy of this one, and nobody moves these"
     )
     action = "Make the optimizer of the parameters of the model that is trained, after it is copied, wrapped or loaded."

@@ -55,7 +55,7 @@ def _other_data(judged: JudgedRecord) -> list[Finding]:
     if odd is None:
         return []
     message = f"at step {odd.step:,} the loss rises at once and stays up for a while: {odd.words}"
-    return [Finding("leap", "info", message, {"step": odd.step}, action=odd.action)]
+    return [Finding("leap", "info", message, {"step": odd.step, "odd from step": odd.step}, action=odd.action)]
 
 
 def _action(judged: JudgedRecord, step: int, large: bool) -> str:

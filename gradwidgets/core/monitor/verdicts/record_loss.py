@@ -42,6 +42,7 @@ _IF_RIVALS = (
     "Of two that train against each other what the one learns is the other's loss: look at what is made, and as long "
     "as that becomes better, all is well. Else hold the other one back: a lower learning rate, fewer steps."
 )
+_BY_HEART = "Else lower the learning rate; try to learn one batch by heart; look at labels against inputs."
 _CHANCES = {
     "frequencies": "guessing by the frequencies of the classes",
     "base rate": "guessing by the share of ones",
@@ -102,6 +103,8 @@ def _at_logarithm(judged: JudgedRecord, values: Tensor, classes: int, of: str = 
     evidence = {"loss": means[-1], "ln(classes)": chance, "threshold": _NEAR, "quarters": means}
     if classes == 2 and judged.kind in ("", "shares") and judged.is_of_several and judged.takes_turns:
         return [Finding("guessing", "info", message, evidence, action=_IF_RIVALS)]
+    if passes := many_passes(judged):
+        return [Finding("guessing", "warning", message, evidence, action=f"{passes}{_BY_HEART}")]
     return [Finding("guessing", "warning", message, evidence, action=lower_rate(judged) or raise_rate(judged))]
 
 
@@ -182,7 +185,8 @@ def _at_chance(judged: JudgedRecord, name: str, values: Tensor, costs: Tensor) -
         "Look whether targets belong to their inputs, and at the inputs' scale; try to learn one batch by heart. If "
         "that works, there may be no more in the inputs to know."
     )
-    return Finding("guessing", "warning", message, evidence, action=lower_rate(judged) or action)
+    action = f"{passes}{_BY_HEART}" if (passes := many_passes(judged)) else lower_rate(judged) or action
+    return Finding("guessing", "warning", message, evidence, action=action)
 
 
 def _is_single(judged: JudgedRecord) -> bool:

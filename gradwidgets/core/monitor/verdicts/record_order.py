@@ -1,6 +1,7 @@
 """Batches that come in an order: one class after the other."""
 
 import math
+from dataclasses import replace
 
 import torch
 
@@ -14,6 +15,9 @@ _APART = 4, 1 << 30  # steps at most from one sample to the next
 _FEWER, _SURELY = 0.6, 4.0  # of the changes by chance; standard deviations below them
 _MANY = 16  # samples of a batch, most of which are of one class by no chance
 _STRONG, _DIFFERENT, _TOP = 0.5, 3, 0.6  # of the samples; classes; the most frequent one's share
+_BLOCK, _BLOCKS, _TIMES = 5, 9, 2  # losses of a block; blocks before a leap; blocks behind it
+_BREAKS = 5.0  # times the changes within a block, at its end
+_STEADY, _DOWN = 0.6, 0.5  # of the losses before a leap; of the first of them
 _RUNS = 3  # of two samples or more: what a model has yet to learn of one frequent class is one run
 
 
@@ -75,3 +79,47 @@ def sorted_classes(judged: JudgedRecord) -> list[Finding]:
     action = "Shuffle: DataLoader(…, shuffle=True), or draw the rows of a batch at random from all of the data."
     evidence = {"share": share, "classes": len(counts), "threshold": _STRONG}
     return [Finding("one_class_a_batch", "warning", message, evidence, action=action)]
+
+
+def perhaps_in_order(judged: JudgedRecord, found: list[Finding]) -> list[Finding]:
+    """A leap after a run of steady fall, where the loss breaks at every multiple of that place: blocks of data."""
+    if not found or judged.history.chance:
+        return found  # of targets that are told, the order is known
+    each = _blocks(judged, int(found[0].evidence["step"]))
+    if not each:
+        return found
+    message = (
+        f"; up to there it falls steadily, and {each:,} steps later it breaks off again: that is how it looks where "
+        "data come in blocks, each of one kind"
+    )
+    action = (
+        "Do the data come in the order of their classes, files or days? shuffle=True in the DataLoader, or rows of a "
+        "batch at random from all of the data (monitor.note_targets(targets) would show the classes of each batch). "
+    )
+    first, evidence = found[0], found[0].evidence | {"every": each}
+    more = first.action or "If they do not, look at what is different from there on."
+    return [replace(first, message=first.message + message, action=action + more, evidence=evidence), *found[1:]]
+
+
+def _blocks(judged: JudgedRecord, step: int) -> int:
+    """The length of blocks, of which a leap begins one; 0 where losses are none of blocks.
+
+    Within each block losses go on step by step, and from one to the next they break off.
+    """
+    steps, values = judged.losses
+    place = int((steps < step).sum())
+    if not bool((values > 0).all()):
+        return 0
+    jumps = values.log().diff().abs()
+    for whole in range(1, _BLOCKS):
+        each = place // whole
+        if each < _BLOCK or place % each or len(values) < place + _TIMES * each:
+            continue
+        before = values[place - each : place]
+        falls = float((before.diff() < 0).double().mean()) >= _STEADY and float(before[-1]) < _DOWN * float(before[0])
+        # Later on the model knows all blocks a little, and these differ less.
+        ends = range(place - 1, place + (_TIMES - 1) * each, each)
+        around = [float(jumps[k - each + 1 : k].median()) for k in ends]
+        if falls and all(float(jumps[k]) > _BREAKS * usual for k, usual in zip(ends, around, strict=True)):
+            return each
+    return 0

@@ -6,6 +6,7 @@ from tests.core.monitor.field.training import shortfall
 from tests.core.monitor.field.trainings_alike import ALIKE_CLEAN, ALIKE_SICK
 from tests.core.monitor.field.trainings_batches import BATCHES_CLEAN, BATCHES_SICK
 from tests.core.monitor.field.trainings_begun import BEGUN_CLEAN, BEGUN_HELD_OUT, BEGUN_SICK
+from tests.core.monitor.field.trainings_between import BETWEEN_CLEAN, BETWEEN_SICK
 from tests.core.monitor.field.trainings_causes import CAUSE_CLEAN, CAUSE_SICK
 from tests.core.monitor.field.trainings_clean import FIRST
 from tests.core.monitor.field.trainings_ended import ENDED_CLEAN, ENDED_SICK, LATE_CLEAN, LATE_SICK
@@ -57,6 +58,7 @@ CLEAN = (
     *SOUND_CLEAN,
     *SOUND_MORE,
     *RATES_CLEAN,
+    *BETWEEN_CLEAN,
 )
 
 SICK = (
@@ -84,6 +86,7 @@ SICK = (
     *PARTS_SICK,
     *ALIKE_SICK,
     *RATES_SICK,
+    *BETWEEN_SICK,
 )
 
 # What still falls short: one of which only "guessing" is said, which it does.

@@ -11,7 +11,7 @@ from torch.utils.weak import TensorWeakRef
 from gradwidgets.core.layers.preflight.batch import data_findings
 from gradwidgets.core.layers.preflight.reading import named_tensors
 from gradwidgets.core.monitor.taps import Hook, take_away
-from gradwidgets.core.monitor.training.bad_pass import LastCall
+from gradwidgets.core.monitor.training.bad_pass import LastCall, quotient
 from gradwidgets.core.monitor.training.given.answers import Answers
 from gradwidgets.core.monitor.training.given.inputs_seen import InputsSeen
 from gradwidgets.core.results.finding import Finding
@@ -67,11 +67,12 @@ class Given:
         found = data_findings(_there(self._inputs), _there(self._targets)) + _ignored(self._labels and self._labels())
         return [replace(one, evidence=one.evidence | {"step": step}) for one in found]
 
-    def look_for_bad(self, model: nn.Module | None, step: int) -> None:
-        """Find what makes the model's outputs not finite, at a step whose loss is not; once in a training."""
+    def look_for_bad(self, model: nn.Module | None, step: int, loss: object = None) -> None:
+        """Find what makes the model's outputs, or else the loss, not finite, at a step; once in a training."""
         if model is not None and not self._bad:
             with contextlib.suppress(Exception):
-                self._bad = {"step": step, **self._call.blame(model)}
+                told = self._call.blame(model)
+                self._bad = {"step": step, **(quotient(loss) if "outputs" in told else told)}
 
     @property
     def bad_pass(self) -> dict[str, object]:
@@ -88,6 +89,8 @@ class Given:
             named = list(named_tensors(whole, "inputs"))
             self._call.note(arguments, keywords)
             self._inputs = _held(named)
+            if named:
+                self._seen.small.see(named[0][1])
             if self._seen.due and named:
                 self._seen.see(named[0][1])
                 self.answers.begins(model, named[0][1])

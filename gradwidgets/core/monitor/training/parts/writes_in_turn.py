@@ -1,21 +1,17 @@
 """Gradients that are let go, or written to once more, at every few steps alone: a step in the wrong place."""
 
-import math
 import weakref
 from collections.abc import Sequence
 from itertools import pairwise
 
-import torch
 from torch import Tensor
 from torch.utils.weak import TensorWeakRef
 
 from gradwidgets.core.monitor.owners import Owned
-from gradwidgets.core.monitor.training.thrown import is_dense, some_of
+from gradwidgets.core.monitor.training.thrown import is_dense, some_of, times_shorter
 
 _STEPS, _LOOKS = 256, 48  # that are looked at; of which the gradient is held from the loss to the step
 _TIMES = 6  # at equal distances
-_LEAST, _SHORTER = 1e-6, 0.999  # times what it was, after a clip that is reached
-_DIGITS = 4  # times what rounding leaves
 _MOST = 1 << 22  # numbers of a gradient
 
 
@@ -97,11 +93,7 @@ def _is_clipped(gradient: Tensor, ref: TensorWeakRef, version: int, before: Tens
     """Whether one write since has made it shorter, all of it by one factor, to the last digits."""
     if ref() is not gradient or gradient._version != version + 1:
         return False
-    was, now = before.double(), some_of(gradient).double()
-    square = float(was @ was)
-    times = float(now @ was) / square if square > 0 else math.nan
-    off = float(torch.linalg.vector_norm(now - times * was)) / math.sqrt(square) if square > 0 else math.inf
-    return _LEAST < times < _SHORTER and off <= _DIGITS * torch.finfo(gradient.dtype).eps * times
+    return times_shorter(before, some_of(gradient)) > 0
 
 
 def every(told: Sequence[bool]) -> int:

@@ -64,7 +64,9 @@ def with_the_batch(judged: JudgedRecord, found: list[Finding]) -> list[Finding]:
         return found
     more = {"odd from step": odd.step}
     return [
-        replace(one, message=one.message + odd.words, action=odd.action, evidence={**one.evidence, **more})
+        one  # it says so already
+        if "odd from step" in one.evidence
+        else replace(one, message=one.message + odd.words, action=odd.action, evidence={**one.evidence, **more})
         for one in found
     ]
 

@@ -5,6 +5,7 @@ EXPLAINS = {
     "non_finite": ("leap", "diverging", "large_updates", "died", "schedule"),
     "added_up": ("leap", "diverging", "large_updates", "always_clipped", "left_over"),
     "fast_group": ("leap", "diverging", "large_updates", "slow_groups", "guessing", "sudden_rise"),
+    "clipped_in_parts": ("always_clipped",),
     "unmoved": ("guessing", "small_updates"),
     "collapsed": ("sudden_rise", "leap"),
     "past_losses": ("added_up", "diverging", "large_updates", "always_clipped"),

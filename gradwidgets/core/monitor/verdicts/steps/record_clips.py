@@ -7,18 +7,19 @@ import torch
 from torch import Tensor
 
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
-from gradwidgets.core.monitor.verdicts.record_beginning import learns_nothing
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, percent
 
 _MOSTLY = 0.9  # of the samples
 _SAMPLES = 10
 _OFTEN = 0.25  # of the steps that were looked at: a clip that would have acted there is no mere precaution
+_FEW_STEPS, _HALF = 5, 0.5  # steps at which a part of a sum was clipped; of those that were looked at
 _TIMES = 100.0  # as large a gradient has a layer below another, which is of another part of the loss
 _LARGE_LOSS = 100.0
 _ONE_VALUE = 1e-4  # relative: a clipped norm is its limit but for rounding
 _VARIES = 1e-3  # relative spread of a layer's part of it
 _SIGNS = 0.5  # root mean square in the largest element, from where on most are at it
+_DIVIDE = ("adadelta", "muon", "sophia", "prodigy", "novograd")  # besides Adam's and RMSprop's kind
 _SCALES = range(8, 41)  # powers of two by which a loss is scaled in half precision
 _FIRST = 16  # that of torch's GradScaler
 _TOO_LARGE = 1000.0  # times what a share less a label can be: no layer is given numbers as large by design
@@ -51,10 +52,19 @@ def _by_norm(judged: JudgedRecord, group: list[int]) -> Finding | None:
     evidence: dict[str, object] = {"max_norm": limit, "share of samples at it": share, "threshold": _MOSTLY}
     message, rule = f"the gradient's norm is {at}: it is clipped there", judged.history.rule
     found = _taken_by_one(judged, group, Finding("always_clipped", "warning", message, evidence))
-    if found.message != message or not rule.get("scaled") or learns_nothing(judged):
+    if found.message != message or not _divides(judged, group):
         return found
     aside = f"{message}; {rule['name']} divides a factor that all steps share out again, so that it does little harm"
     return replace(found, severity="info", message=aside, action=_HARMLESS)
+
+
+def _divides(judged: JudgedRecord, group: list[int]) -> bool:
+    """Whether a factor that all gradients share has no say in a step: an eps does not outweigh what is left of them."""
+    rule = judged.history.rule
+    rms = judged.history.rms[group][:, judged.weighted]
+    left = float(rms[rms > 0].median()) if bool((rms > 0).any()) else 0.0
+    named = rule.get("scaled") or str(rule.get("name", "")).lower().startswith(_DIVIDE)
+    return bool(named) and left > float(rule.get("eps", 0.0))
 
 
 def _taken_by_one(judged: JudgedRecord, group: list[int], found: Finding) -> Finding:
@@ -176,6 +186,20 @@ def clipped_late(judged: JudgedRecord) -> list[Finding]:
     action = "Call clip_grad_norm_ between backward() and optimizer.step()."
     severity = "warning" if told["shorter"] >= _OFTEN * told["of"] else "info"
     return [Finding("clipped_late", severity, message, dict(told) | {"threshold": _OFTEN}, action=action)]
+
+
+def clipped_in_parts(judged: JudgedRecord) -> list[Finding]:
+    """Sums of gradients that are clipped before the last of them is added."""
+    told = judged.history.thrown
+    if not told.get("various") or told["cut"] < _FEW_STEPS or not told["cut"] >= _HALF * told["of"]:
+        return []  # a running mean makes a sum shorter too, always by the same factors
+    message = (
+        f"the gradients are clipped after each of the passes backward, before the sum is complete: at {told['cut']:,} "
+        f"of {told['of']:,} steps that were looked at a part of the sum was made shorter ({told['cuts']:,} times) and "
+        "another pass added to it: what comes first counts less, and the whole is no longer the gradient of all batches"
+    )
+    action = "Clip once, after the last of the passes and right before optimizer.step()."
+    return [Finding("clipped_in_parts", "warning", message, dict(told) | {"threshold": _HALF}, action=action)]
 
 
 def scaled(judged: JudgedRecord) -> list[Finding]:

@@ -21,6 +21,7 @@ _LOSSES = 24  # at the full rate, that it may be seen to have been level there
 _MOST_GONE = 0.2  # of the loss at first
 _LEVEL = 0.05  # of the way down
 
+_IDLE = 5  # steps of a rate of 0, of which one is how many schedules begin
 _FEW = 3  # samples, and steps, of a rate of 0
 _SWINGS = 4  # times down and up
 
@@ -53,6 +54,27 @@ def of_nothing(judged: JudgedRecord) -> list[Finding]:
         message += f"; a scheduler keeps it there, whose own rate is {number(planned, 2)}"
         action = f"Call scheduler.step() after each optimizer.step(); if you do: {action[0].lower()}{action[1:]}"
     return [Finding("no_rate", "warning", message, evidence, action=action)]
+
+
+def begins_at_0(judged: JudgedRecord) -> list[Finding]:
+    """A learning rate that is exactly 0 for the first steps, fewer than "no_rate" is said of."""
+    history, (begins, rates) = judged.history, judged.rate_course
+    moving = (rates != 0).nonzero().flatten()
+    last = int(begins[moving[0]]) - 1 if len(moving) and moving[0] else 0
+    still = int((history.steps <= last).sum())
+    if last < _IDLE or last > _LONG * judged.steps or history.rate_steps is None or not still:
+        return []
+    if _move(history.weight_norm[:still][:, judged.weighted]):
+        return []
+    message = (
+        f"the learning rate is 0 for the first {last:,} of {judged.steps:,} steps, and none of these moves a weight; "
+        f"from step {last + 1:,} on it is {number(float(rates[moving[0]]), 2)}"
+    )
+    action = (
+        "A schedule that begins at 0 and goes on once an epoch spends the first epoch on nothing: begin it above 0 "
+        "((epoch + 1) / warmup), or call scheduler.step() once a step, with its length in steps."
+    )
+    return [Finding("idle_start", "info", message, {"until step": last, "steps": judged.steps}, action=action)]
 
 
 def _move(weights: Tensor) -> bool:

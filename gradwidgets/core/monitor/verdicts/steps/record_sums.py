@@ -3,8 +3,7 @@
 import torch
 from torch import Tensor
 
-from gradwidgets.core.layers.verdicts.verdict import listed
-from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
+from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord, modules_of
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import counted, number, percent
 
@@ -20,6 +19,7 @@ _AGAIN = 0.25  # of the samples without anything new in the gradients
 _MOVED = 1e-3  # update / weight, from where on a norm in float32 shows it, across the weights too
 _ALWAYS = 0.99  # of layers and samples
 _LESS = 0.9  # of the loss at first: something was gained
+_ALIKE = 0.75  # of the steps at which something is thrown away: an epoch may end with fewer batches
 
 
 def many_passes(judged: JudgedRecord) -> str:
@@ -34,23 +34,28 @@ def many_passes(judged: JudgedRecord) -> str:
         return ""
     return (
         f"Each step's gradient is the sum of {number(count, 3)} passes backward (or of as many uses of a weight in "
-        f"one): if batches are added up, divide the loss of each by {number(count, 3)}. "
+        f"one): if batches are added up, divide the loss of each by {number(count, 3)}, unless it is "
+        "divided already. "
     )
 
 
 def thrown_away(judged: JudgedRecord) -> list[Finding]:
     """Gradients of batches that should have been added up, let go before the step."""
     told = judged.history.thrown
-    if not told or told["steps"] < _PAIRS or not told["steps"] >= _OFTEN * told["of"]:
+    if not told or told["steps"] < _PAIRS or not told["steps"] >= _OFTEN * told["of"] or "alike" not in told:
         return []
-    each = told["gradients"] / told["steps"]
+    if not told["alike"] >= _ALIKE * told["steps"]:
+        return []
+    passes, left = told["passes"], told["left"]
+    last = "the last alone" if left == 1 else f"the last {left} alone"
     message = (
-        f"before each step {number(each, 2)} of {number(each + 1, 2)} gradients are thrown away: losses are noted and "
-        "passed backward one after the other, and zero_grad() comes between, so that the step goes by the last alone"
+        f"before each step {passes - left} of {passes} gradients are thrown away: losses are noted and passed backward "
+        "one after the other, and zero_grad() comes between (none is there any more, or zeros, when the next is "
+        f"added), so that the step goes by {last}"
     )
     action = (
         "Call zero_grad() once a step, right after optimizer.step(), and not for each of the batches that are added "
-        f"up; divide the loss of each by {number(each + 1, 2)}, unless it is divided already."
+        f"up; divide the loss of each by {passes}, unless it is divided already."
     )
     return [Finding("thrown_away", "warning", message, dict(told) | {"threshold": _OFTEN}, action=action)]
 
@@ -62,7 +67,7 @@ def left_over(judged: JudgedRecord) -> list[Finding]:
         return []
     message = (
         f"{told['name']} steps by what another loss has left as well: before {told['steps']} of its steps there were "
-        f"gradients in {listed(told['held'])} already when another optimizer stepped, and its own loss's were added"
+        f"gradients in {modules_of(told['held'])} already when another optimizer stepped, and its own loss's were added"
     )
     action = (
         "Call zero_grad() of this optimizer right before the backward() of its own loss: that of the other loss runs "
