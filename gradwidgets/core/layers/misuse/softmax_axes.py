@@ -14,6 +14,7 @@ PRODUCTS = ("bmm", "mm")
 _VIEWS = ("view", "unsafe_view", "reshape_alias", "expand")
 _SAME = ("clone", "native_dropout", "mul", "div", "masked_fill", "to_copy", "alias")
 _SCORES = ("add", "sub", "where", "transpose", "permute", "unsqueeze", "squeeze", *_VIEWS, *_SAME)
+_CARRYING = (*_SCORES, "native_layer_norm", "native_batch_norm", "native_group_norm")
 _FEW = 10  # operations between a softmax and the product before it, or after it
 _ACTION = (
     "Take the softmax along the keys, dim=-1 of (…, queries, keys). Nothing, if keys are to be shared out among the "
@@ -30,9 +31,44 @@ def of_axes_summed(operations: Sequence[Operation]) -> list[Finding]:
     for one in operations:
         for place, contracted in ((0, -1), (1, -2)):
             found = _softmax_behind(one.node.next_functions[place][0], contracted)
-            if found is not None and found[1] != found[2] and _is_of_scores(found[0]):
+            if found is None or found[1] == found[2] or not _is_of_scores(found[0]):
+                continue
+            if not _mixes(one, place, _shape(found[0])[found[1]], operations):
                 return [_told(one, *found)]
     return []
+
+
+def _mixes(one: Operation, place: int, keys: int, operations: Sequence[Operation]) -> bool:
+    """Whether a product mixes shares by weights of its own, as those of several heads, and a later one weighs by them.
+
+    Args:
+        one: The product.
+        place: Which of its factors the shares are.
+        keys: How many shares sum to 1: a later product is summed over as many.
+        operations: All products.
+    """
+    if not _is_weight(one.node.next_functions[1 - place][0]):
+        return False
+    factors = [(other.node.next_functions[i][0], axis) for other in operations for i, axis in ((0, -1), (1, -2))]
+    return any(_carries(node, one.node) for node, axis in factors if node is not None and _shape(node)[axis] == keys)
+
+
+def _is_weight(node: Node | None) -> bool:
+    """Whether it is a parameter, or one in another shape."""
+    while node is not None and plain_name(node.name()) in ("t", "transpose", "permute", "unsqueeze", "clone", *_VIEWS):
+        node = node.next_functions[0][0]
+    return node is not None and hasattr(node, "variable")
+
+
+def _carries(node: Node | None, source: Node) -> bool:
+    """Whether a tensor is what an operation gave, in another shape or normed."""
+    for _ in range(2 * _FEW):
+        if node is None or node is source:
+            return node is source
+        if plain_name(node.name()) not in _CARRYING:
+            return False
+        node = node.next_functions[0][0]
+    return False
 
 
 def _softmax_behind(node: Node | None, axis: int) -> tuple[Node, int, int] | None:

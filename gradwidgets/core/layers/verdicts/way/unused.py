@@ -18,7 +18,7 @@ def is_loose_end(judged: Judged, layer: LayerStats) -> bool:
     Blocks are told by the numbers in names: of "blocks.3.residual", "blocks.2.residual" is another of its kind, and
     "blocks.3.gate" as well as "gates.3" belong to the same block.
     """
-    trained = {one.name for _, one in judged.trained}
+    trained = {one.name for _, one in judged.trained if one.weight_grad_norm > 0}
     for found in _NUMBER.finditer(layer.name):
         number = int(found.group())
         others = _numbers(trained, layer.name[: found.start()], layer.name[found.end() :])
