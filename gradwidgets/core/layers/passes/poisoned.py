@@ -11,6 +11,7 @@ from torch.utils import _pytree as pytree
 from gradwidgets.core.layers.passes.module_graph import ModuleGraph
 from gradwidgets.core.layers.passes.passes import FlowError, Subject
 from gradwidgets.core.layers.passes.rows import Row
+from gradwidgets.core.subject.held.held import Held
 
 # Put parts together, or take some: of what is handed on, others may be read.
 _PARTS = ("cat", "stack", "slice", "select", "index", "split", "split_with_sizes", "unbind", "constant_pad_nd")
@@ -29,13 +30,21 @@ def mark_unread(subject: Subject, rows: Sequence[Row], graph: ModuleGraph | None
     some = [row for row in rows if row.calls and _ends_in_parts(graph, places.get(row.name, ()))]
     if not some:
         return
-    with contextlib.suppress(FlowError), torch.no_grad():
-        loss = _loss(subject, [])
-        groups = [some] if _loss(subject, some) == loss else [[row] for row in some[:_SINGLY] if len(some) > 1]
-        for group in groups:
-            unread = len(group) == len(some) or _loss(subject, group) == loss
-            for row in group if unread else ():
-                row.unread = math.isfinite(loss)
+    held = Held(subject.model, subject.loss_fn, outside=False)
+    try:
+        with contextlib.suppress(FlowError), torch.no_grad():
+            for row in _unread(subject, some):
+                row.unread = True
+    finally:
+        held.restore()
+
+
+def _unread(subject: Subject, rows: list[Row]) -> list[Row]:
+    """Those of them that the loss does not read, all together or each by itself."""
+    loss = _loss(subject, [])
+    if _loss(subject, rows) == loss:
+        return rows
+    return [row for row in rows[:_SINGLY] if len(rows) > 1 and _loss(subject, [row]) == loss]
 
 
 def _ends_in_parts(graph: ModuleGraph, vertices: Sequence[int]) -> bool:

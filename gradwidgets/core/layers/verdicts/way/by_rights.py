@@ -7,7 +7,7 @@ from gradwidgets.core.layers.verdicts.way.unused import is_loose_end
 from gradwidgets.core.results.finding import Finding
 
 _LAST = "Nothing, if {} in the last block or stage alone: it takes room and no more. Else {}"
-_READ = ("only the class token is read", "use in the loss what they give, or take them out.")
+_READ = ("only some tokens are read, as a class token is,", "use in the loss what they give, or take them out.")
 _KEYS = ("there is but one key", "give it more keys, and look at the axis that the softmax runs along.")
 
 
@@ -33,7 +33,8 @@ def by_rights(judged: Judged, zero: Layers) -> tuple[list[Finding], Layers]:
 
 def _parted(judged: Judged, layers: Layers, words: str, cure: tuple[str, str]) -> list[Finding]:
     """What is said of layers in the last of several blocks, and of others."""
-    loose = [one for one in layers if is_loose_end(judged, one[1])]
+    names = {layer.name for _, layer in layers}
+    loose = [one for one in layers if is_loose_end(judged, one[1], names)]
     others = [one for one in layers if one not in loose]
     action = cure[1][:1].upper() + cure[1][1:]
     parts = ((loose, "info", _LAST.format(*cure)), (others, "warning", action))

@@ -155,8 +155,8 @@ def _unexplained(judged: Judged, zero: Layers, words: str, severity: str) -> Fin
     """What is said where nothing that was looked for stops a gradient: what that was."""
     flow, trained = judged.flow, judged.trained
     looked = [one for one in (*flow.layers, *flow.functions) if one.dead_fraction == one.dead_fraction]
-    many = f"of {len(looked)} activations whose units were looked at none is dead throughout, " if looked else ""
-    words += f"; what makes it 0 was not found: {many}no dropout, mask or constant factor makes it 0"
+    none = f"no activation of {len(looked)} whose units were looked at is dead throughout, and " if looked else ""
+    words += f"; what makes it 0 was not found: {none}no dropout, mask or constant factor makes it 0"
     gets = [layer.name for _, layer in trained if layer.weight_grad_norm > 0]
     near = _nearest(judged, zero)
     action = f"Follow the gradient by hand (retain_grad) from {near or 'the loss'} down to them: {_WAYS}"
