@@ -20,12 +20,13 @@ def along(
     Args:
         loss: The loss, which takes the tensor by name.
         axes: The names of the amounts to vary.
-        fixed: The loss's other parameters. A tensor among them of the directions' shape is the one that is moved; if
-            there is none, it is the one parameter that is neither fixed nor has a default, and starts at zeros.
+        fixed: The loss's other parameters. A tensor among them of the directions' shape is the one that is moved, of
+            several the first in the loss's signature; if there is none, it is the one parameter that is neither fixed
+            nor has a default, and starts at zeros.
         directions: Axis name → a tensor, all of the same shape.
 
     Returns:
-        The loss of the amounts, and the rest of `fixed`.
+        The loss of the amounts, whose `moved` names that parameter, and the rest of `fixed`.
 
     Raises:
         TypeError: `directions` does not map names to floating point tensors.
@@ -65,7 +66,7 @@ def along(
             moved = moved + amount * step.to(amount.dtype)
         return loss(**{name: moved}, **named)
 
-    moved_along.__name__ = loss_name(loss)
+    moved_along.__name__, moved_along.moved = loss_name(loss), name  # type: ignore[attr-defined]  # of functions
     parts = [inspect.Parameter(part, inspect.Parameter.KEYWORD_ONLY) for part in (*axes, *given)]
     moved_along.__signature__ = inspect.Signature(parts)  # type: ignore[attr-defined]  # which `inspect` reads
     return moved_along, given
@@ -95,8 +96,9 @@ def _moved_parameter(loss: Callable[..., object], given: Mapping[str, object], s
     missing = [name for name in taken[0] if name not in given] if taken else []
     if len(missing) == 1:
         return missing[0]
-    if not missing and len(fitting) == 1:
-        return fitting[0]
+    if not missing and fitting:
+        order = [*taken[0], *taken[1]] if taken else fitting
+        return min(fitting, key=lambda name: order.index(name) if name in order else len(order))
     told = missing or fitting
     raise ValueError(
         f"it is not clear which parameter of {loss_name(loss)} to move: "

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -181,7 +181,10 @@ def check_loss(
             one, axes, fixed=fixed, probes=probes, target=target, resolution=resolution, dtype=dtype, seconds=seconds
         )
         done = finish_with_bar(work, "check_loss")
-    return LossReport(done.name, done.grid, done.rows, allowing(done.findings, allowed), block.certificate)
+    grid = done.grid
+    if directions is not None:
+        grid = replace(grid, notes=(f"{getattr(one, 'moved', '')} is moved along the directions", *grid.notes))
+    return LossReport(done.name, grid, done.rows, allowing(done.findings, allowed), block.certificate)
 
 
 @at_home

@@ -62,6 +62,24 @@ def test_which_tensor_is_moved_must_be_clear():
         check_loss(functional.cross_entropy, AXES, directions=ALONG)
 
 
+def test_of_two_tensors_that_fit_the_first_in_the_signature_is_moved_and_that_is_said():
+    ones, zeros = torch.ones(3), torch.zeros(3)
+    fixed = {"target": zeros, "input": ones}
+    report = check_loss(functional.smooth_l1_loss, {"u": (-3.0, 1.0)}, fixed=fixed, directions={"u": ones})
+    assert "input is moved along the directions" in report.grid.notes
+    assert report.findings[0].where == pytest.approx((-1.0,), abs=1e-6)
+
+
+def test_a_saddle_along_directions_says_nothing_of_what_lies_across_them():
+    fixed = {"x": torch.tensor([0.5, 0.5, 3.0])}
+    directions = {"a": torch.tensor([1.0, 1.0, 0.0]), "b": torch.tensor([1.0, -1.0, 0.0])}
+    report = check_loss(
+        lambda x: x[0] * x[1] + x[2] ** 2, {"a": (-2.0, 1.0), "b": (-1.0, 2.0)}, fixed=fixed, directions=directions
+    )
+    saddle = next(one for one in report.findings if one.name == "saddle")
+    assert saddle.severity == "info" and "directions of x alone" in saddle.message
+
+
 def test_a_loss_of_a_tensor_that_is_given_a_number_gets_a_hint():
     with pytest.raises(ValueError, match="move along directions in it"):
         check_loss(lambda logits: logits.softmax(1)[:, 0].mean(), {"logits": (-1.0, 1.0)})

@@ -268,7 +268,7 @@ def test_what_our_own_arithmetic_warns_of_is_not_said_of_the_loss():
     [
         ({"probes": 7}, TypeError, "probes must be name"),
         ({"pairs": "no"}, TypeError, "pairs must be True or False; got 'no'"),
-        ({"axes": {"a": (0, 1e-320), "b": (0, 1)}}, ValueError, "narrower than a float"),
+        ({"axes": {"a": (0, 1e-320), "b": (0, 1)}}, ValueError, "too narrow to divide by as a float"),
     ],
 )
 def test_what_makes_no_sense_is_refused_by_name(options, kind, words):

@@ -72,6 +72,9 @@ def broadcast(look: Look) -> Finding | None:
     call = next((one for one in calls.found if meant_alike(*one.shapes)), None)
     if call is not None:
         return _of_loss(call)
+    expanded = next((one for one in calls.found if 1 < one.shapes[0].numel() < one.result.numel()), None)
+    if expanded is not None:
+        return _of_expansion(expanded)
     return _by_hand(look, pairing.found[0]) if pairing.found else None
 
 
@@ -84,6 +87,19 @@ def _of_loss(call: _Call) -> Finding:
         "number is compared with every target",
         {"input": list(x), "target": list(y), "result": list(call.result)},
         action=_cure(x, y, ("input", "target")),
+    )
+
+
+def _of_expansion(call: _Call) -> Finding:
+    x, y = (tuple(shape) for shape in call.shapes)
+    each = call.result.numel() // call.shapes[0].numel()
+    return Finding(
+        "broadcast",
+        "warning",
+        f"{call.name}: an input of shape {x} is expanded to the target's {tuple(call.result)}, as torch warns: every "
+        f"output is compared with {each} targets",
+        {"input": list(x), "target": list(y), "result": list(call.result)},
+        action="One target for each output: take the target's mean or sum over the rest, or give as many outputs.",
     )
 
 

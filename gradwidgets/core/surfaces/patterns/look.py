@@ -112,6 +112,9 @@ class Look:
         if self.view is None:
             return
         yield from part_of(self._sampling(), 0.0, 0.05)
+        precision, first = f"a look at {str(self.dtype).removeprefix('torch.')}", math.isfinite(self._deadline)
+        if first:
+            yield from part_of(self._timed(precision, self._training()), 0.05, 0.0)
         self.descents = yield from part_of(self._timed("descents", descending(self.view)), 0.05, 0.4)
         close = yield from part_of(
             self._timed("a closer look between the points", looking_closer(self.view)), 0.45, 0.2
@@ -132,8 +135,8 @@ class Look:
         if self.spike is None:
             self.__dict__["fall"] = yield from self._timed("a look beyond the edges", self._finding_fall())
         yield from part_of(self._timed("a comparison with central differences", self._checking_gradients()), 0.8, 0.15)
-        precision = f"a look at {str(self.dtype).removeprefix('torch.')}"
-        yield from part_of(self._timed(precision, self._training()), 0.95, 0.05)
+        if not first:
+            yield from part_of(self._timed(precision, self._training()), 0.95, 0.05)
 
     def _timed(self, what: str, work: Slices[T]) -> Slices[T | None]:
         """The work's result; None where there is no time left to begin it, or it takes far too long: that is noted."""

@@ -132,4 +132,6 @@ LOOK_ALIKES = (
           {"scale": (0.2, 2.0), "shift": (-1.0, 1.0)}, fixed={"e": SPREAD.outer(GRID)}),
     sound("distances of all to all by their squares", "a metric loss", lambda a: (
         _distances(a * CLOUD) - 1.3 * _distances(CLOUD)).square().mean(), {"a": (0.2, 3.0)}),
+    sound("one number for all targets", "the mean as a loss's lowest place", lambda w, y: F.mse_loss(w, y),
+          {"w": (-3.0, 4.0)}, fixed={"y": SPREAD - 1.5}),
 )  # fmt: skip

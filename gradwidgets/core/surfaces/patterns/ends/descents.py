@@ -17,6 +17,7 @@ _LENGTHS = (1.5, 0.6, 0.2, 0.04)  # of the last step: these are tried at once, a
 _SHORTER = 0.02  # of it, where none is lower
 _STEPS = (45, 16, 16, 16)  # of each round; between rounds it is felt for a way on
 _STEPS_SLOW = (25,)
+_TURNS, _FURTHER = 4, 12  # of a closer look at one point, with so many steps in each
 _FELT = (1e-2, 1e-3, 1e-4, 1e-5)  # of the width: how far away
 _BESIDE = (3e-3, 3e-4, 3e-5)  # of the width: how far away gradients are compared
 _ALONG = (300.0, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3)  # of that, along a kinked valley
@@ -79,6 +80,20 @@ def descending(view: View, starts: Tensor | None = None) -> Slices[Descents]:
     begun = walk.live & (gradients != 0).any(-1)
     parts = (starts, walk.at, walk.losses, walk.gradients, walk.settled)
     return Descents(*(part[begun] for part in parts))
+
+
+def closer(view: View, point: Tensor) -> Slices[Tensor]:
+    """The loss that a few more steps along kinks and slopes lead down to from a point, (1, P)."""
+    losses, gradients = yield from view.at(point)
+    walk = _Walk(view, point, losses, gradients)
+    for turn in range(_TURNS):
+        moved = yield from walk.feel()
+        if view.dims == 2:
+            moved |= yield from walk.follow_kinks(turn)
+        if not moved:
+            break
+        yield from walk.go_down(_LATER, _FURTHER)
+    return walk.losses[0]
 
 
 class _Walk:

@@ -16,7 +16,7 @@ from gradwidgets.core.surfaces.critical_points import CriticalPoint
 from gradwidgets.core.surfaces.patterns.data.whole_turns import in_degrees
 from gradwidgets.core.surfaces.patterns.ends.beyond import as_low_beyond, over_a_period
 from gradwidgets.core.surfaces.patterns.ends.bottomless import DOUBLINGS
-from gradwidgets.core.surfaces.patterns.ends.descents import at_edge
+from gradwidgets.core.surfaces.patterns.ends.descents import at_edge, closer
 from gradwidgets.core.surfaces.patterns.ends.exchanged import APART, SWAPPED, exchanged, is_between
 from gradwidgets.core.surfaces.patterns.ends.going_on import gone_on
 from gradwidgets.core.surfaces.patterns.ends.newton import followed
@@ -47,6 +47,7 @@ _TURNS, _WHOLE = (
     0.01,
 )  # minima beside the first, each a whole number of turns away: nobody looks at so many in radians
 _BESIDE = 0.02  # of the view's widths: what ends so near to a minimum ends in it
+_LEADS_ON = 0.2  # of what it is above the lowest: a closer descent that gets so far down has not ended
 _HARDLY = 0.05  # of the loss's height
 FEW = (
     "Where a descent ends depends on where it begins: if the lower one matters, begin from several places and keep the "
@@ -64,11 +65,13 @@ def saddle(look: Look) -> Finding | None:
     more = f", and at {len(saddles) - 1} more" if len(saddles) > 1 else ""
     between = all(is_between(look, one.point) for one in saddles) and exchanged(look) is not None
     why = f": there {' and '.join(look.names)} are the same, between two minima that differ by which is which"
+    moved = "" if look.own is None else getattr(look.own.call.loss, "moved", "")
+    plane = f", along these directions of {moved} alone: across them the gradient need not be 0" * bool(moved)
     return Finding(
         "saddle",
-        "info" if between else "warning",
+        "info" if between or moved else "warning",
         f"a saddle at {place(look.names, first.point)}{more}{why * between}: the gradient is zero, the Hessian's "
-        f"eigenvalues are {_values(first)}",
+        f"eigenvalues are {_values(first)}{plane}",
         {"count": len(saddles), "eigenvalues": list(first.eigenvalues), "loss": first.loss},
         first.point,
         APART if between else "",
@@ -186,6 +189,12 @@ def _ends_above(look: Look) -> Finding | None:
         return None
     which = (high & ~flat).nonzero().flatten()
     k = int(which[descents.losses[which].argmin()])
+    if look.view is not None and look.view.slow:
+        further = finish(closer(look.view, descents.ends[k : k + 1]))
+        if look.lowest + ABOVE * look.height >= float(further) or float(
+            descents.losses[k] - further
+        ) > _LEADS_ON * float(descents.losses[k] - look.lowest):
+            return None  # its steps were too few for a kink
     edge = bool(descents.at_edge(look.view)[k])
     if edge and any(one.kind == "saddle" for one in look.critical):
         return None  # both ways down from a saddle, which is said

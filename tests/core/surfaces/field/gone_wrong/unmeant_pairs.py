@@ -101,4 +101,15 @@ UNMEANT_PAIRS = (
         axes={"scale": (0.2, 4.0), "shift": (-1.0, 1.0)},
         e=ROWS,
     ),
+    gone_wrong(
+        "one output for four targets",
+        "a critic's loss of as many targets as there are actions",
+        lambda slope, offset, x, y: F.mse_loss(slope * x + offset, y),
+        "every output is compared with four targets, and ends at their mean",
+        "mse_loss",
+        "(11, 1)",
+        "4 targets",
+        x=COLUMN,
+        y=TARGETS[:, None] + torch.tensor([-0.3, 0.0, 0.1, 0.4]),
+    ),
 )
