@@ -100,7 +100,7 @@ class Measured:
     pools: list[tuple[int, ...]] = field(default_factory=list)
     own: list[type] = field(default_factory=list)
     parameters: dict[str, Cut] = field(default_factory=dict)
-    lone_keys: frozenset[int | None] = frozenset()
+    lone_keys: tuple[int, ...] = ()
 
     @cached_property
     def zeros(self) -> list[Row]:

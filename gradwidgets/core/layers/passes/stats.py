@@ -191,7 +191,7 @@ class LayerFlow(Result):
     same: Same | None = None
     cuts: Mapping[str, Cut] = field(default_factory=dict, repr=False, compare=False)
     parameters: Mapping[str, Cut] = field(default_factory=dict, repr=False, compare=False)
-    lone_keys: frozenset[int | None] = frozenset()
+    lone_keys: tuple[int, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def origin(self) -> str:

@@ -56,4 +56,4 @@ def _lone_keys(judged: Judged, layer: LayerStats) -> list[str]:
         return []
     at = [one for vertex in graph.by_layer().get(layer.name, ()) for one, _ in graph.stoppers(vertex)]
     names = [graph.names[one] if graph.is_layer[one] else graph.places[one] or "the loss" for one in at]
-    return names if set(at) <= lone else []
+    return names if set(at) <= set(lone) - judged.blocked else []
