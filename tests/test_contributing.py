@@ -10,7 +10,9 @@ import ipywidgets as widgets
 import numpy as np
 import pytest
 import torch
+from traitlets import TraitError
 
+from docs import reference
 from gradwidgets import LayerFlowPanel, OptimizerPlayground, check_loss, lesson
 from gradwidgets.classroom import lessons
 from gradwidgets.core import OBJECTIVES, SGD, Finding, descend, diagnose
@@ -30,10 +32,11 @@ from gradwidgets.core.objectives.ready_made import Formula
 from gradwidgets.core.results.wording import number
 from gradwidgets.core.surfaces.patterns import registry
 from gradwidgets.core.surfaces.patterns.look import Look
-from gradwidgets.widgets.controls import Control, Looks
+from gradwidgets.widgets.controls import Control, Looks, Maker
 from gradwidgets.widgets.controls.base import guarded
 from gradwidgets.widgets.layers import flow_view
 from gradwidgets.widgets.layers.scene import VIEWS, render
+from gradwidgets.widgets.panel.traits import Real, declared, meanings
 from tests.widgets.layers.models import sound
 
 SMALL = {"depth": 4, "width": 8, "batch": 8}
@@ -161,11 +164,32 @@ def test_a_view(monkeypatch):
         assert panel.error == ""
 
 
+def test_a_setting():
+    declaration, line = blocks("Add a setting")
+    body: dict[str, object] = {}
+    exec(compile(declaration, "CONTRIBUTING.md", "exec"), {"Real": Real}, body)
+    kind = type(OptimizerPlayground)("Opaque", (OptimizerPlayground,), body)
+    trait = declared(kind)["opacity"]
+    meaning = "how opaque the paths are"
+    assert reference.row("opacity", trait, kind) == f"| `opacity` | `0.6` | a number from 0 to 1 | {meaning} |"
+    assert reference.entry("opacity", trait, kind).split(": ")[1] == f"H{meaning[1:]}. A number from 0 to 1.\n"
+    with contextlib.closing(kind(opacity=0.8)) as panel:
+        make = Maker(Looks(), meanings(panel))
+        control = eval(line, {"make": make})
+        assert control.slider.tooltip == control.field.tooltip == meaning
+        assert make.point("opacity", "or click on a map").fields[0].tooltip == f"{meaning}; or click on a map"
+        assert panel.state()["opacity"] == 0.8 and "opacity=0.8" in repr(panel)
+        with pytest.raises(TraitError, match="opacity must be a number from 0 to 1; got 2"):
+            panel.opacity = 2
+
+
 def test_a_control():
     (code,) = blocks("Add a control")
     names = {"Control": Control, "Looks": Looks, "guarded": guarded, "widgets": widgets}
     exec(compile(code, "CONTRIBUTING.md", "exec"), names)
-    control, heard, refused = names["Toggle"]("nesterov", "Nesterov momentum"), [], []
+    make = Maker(Looks(), {"nesterov": "Nesterov momentum"})
+    control, heard, refused = names["Toggle"]("nesterov", make.tooltip("nesterov")), [], []
+    assert control.button.tooltip == "Nesterov momentum"
     control.connect(lambda: heard.append(control.take()), refused.append)
     control.button.set_state({"value": True})
     assert heard == [True] and not control.moved

@@ -56,7 +56,9 @@ class SGD(Optimizer):
         range=(0, 1),
     )
     weight_decay: float = weight_decay()
-    nesterov: bool = setting(False, "Nesterov: take the gradient after the momentum has moved")
+    nesterov: bool = setting(
+        False, "Nesterov: take the gradient after the momentum has moved; needs momentum above 0 and dampening 0"
+    )
     maximize: bool = maximize()
 
     def __post_init__(self) -> None:

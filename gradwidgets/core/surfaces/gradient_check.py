@@ -107,7 +107,7 @@ def check_gradient(grid: SurfaceGrid, look: Look | None = None) -> Slices[Gradie
         got = f"{type(grid).__name__} {grid!r:.60}"
         raise TypeError(f"check_gradient takes a surface, check_gradient(sample_surface(loss, axes)); got {got}")
     surveyed, look = look is not None, Look(grid) if look is None else look
-    if look.function is None or look.view is None or look.own is None:
+    if not look.known:
         raise ValueError("the grid must know its loss: take one from sample_surface")
     if not bool(look.finite.any()):
         return _nothing(look, "loss and gradient are finite nowhere in view: there is no gradient to check")

@@ -277,7 +277,7 @@ def _range(low: float, high: float) -> str:
 
 
 def _sampled(grid: SurfaceGrid) -> str:
-    size = " × ".join(str(len(side)) for side in (grid.x, grid.y) if side is not None)
+    size = " × ".join(str(len(side)) for side in grid.sides)
     return f"{size} points, {grid.method}"
 
 

@@ -62,8 +62,12 @@ class SurfaceGrid(Result):
     @property
     def axes(self) -> dict[str, tuple[float, float]]:
         """Name → (low, high)."""
-        sides = (self.x,) if self.y is None else (self.x, self.y)
-        return {name: (float(side[0]), float(side[-1])) for name, side in zip(self.names, sides, strict=True)}
+        return {name: (float(side[0]), float(side[-1])) for name, side in zip(self.names, self.sides, strict=True)}
+
+    @property
+    def sides(self) -> tuple[Tensor, ...]:
+        """The values along the axes, the horizontal one's first."""
+        return (self.x,) if self.y is None else (self.x, self.y)
 
     @property
     def points(self) -> Tensor:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from gradwidgets.widgets.controls.values import as_floats
 from gradwidgets.widgets.explorer.problem import NONE, YOURS, LossProblem
-from gradwidgets.widgets.panel.traits import as_floats
 
 BOTH = " | "  # between the names of two losses side by side
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import ipywidgets as widgets
 import numpy as np
@@ -35,11 +35,12 @@ def constant_stops(value: float, span: tuple[float, float] | None = None) -> tup
 
 
 def make_controls(
-    names: Sequence[str], constants: int, buttons: Buttons
+    meanings: Mapping[str, str], names: Sequence[str], constants: int, buttons: Buttons
 ) -> tuple[dict[str, Control], widgets.VBox, list[widgets.Widget]]:
     """Make the controls of an explorer.
 
     Args:
+        meanings: Setting → its meaning.
         names: What it can look at.
         constants: How many parameters may be on no axis.
         buttons: Makes the rows below them.
@@ -48,32 +49,30 @@ def make_controls(
         The controls by name; the column; and the rows of the constants, to be shown and hidden.
     """
     looks = Looks()
-    make = Maker(looks)
+    make = Maker(looks, meanings)
     controls: list[Control] = [
-        make.menu("example", "the loss that is looked at", list(names), label="loss"),
-        make.menu("shown", "which part of it, or two side by side", ["loss"], label="part"),
-        make.menu("x_axis", "the parameter drawn from left to right", ["x"]),
-        make.point("x_range", "from where to where", ("from", "to")),
-        make.menu("y_axis", "the parameter drawn upwards; none for a curve", ["none"]),
-        make.point("y_range", "from where to where", ("from", "to")),
-        make.point("point", "where you stand; or click on the map, or drag"),
-        make.number("resolution", "points along each axis", _RESOLUTIONS),
-        make.menu("scale", "of the colours", SCALES, width=124, label_width="38px"),
-        make.menu("arrows", "the way down", ARROWS, width=138, label_width="42px"),
-        make.menu(
-            "dtype", "the training's precision: what it loses is dotted", list(TRAINING), width=118, label_width="36px"
-        ),
-        make.check("gradient_check", "show how far autograd is from finite differences", label="check gradient"),
-        make.check("descent", "let SGD descend from the point", width="84px"),
-        make.number("lr", "SGD's learning rate", log_stops(1e-4, 10, 20)),
-        make.number("momentum", "SGD's momentum", _MOMENTA),
-        make.menu("theme", "colours of the picture", ["auto", *STYLES], width=132, label_width="46px"),
+        make.menu("example", list(names), label="loss"),
+        make.menu("shown", ["loss"], "which part of the loss, or which two side by side", label="part"),
+        make.menu("x_axis", ["x"]),
+        make.point("x_range", parts=("from", "to")),
+        make.menu("y_axis", ["none"]),
+        make.point("y_range", parts=("from", "to")),
+        make.point("point", "or click on the map, or drag"),
+        make.number("resolution", _RESOLUTIONS),
+        make.menu("scale", SCALES, width=124, label_width="38px"),
+        make.menu("arrows", ARROWS, width=138, label_width="42px"),
+        make.menu("dtype", list(TRAINING), width=118, label_width="36px"),
+        make.check("gradient_check", label="check gradient"),
+        make.check("descent", width="84px"),
+        make.number("lr", log_stops(1e-4, 10, 20)),
+        make.number("momentum", _MOMENTA),
+        make.menu("theme", ["auto", *STYLES], width=132, label_width="46px"),
     ]  # fmt: skip
     by_name = {control.name: control for control in controls}
     rows = []
     for k in range(min(max(constants, _FEWEST), _MOST)):
         name = f"constant {k + 1}"
-        by_name[name] = make.number(name, "a parameter that is on no axis", (0.0, 1.0))
+        by_name[name] = make.number(name, (0.0, 1.0), "a parameter that is on no axis")
         rows.append(widgets.Box([by_name[name]], layout=widgets.Layout(flex="0 0 auto", overflow="hidden")))
     last = buttons.make(looks, "copy a script that checks this loss")
 

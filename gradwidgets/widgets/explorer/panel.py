@@ -11,24 +11,22 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.backend_bases import MouseEvent
-from traitlets import Bunch, TraitError, default, validate
 
 from gradwidgets.core import SGD, Finding, ProbeRow, SurfaceGrid
-from gradwidgets.core.losses.precision import TRAINING
 from gradwidgets.core.surfaces.patterns.ends.target import Target
 from gradwidgets.figures.base.redraw import EVERYTHING, Redraw
 from gradwidgets.figures.surface.figure import SurfaceFigure
 from gradwidgets.widgets.controls import Check
 from gradwidgets.widgets.explorer.chosen import BOTH, moved_window, other_axes, shown_losses, usual_view
 from gradwidgets.widgets.explorer.code import code
-from gradwidgets.widgets.explorer.controls import ARROWS, SCALES, constant_stops, make_controls
+from gradwidgets.widgets.explorer.controls import constant_stops, make_controls
 from gradwidgets.widgets.explorer.guess import LossQuestion
 from gradwidgets.widgets.explorer.locked_constants import ConstantsLesson
+from gradwidgets.widgets.explorer.loss_settings import LossPanel
 from gradwidgets.widgets.explorer.problem import (
     NONE,
     YOURS,
     Losses,
-    LossProblem,
     LossProblems,
     LossResult,
     LossSettings,
@@ -38,8 +36,7 @@ from gradwidgets.widgets.explorer.scene import State, ViewSettings, cover, place
 from gradwidgets.widgets.kernel.as_usual import as_usual
 from gradwidgets.widgets.kernel.kept import Kept
 from gradwidgets.widgets.kernel.making import whole_or_nothing
-from gradwidgets.widgets.panel.panel import Panel
-from gradwidgets.widgets.panel.traits import Flag, Numbers, OneOf, Place, Real, Span, TwoOf, Whole
+from gradwidgets.widgets.panel.traits import meanings
 
 _LOW = 460  # CSS pixels: the least height of a picture with three maps
 _SHOWN_AS_THEY_ARE = (
@@ -48,7 +45,7 @@ _SHOWN_AS_THEY_ARE = (
 )  # fmt: skip
 
 
-class SurfaceExplorer(Panel[LossSettings, LossResult]):
+class SurfaceExplorer(LossPanel):
     """What is wrong with a loss, seen and said.
 
     Args:
@@ -61,25 +58,28 @@ class SurfaceExplorer(Panel[LossSettings, LossResult]):
         **settings: Initial values of the traits below, and `layout`.
 
     Attributes:
-        example: Which loss; `"yours"` is what was passed in.
-        component: Which of its parts is shown.
-        compare: Two of them side by side, or None.
-        x_axis: The parameter drawn from left to right.
-        y_axis: The parameter drawn upwards; `"none"` for a curve.
-        x_range: (low, high) of the horizontal axis; None for the usual one.
-        y_range: The same for the vertical axis.
-        fixed: Name → value of the parameters that are on no axis.
-        resolution: Points along each axis, 2 to 401.
-        scale: Of the colours: `"linear"`, `"log"` or `"symlog"`.
-        arrows: `"direction"`, `"magnitude"` or `"off"`.
-        point: The operating point, a number for each axis.
-        dtype: The precision of the training, that the loss is looked at in beside float64: `"float32"`, `"float16"`,
-            `"bfloat16"` or `"float64"`; dotted is what it loses.
+        example: The loss that is shown; `"yours"` is the one that was passed in. `"yours"` or a name in `EXAMPLES`.
+        component: The part of the loss that is shown. A name of a part or variant.
+        compare: Two parts or variants side by side. Two of these names, or `None` for one alone.
+        x_axis: The parameter on the horizontal axis. A parameter of the loss.
+        y_axis: The parameter on the vertical axis; `"none"` for a curve. A parameter of the loss, or `"none"`.
+        x_range: The range of the horizontal axis. (low, high), finite numbers with low < high, or `None` for the usual
+            one.
+        y_range: The range of the vertical axis. (low, high), finite numbers with low < high, or `None` for the usual
+            one.
+        fixed: The values of the parameters that are on no axis. A dict of finite numbers by parameter.
+        resolution: The number of points along each axis. A whole number from 2 to 401.
+        scale: The scale of the colours. One of `"linear"`, `"log"`, `"symlog"`.
+        arrows: The arrows that point downhill; with `"magnitude"` they are as long as the slope is steep. One of
+            `"direction"`, `"magnitude"`, `"off"`.
+        point: The operating point. One finite number for each axis, or `None` for the middle of the view.
+        dtype: The training's precision, in which the loss is evaluated besides float64; what it loses is dotted. One of
+            `"float32"`, `"float16"`, `"bfloat16"`, `"float64"`.
         gradient_check: Whether a map shows how far autograd's gradient is from finite differences.
         descent: Whether SGD descends from the point.
-        lr: Its learning rate.
-        momentum: Its momentum.
-        theme: `"auto"` (JupyterLab's), `"light"` or `"dark"`.
+        lr: SGD's learning rate. A number from 0 to 1e6.
+        momentum: SGD's momentum. A number from 0 to 10.
+        theme: The colours of the picture; `"auto"` follows JupyterLab. One of `"auto"`, `"light"`, `"dark"`.
         hide, lock, style, predict: What a teacher prepares, see `Panel`.
         error: What went wrong last; empty when all is well.
         summary: The verdict in words.
@@ -94,24 +94,6 @@ class SurfaceExplorer(Panel[LossSettings, LossResult]):
         >>> explorer = SurfaceExplorer(lambda a, b: (a * b - 1) ** 2, {"a": (-2, 2), "b": (-2, 2)})
         >>> print(explorer.summary)  # doctest: +SKIP
     """
-
-    example = OneOf("", lambda self: self._problems.names).tag(setting=True)
-    component = OneOf("", lambda self: tuple(self._problem.losses)).tag(setting=True)
-    compare = TwoOf(lambda self: tuple(self._problem.losses)).tag(setting=True)
-    x_axis = OneOf("", lambda self: self._problem.parameters).tag(setting=True)
-    y_axis = OneOf("", lambda self: (*self._problem.parameters, NONE)).tag(setting=True)
-    x_range = Span(None, allow_none=True).tag(setting=True)
-    y_range = Span(None, allow_none=True).tag(setting=True)
-    fixed = Numbers({}, lambda self: self._problem.parameters).tag(setting=True)
-    resolution = Whole(81, low=2, high=401).tag(setting=True)
-    scale = OneOf("linear", lambda self: SCALES).tag(setting=True)
-    arrows = OneOf("direction", lambda self: ARROWS).tag(setting=True)
-    point = Place(None, allow_none=True).tag(setting=True)
-    dtype = OneOf("float32", lambda self: tuple(TRAINING)).tag(setting=True)
-    gradient_check = Flag(False).tag(setting=True)
-    descent = Flag(False).tag(setting=True)
-    lr = Real(0.1, low=0, high=1e6).tag(setting=True)
-    momentum = Real(0.0, low=0, high=10).tag(setting=True)
 
     _file_name = "gradwidgets-surface"
     _words_height = 206
@@ -145,46 +127,11 @@ class SurfaceExplorer(Panel[LossSettings, LossResult]):
         self._initial = self._values()
         self._figure, self._kept = SurfaceFigure(*self._frame.size), Kept()
         constants = max(len(self._problems[name].parameters) for name in {self.example, self._problems.first}) - 1
-        self.controls, column, self._constant_rows = make_controls(self._problems.names, constants, self._buttons)
+        self.controls, column, self._constant_rows = make_controls(
+            meanings(self), self._problems.names, constants, self._buttons
+        )
         self._assemble(self._figure.figure, column)
         self._refresh()
-
-    @property
-    def _problem(self) -> LossProblem:
-        return self._problems[self.example]
-
-    def _values(self) -> dict[str, object]:
-        # What the others may be depends on which loss it is.
-        return {"example": self.example, **super()._values()}
-
-    def _usual_view(self) -> dict[str, object]:
-        return usual_view(self.example, self._problem)
-
-    @default("example")
-    def _first_example(self) -> str:
-        return self._problems.first
-
-    @default("component")
-    def _first_component(self) -> str:
-        return next(iter(self._problem.losses))
-
-    @default("x_axis")
-    def _first_axis(self) -> str:
-        return next(iter(self._problem.axes))
-
-    @default("y_axis")
-    def _second_axis(self) -> str:
-        return (*self._problem.axes, NONE)[1]
-
-    @validate("example")
-    def _others_fit(self, proposal: Bunch) -> str:
-        """Refuse a loss that another setting, fixed in a lesson perhaps, means nothing for."""
-        for name in ("component", "compare", "x_axis", "y_axis", "fixed") if self._ready else ():
-            try:
-                self.traits()[name].validate(self, getattr(self, name))
-            except TraitError as refusal:
-                raise TraitError(f"example cannot be {proposal.value!r} here: {refusal}") from None
-        return proposal.value
 
     # -- results ------------------------------------------------------------------------------------------
 
@@ -209,33 +156,6 @@ class SurfaceExplorer(Panel[LossSettings, LossResult]):
         return code(self._problem, result.settings)
 
     # -- settings -----------------------------------------------------------------------------------------
-
-    @property
-    def _axes(self) -> tuple[str, ...]:
-        return (self.x_axis,) if self.y_axis in (NONE, self.x_axis) else (self.x_axis, self.y_axis)
-
-    def _ranges(self) -> tuple[tuple[float, float], ...]:
-        chosen = {self.x_axis: self.x_range}
-        if self.y_axis != self.x_axis:
-            chosen[self.y_axis] = self.y_range
-        return tuple(chosen[name] or self._problem.range_of(name) for name in self._axes)
-
-    def _losses(self) -> tuple[str, ...]:
-        return (self.component,) if self.compare is None else tuple(self.compare)
-
-    def _snapshot(self) -> LossSettings:
-        problem, axes = self._problem, self._axes
-        values = {name: self.fixed.get(name, problem.value_of(name)) for name in problem.parameters if name not in axes}
-        spans = ((name, *span) for name, span in zip(axes, self._ranges(), strict=True))
-        return LossSettings(
-            self.example,
-            self._losses(),
-            tuple(spans),
-            self.resolution,
-            tuple(values.items()),
-            self.gradient_check,
-            self.dtype,
-        )
 
     def _along(self, name: str, old: Any) -> dict[str, object]:
         if name == "example":
@@ -411,9 +331,6 @@ class SurfaceExplorer(Panel[LossSettings, LossResult]):
 
     def _problem_repr(self) -> dict[str, str]:
         return {"example": "loss, axes" if self.example == YOURS else repr(self.example)}
-
-    def _usual(self) -> dict[str, object]:
-        return {**super()._usual(), **self._usual_view(), "example": self.example}
 
 
 def _without(settings: Mapping[str, object], *names: str) -> dict[str, object]:

@@ -30,11 +30,16 @@ _THRESHOLDS = log_stops(1e-6, 1e3, 6)
 
 
 def make_controls(
-    architectures: Sequence[str], fixes: Sequence[str], views: Mapping[str, str], quantities: Sequence[str]
+    meanings: Mapping[str, str],
+    architectures: Sequence[str],
+    fixes: Sequence[str],
+    views: Mapping[str, str],
+    quantities: Sequence[str],
 ) -> dict[str, Control]:
     """Make the controls of a layer panel.
 
     Args:
+        meanings: Setting → its meaning.
         architectures: What it can look at.
         fixes: What the doctor can try.
         views: Name → what that view shows.
@@ -43,35 +48,32 @@ def make_controls(
     Returns:
         The controls by the trait that they set.
     """
-    looks = Looks()
-    make = Maker(looks)
+    make = Maker(Looks(), meanings)
     controls: list[Control] = [
         make.tabs("view", dict(views)),
-        make.menu("preset", "settings worth a look", [("choose …", ""), *((p, p) for p in PRESETS)]),
-        make.menu("architecture", "how the layers are joined; yours is the model that you passed in", architectures),
-        make.menu("activation", "the function between the layers", list(ACTIVATIONS)),
-        make.menu("init", "how the weights begin", list(INITS)),
-        make.number("gain", "what the initial weights are multiplied by", _GAINS),
-        make.menu("normalization", "before each activation", list(NORMALIZATION_NAMES)),
-        make.number("depth", "layers, or blocks", _DEPTHS),
-        make.number("width", "units of a layer", _WIDTHS),
-        make.number("batch", "samples that are looked at, or in a step of training", _BATCHES),
-        make.number("seed", "of weights and data", tuple(range(21))),
-        make.menu("quantity", "what is drawn over the layers", list(quantities)),
-        make.number("lr", "learning rate", log_stops(1e-5, 10, 8)),
-        make.menu("measure", "per element, or of all of a layer", list(MEASURES), width=166),
-        make.check("compare", "keep today's profile beside the next ones", width="90px"),
-        make.menu("fix", "what is tried on a copy", list(fixes), label="try"),
-        make.menu("clipper", "whose elements are shown", list(THRESHOLDS), label="histogram of"),
-        make.number("max_norm", "norm: the largest norm of all gradients together", _THRESHOLDS),
-        make.number("clip_value", "value: the largest size of an element", _THRESHOLDS),
-        make.number("percentile", "percentile: of this step's elements, in %", _PERCENTILES),
-        make.number(
-            "history_percentile", "autoclip: percentile of the norms so far", _PERCENTILES, label="autoclip %"
-        ),
-        make.number("spike", "what if the step's gradients were so many times larger", log_stops(1e-2, 1e4, 6)),
-        make.number("steps", "of the demonstration", (10, 20, 50, 100, 200, 300, 500, 1000, 2000, 5000)),
-        make.menu("theme", "colours of the picture", ["auto", *STYLES], width=166),
+        make.menu("preset", [("choose …", ""), *((p, p) for p in PRESETS)], "settings worth a look"),
+        make.menu("architecture", architectures),
+        make.menu("activation", list(ACTIVATIONS)),
+        make.menu("init", list(INITS)),
+        make.number("gain", _GAINS),
+        make.menu("normalization", list(NORMALIZATION_NAMES)),
+        make.number("depth", _DEPTHS),
+        make.number("width", _WIDTHS),
+        make.number("batch", _BATCHES),
+        make.number("seed", tuple(range(21))),
+        make.menu("quantity", list(quantities)),
+        make.number("lr", log_stops(1e-5, 10, 8)),
+        make.menu("measure", list(MEASURES), width=166),
+        make.check("compare", width="90px"),
+        make.menu("fix", list(fixes), label="try"),
+        make.menu("clipper", list(THRESHOLDS), label="histogram of"),
+        make.number("max_norm", _THRESHOLDS),
+        make.number("clip_value", _THRESHOLDS),
+        make.number("percentile", _PERCENTILES),
+        make.number("history_percentile", _PERCENTILES, label="autoclip %"),
+        make.number("spike", log_stops(1e-2, 1e4, 6)),
+        make.number("steps", (10, 20, 50, 100, 200, 300, 500, 1000, 2000, 5000)),
+        make.menu("theme", ["auto", *STYLES], width=166),
     ]  # fmt: skip
     return {control.name: control for control in controls}
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from traitlets import Bunch, TraitError, default, validate
 
-from gradwidgets.core.layers import ACTIVATIONS, INITS, TRIES
+from gradwidgets.core.layers import ACTIVATIONS, INITS, NETWORKS, TRIES
 from gradwidgets.widgets.controls import Number
 from gradwidgets.widgets.layers.clipping import THRESHOLDS
 from gradwidgets.widgets.layers.controls import NORMALIZATION_NAMES
@@ -37,31 +37,63 @@ class NetworkPanel(Panel[Request, ViewResult]):
     _pins: Pins
     _dragged = False  # whether all that a person changed last is on sliders
 
-    view = OneOf("flow", lambda self: self._offered).tag(setting=True)
-    architecture = OneOf("", lambda self: self.problem.architectures).tag(setting=True)
-    activation = OneOf("ReLU", lambda self: tuple(ACTIVATIONS)).tag(setting=True)
-    init = OneOf("default", lambda self: tuple(INITS)).tag(setting=True)
-    gain = Real(1.0, low=0, high=100, above=True).tag(setting=True)
-    normalization = OneOf("none", lambda self: NORMALIZATION_NAMES).tag(setting=True)
-    depth = Whole(20, low=1, high=1000).tag(setting=True)
-    width = Whole(100, low=1, high=1024).tag(setting=True)
-    batch = Whole(32, low=1, high=4096).tag(setting=True)
-    seed = Whole(0, low=0, high=2**31 - 1).tag(setting=True)
-    quantity = OneOf("weight gradient", lambda self: QUANTITIES).tag(setting=True)
-    measure = OneOf("rms", lambda self: MEASURES).tag(setting=True)
-    lr = Real(0.01, low=0, high=1e6).tag(setting=True)
-    compare = Flag(False).tag(setting=True)
-    fix = OneOf(NONE, lambda self: self.fixes).tag(setting=True)
-    clipper = OneOf("norm", lambda self: tuple(THRESHOLDS)).tag(setting=True)
-    max_norm = Real(1.0, low=0, high=1e12).tag(setting=True)
-    clip_value = Real(0.01, low=0, high=1e12).tag(setting=True)
-    percentile = Real(90.0, low=0, high=100).tag(setting=True)
-    history_percentile = Real(10.0, low=0, high=100).tag(setting=True)
-    spike = Real(1.0, low=0, high=1e12).tag(setting=True)
-    steps = Whole(300, low=1, high=100_000).tag(setting=True)
+    view = OneOf("flow", lambda self: tuple(self._view_types), help="the view that is shown").tag(setting=True)
+    architecture = OneOf(
+        "",
+        lambda self: self.problem.architectures,
+        help='how the layers are connected; "yours" is the model that was passed in',
+    ).tag(setting=True, told=", ".join(f'`"{name}"`' for name in NETWORKS) + ', or `"yours"`')
+    activation = OneOf("ReLU", lambda self: tuple(ACTIVATIONS), help="the function between the layers").tag(
+        setting=True
+    )
+    init = OneOf("default", lambda self: tuple(INITS), help="the initialization of the weights").tag(setting=True)
+    gain = Real(1.0, low=0, high=100, above=True, help="the factor that the initial weights are multiplied by").tag(
+        setting=True
+    )
+    normalization = OneOf(
+        "none", lambda self: NORMALIZATION_NAMES, help="the normalization before each activation"
+    ).tag(setting=True)
+    depth = Whole(20, low=1, high=1000, help="the number of layers of a plain network, or of blocks of another").tag(
+        setting=True
+    )
+    width = Whole(100, low=1, high=1024, help="the number of units of a layer").tag(setting=True)
+    batch = Whole(32, low=1, high=4096, help="the batch size, in what is measured and in the demonstration").tag(
+        setting=True
+    )
+    seed = Whole(0, low=0, high=2**31 - 1, help="the random seed of weights and data").tag(setting=True)
+    quantity = OneOf("weight gradient", lambda self: QUANTITIES, help="what is drawn over the layers").tag(setting=True)
+    measure = OneOf(
+        "rms", lambda self: MEASURES, help='how it is measured: "rms" per element, or "norm" of a whole layer'
+    ).tag(setting=True)
+    lr = Real(
+        0.01,
+        low=0,
+        high=1e6,
+        help="the learning rate, for update/weight, for the trial of a fix and for the demonstration",
+    ).tag(setting=True)
+    compare = Flag(False, help="whether the current profile stays beside the next ones").tag(setting=True)
+    fix = OneOf(NONE, lambda self: (NONE, *TRIES), help="the fix that is tried on a copy").tag(setting=True)
+    clipper = OneOf("norm", lambda self: tuple(THRESHOLDS), help="the clipper whose elements the histogram shows").tag(
+        setting=True
+    )
+    max_norm = Real(1.0, low=0, high=1e12, help='the threshold of "norm": the norm of all gradients together').tag(
+        setting=True
+    )
+    clip_value = Real(0.01, low=0, high=1e12, help='the threshold of "value": the size of an element').tag(setting=True)
+    percentile = Real(
+        90.0, low=0, high=100, help='the threshold of "percentile": a percentile of this step\'s elements, in %'
+    ).tag(setting=True)
+    history_percentile = Real(
+        10.0, low=0, high=100, help='the threshold of "autoclip": a percentile of the norms so far, in %'
+    ).tag(setting=True)
+    spike = Real(
+        1.0, low=0, high=1e12, help="the factor that the step's gradients are multiplied by before they are clipped"
+    ).tag(setting=True)
+    steps = Whole(300, low=1, high=100_000, help="the number of steps of the demonstration").tag(setting=True)
 
     @default("architecture")
     def _first_architecture(self) -> str:
+        """`"yours"` with a model, else `"plain"`."""
         return self.problem.architectures[0]
 
     @validate("view")

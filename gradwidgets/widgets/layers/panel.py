@@ -42,6 +42,7 @@ from gradwidgets.widgets.layers.training.trainer import Trainer
 from gradwidgets.widgets.layers.view import Request, Stage, View, ViewResult, ViewSettings
 from gradwidgets.widgets.panel.prediction import Answer, Mark
 from gradwidgets.widgets.panel.settings_panel import descendants
+from gradwidgets.widgets.panel.traits import meanings
 
 T = TypeVar("T")
 V = TypeVar("V", bound=View)
@@ -62,29 +63,38 @@ class LayerFlowPanel(NetworkPanel):
         **settings: Initial values of the traits below, and `layout`.
 
     Attributes:
-        view: `"flow"`, `"doctor"`, `"clipping"`, `"curvature"` or `"live"`.
-        architecture: `"plain"`, `"residual"`, `"dense"`, or `"yours"` for the model passed in.
-        activation: A name in `gradwidgets.core.ACTIVATIONS`.
-        init: A name in `gradwidgets.core.INITS`.
-        gain: What the initial weights are multiplied by.
-        normalization: `"none"`, `"layer"` or `"batch"`.
-        depth: Layers of a plain network, blocks of the others, 1 to 1000.
-        width: Units of a layer, 1 to 1024.
-        batch: Samples, 1 to 4096.
-        seed: Of weights and data.
-        quantity: What is drawn: `"weight gradient"`, `"activation gradient"`, `"activation"` or `"update/weight"`.
-        measure: `"rms"`, per element, or `"norm"`, of all of a layer.
-        lr: Learning rate, of update/weight, of a fix's trial and of the demonstration.
-        compare: Whether today's profile stays beside the next ones.
-        fix: What the doctor tries: `"none"`, or a name that `panel.fixes` lists.
-        clipper: Whose elements the clipping view shows: a name in `gradwidgets.core.CLIPPERS`.
-        max_norm: Threshold of "norm".
-        clip_value: Threshold of "value".
-        percentile: Of this step's elements, for "percentile".
-        history_percentile: Of the norms so far, for "autoclip".
-        spike: What the step's gradients are multiplied by before they are clipped.
-        steps: Of the demonstration, 1 to 100,000.
-        theme: `"auto"` (JupyterLab's), `"light"` or `"dark"`.
+        view: The view that is shown. One of `"flow"`, `"doctor"`, `"clipping"`, `"curvature"`, `"live"`.
+        architecture: How the layers are connected; `"yours"` is the model that was passed in. `"plain"`, `"residual"`,
+            `"dense"`, or `"yours"`.
+        activation: The function between the layers. One of `"Sigmoid"`, `"Tanh"`, `"ReLU"`, `"LeakyReLU"`, `"GELU"`,
+            `"SiLU"`, `"ELU"`, `"SELU"`, `"Identity"`.
+        init: The initialization of the weights. One of `"default"`, `"Xavier"`, `"He"`, `"orthogonal"`, `"normal"`,
+            `"small normal"`, `"zero branch"`.
+        gain: The factor that the initial weights are multiplied by. A number above 0 up to 100.
+        normalization: The normalization before each activation. One of `"none"`, `"layer"`, `"batch"`.
+        depth: The number of layers of a plain network, or of blocks of another. A whole number from 1 to 1,000.
+        width: The number of units of a layer. A whole number from 1 to 1,024.
+        batch: The batch size, in what is measured and in the demonstration. A whole number from 1 to 4,096.
+        seed: The random seed of weights and data. A whole number from 0 to 2,147,483,647.
+        quantity: What is drawn over the layers. One of `"weight gradient"`, `"activation gradient"`, `"activation"`,
+            `"update/weight"`.
+        measure: How it is measured: `"rms"` per element, or `"norm"` of a whole layer. One of `"rms"`, `"norm"`.
+        lr: The learning rate, for update/weight, for the trial of a fix and for the demonstration. A number from 0 to
+            1e6.
+        compare: Whether the current profile stays beside the next ones.
+        fix: The fix that is tried on a copy. One of `"none"`, `"He init"`, `"Xavier init"`, `"orthogonal init"`,
+            `"ReLU"`, `"GELU"`, `"SiLU"`, `"LeakyReLU"`, `"LayerNorm"`, `"BatchNorm"`, `"residual connections"`,
+            `"gain"`, `"no output activation"`, `"clipping to norm 1"`.
+        clipper: The clipper whose elements the histogram shows. One of `"norm"`, `"value"`, `"percentile"`,
+            `"autoclip"`.
+        max_norm: The threshold of `"norm"`: the norm of all gradients together. A number from 0 to 1e12.
+        clip_value: The threshold of `"value"`: the size of an element. A number from 0 to 1e12.
+        percentile: The threshold of `"percentile"`: a percentile of this step's elements, in %. A number from 0 to 100.
+        history_percentile: The threshold of `"autoclip"`: a percentile of the norms so far, in %. A number from 0 to
+            100.
+        spike: The factor that the step's gradients are multiplied by before they are clipped. A number from 0 to 1e12.
+        steps: The number of steps of the demonstration. A whole number from 1 to 100,000.
+        theme: The colours of the picture; `"auto"` follows JupyterLab. One of `"auto"`, `"light"`, `"dark"`.
         hide, lock, style, predict: What a teacher prepares, see `Panel`.
         error: What went wrong last; empty when all is well.
         summary: The verdict in words.
@@ -170,7 +180,7 @@ class LayerFlowPanel(NetworkPanel):
             curvature=lambda: self._one(CurvatureView).largest,
         )
         about = {name: self.views[name].about for name in self._offered}
-        self.controls = make_controls(self.problem.architectures, self.fixes, about, self._quantities)
+        self.controls = make_controls(meanings(self), self.problem.architectures, self.fixes, about, self._quantities)
         self._column = Column(self.controls, self.views, self.view, self._buttons, tabs=len(about) > 1)
         self._assemble(stage.picture, self._column.box)
         self._refresh()

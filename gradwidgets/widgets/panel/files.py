@@ -10,11 +10,11 @@ import anywidget
 import traitlets
 from traitlets import TraitError
 
+from gradwidgets.widgets.controls.values import shown
 from gradwidgets.widgets.kernel.mainloop import call_soon
 from gradwidgets.widgets.panel import state_file
 from gradwidgets.widgets.panel.errors import Errors
 from gradwidgets.widgets.panel.lesson import PreparedLesson
-from gradwidgets.widgets.panel.traits import shown
 
 _LARGEST = 1_000_000  # bytes that a page sends, at most
 

@@ -8,11 +8,11 @@ from typing import Any, Generic, TypeVar
 
 import ipywidgets as widgets
 
+from gradwidgets.widgets.controls.values import shown
 from gradwidgets.widgets.kernel.main_thread import Turns
 from gradwidgets.widgets.panel.errors import Errors
 from gradwidgets.widgets.panel.prediction import Prediction, Question, SoFar
 from gradwidgets.widgets.panel.settings_panel import close_all
-from gradwidgets.widgets.panel.traits import shown
 
 R = TypeVar("R")
 _GUESS_KEYS = ("answer", "revealed", "judged")  # what a state holds besides settings

@@ -42,21 +42,31 @@ class Panel(SettingsPanel, Generic[S, R]):
     """A widget of controls, a picture and text.
 
     Attributes:
-        theme: The colours of the picture: `"auto"` (JupyterLab's), `"light"` or `"dark"`.
-        hide: The names of hidden controls; also `"buttons"`, the rows below the controls, and `"words"`.
-        lock: The names of locked controls, which the page cannot change; from Python they can still be set.
-        style: `"page"`, or `"projector"` for large type.
         predict: Whether the user guesses before seeing the picture.
+        hide: What is not shown; `"buttons"` are the rows below the controls. Names of controls, `"buttons"` or
+            `"words"`.
+        lock: The controls that stay as they are whatever the page does: presets, clicks and files cannot change what
+            they set, Python can. Names of controls.
+        style: `"projector"` for large type. One of `"page"`, `"projector"`.
+        theme: The colours of the picture; `"auto"` follows JupyterLab. One of `"auto"`, `"light"`, `"dark"`.
         lesson: The lesson that it is prepared for.
         error: The last error, one line of plain text; empty when all is well.
         summary: What the picture shows, as lines of text.
     """
 
-    theme = OneOf("auto", lambda self: ("auto", *STYLES)).tag(setting=True)
-    hide = Names(lambda self: self.lesson.hideable).tag(lesson=True)
-    lock = Names(lambda self: tuple(self.lesson.lockable)).tag(lesson=True)
-    style = OneOf("page", lambda self: tuple(MAGNIFIED)).tag(lesson=True)
-    predict = Flag(False).tag(lesson=True)
+    predict = Flag(False, help="whether the user guesses before seeing the picture").tag(lesson=True)
+    hide = Names(
+        lambda self: self.lesson.hideable, help='what is not shown; "buttons" are the rows below the controls'
+    ).tag(lesson=True, told='names of controls, `"buttons"` or `"words"`')
+    lock = Names(
+        lambda self: tuple(self.lesson.lockable),
+        help="the controls that stay as they are whatever the page does: presets, clicks and files cannot change what "
+        "they set, Python can",
+    ).tag(lesson=True, told="names of controls")
+    style = OneOf("page", lambda self: tuple(MAGNIFIED), help='"projector" for large type').tag(lesson=True)
+    theme = OneOf(
+        "auto", lambda self: ("auto", *STYLES), help='the colours of the picture; "auto" follows JupyterLab'
+    ).tag(setting=True)
 
     _file_name: ClassVar[str] = "gradwidgets"  # name of saved files, without extension
     _patience: ClassVar[float] = 0.0  # seconds of work after which progress is shown

@@ -12,8 +12,8 @@ from matplotlib.backend_bases import MouseEvent
 
 from gradwidgets.figures.base.redraw import Redraw
 from gradwidgets.widgets.controls import Control
+from gradwidgets.widgets.controls.values import shown
 from gradwidgets.widgets.kernel.mainloop import Latest, call_soon
-from gradwidgets.widgets.panel.traits import shown
 from gradwidgets.widgets.panel.words import Prose
 
 R = TypeVar("R", contravariant=True)

@@ -16,10 +16,10 @@ import ipywidgets as widgets
 from traitlets import Bunch, TraitError, Unicode
 
 from gradwidgets.widgets.controls import Control
+from gradwidgets.widgets.controls.values import shown
 from gradwidgets.widgets.kernel.main_thread import Turns
 from gradwidgets.widgets.kernel.mainloop import at_home
 from gradwidgets.widgets.panel.errors import Errors
-from gradwidgets.widgets.panel.traits import shown
 from gradwidgets.widgets.panel.words import Prose
 
 # One file for all panels; as HTML, because that works even in a page without the panels' own script.
@@ -37,8 +37,8 @@ class SettingsPanel(widgets.VBox):
         summary: What the picture shows, as lines of text.
     """
 
-    error = Unicode("", help="what went wrong last, in one line; empty when all is well")
-    summary = Unicode("", help="what the picture shows, in words")
+    error = Unicode("", help="what went wrong last, in one line; empty when all is well").tag(result=True)
+    summary = Unicode("", help="what the picture shows, in words").tag(result=True)
 
     _maker: ClassVar[str] = ""  # the function that makes it, if not its class
 

@@ -1,45 +1,71 @@
-"""Traits that validate themselves: an error names the setting, the value and what is allowed."""
+"""Traits that validate themselves: an error names the setting, the value and what is allowed.
+
+A trait is the one declaration of a setting: its default, what is allowed, and its meaning in plain words (`help`), from
+which the control's tooltip and the tables of docs/reference.md are made.
+"""
 
 from __future__ import annotations
 
 import math
-import numbers
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol, SupportsFloat, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, SupportsFloat, TypeVar
 
 import traitlets
 from traitlets import TraitError
 
-# Gives names for the object that holds a trait, whose class is only being made where the trait is declared.
+from gradwidgets.widgets.controls.values import Listed, as_float, as_floats, as_texts, shown
+
+# Returns names for the object that has a trait, whose class is still being made where the trait is declared.
 Options = Callable[[Any], Iterable[str]]
+Show = Callable[[object], str]
 Int = TypeVar("Int", int, int | None)
+G = TypeVar("G")
+S = TypeVar("S")
 
 
-class Listed(Protocol):
-    """What can be several numbers without being a sequence: an array, a tensor, a column."""
+class Setting(traitlets.TraitType[G, S]):
+    """A trait that says what is allowed.
 
-    def tolist(self) -> Any:
-        """Return them as a list."""
+    Where names depend on what an object shows, `.tag(told="…")` says in Markdown which they are; `none="for …"` says
+    what None stands for.
+    """
+
+    def allowed(self, owner: Any = None, show: Show = repr) -> str:
+        """Describe the allowed values.
+
+        Args:
+            owner: The object that has the trait; or its class, for what is allowed in any of its objects.
+            show: Formats a value.
+        """
+        told = self.metadata.get("told") if isinstance(owner, type) else None
+        none = f", or {show(None)} {self.metadata.get('none', '')}".rstrip() if self.allow_none else ""
+        return (told or self._values(owner, show)) + none
+
+    def refusal(self, owner: Any, value: object) -> TraitError:
+        """Return the error for a value that is not allowed."""
+        return TraitError(f"{self.name} must be {self.allowed(owner)}; got {shown(value)}")
+
+    def _values(self, owner: Any, show: Show) -> str:
+        """Describe the allowed values except None."""
+        raise NotImplementedError
 
 
-def shown(value: object) -> str:
-    """Return any value as an error message shows it."""
-    try:
-        text = repr(value)
-    except Exception:  # an int of ten thousand digits has no repr
-        text = f"a {type(value).__name__}"
-    return text if len(text) <= 60 else text[:57] + "…"
+def declared(owner: type[traitlets.HasTraits], tag: str = "setting") -> dict[str, traitlets.TraitType[Any, Any]]:
+    """Return a class's traits with a tag, by name, in the order of their declaration, its own before inherited ones."""
+    tagged = owner.class_traits(**{tag: True})
+    return {name: tagged[name] for kind in owner.__mro__ for name in vars(kind) if name in tagged}
 
 
-def _texts(values: object) -> tuple[str, ...] | None:
-    """Return several names as a tuple; None for anything else."""
-    if isinstance(values, str) or not isinstance(values, Iterable) or isinstance(values, Mapping):
-        return None
-    values = tuple(values)
-    return values if all(isinstance(one, str) for one in values) else None
+def meanings(panel: traitlets.HasTraits) -> dict[str, str]:
+    """Return what a panel's settings mean, in plain words, by name."""
+    return {name: trait.help or "" for name, trait in declared(type(panel)).items()}
 
 
-class Real(traitlets.TraitType[float, SupportsFloat]):
+def _listed(names: Iterable[str], show: Show) -> str:
+    return ", ".join(map(show, names))
+
+
+class Real(Setting[float, SupportsFloat]):
     """A finite real number within bounds; NumPy and torch scalars count, bools and strings do not.
 
     Args:
@@ -58,12 +84,12 @@ class Real(traitlets.TraitType[float, SupportsFloat]):
         low: float = -math.inf,
         high: float = math.inf,
         above: bool = False,
+        help: str = "",
     ) -> None:
         self.low, self.high, self.above = low, high, above
-        super().__init__(default_value)
+        super().__init__(default_value, help=help)
 
-    def allowed(self) -> str:
-        """Describe the allowed values."""
+    def _values(self, owner: Any, show: Show) -> str:
         if self.low == -math.inf and self.high == math.inf:
             return "a finite number"
         if self.high == math.inf:
@@ -76,24 +102,29 @@ class Real(traitlets.TraitType[float, SupportsFloat]):
         """Return the value as a float, or raise a TraitError that says what is allowed."""
         number = as_float(value)
         if number is None or not math.isfinite(number) or not self._inside(number):
-            raise TraitError(f"{self.name} must be {self.allowed()}; got {shown(value)}")
+            raise self.refusal(obj, value)
         return number
 
     def _inside(self, number: float) -> bool:
         return (number > self.low if self.above else number >= self.low) and number <= self.high
 
 
-class Flag(traitlets.Bool[bool, bool | int]):
+class Flag(Setting[bool, bool | int]):
     """True or False; NumPy's bools count."""
+
+    info_text = "a boolean"
+
+    def _values(self, owner: Any, show: Show) -> str:
+        return f"{show(True)} or {show(False)}"
 
     def validate(self, obj: traitlets.HasTraits, value: object) -> bool:
         """Return True or False, or raise a TraitError."""
         if isinstance(value, bool) or (type(value).__name__ in ("bool_", "bool") and hasattr(value, "dtype")):
             return bool(value)
-        raise TraitError(f"{self.name} must be True or False; got {shown(value)}")
+        raise self.refusal(obj, value)
 
 
-class Whole(traitlets.TraitType[Int, SupportsFloat | None]):
+class Whole(Setting[Int, SupportsFloat | None]):
     """A whole number within bounds; 100.0 counts as 100, bools and strings do not count.
 
     Args:
@@ -105,21 +136,22 @@ class Whole(traitlets.TraitType[Int, SupportsFloat | None]):
 
     info_text = "a whole number"
 
-    def __init__(self, default_value: Int, *, low: int, high: int, allow_none: bool = False) -> None:
+    def __init__(self, default_value: Int, *, low: int, high: int, allow_none: bool = False, help: str = "") -> None:
         self.low, self.high = low, high
-        super().__init__(default_value, allow_none=allow_none)
+        super().__init__(default_value, allow_none=allow_none, help=help)
+
+    def _values(self, owner: Any, show: Show) -> str:
+        return f"a whole number from {self.low:,} to {self.high:,}"
 
     def validate(self, obj: traitlets.HasTraits, value: object) -> Int:
         """Return the value as an int, or raise a TraitError that says what is allowed."""
         number = as_float(value)
         if number is None or not math.isfinite(number) or number != int(number) or not self.low <= number <= self.high:
-            raise TraitError(
-                f"{self.name} must be a whole number from {self.low:,} to {self.high:,}; got {shown(value)}"
-            )
+            raise self.refusal(obj, value)
         return int(number)
 
 
-class Pair(traitlets.TraitType[tuple[float, float], Sequence[float] | Listed]):
+class Pair(Setting[tuple[float, float], Sequence[float] | Listed]):
     """Two finite numbers, stored as a tuple.
 
     Args:
@@ -130,12 +162,13 @@ class Pair(traitlets.TraitType[tuple[float, float], Sequence[float] | Listed]):
 
     info_text = "two finite numbers"
 
-    def __init__(self, default_value: tuple[float, float], *, low: float = -1e150, high: float = 1e150) -> None:
+    def __init__(
+        self, default_value: tuple[float, float], *, low: float = -1e150, high: float = 1e150, help: str = ""
+    ) -> None:
         self.low, self.high = low, high
-        super().__init__(default_value)
+        super().__init__(default_value, help=help)
 
-    def allowed(self) -> str:
-        """Describe the allowed values."""
+    def _values(self, owner: Any, show: Show) -> str:
         if self.high == 1e150:
             return "two finite numbers, at most 1e150 in size"
         return f"two numbers from {self.low:g} to {'below 1' if 0.9999 < self.high < 1 else f'{self.high:g}'}"
@@ -144,11 +177,11 @@ class Pair(traitlets.TraitType[tuple[float, float], Sequence[float] | Listed]):
         """Return the value as a tuple of floats, or raise a TraitError that says what is allowed."""
         pair = as_floats(value)
         if pair is None or len(pair) != 2 or not all(self.low <= number <= self.high for number in pair):
-            raise TraitError(f"{self.name} must be {self.allowed()}; got {shown(value)}")
+            raise self.refusal(obj, value)
         return pair[0], pair[1]
 
 
-class OneOf(traitlets.TraitType[str, str]):
+class OneOf(Setting[str, str]):
     """One of a set of names; the error for a wrong one lists the right ones.
 
     Args:
@@ -158,19 +191,21 @@ class OneOf(traitlets.TraitType[str, str]):
 
     info_text = "one of a set of names"
 
-    def __init__(self, default_value: str, options: Options) -> None:
+    def __init__(self, default_value: str, options: Options, *, help: str = "") -> None:
         self._options = options
-        super().__init__(default_value)
+        super().__init__(default_value, help=help)
+
+    def _values(self, owner: Any, show: Show) -> str:
+        return f"one of {_listed(self._options(owner), show)}"
 
     def validate(self, obj: traitlets.HasTraits, value: object) -> str:
         """Return the name, or raise a TraitError that lists the right ones."""
-        options = tuple(self._options(obj))
-        if not isinstance(value, str) or value not in options:
-            raise TraitError(f"{self.name} must be one of {', '.join(map(repr, options))}; got {shown(value)}")
+        if not isinstance(value, str) or value not in tuple(self._options(obj)):
+            raise self.refusal(obj, value)
         return value
 
 
-class SomeOf(traitlets.TraitType[tuple[str, ...], Iterable[str]]):
+class SomeOf(Setting[tuple[str, ...], Iterable[str]]):
     """At least one of a set of names, stored as a tuple in the set's order.
 
     Args:
@@ -180,21 +215,23 @@ class SomeOf(traitlets.TraitType[tuple[str, ...], Iterable[str]]):
 
     info_text = "some of a set of names"
 
-    def __init__(self, default_value: tuple[str, ...], options: Callable[[], Iterable[str]]) -> None:
+    def __init__(self, default_value: tuple[str, ...], options: Callable[[], Iterable[str]], *, help: str = "") -> None:
         self._options = options
-        super().__init__(default_value)
+        super().__init__(default_value, help=help)
+
+    def _values(self, owner: Any, show: Show) -> str:
+        return f"one or more of {_listed(self._options(), show)}"
 
     def validate(self, obj: traitlets.HasTraits, value: object) -> tuple[str, ...]:
         """Return the names in order, or raise a TraitError that lists the right ones."""
-        names = (value,) if isinstance(value, str) else _texts(value)
+        names = (value,) if isinstance(value, str) else as_texts(value)
         options = tuple(self._options())
         if not names or not set(names) <= set(options):
-            right = ", ".join(map(repr, options))
-            raise TraitError(f"{self.name} must be one or more of {right}; got {shown(value)}")
+            raise self.refusal(obj, value)
         return tuple(name for name in options if name in names)
 
 
-class Names(traitlets.TraitType[tuple[str, ...], Iterable[str]]):
+class Names(Setting[tuple[str, ...], Iterable[str]]):
     """Any number of a set of names, stored as a tuple in the given order; the error lists the right ones.
 
     Args:
@@ -203,20 +240,22 @@ class Names(traitlets.TraitType[tuple[str, ...], Iterable[str]]):
 
     info_text = "names"
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, *, help: str = "") -> None:
         self._options = options
-        super().__init__(())
+        super().__init__((), help=help)
+
+    def _values(self, owner: Any, show: Show) -> str:
+        return f"some of {_listed(self._options(owner), show)}"
 
     def validate(self, obj: traitlets.HasTraits, value: object) -> tuple[str, ...]:
         """Return the names, or raise a TraitError that lists the right ones."""
-        names = (value,) if isinstance(value, str) else _texts(value)
-        right = tuple(self._options(obj))
-        if names is None or not set(names) <= set(right):
-            raise TraitError(f"{self.name} must be some of {', '.join(map(repr, right))}; got {shown(value)}")
+        names = (value,) if isinstance(value, str) else as_texts(value)
+        if names is None or not set(names) <= set(self._options(obj)):
+            raise self.refusal(obj, value)
         return tuple(dict.fromkeys(names))
 
 
-class TwoOf(traitlets.TraitType[tuple[str, str] | None, Iterable[str] | None]):
+class TwoOf(Setting[tuple[str, str] | None, Iterable[str] | None]):
     """Two different names out of a set, stored as a tuple; or None.
 
     Args:
@@ -225,26 +264,31 @@ class TwoOf(traitlets.TraitType[tuple[str, str] | None, Iterable[str] | None]):
 
     info_text = "two of a set of names, or None"
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, *, help: str = "") -> None:
         self._options = options
-        super().__init__(None, allow_none=True)
+        super().__init__(None, allow_none=True, help=help)
+
+    def _values(self, owner: Any, show: Show) -> str:
+        return f"two of {_listed(self._options(owner), show)}"
 
     def validate(self, obj: traitlets.HasTraits, value: object) -> tuple[str, str] | None:
         """Return the names, or raise a TraitError that lists the right ones."""
         if value is None:
             return None
-        names = _texts(value) or ()
+        names = as_texts(value) or ()
         right = tuple(self._options(obj))
         if len(names) != 2 or names[0] == names[1] or any(name not in right for name in names):
-            listed = ", ".join(map(repr, right))
-            raise TraitError(f"{self.name} must be two of {listed}, or None; got {shown(value)}")
+            raise self.refusal(obj, value)
         return names[0], names[1]
 
 
-class Place(traitlets.TraitType[tuple[float, ...] | None, Sequence[float] | Listed | None]):
+class Place(Setting[tuple[float, ...] | None, Sequence[float] | Listed | None]):
     """A finite number for each axis, stored as a tuple; or None for the middle of the view."""
 
     info_text = "a number for each axis"
+
+    def _values(self, owner: Any, show: Show) -> str:
+        return "one finite number for each axis"
 
     def validate(self, obj: traitlets.HasTraits, value: object) -> tuple[float, ...] | None:
         """Return the point as a tuple of floats, or raise a TraitError that says what is allowed."""
@@ -252,14 +296,17 @@ class Place(traitlets.TraitType[tuple[float, ...] | None, Sequence[float] | List
             return None
         place = as_floats(value)
         if place is None or len(place) not in (1, 2) or not all(abs(number) <= 1e150 for number in place):
-            raise TraitError(f"{self.name} must be one finite number for each axis; got {shown(value)}")
+            raise self.refusal(obj, value)
         return tuple(place)
 
 
-class Span(traitlets.TraitType[tuple[float, float] | None, Sequence[float] | Listed | None]):
+class Span(Setting[tuple[float, float] | None, Sequence[float] | Listed | None]):
     """Two finite numbers, the first less than the second; or None for the default."""
 
     info_text = "a range (low, high)"
+
+    def _values(self, owner: Any, show: Show) -> str:
+        return "(low, high), finite numbers with low < high"
 
     def validate(self, obj: traitlets.HasTraits, value: object) -> tuple[float, float] | None:
         """Return the range as a tuple of floats, or raise a TraitError that says what is allowed."""
@@ -267,11 +314,11 @@ class Span(traitlets.TraitType[tuple[float, float] | None, Sequence[float] | Lis
             return None
         ends = as_floats(value)
         if ends is None or len(ends) != 2 or not -1e150 <= ends[0] < ends[1] <= 1e150:
-            raise TraitError(f"{self.name} must be (low, high), finite numbers with low < high; got {shown(value)}")
+            raise self.refusal(obj, value)
         return ends[0], ends[1]
 
 
-class Numbers(traitlets.TraitType[dict[str, float], dict[str, float]]):
+class Numbers(Setting[dict[str, float], dict[str, float]]):
     """Names and finite numbers, stored as a dict in the order of the names; only names that the object has.
 
     Args:
@@ -281,9 +328,12 @@ class Numbers(traitlets.TraitType[dict[str, float], dict[str, float]]):
 
     info_text = "a dict of names and numbers"
 
-    def __init__(self, default_value: dict[str, float], names: Options) -> None:
+    def __init__(self, default_value: dict[str, float], names: Options, *, help: str = "") -> None:
         self._names = names
-        super().__init__(default_value)
+        super().__init__(default_value, help=help)
+
+    def _values(self, owner: Any, show: Show) -> str:
+        return f"a dict of finite numbers for {_listed(self._names(owner), show)}"
 
     def validate(self, obj: traitlets.HasTraits, value: object) -> dict[str, float]:
         """Return the dict, or raise a TraitError that names what is wrong with it."""
@@ -299,26 +349,3 @@ class Numbers(traitlets.TraitType[dict[str, float], dict[str, float]]):
         if number is None or not abs(number) <= 1e150:
             raise TraitError(f"{self.name}[{name!r}] must be a finite number; got {shown(value)}")
         return number
-
-
-def as_float(value: object) -> float | None:
-    """Return a number of any kind as a float; None for anything else, including strings and bools."""
-    if isinstance(value, bool | str | bytes) or value is None or str(getattr(value, "dtype", "")).endswith("bool"):
-        return None
-    if hasattr(value, "detach"):
-        value = value.detach()
-    if not isinstance(value, numbers.Real) and getattr(value, "ndim", None) != 0:
-        return None
-    try:
-        return float(value)  # type: ignore[arg-type]  # whether it can be one, it says itself
-    except (TypeError, ValueError, OverflowError, RuntimeError):
-        return None
-
-
-def as_floats(value: object) -> list[float] | None:
-    """Return several numbers of any kind as floats; None for what is none, or holds anything else."""
-    items = value.tolist() if hasattr(value, "tolist") else value
-    if not isinstance(items, Sequence) or isinstance(items, str | bytes):
-        return None
-    found = [number for number in map(as_float, items) if number is not None]
-    return found if len(found) == len(items) else None

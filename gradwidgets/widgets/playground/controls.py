@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import ipywidgets as widgets
 
@@ -23,10 +23,13 @@ _STEPS = (
 )
 
 
-def make_controls(datasets: Sequence[str], buttons: Buttons) -> tuple[dict[str, Control], widgets.VBox, Looks]:
+def make_controls(
+    meanings: Mapping[str, str], datasets: Sequence[str], buttons: Buttons
+) -> tuple[dict[str, Control], widgets.VBox, Looks]:
     """Make the controls of a playground.
 
     Args:
+        meanings: Setting → its meaning.
         datasets: What can be descended.
         buttons: Makes the rows below them.
 
@@ -34,25 +37,19 @@ def make_controls(datasets: Sequence[str], buttons: Buttons) -> tuple[dict[str, 
         The controls by the trait that they set, the column that shows them, and what they share.
     """
     looks = Looks()
-    make = Maker(looks)
+    make = Maker(looks, meanings)
     controls: list[Control] = [
-        make.menu("preset", "settings behind the article's figures", [("choose …", ""), *((p, p) for p in PRESETS)]),
-        make.menu("dataset", "data that a line is fitted to, or a ready-made loss", datasets),
-        make.menu(
-            "optimizer",
-            "the rule that makes a step out of gradients, by its name in torch",
-            tuple(OPTIMIZERS),
-            width=136,
-            label_width="62px",
-        ),
+        make.menu("preset", [("choose …", ""), *((p, p) for p in PRESETS)], "settings behind the article's figures"),
+        make.menu("dataset", datasets),
+        make.menu("optimizer", tuple(OPTIMIZERS), width=136, label_width="62px"),
         *rules.controls(make),
-        make.number("steps", "how many steps are made", _STEPS),
+        make.number("steps", _STEPS),
         *thresholds.controls(make),
-        make.point("start", "where the descent starts; or click on a map, or drag"),
-        make.toggles("losses", "which losses are shown", tuple(LOSSES)),
-        make.check("arrows", "the field of negative gradients over the maps", width="74px"),
-        make.menu("theme", "colours of the picture", ["auto", *STYLES], width=116, label_width="42px"),
-        make.scrubber("step", "walk through the run; at a step the vectors that make up the next one are drawn"),
+        make.point("start", "or click on a map, or drag"),
+        make.toggles("losses", tuple(LOSSES)),
+        make.check("arrows", width="74px"),
+        make.menu("theme", ["auto", *STYLES], width=116, label_width="42px"),
+        make.scrubber("step", "drag, or ▶, to walk through it"),
     ]  # fmt: skip
     names = tuple(rules.declared())
     by_name = {control.name: control for control in controls}

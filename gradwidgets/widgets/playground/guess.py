@@ -11,8 +11,8 @@ from matplotlib.backend_bases import MouseEvent
 from gradwidgets.figures.base.redraw import Redraw
 from gradwidgets.figures.playground.figure import PlaygroundFigure, Run
 from gradwidgets.widgets.controls import Looks, Menu, Point
+from gradwidgets.widgets.controls.values import as_floats, shown
 from gradwidgets.widgets.panel.prediction import Answer, Asked, Mark, Question, one_of, said
-from gradwidgets.widgets.panel.traits import as_floats, shown
 from gradwidgets.widgets.playground import words
 from gradwidgets.widgets.playground.picture import axes_order
 from gradwidgets.widgets.playground.problem import Result, Settings

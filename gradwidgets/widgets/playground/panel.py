@@ -22,7 +22,7 @@ from gradwidgets.widgets.controls import Check
 from gradwidgets.widgets.kernel.as_usual import as_usual
 from gradwidgets.widgets.kernel.making import whole_or_nothing
 from gradwidgets.widgets.panel.panel import Panel
-from gradwidgets.widgets.panel.traits import Flag, OneOf, Pair, SomeOf, Whole
+from gradwidgets.widgets.panel.traits import Flag, OneOf, Pair, SomeOf, Whole, meanings
 from gradwidgets.widgets.playground import rules, thresholds
 from gradwidgets.widgets.playground.controls import make_controls
 from gradwidgets.widgets.playground.guess import DescentQuestion
@@ -47,27 +47,32 @@ class OptimizerPlayground(Panel[Settings, Result]):
         **settings: Initial values of the traits below, and `layout`.
 
     Attributes:
-        optimizer: The rule, by its name in torch: one of `gradwidgets.core.OPTIMIZERS`. The settings below are those
-            of torch's class, and count where the rule has them. Another rule brings an `lr` that suits it in place
-            of one that nobody chose.
-        lr: Learning rate.
-        betas: Adam: how much of the averages of the gradient and of its square is kept.
-        eps: Adam: what keeps the divisor from 0.
-        amsgrad: Adam: whether to divide by the largest average so far.
-        momentum: Share of the last step's buffer that is kept.
-        dampening: Share of the gradient that is kept out of the buffer.
-        weight_decay: Pull towards the origin, as a multiple of the parameters.
-        nesterov: Whether momentum looks ahead; needs momentum > 0 and dampening = 0.
-        maximize: Whether to climb instead.
-        steps: Number of steps, 0 to 100,000.
-        start: Where the descent starts, in the order of the objective's parameters: (weight, bias).
-        losses: Which losses are shown, of `gradwidgets.core.LOSSES`; at first torch's four.
-        delta: Where Huber's loss turns from quadratic to linear.
-        beta: The same for SmoothL1.
-        arrows: Whether the maps carry the field of negative gradients.
-        dataset: Name of the data or of the ready-made objective; `"yours"` for what was passed in.
-        step: Up to which step the run is shown; None for all of it.
-        theme: `"auto"` (JupyterLab's), `"light"` or `"dark"`.
+        optimizer: The optimizer, by its name in torch; it brings its own settings, and an lr that suits it where none
+            was chosen. One of `"SGD"`, `"Adam"`.
+        lr: Learning rate: how far one step goes along the negative gradient. A number from 0 to 1e6.
+        momentum: How much of the last step is kept: a ball that rolls on (SGD). A number from 0 to 10.
+        dampening: How much of the gradient stays out of the momentum (SGD). A number from 0 to 1.
+        betas: How much of the averages is kept at every step: of the gradient, and of its square (Adam). Two numbers
+            from 0 to below 1.
+        eps: Keeps the divisor from 0: larger makes small gradients count less (Adam). A number from 0 to 1e6.
+        weight_decay: Pulls the parameters towards 0 at every step. A number from 0 to 1e6.
+        nesterov: Nesterov: take the gradient after the momentum has moved; needs momentum above 0 and dampening 0
+            (SGD).
+        amsgrad: Divide by the largest average of squares so far, so that steps never grow again (Adam).
+        maximize: Climb the loss instead of descending it.
+        steps: The number of steps. A whole number from 0 to 100,000.
+        start: Where the descent starts, in the order of the objective's parameters: (weight, bias). Two finite numbers,
+            at most 1e150 in size.
+        losses: The losses that are shown, a map each. One or more of `"MSE"`, `"L1"`, `"Huber"`, `"SmoothL1"`,
+            `"LogCosh"`.
+        delta: Huber: residuals beyond delta count linearly. A number above 0 up to 1e6.
+        beta: SmoothL1: residuals beyond beta count linearly. A number from 0 to 1e6.
+        arrows: Whether the field of negative gradients is drawn over the maps.
+        dataset: The data that a line is fitted to, or a ready-made objective; `"yours"` is what was passed in. A name
+            in `DATASETS` or `OBJECTIVES`, or `"yours"`.
+        step: The step up to which the run is shown, with the parts of the next step. A whole number from 0 to 100,000,
+            or `None` for the whole run.
+        theme: The colours of the picture; `"auto"` follows JupyterLab. One of `"auto"`, `"light"`, `"dark"`.
         hide, lock, style, predict: What a teacher prepares, see `Panel`.
         error: What went wrong last; empty when all is well.
         summary: The outcome in words, one line a loss.
@@ -83,15 +88,32 @@ class OptimizerPlayground(Panel[Settings, Result]):
         >>> print(playground.summary)  # doctest: +SKIP
     """
 
-    optimizer = OneOf("SGD", lambda self: tuple(OPTIMIZERS)).tag(setting=True)
+    optimizer = OneOf(
+        "SGD",
+        lambda self: tuple(OPTIMIZERS),
+        help="the optimizer, by its name in torch; it brings its own settings, and an lr that suits it where none was "
+        "chosen",
+    ).tag(setting=True)
     locals().update(rules.traits(lr=0.1))  # lr, momentum, betas …: a trait for every setting of every rule
-    steps = Whole(100, low=0, high=100_000).tag(setting=True)
-    start = Pair((6.0, -3.0)).tag(setting=True)
-    losses = SomeOf(AT_FIRST, lambda: LOSSES).tag(setting=True)
+    steps = Whole(100, low=0, high=100_000, help="the number of steps").tag(setting=True)
+    start = Pair(
+        (6.0, -3.0), help="where the descent starts, in the order of the objective's parameters: (weight, bias)"
+    ).tag(setting=True)
+    losses = SomeOf(AT_FIRST, lambda: LOSSES, help="the losses that are shown, a map each").tag(setting=True)
     locals().update(thresholds.traits())  # delta and beta: a trait for every setting that a loss has
-    arrows = Flag(False).tag(setting=True)
-    dataset = OneOf("article", lambda self: self._problems.names).tag(setting=True)
-    step = Whole(None, low=0, high=100_000, allow_none=True).tag(setting=True)
+    arrows = Flag(False, help="whether the field of negative gradients is drawn over the maps").tag(setting=True)
+    dataset = OneOf(
+        "article",
+        lambda self: self._problems.names,
+        help='the data that a line is fitted to, or a ready-made objective; "yours" is what was passed in',
+    ).tag(setting=True, told='a name in `DATASETS` or `OBJECTIVES`, or `"yours"`')
+    step = Whole(
+        None,
+        low=0,
+        high=100_000,
+        allow_none=True,
+        help="the step up to which the run is shown, with the parts of the next step",
+    ).tag(setting=True, none="for the whole run")
 
     _file_name = "gradwidgets-playground"
 
@@ -116,7 +138,7 @@ class OptimizerPlayground(Panel[Settings, Result]):
                 self.lr = self._suitable_lr(self.dataset)
         self._initial = self._values()
         self._figure = PlaygroundFigure(*self._frame.size)
-        self.controls, column, self._looks = make_controls(self._problems.names, self._buttons)
+        self.controls, column, self._looks = make_controls(meanings(self), self._problems.names, self._buttons)
         self._assemble(self._figure.figure, column)
         self._refresh()
 

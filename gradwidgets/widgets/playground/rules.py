@@ -87,20 +87,26 @@ def _with_before(found: Declared, name: str, waiting: Sequence[tuple[Field[Any],
 
 def _trait(field: Field[Any], setting: Setting, defaults: Mapping[str, Any]) -> Trait:
     default = defaults.get(field.name, field.default)
-    low, high = setting.range
+    (low, high), meaning = setting.range, _meaning(field.name, setting)
     if isinstance(default, bool):
-        return Flag(default).tag(setting=True)
+        return Flag(default, help=meaning).tag(setting=True)
     if isinstance(default, tuple):
-        return Pair(default, low=low, high=high).tag(setting=True)
-    return Real(default, low=low, high=high).tag(setting=True)
+        return Pair(default, low=low, high=high, help=meaning).tag(setting=True)
+    return Real(default, low=low, high=high, help=meaning).tag(setting=True)
+
+
+def _meaning(name: str, setting: Setting) -> str:
+    """What a setting does, and which optimizers have it if not all do."""
+    having = [rule for rule, kind in OPTIMIZERS.items() if name in {field.name for field in fields(kind)}]
+    return setting.meaning if len(having) == len(OPTIMIZERS) else f"{setting.meaning} ({', '.join(having)})"
 
 
 def _control(make: Maker, field: Field[Any], setting: Setting) -> Control:
     if isinstance(field.default, bool):
-        return make.check(field.name, setting.meaning, width="90px")
+        return make.check(field.name, width="90px")
     if isinstance(field.default, tuple):
-        return make.point(field.name, setting.meaning)
-    return make.number(field.name, setting.meaning, _stops(setting))
+        return make.point(field.name)
+    return make.number(field.name, _stops(setting))
 
 
 def _stops(setting: Setting) -> tuple[float, ...]:

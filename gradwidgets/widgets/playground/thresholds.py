@@ -10,7 +10,9 @@ from gradwidgets.widgets.panel.traits import Real
 def traits() -> dict[str, Real]:
     """A trait for every setting that a loss has."""
     return {
-        name: Real(one.default, low=one.range[0], high=one.range[1], above=not one.may_be_zero).tag(setting=True)
+        name: Real(one.default, low=one.range[0], high=one.range[1], above=not one.may_be_zero, help=one.meaning).tag(
+            setting=True
+        )
         for name, one in THRESHOLDS.items()
     }
 
@@ -21,7 +23,7 @@ def controls(make: Maker) -> list[Control]:
     Args:
         make: Makes them.
     """
-    return [make.number(name, one.meaning, log_stops(*one.stops, 20)) for name, one in THRESHOLDS.items()]
+    return [make.number(name, log_stops(*one.stops, 20)) for name, one in THRESHOLDS.items()]
 
 
 def chosen(panel: object) -> tuple[tuple[str, float], ...]:

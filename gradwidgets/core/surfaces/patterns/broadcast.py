@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from gradwidgets.core.losses.loss_data import data_tensors
+from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.surfaces.patterns.look import Look
 from gradwidgets.core.surfaces.patterns.pairing import OF_PAIRS, Pairing, Pairs, broadcast_shape, meant_alike
@@ -35,7 +36,7 @@ class _Calls(TorchFunctionMode):
         super().__init__()
         self.found: list[_Call] = []
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
+    def __torch_function__(self, func: Op, types: object, args: Args = (), kwargs: Kwargs | None = None) -> object:
         name = getattr(func, "__name__", "")
         if name in OF_PAIRS:
             self.found.clear()
@@ -46,13 +47,12 @@ class _Calls(TorchFunctionMode):
             self._note(name, func, args, kwargs or {})
         return result
 
-    def _note(self, name: str, func: object, args: tuple, kwargs: dict) -> None:
+    def _note(self, name: str, func: Op, args: Args, kwargs: Kwargs) -> None:
         given = inspect.signature(func).bind(*args, **kwargs).arguments
-        pair = [part for part in given.values() if isinstance(part, Tensor)][:2]
-        shapes = tuple(part.shape for part in pair)
+        shapes = [part.shape for part in given.values() if isinstance(part, Tensor)][:2]
         both = broadcast_shape(*shapes) if len(shapes) == 2 else None
         if both is not None:
-            self.found.append(_Call(name, shapes, both))
+            self.found.append(_Call(name, (shapes[0], shapes[1]), both))
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
         """Nothing: the way back tells no more."""
@@ -60,7 +60,7 @@ class _Calls(TorchFunctionMode):
 
 def broadcast(look: Look) -> Finding | None:
     """As many outputs as targets in another shape: a loss of torch's compares all with all, and only warns."""
-    if look.function is None or look.function.method == "vectorized" or not bool(look.lattice.finite.any()):
+    if not look.known or look.function.method == "vectorized" or not bool(look.lattice.finite.any()):
         return None
     point = look.lattice.points[look.lattice.finite][0]
     calls, pairing = _Calls(), Pairing()
@@ -105,7 +105,7 @@ def _of_expansion(call: _Call) -> Finding:
 
 def _by_hand(look: Look, pairs: Pairs) -> Finding:
     x, y = (tuple(shape) for shape in pairs.shapes)
-    result, names = tuple(broadcast_shape(x, y)), [_name_of(look, one) for one in pairs.given]
+    result, names = tuple(pairs.whole), [_name_of(look, one) for one in pairs.given]
     of = " and ".join(f"{shape} ({name})" if name else f"{shape}" for shape, name in zip((x, y), names, strict=True))
     lost = ": that is the product of two means, and which belongs to which is lost" * pairs.of_factors
     return Finding(

@@ -9,7 +9,7 @@ from torch import Tensor
 from gradwidgets.core.losses.differences import differing
 from gradwidgets.core.losses.loss_call import LossError
 from gradwidgets.core.operations.branches import only_there
-from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.finding import Finding, Severity
 from gradwidgets.core.results.slices import finish
 from gradwidgets.core.results.wording import number, percent, place
 from gradwidgets.core.surfaces.patterns.in_view import finite
@@ -49,7 +49,7 @@ class _Place:
 
 def wrong_exactly(look: Look) -> Finding | None:
     """A gradient that is wrong on a line of numbers that are likely to be special, or at a start that was given."""
-    if look.function is None or look.height == 0:
+    if not look.known or look.height == 0:
         return None
     try:
         found = next(_places(look), None)
@@ -65,7 +65,7 @@ def wrong_exactly(look: Look) -> Finding | None:
     message = f"autograd and central differences disagree {at}, by {percent(found.gap)} of the larger slope, and agree "
     message += "right beside it"
     message += ": a comparison takes a branch there that it takes on neither side, whose gradient is another" * branch
-    severity = "warning" if branch or found.name else "info"
+    severity: Severity = "warning" if branch or found.name else "info"
     evidence = {"largest relative gap": found.gap, "threshold": _LARGE}
     spot = tuple(found.point.tolist())
     return Finding("gradient_mismatch", severity, message, evidence, spot, _BRANCH if branch else _TIE)

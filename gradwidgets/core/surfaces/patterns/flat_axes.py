@@ -22,8 +22,8 @@ def flat_axes(view: View, lattice: Lattice, height: float) -> Slices[list[int]]:
         height: How far it rises in view.
     """
     points, gradient = lattice.points[lattice.finite], lattice.gradient[lattice.finite]
-    slight = (gradient.abs().amax(0) * view.spans <= _SLIGHT * height) if len(points) else torch.zeros(view.dims)
-    slight = [axis for axis in range(view.dims) if slight[axis] and bool((gradient[:, axis] != 0).any())]
+    small = (gradient.abs().amax(0) * view.spans <= _SLIGHT * height) if len(points) else torch.zeros(view.dims)
+    slight = [axis for axis in range(view.dims) if small[axis] and bool((gradient[:, axis] != 0).any())]
     slight = [axis for axis in slight if _change(lattice, axis, view.dims) <= _SLIGHT * height]
     if not slight or height == 0:
         return []

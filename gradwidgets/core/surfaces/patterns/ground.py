@@ -71,7 +71,7 @@ def dead_zone(look: Look) -> Finding | None:
             f"around {place(look.names, own)} say"
         )
     axis = None if wholly >= DEAD_SHARE else look.names.index(next(iter(parts)))
-    stop = "" if look.function is None else stopping(look.function, torch.tensor(spot, dtype=torch.float64), axis)
+    stop = stopping(look.function, torch.tensor(spot, dtype=torch.float64), axis) if look.known else ""
     action = action_for(stop)
     if action and any(part in stop for part in _ONE_SIDED) and _goes_on_falling(look):
         action = TURN_ROUND
@@ -115,7 +115,7 @@ def little_dead(look: Look) -> str:
 
 def _leads_on(look: Look, dead: Tensor) -> bool:
     """Whether descents from ground that is dead for one parameter all go on to the lowest: the other one moves on."""
-    if look.view is None or look.view.slow or look.fall is not None:
+    if not look.known or look.view.slow or look.fall is not None:
         return False
     points = look.lattice.points[dead]
     some = points[torch.linspace(0, len(points) - 1, min(len(points), _FROM), dtype=torch.float64).long()]
@@ -139,7 +139,7 @@ def _constant(look: Look) -> Finding | None:
     spot, why, action = look.first(look.finite), "", ""
     # Off the middle, where a product may be 0 by itself.
     some = look.lattice.points[look.lattice.finite][:1]
-    if look.function is not None and len(some):
+    if look.known and len(some):
         why, action = why_constant(look.function, some[0])
     message = f"the loss is the same everywhere in view: there is nothing to descend{f'; {why}' if why else ''}"
     return Finding("dead_zone", "warning", message, {"share": 1.0, "threshold": DEAD_SHARE}, spot, action)

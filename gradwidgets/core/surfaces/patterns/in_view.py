@@ -22,6 +22,7 @@ class View:
 
     Attributes:
         function: The same in float64 whatever its data; the loss itself where it cannot be had so.
+        itself: The loss as it is.
         names: The axes.
         low: Their lower ends, (P,).
         high: Their upper ends, (P,).
@@ -30,8 +31,8 @@ class View:
     """
 
     def __init__(self, function: LossFunction, bounds: Tensor) -> None:
-        self.function, self.names = function.reference(), function.parameters
-        self._itself = function
+        self.function, self.itself = function.reference(), function
+        self.names = function.parameters
         self.low, self.high = bounds[:, 0], bounds[:, 1]
         self.spans = self.high - self.low
         self.slow = function.slow
@@ -47,8 +48,8 @@ class View:
             values = yield from self.function.valuing(points, gradient=gradient)
         except LossError:
             values = None
-            if self.function is not self._itself:
-                self.function = self._itself
+            if self.function is not self.itself:
+                self.function = self.itself
                 return (yield from self.at(points, gradient))
         if values is None:
             with torch.inference_mode(False):
@@ -73,7 +74,8 @@ class View:
 
     def special(self) -> Tensor:
         """Where losses are likely to be special: ends, middle, 0, ±½, ±1, ±2, and the numbers in `fixed`; (N, P)."""
-        constants = [value for value in self.function.fixed.values() if type(value) in (int, float)]
+        numbers = self.function.fixed.values()
+        constants = [value for value in numbers if type(value) is int or type(value) is float]
         sides = []
         for low, high in zip(self.low.tolist(), self.high.tolist(), strict=True):
             values = {0.0, 0.5, -0.5, 1.0, -1.0, 2.0, -2.0, low, high, (low + high) / 2, *map(float, constants[:8])}

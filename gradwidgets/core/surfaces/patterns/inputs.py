@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
 from gradwidgets.core.surfaces.patterns.data.one_item import one_item
@@ -55,9 +56,9 @@ class _Inputs(TorchFunctionMode):
         super().__init__()
         self.found: list[_Given] = []
         self._kept: list[object] = []
-        self._made: dict[int, tuple[str, int]] = {}  # tensor → what has made it, along which axis from behind
+        self._made: dict[int, tuple[str, int | None]] = {}  # tensor → what has made it, along which axis from behind
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
+    def __torch_function__(self, func: Op, types: object, args: Args = (), kwargs: Kwargs | None = None) -> object:
         result = func(*args, **(kwargs or {}))
         name = getattr(func, "__name__", "").strip("_")
         given = args[0] if args else (kwargs or {}).get("input")
@@ -70,7 +71,7 @@ class _Inputs(TorchFunctionMode):
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
         """Nothing: the way back tells no more."""
 
-    def _look_at(self, name: str, given: Tensor, args: tuple, kwargs: dict) -> None:
+    def _look_at(self, name: str, given: Tensor, args: Args, kwargs: Kwargs) -> None:
         if not given.requires_grad or not given.numel():
             return
         made, axis = self._made.get(id(given), ("", 0))
@@ -88,7 +89,7 @@ class _Inputs(TorchFunctionMode):
         elif name in _SIGMOIDS and made == "sigmoid":
             self.found.append(_Given(name, "sigmoid", False, largest))
 
-    def _remember(self, name: str, args: tuple, kwargs: dict, given: Tensor, result: Tensor) -> None:
+    def _remember(self, name: str, args: Args, kwargs: Kwargs, given: Tensor, result: Tensor) -> None:
         if name in _MAKES_SHARES:
             self._made[id(result)] = name, _axis(name, given, kwargs, args[1:])
         elif name == "sigmoid" or name in _RATES:
@@ -99,7 +100,7 @@ class _Inputs(TorchFunctionMode):
             self._made[id(result)] = self._made[id(given)]
 
 
-def _is_over_samples(name: str, given: Tensor, axis: int | None, rest: tuple, kwargs: dict) -> bool:
+def _is_over_samples(name: str, given: Tensor, axis: int | None, rest: Args, kwargs: Kwargs) -> bool:
     """Whether shares, (B, C), sum up to 1 over B where one of C is taken of each sample, and not of its own place."""
     if given.ndim != 2 or axis != -2:
         return False
@@ -134,8 +135,8 @@ def _classes(name: str, given: Tensor) -> int:
     return -1 if name == "kl_div" or given.ndim < 2 else 1 - given.ndim
 
 
-def _axis(name: str, given: Tensor, kwargs: dict, rest: tuple = ()) -> int:
-    """The axis that a softmax goes along, from behind; 0 where it does not say."""
+def _axis(name: str, given: Tensor, kwargs: Kwargs, rest: Args = ()) -> int | None:
+    """The axis that a softmax goes along, from behind; None where it does not say."""
     if name == "cross_entropy":
         return _classes(name, given)
     axis = kwargs.get("dim", rest[0] if rest else None)
@@ -152,7 +153,7 @@ def _is_shares(given: Tensor, axis: int) -> bool:
 
 def wrong_input(look: Look) -> Finding | None:
     """An operation that takes logarithms or logits is given shares, or targets that it does not take."""
-    if look.own is None or not bool(look.lattice.finite.any()):
+    if not look.known or not bool(look.lattice.finite.any()):
         return None
     points = look.lattice.points[look.lattice.finite]
     chosen = torch.linspace(0.2, 0.8, _POINTS).mul(len(points)).long()

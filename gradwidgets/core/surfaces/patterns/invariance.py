@@ -18,7 +18,7 @@ _SCALES, _SHIFT = (0.6, 1.7), 0.31  # of the width
 
 def invariance(look: Look) -> str:
     """What may be done to both parameters alike without changing the loss: "scaled", "shifted", or ""."""
-    if look.view is None or look.view.slow or look.view.dims == 1 or not look.height:
+    if not look.known or look.view.slow or look.view.dims == 1 or not look.height:
         return ""
     points, loss = look.lattice.points[look.lattice.finite], look.lattice.loss[look.lattice.finite]
     chosen = torch.linspace(0, len(points) - 1, min(len(points), _ASKED), dtype=torch.float64).round().long()

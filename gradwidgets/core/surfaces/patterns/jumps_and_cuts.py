@@ -92,7 +92,7 @@ class _Steps:
 
 def _steps_through(look: Look, point: torch.Tensor) -> _Steps:
     """All jumps along the line through one; none where every point is a call."""
-    if look.view is None or look.view.slow:
+    if not look.known or look.view.slow:
         return _Steps([])
     axis = _axis_of(look, point)
     line = point.expand(_ALONG, -1).clone()
@@ -140,7 +140,7 @@ def _is_meant(look: Look, point: torch.Tensor, height: float) -> bool:
 
 def _between(look: Look, axis: int) -> bool:
     """Whether a parameter has a gradient in the cells around the lowest points, between the grid's points."""
-    if look.function is None:
+    if not look.known:
         return False
     grid, dims = look.grid, len(look.names)
     losses = torch.where(look.finite, grid.loss, float("inf")).flatten()
@@ -160,7 +160,7 @@ def _between(look: Look, axis: int) -> bool:
 
 def _cutting(look: Look, axis: int) -> tuple[str, ...]:
     """What on the way from a parameter to the loss has no gradient, in words."""
-    if look.function is None:
+    if not look.known:
         return ()
     point = look.lattice.points[look.lattice.finite][0]
     other = point.clone()
@@ -214,8 +214,9 @@ def no_gradient_path(look: Look) -> Finding | None:
             )
         if reached and _between(look, axis):
             continue
-        cuts = Cuts() if look.function is None else cuts_of(look.function, lattice.points[lattice.finite][0])
-        cause, cutting = "is exactly zero everywhere" if reached else "does not exist", ()
+        cuts = cuts_of(look.function, lattice.points[lattice.finite][0]) if look.known else Cuts()
+        cause = "is exactly zero everywhere" if reached else "does not exist"
+        cutting: tuple[str, ...] = ()
         if cuts.constant:
             cause += f": {cuts.sentence}"
         elif cutting := _cutting(look, axis):

@@ -24,7 +24,7 @@ from gradwidgets.core.surfaces.patterns.ends.target import Target, parts_of, tar
 from gradwidgets.core.surfaces.patterns.flat_axes import flat_axes
 from gradwidgets.core.surfaces.patterns.in_view import View, finite
 from gradwidgets.core.surfaces.patterns.lattice import Lattice, nearest_to_middle, steep_of
-from gradwidgets.core.surfaces.patterns.precision.training_precision import training_trouble
+from gradwidgets.core.surfaces.patterns.precision.training_precision import Trouble, training_trouble
 from gradwidgets.core.surfaces.patterns.regions import components
 from gradwidgets.core.surfaces.patterns.singular.spikes import Spike, finding_spike
 from gradwidgets.core.surfaces.patterns.singular.zoom import Close, around, looking_closer, polishing
@@ -62,9 +62,6 @@ class Look:
 
     Attributes:
         grid: As given, without a function where it has none.
-        own: The loss itself, or None.
-        function: The loss in the reference's float64, or None.
-        view: The same over its axes, or None.
         dtype: As given.
         critical: The critical points, once `looking` has found them.
         descents: Where descents end, once `looking` knows; None before, and without a loss.
@@ -90,26 +87,42 @@ class Look:
         self.left_out: list[str] = []
         self.starts = dict(starts or {})
         self.grid, self.names, self.dtype = grid, grid.names, dtype
-        self.own: LossFunction | None = loss_function_of(grid)
-        self.view: View | None = None
-        if self.own is not None:
-            if self.own.method is None:
-                self.own.values(grid.points.reshape(-1, len(grid.names))[:7])
-            self.view = View(self.own, self.bounds)
+        own = loss_function_of(grid)
+        if own is not None and own.method is None:
+            own.values(grid.points.reshape(-1, len(grid.names))[:7])
+        self._view = None if own is None else View(own, self.bounds)
         self.given = target is not None
         self.wanted = target
         self.critical: list[CriticalPoint] = []
         self.descents: Descents | None = None
-        self.close, self.trouble, self.untried = Close(), None, ""
+        self.close, self.untried = Close(), ""
+        self.trouble: Trouble | None = None
 
     @property
-    def function(self) -> LossFunction | None:
-        """The loss in the reference's float64, or None."""
-        return None if self.view is None else self.view.function
+    def known(self) -> bool:
+        """Whether the loss itself is at hand, not the grid alone: else there is no `own`, `function` and `view`."""
+        return self._view is not None
+
+    @property
+    def own(self) -> LossFunction:
+        """The loss as it is."""
+        return self.view.itself
+
+    @property
+    def function(self) -> LossFunction:
+        """The loss in the reference's float64."""
+        return self.view.function
+
+    @property
+    def view(self) -> View:
+        """The loss over its axes."""
+        if self._view is None:
+            raise RuntimeError("the grid alone is known, not its loss; `known` tells")
+        return self._view
 
     def looking(self) -> Slices[None]:
         """Find the critical points and compute what several patterns need, in slices."""
-        if self.view is None:
+        if not self.known:
             return
         yield from part_of(self._sampling(), 0.0, 0.05)
         precision, first = f"a look at {str(self.dtype).removeprefix('torch.')}", math.isfinite(self._deadline)
@@ -123,7 +136,7 @@ class Look:
         for name in ("lowest", "height", "floor"):
             self.__dict__.pop(name, None)  # they may have been asked for before
         if self.descents is not None:
-            work = self._timed("a look at where descents end", self._looking_at_ends())
+            work = self._timed("a look at where descents end", self._looking_at_ends(self.descents))
             yield from part_of(work, 0.65, 0.05)
         if self.steep > _ROUNDING * self.height:
             yield from part_of(self._timed("critical points", self._finding_critical_points()), 0.7, 0.095)
@@ -208,12 +221,12 @@ class Look:
         inside = ((places >= self.view.low) & (places <= self.view.high)).all(-1)
         self.close.bad += list(places[inside & ~finite(loss, gradient)])
 
-    def _looking_at_ends(self) -> Slices[None]:
+    def _looking_at_ends(self, descents: Descents) -> Slices[None]:
         """Losses are often singular right where they are lowest, and at kinks."""
-        if self.view.slow or not len(self.descents.ends):
+        if self.view.slow or not len(descents.ends):
             return
-        order, seen = self.descents.losses.argsort(), []
-        for end in self.descents.ends[order]:
+        seen: list[Tensor] = []
+        for end in descents.ends[descents.losses.argsort()]:
             if all(bool(((end - other).abs() > 0.02 * self.spans).any()) for other in seen):
                 seen.append(end)
             if len(seen) == _ENDS:
@@ -246,13 +259,13 @@ class Look:
             self.untried = str(error)
 
     def _finding_spike(self) -> Slices[Spike | None]:
-        if self.view is None or self.descents is None or not len(self.descents.ends):
+        if not self.known or self.descents is None or not len(self.descents.ends):
             return None
         minima = [one.point for one in self.critical if one.kind == "minimum" and one.eigenvalues]
         return (yield from finding_spike(self.view, self.descents, minima))
 
     def _finding_fall(self) -> Slices[Fall | None]:
-        if self.view is None or self.descents is None or not len(self.descents.ends):
+        if not self.known or self.descents is None or not len(self.descents.ends):
             return None
         return (yield from finding_fall(self.view, self.descents))
 
@@ -261,7 +274,7 @@ class Look:
         self.__dict__["compared"] = yield from part_of(self._comparing(), 0.3, 0.7)
 
     def _in_float32(self) -> Slices[Tensor | None]:
-        if self.own is None:
+        if not self.known:
             return None
         try:
             return (yield from self.own.valuing(self.sample[0], torch.float32)).gradient.double()
@@ -269,7 +282,7 @@ class Look:
             return None
 
     def _comparing(self) -> Slices[Differences | None]:
-        if self.function is None:
+        if not self.known:
             return None
         points, exact = self.sample
         # A parameter with no gradient at all is another pattern's.
@@ -281,7 +294,7 @@ class Look:
     @cached_property
     def lattice(self) -> "Lattice":
         """The loss at points that no grid prefers; at the grid's own where the loss is not known."""
-        if self.view is None:
+        if not self.known:
             points, dims = self.grid.points, len(self.names)
             swapped = (points, self.grid.loss, self.grid.gradient)
             points, loss, gradient = (part.transpose(0, 1) if dims == 2 else part for part in swapped)
@@ -303,7 +316,7 @@ class Look:
     def sample(self) -> tuple[Tensor, Tensor]:
         """Some finite points of the lattice, (N, P), and autograd's gradients there."""
         points, gradient = self.lattice.points[self.lattice.finite], self.lattice.gradient[self.lattice.finite]
-        most = _FEW if self.own is None or self.own.slow else _MANY
+        most = _FEW if not self.known or self.own.slow else _MANY
         if len(points) > most:
             chosen = torch.linspace(0, len(points) - 1, most, dtype=torch.float64).round().long()
             return points[chosen], gradient[chosen]
@@ -339,7 +352,7 @@ class Look:
     @cached_property
     def flat(self) -> list[int]:
         """The axes along which the loss changes by nothing but rounding, though it has a gradient there."""
-        return [] if self.view is None else finish(flat_axes(self.view, self.lattice, self.height))
+        return finish(flat_axes(self.view, self.lattice, self.height)) if self.known else []
 
     @cached_property
     def _usual(self) -> tuple[float, float]:

@@ -46,7 +46,7 @@ class Disagreement:
 
 def disagreement(look: Look, least: float = MISMATCH_SHARE) -> Disagreement | None:
     """Return how far they disagree; None where that is in less of the view, or where nothing can be compared."""
-    if look.function is None or look.compared is None:
+    if not look.known or look.compared is None:
         return None
     (points, exact), found = look.sample, look.compared
     bad = found.wrong.any(-1)

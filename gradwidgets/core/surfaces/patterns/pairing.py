@@ -9,6 +9,8 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
+from gradwidgets.core.operations.watching import Args, Kwargs, Op
+
 # What picks among pairs, or weighs them: then they are meant.
 OF_PAIRS = frozenset(
     ("min", "amin", "max", "amax", "argmin", "topk", "sort", "kthvalue", "softmax", "logsumexp", "diagonal", "diag")
@@ -39,12 +41,15 @@ def meant_alike(one: torch.Size, other: torch.Size) -> bool:
 
 def broadcast_shape(one: Sequence[int], other: Sequence[int]) -> torch.Size | None:
     """What two shapes broadcast to; None where they do not."""
-    pairs = zip_longest(reversed(one), reversed(other), fillvalue=1)
-    sizes = [(min(pair), max(pair)) for pair in pairs]
-    if any(low not in (1, high) for low, high in sizes):
-        return None
     # torch.broadcast_shapes imports what takes seconds.
-    return torch.Size([high for _, high in reversed(sizes)])
+    pairs = zip_longest(reversed(one), reversed(other), fillvalue=1)
+    return larger_sizes(one, other) if all(min(pair) in (1, max(pair)) for pair in pairs) else None
+
+
+def larger_sizes(one: Sequence[int], other: Sequence[int]) -> torch.Size:
+    """Of two shapes the larger size of each dimension, from behind: what they broadcast to where they do."""
+    pairs = zip_longest(reversed(one), reversed(other), fillvalue=1)
+    return torch.Size([max(pair) for pair in pairs][::-1])
 
 
 @dataclass(frozen=True)
@@ -60,8 +65,13 @@ class Pairs:
 
     what: str
     shapes: tuple[torch.Size, torch.Size]
-    given: tuple[Tensor, Tensor] = ()
+    given: tuple[Tensor, Tensor]
     of_factors: bool = False
+
+    @property
+    def whole(self) -> torch.Size:
+        """The shape of all pairs."""
+        return larger_sizes(*self.shapes)
 
 
 class Pairing(TorchFunctionMode):
@@ -90,7 +100,7 @@ class Pairing(TorchFunctionMode):
         self._pairs: dict[int, Pairs] = {}
         self._rows: dict[int, Pairs] = {}  # pairs of which one dimension is reduced
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
+    def __torch_function__(self, func: Op, types: object, args: Args = (), kwargs: Kwargs | None = None) -> object:
         result = func(*args, **(kwargs or {}))
         if isinstance(result, Tensor):
             self._kept.append(result)
@@ -144,7 +154,7 @@ class Pairing(TorchFunctionMode):
         return all(id(one) in self._columns or one.numel() == 1 for one in given)
 
     def _follow_pairs(self, name: str, met: Pairs, given: list[Tensor], result: Tensor) -> None:
-        whole = broadcast_shape(*met.shapes)
+        whole = met.whole
         others = [one for one in given if id(one) not in self._pairs and one.numel() > 1]
         if any(one.numel() == whole.numel() for one in others):
             return  # something of the pairs' own shape: they are meant

@@ -19,7 +19,7 @@ def readable(look: Look, point: Tensor) -> tuple[Tensor, str]:
         look: The loss.
         point: (P,), where it is not finite.
     """
-    if look.view is None or look.grid.failed:
+    if not look.known or look.grid.failed:
         return point, place(look.names, point.tolist())
     near_zero = torch.where(point.abs() < _NOTHING * look.spans, 0.0, point)
     read = [torch.tensor([as_read(v, digits) for v in near_zero.tolist()], dtype=torch.float64) for digits in _DIGITS]

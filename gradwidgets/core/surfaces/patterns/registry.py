@@ -49,15 +49,15 @@ def _well_shaped(look: Look, beside: Iterable[str] = ()) -> Finding:
     minima = [one for one in look.critical if one.kind == "minimum" and one.loss <= low]
     spot, lowest, edge = (minima[0].point, minima[0].loss, False) if minima else lowest_place(look)
     message = f"the arrows lead to the lowest loss, {number(lowest)} at {place(look.names, spot)}"
-    endless = edge and look.fall is not None
+    fall = look.fall if edge else None
     message += ", on the edge of the view" if edge else ""
     message += _as_low_too(look, minima[1:])
-    message += f", beyond which it falls without end {look.fall.towards}".rstrip() if endless else ""
+    message += "" if fall is None else f", beyond which it falls without end {fall.towards}".rstrip()
     both = look.grid.y is not None and not look.flat and "valley" not in beside
     little = ground.little_dead(look)
     message += f"; {little or 'no dead ground'}, all finite" + ", both axes comparable" * both
     message += ", each over its view" if ground.axis_imbalance(look) is not None else ""
-    evidence: dict[str, object] = {"lowest loss": lowest, "on the edge": edge, "falls without end": endless}
+    evidence: dict[str, object] = {"lowest loss": lowest, "on the edge": edge, "falls without end": fall is not None}
     condition = _condition(minima[0]) if minima else 1.0
     if condition > _NARROW:
         message += f"; the valley is narrow: the Hessian's condition number at the lowest point is {number(condition)}"
@@ -67,7 +67,7 @@ def _well_shaped(look: Look, beside: Iterable[str] = ()) -> Finding:
         action = "Ship it, if what is said above is meant."
     if not action and little:
         action = "Ship it, if no training begins on that ground."
-    if endless:
+    if fall is not None:
         action = "Is it meant to have no bottom? If it is, ship it; if not, something must hold it from below."
     if look.left_out:
         message += f"; as far as there was time, without {', '.join(look.left_out)}"
@@ -302,7 +302,7 @@ class Survey:
     dead: Tensor
     lost: Tensor | None = None
     left_out: tuple[str, ...] = ()
-    look: Look = field(repr=False, default=None)
+    look: Look = field(repr=False, kw_only=True)
 
 
 def surveying(
@@ -325,13 +325,14 @@ def surveying(
     look = Look(grid, target, check_dtype(dtype), deadline, starts)
     if look.given:
         _ = look.target  # refuse a wrong one before anything else
-    if not bool(look.finite.any()) and not bool(look.lattice.finite.any()):
-        return Survey([_with_action(undefined.non_finite(look))], [], look.still, look=look)
+    nowhere = not bool(look.finite.any()) and not bool(look.lattice.finite.any())
+    if nowhere and (finding := undefined.non_finite(look)) is not None:
+        return Survey([_with_action(finding)], [], look.still, look=look)
     coarse = unresolved(grid.axes, look.dtype)
     if coarse is not None:
         return Survey([coarse], [], torch.zeros_like(look.finite), look=look)
     yield 0.0
-    kept = contextlib.nullcontext if look.own is None else look.own.kept
+    kept = look.own.kept if look.known else contextlib.nullcontext
     yield from part_of(together(look.looking(), kept), 0.0, 0.8)
     found: dict[str, Finding] = {}
     for k, (name, pattern) in enumerate(PATTERNS.items()):
@@ -389,7 +390,7 @@ def surveying(
     if look.trouble is not None and ("precision" in found or "gradient_mismatch" not in found):
         lost = yield from lost_ground(look.own, look.dtype, look.grid)
     return Survey(
-        worst_first(found.values()), look.critical, ground.dead_ground(look), lost, tuple(look.left_out), look
+        worst_first(found.values()), look.critical, ground.dead_ground(look), lost, tuple(look.left_out), look=look
     )
 
 

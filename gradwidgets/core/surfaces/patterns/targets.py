@@ -4,6 +4,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from gradwidgets.core.losses.loss_data import data_tensors, first_index
+from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
 from gradwidgets.core.surfaces.patterns.look import Look
@@ -22,7 +23,7 @@ class _Targets(TorchFunctionMode):
         super().__init__()
         self.found: tuple[str, Tensor] | None = None
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
+    def __torch_function__(self, func: Op, types: object, args: Args = (), kwargs: Kwargs | None = None) -> object:
         name, kwargs = getattr(func, "__name__", ""), kwargs or {}
         if self.found is None and (place := (_SHARES | _SIGNS).get(name)):
             target = kwargs.get("target", args[place] if len(args) > place else None)

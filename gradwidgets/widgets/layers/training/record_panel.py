@@ -91,7 +91,7 @@ class RecordPanel(LayerFlowPanel):
     _view_types: ClassVar[Mapping[str, type[View]]] = {**VIEWS, "live": RecordView}
     _maker: ClassVar[str] = "LayerFlowPanel.of_record"
     _file_name = "gradwidgets-record"
-    view = OneOf("live", lambda self: self._offered).tag(setting=True)
+    view = OneOf("live", lambda self: self._offered, help=LayerFlowPanel.view.help).tag(setting=True)
 
     def __init__(
         self,

@@ -1,14 +1,17 @@
 """Each pattern on a loss built to have exactly that one, and silence where there is nothing to say."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from gradwidgets.core import OBJECTIVES, PATTERNS, check_loss, find_patterns, sample_surface
+from gradwidgets.core import EXAMPLES, OBJECTIVES, PATTERNS, check_loss, find_patterns, sample_surface
 from gradwidgets.core.results.slices import finish
 from gradwidgets.core.surfaces.patterns import surveying
+from gradwidgets.core.surfaces.patterns.look import Look
 from gradwidgets.core.surfaces.patterns.regions import components
 
 SQUARE = {"a": (-1.0, 1.0), "b": (-1.0, 1.0)}
@@ -441,3 +444,13 @@ def test_each_inverse_function_is_told_where_it_is_defined():
 def test_a_number_that_is_not_one_is_no_operation_s_fault():
     found = check_loss(lambda a: a * float("nan"), {"a": (-1, 1)}).findings[0]
     assert found.name == "non_finite" and "makes it" not in found.message
+
+
+@pytest.mark.parametrize("one", [one for one in EXAMPLES.values() if callable(one.loss)])
+def test_a_grid_whose_loss_is_not_at_hand_is_looked_at_by_its_own_points(one):
+    grid = replace(sample_surface(one.loss, one.axes, 41, fixed=one.fixed), function=None)
+    assert find_patterns(grid)
+    look = Look(grid)
+    assert not look.known and look.descents is None and len(look.lattice.loss) == grid.loss.numel()
+    with pytest.raises(RuntimeError, match="known"):
+        look.view  # noqa: B018

@@ -4,6 +4,7 @@ import linecache
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from types import FrameType
 
 import torch
 from torch import Tensor
@@ -11,7 +12,10 @@ from torch.overrides import TorchFunctionMode
 
 from gradwidgets.core.losses.loss_data import data_tensors
 from gradwidgets.core.losses.loss_function import LossFunction
+from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.results.wording import number
+
+Change = Callable[..., object]
 
 MOST = 40  # changes
 _WITHOUT_END = 200_000  # operations
@@ -21,8 +25,8 @@ _SHAPING = frozenset(("reshape", "view"))
 _TWO = frozenset((
     "kl_div", "poisson_nll_loss", "gaussian_nll_loss", "binary_cross_entropy", "cross_entropy", "margin_ranking_loss",
 ))  # fmt: skip
-_OTHERS = {"minimum": torch.maximum, "maximum": torch.minimum, "min": torch.max, "max": torch.min}
-_REDUCED = {"mean": torch.sum, "sum": torch.mean}
+_OTHERS: dict[str, Change] = {"minimum": torch.maximum, "maximum": torch.minimum, "min": torch.max, "max": torch.min}
+_REDUCED: dict[str, Change] = {"mean": torch.sum, "sum": torch.mean}
 _WEIGHTS = ("pos_weight", "weight")
 _WEIGHED = frozenset(("cross_entropy", "nll_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits"))
 _KNOWN = frozenset((
@@ -33,8 +37,6 @@ _NOUNS = {
     "add": "sum", "pow": "power", "neg": "negative",
 }  # fmt: skip
 _HANDED_ON = frozenset(("clone", "detach", "to", "double", "float", "full_like"))
-
-Change = Callable[..., object]
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,11 +67,12 @@ def _name(func: object) -> str:
 
 def _in_line() -> str:
     """The line of the loss's own source that is being run, in words; "" where it cannot be read."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in ("torch", "gradwidgets"):
         frame = frame.f_back
-    line = "" if frame is None else linecache.getline(frame.f_code.co_filename, frame.f_lineno)
-    line = line.partition("  #")[0].strip()
+    if frame is None:
+        return ""
+    line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).partition("  #")[0].strip()
     if len(line) > _LONGEST:
         return f", in line {frame.f_lineno}"
     return f", in “{line}”" if line else ""
@@ -90,7 +93,7 @@ class Edited(TorchFunctionMode):
         super().__init__()
         self._edit, self._left, self._count = edit, left, -1
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
+    def __torch_function__(self, func: Op, types: object, args: Args = (), kwargs: Kwargs | None = None) -> object:
         self._count += _name(func) in _KNOWN
         self._left.count -= 1
         if self._left.count < 0:
@@ -123,7 +126,7 @@ class _Listing(TorchFunctionMode):
         self.found: list[Edit] = []
         self._names, self._count = _Names(function), -1
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
+    def __torch_function__(self, func: Op, types: object, args: Args = (), kwargs: Kwargs | None = None) -> object:
         name = _name(func)
         self._count += name in _KNOWN
         place = self._count
@@ -157,7 +160,7 @@ class _Names:
         self._data += [(name, torch.tensor(value, dtype=torch.float64)) for name, value in numbers.items()]
         self._made: list[tuple[Tensor, str]] = []
 
-    def note(self, name: str, args: tuple, result: Tensor) -> None:
+    def note(self, name: str, args: Args, result: Tensor) -> None:
         """Remember what has made a tensor; the first copies are those of the parameters, in order."""
         if name == "clone" and self._free and args[0].requires_grad and args[0].is_leaf:
             self._made.append((result, self._free.pop(0)))
@@ -178,7 +181,7 @@ def _is_same(data: Tensor, value: Tensor) -> bool:
     return alike and bool((data == value).all())
 
 
-def _changes(name: str, args: tuple, kwargs: dict, names: _Names) -> Iterator[tuple[Change, str]]:
+def _changes(name: str, args: Args, kwargs: Kwargs, names: _Names) -> Iterator[tuple[Change, str]]:
     if len(args) == 2 and not kwargs and name in _ADD | _SUB | _RSUB:
         yield from _of_sums(name, *args, names)
     elif name in ("neg", "negative"):
@@ -212,7 +215,7 @@ def _of_sums(name: str, x: object, y: object, names: _Names) -> Iterator[tuple[C
     yield lambda func, x, y: -func(x, y), f"{second} − {first} in place of {first} − {second}"
 
 
-def _of_shapes(name: str, args: tuple) -> Iterator[tuple[Change, str]]:
+def _of_shapes(name: str, args: Args) -> Iterator[tuple[Change, str]]:
     shape = args[1] if isinstance(args[1], (tuple, list, torch.Size)) else args[1:]
     if tuple(shape) == tuple(args[0].shape)[::-1] and len(set(shape)) == 2:
         rows, columns = shape
@@ -224,5 +227,6 @@ def _inverting(key: str) -> Change:
 
 
 def _are_alike(one: object, other: object) -> bool:
-    both = isinstance(one, Tensor) and isinstance(other, Tensor)
-    return both and one.shape == other.shape and one.is_floating_point() and other.is_floating_point()
+    if not isinstance(one, Tensor) or not isinstance(other, Tensor):
+        return False
+    return one.shape == other.shape and one.is_floating_point() and other.is_floating_point()

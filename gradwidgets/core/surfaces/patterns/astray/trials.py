@@ -56,7 +56,7 @@ def explaining(look: Look, finding: Finding) -> Slices[Finding]:
         look: What is known of the loss.
         finding: What is said of it.
     """
-    if not look.given or look.view is None or look.view.slow or look.view.function.is_recorded:
+    if not look.given or not look.known or look.view.slow or look.view.function.is_recorded:
         return finding
     if (known := _of_data(look)) is not None:
         return replace(finding, message=f"{finding.message}; {known}", action=_MASK)

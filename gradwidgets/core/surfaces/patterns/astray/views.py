@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gradwidgets.core.losses.loss_function import LossFunction
 from gradwidgets.core.results.slices import Slices
 from gradwidgets.core.surfaces.patterns.astray.edits import Edit, Edited, Left
 from gradwidgets.core.surfaces.patterns.in_view import View
@@ -97,7 +98,7 @@ def with_data(view: View, fixed: Mapping[str, object]) -> View:
     return _of(view, view.function.with_fixed({**view.function.fixed, **fixed}))
 
 
-def _of(view: View, function) -> View:
+def _of(view: View, function: LossFunction) -> View:
     other = copy.copy(view)
-    other.function = other._itself = function
+    other.function = other.itself = function
     return other

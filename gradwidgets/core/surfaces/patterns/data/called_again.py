@@ -22,7 +22,7 @@ _STATE = (
 
 def not_repeatable(look: Look) -> Finding | None:
     """What a call leaves behind makes the same input give another value."""
-    data, held = ((), ()) if look.own is None else look.own.changes
+    data, held = look.own.changes if look.known else ((), ())
     some = look.lattice.points[look.lattice.finite]
     if not (data or held) or not len(some):
         return None

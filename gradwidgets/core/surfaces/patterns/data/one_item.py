@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from gradwidgets.core.losses.loss_data import data_tensors
+from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
 from gradwidgets.core.surfaces.patterns.look import Look
@@ -42,7 +43,7 @@ class _Last(TorchFunctionMode):
         self.items: _Items | None = None
         self._of: Tensor | None = None
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
+    def __torch_function__(self, func: Op, types: object, args: Args = (), kwargs: Kwargs | None = None) -> object:
         result = func(*args, **(kwargs or {}))
         of = args[0] if args and getattr(func, "__name__", "") in _REDUCING else None
         if isinstance(of, Tensor) and of.ndim == 1 and of.requires_grad and len(of) >= _FEWEST:
@@ -55,9 +56,8 @@ class _Last(TorchFunctionMode):
             return
         weights = torch.ones_like(self._of, requires_grad=True)
         slopes = torch.autograd.grad(self._of, leaves, weights, create_graph=True, allow_unused=True)
-        slopes = [slope for slope in slopes if slope is not None and slope.requires_grad]
         led = torch.zeros_like(self._of)
-        for slope in slopes:
+        for slope in (one for one in slopes if one is not None and one.requires_grad):
             (own,) = torch.autograd.grad(slope.sum(), weights, retain_graph=True, allow_unused=True)
             led = led if own is None else led + own.abs()
         self.items = _Items(self._of.detach(), led.detach() > 0)

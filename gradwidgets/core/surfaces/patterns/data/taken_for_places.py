@@ -8,6 +8,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map
 
 from gradwidgets.core.losses.loss_data import data_tensors
+from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
 from gradwidgets.core.surfaces.patterns.look import Look
@@ -33,7 +34,7 @@ class _Whole(TorchFunctionMode):
         self.found: _Met | None = None
         self._of: list[tuple[Tensor, Tensor]] = []  # what was computed, of which data
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
+    def __torch_function__(self, func: Op, types: object, args: Args = (), kwargs: Kwargs | None = None) -> object:
         result = func(*args, **(kwargs or {}))
         name = getattr(func, "__name__", "").strip("_")
         if self.found is None and isinstance(result, Tensor):
@@ -53,7 +54,7 @@ class _Whole(TorchFunctionMode):
         if as_many and of.requires_grad and bool(((index == 0) | (index == 1)).all()) and index.unique().numel() == 2:
             self.found = _Met(index)
 
-    def _look_at_sum(self, func, args: tuple, kwargs: dict, result: Tensor) -> None:
+    def _look_at_sum(self, func: Op, args: Args, kwargs: Kwargs, result: Tensor) -> None:
         known = next((one for one in args if isinstance(one, Tensor) and one.dtype in _NARROW), result)
         origin = next((data for made, data in self._of if made is known), known)
         self._of.append((result, origin))

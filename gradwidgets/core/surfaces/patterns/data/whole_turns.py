@@ -5,6 +5,7 @@ import math
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.results.wording import number
 from gradwidgets.core.surfaces.patterns.look import Look
 
@@ -19,7 +20,7 @@ class _Angles(TorchFunctionMode):
         super().__init__()
         self.taken: list[Tensor] = []
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
+    def __torch_function__(self, func: Op, types: object, args: Args = (), kwargs: Kwargs | None = None) -> object:
         if getattr(func, "__name__", "").strip("_") in _CIRCULAR and isinstance(args[0], Tensor):
             self.taken.append(args[0].detach().double().clone())
         return func(*args, **(kwargs or {}))
@@ -30,7 +31,7 @@ class _Angles(TorchFunctionMode):
 
 def in_degrees(look: Look) -> str:
     """What to do about sines of a parameter that goes round more than once over its view; "" where none does."""
-    if look.view is None:
+    if not look.known:
         return ""
     turns = {name: _turns(look, axis) for axis, name in enumerate(look.names)}
     found = {name: turn for name, turn in turns.items() if turn >= _TURNS}

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from gradwidgets.core.results.slices import finish
-from gradwidgets.core.surfaces.patterns.ends.descents import descending
+from gradwidgets.core.surfaces.patterns.ends.descents import Descents, descending
 from gradwidgets.core.surfaces.patterns.in_view import View
 from gradwidgets.core.surfaces.patterns.look import LOWEST, Look
 
@@ -14,17 +14,18 @@ _ASKED = 200  # points
 _SAME = 1e-6  # of the view's widths: ends so near to each other go on alike
 
 
-def as_low_beyond(look: Look, which: Tensor, low: float) -> Tensor:
+def as_low_beyond(look: Look, descents: Descents, which: Tensor, low: float) -> Tensor:
     """Which of some descents leave through the edge of the view and come beyond it to rest as low as inside, (N,).
 
     So do those of a loss that repeats itself, an angle's say: the view ends there, the way does not.
 
     Args:
         look: What is known of the loss.
+        descents: From all over the view.
         which: The descents that are asked for, (N,).
         low: The loss inside.
     """
-    descents, view = look.descents, look.view
+    view = look.view
     which = which & descents.blocked(view).any(-1)
     if not bool(which.any()):
         return which
@@ -41,9 +42,9 @@ def as_low_beyond(look: Look, which: Tensor, low: float) -> Tensor:
     return found
 
 
-def over_a_period(look: Look, which: Tensor) -> Tensor:
+def over_a_period(look: Look, descents: Descents, which: Tensor) -> Tensor:
     """Which of some descents leave through edges, (N,), behind which the loss is as from the opposite ones on."""
-    blocked, view = look.descents.blocked(look.view), look.view
+    blocked, view = descents.blocked(look.view), look.view
     points, known = look.lattice.points[look.lattice.finite], look.lattice.loss[look.lattice.finite]
     chosen = torch.linspace(0, len(points) - 1, min(len(points), _ASKED), dtype=torch.float64).round().long()
     for axis in blocked[which].any(0).nonzero().flatten().tolist():

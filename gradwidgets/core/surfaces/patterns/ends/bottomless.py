@@ -88,7 +88,8 @@ def _away(end: Tensor, outward: Tensor, axes: Tensor) -> Tensor:
 
 def _candidates(view: View, descents: Descents) -> list[int]:
     """Descents that end at an edge over which the slope leads, the lowest, one of each place."""
-    at_edge, kept = descents.blocked(view).any(-1), []
+    at_edge = descents.blocked(view).any(-1)
+    kept: list[int] = []
     for k in descents.losses.argsort().tolist():
         apart = all(
             bool(((descents.ends[k] - descents.ends[other]).abs() > _SAME * view.spans).any()) for other in kept
@@ -119,7 +120,8 @@ def _known(view: View, points: Tensor) -> Slices[list[float]]:
 
 def _along_valley(view: View, end: Tensor, axis: int, ways: Tensor) -> Slices[list[float]]:
     """`_known`, the other axis at its lowest each time, begun where the valley's last stretch leads."""
-    other, at, before, found = 1 - axis, end, end, []
+    other, at, before = 1 - axis, end, end
+    found: list[float] = []
     for way in ways:
         gone, ahead = float((at - before)[axis]), float(way[axis] - at[axis])
         straight = float((at - before)[other]) * ahead / gone if gone else 0.0

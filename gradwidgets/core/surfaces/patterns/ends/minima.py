@@ -65,7 +65,7 @@ def saddle(look: Look) -> Finding | None:
     more = f", and at {len(saddles) - 1} more" if len(saddles) > 1 else ""
     between = all(is_between(look, one.point) for one in saddles) and exchanged(look) is not None
     why = f": there {' and '.join(look.names)} are the same, between two minima that differ by which is which"
-    moved = "" if look.own is None else getattr(look.own.call.loss, "moved", "")
+    moved = getattr(look.own.call.loss, "moved", "") if look.known else ""
     plane = f", along these directions of {moved} alone: across them the gradient need not be 0" * bool(moved)
     return Finding(
         "saddle",
@@ -182,14 +182,14 @@ def _ends_above(look: Look) -> Finding | None:
         return None  # they may have been stopped by that
     high = descents.settled & (descents.losses > look.lowest + ABOVE * look.height)
     if float(high.double().mean()) >= _ENDING:
-        high &= ~as_low_beyond(look, high, look.lowest)
+        high &= ~as_low_beyond(look, descents, high, look.lowest)
     flat = (descents.gradients == 0).all(-1)
     share = float(high.double().mean())
     if share < _ENDING or not bool((high & ~flat).any()):
         return None
     which = (high & ~flat).nonzero().flatten()
     k = int(which[descents.losses[which].argmin()])
-    if look.view is not None and look.view.slow:
+    if look.view.slow:
         further = finish(closer(look.view, descents.ends[k : k + 1]))
         if look.lowest + ABOVE * look.height >= float(further) or float(
             descents.losses[k] - further
@@ -213,7 +213,7 @@ def _ends_above(look: Look) -> Finding | None:
 
 def stuck_start(look: Look) -> Finding | None:
     """A named start above the lowest loss at which the gradient is zero, in float32 at the latest."""
-    if look.view is None or look.height == 0 or not look.led:
+    if not look.known or look.height == 0 or not look.led:
         return None
     for name, point in look.starts.items():
         loss, gradient = finish(look.view.at(point[None]))
@@ -260,8 +260,8 @@ def off_target(look: Look) -> Finding | None:
     reached = look.in_targets(descents.ends)
     beyond = torch.zeros_like(reached)
     if float(reached.double().mean()) < REACHED and bool(reached.any()):
-        beyond = as_low_beyond(look, ~reached, float(descents.losses[reached].min()))
-        reached = reached | over_a_period(look, beyond)
+        beyond = as_low_beyond(look, descents, ~reached, float(descents.losses[reached].min()))
+        reached = reached | over_a_period(look, descents, beyond)
     share = float(reached.double().mean())
     if share >= REACHED:
         return rejected_twin(look)

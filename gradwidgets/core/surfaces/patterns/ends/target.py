@@ -2,7 +2,7 @@
 
 import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Real
 
 import torch
@@ -39,7 +39,7 @@ def target_mask(target: Target, grid: SurfaceGrid) -> Tensor:
         parts = parts_of(target, names)
         inside = []
         for i, part in enumerate(parts):
-            values, side = points[..., i], grid.x if i == 0 else grid.y
+            values, side = points[..., i], grid.sides[i]
             cell = float(side[-1] - side[0]) / (len(side) - 1)
             low, high = part if isinstance(part, tuple) else (part - cell / 2, part + cell / 2)
             inside.append((values >= low - 1e-9 * cell) & (values <= high + 1e-9 * cell))
@@ -64,13 +64,10 @@ def parts_of(target: object, names: tuple[str, ...]) -> list[float | tuple[float
         parts = [target[name] for name in names]
     elif isinstance(target, Real):
         parts = [target]
-    elif isinstance(target, str):
+    elif isinstance(target, str) or not isinstance(target, Iterable):
         raise TypeError(f"target must be a point, a box or a function; got {target!r:.60}")
     else:
-        try:
-            parts = list(target)
-        except TypeError:
-            raise TypeError(f"target must be a point, a box or a function; got {target!r:.60}") from None
+        parts = list(target)
     if len(parts) != len(names):
         raise ValueError(f"target needs {len(names)} parts, one for each of {', '.join(names)}; got {target!r:.60}")
     return [_part(part) for part in parts]
@@ -81,7 +78,7 @@ def _part(part: object) -> float | tuple[float, float]:
     if isinstance(part, Real) and not isinstance(part, bool):
         return _no_nan(part)
     try:
-        low, high = map(float, part)
+        low, high = map(float, part if isinstance(part, Iterable) else ())
     except (TypeError, ValueError):
         raise TypeError(f"target's parts are numbers or pairs (low, high); got {part!r:.60}") from None
     if not low <= high:

@@ -8,7 +8,7 @@ from torch.overrides import TorchFunctionMode
 
 from gradwidgets.core.losses.loss_data import data_tensors
 from gradwidgets.core.operations.falling import falling_term
-from gradwidgets.core.operations.watching import Watching
+from gradwidgets.core.operations.watching import Args, Kwargs, Op, Watching
 from gradwidgets.core.results.slices import finish
 from gradwidgets.core.results.wording import number, place
 from gradwidgets.core.surfaces.patterns.look import ABOVE, Look
@@ -42,7 +42,7 @@ def why_missed(look: Look, end: Sequence[float]) -> tuple[str, str]:
         end: Where they end, in the order of the axes.
     """
     at = torch.tensor(end, dtype=torch.float64)
-    if look.view is None or look.view.slow:
+    if not look.known or look.view.slow:
         return "", ""
     return _crest(look, at) or _falling(look, at) or ("", "")
 
@@ -108,7 +108,7 @@ class _Pieces(Watching):
         super().__init__()
         self.taken: list[tuple[str, Tensor]] = []
 
-    def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
+    def run(self, name: str, func: Op, args: Args, kwargs: Kwargs) -> object:
         if not self.node and name in _PIECES and len(args) > 1:
             self.taken.append((name, (args[0] if name == "where" else args[0] < args[1]).clone()))
         return func(*args, **kwargs)
@@ -125,7 +125,7 @@ class _Weights(TorchFunctionMode):
         self.found: Tensor | None = None
         self._errors: list[Tensor] = []
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
+    def __torch_function__(self, func: Op, types: object, args: Args = (), kwargs: Kwargs | None = None) -> object:
         result = func(*args, **(kwargs or {}))
         name = getattr(func, "__name__", "").strip("_")
         if isinstance(result, Tensor) and name in _ERRORS and bool((result >= 0).all()):

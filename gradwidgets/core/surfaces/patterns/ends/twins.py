@@ -22,7 +22,7 @@ _BOTH = (
 
 def rejected_twin(look: Look) -> Finding | None:
     """A part of a target that was given in which the loss is high, and from which it leads to another part."""
-    if not callable(look.wanted) or look.view is None or look.view.slow or look.height == 0 or look.descents is None:
+    if not callable(look.wanted) or not look.known or look.view.slow or look.height == 0 or look.descents is None:
         return None
     parts = components(look.target, 1)
     if len(parts) < 2:

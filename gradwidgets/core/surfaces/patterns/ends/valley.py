@@ -31,7 +31,7 @@ _BOUNDED = (
 def valley(look: Look) -> Finding | None:
     """The lowest loss all along a straight line, across both axes."""
     lowest = [one for one in look.critical if one.kind == "degenerate"]
-    if look.grid.y is None or look.height == 0 or look.view is None or look.view.slow or not lowest:
+    if look.grid.y is None or look.height == 0 or not look.known or look.view.slow or not lowest:
         return None
     least = min(lowest, key=lambda one: one.loss)
     if least.loss > look.lowest + _SAME * look.height:
@@ -88,7 +88,7 @@ def _finding(look: Look, point: Tensor, way: Tensor, ends: tuple[Tensor, Tensor]
 def flat_bottom(look: Look) -> Finding | None:
     """Most of the view as low as it gets, without a gradient."""
     lattice = look.lattice
-    if look.given or look.height == 0 or look.function is None or not bool(lattice.finite.any()):
+    if look.given or look.height == 0 or not look.known or not bool(lattice.finite.any()):
         return None
     low = lattice.finite & (lattice.loss <= look.lowest + LOWEST * look.height)
     flat = low & (lattice.gradient == 0).all(-1)

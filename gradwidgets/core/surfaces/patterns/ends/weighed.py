@@ -5,6 +5,7 @@ import torch
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.slices import finish
 from gradwidgets.core.results.wording import place
+from gradwidgets.core.surfaces.patterns.ends.descents import Descents
 from gradwidgets.core.surfaces.patterns.look import Look
 
 _SAME = 1e-7  # of the largest singular value: what is left where one parameter is a factor of the rest, and no more
@@ -20,7 +21,7 @@ _HOLD = (
 def weighed_away(look: Look) -> Finding | None:
     """A loss g(s) · f(x), or that and what s has no part in, that falls as s goes on beyond the view."""
     descents = look.descents
-    if look.grid.y is None or look.view is None or look.view.slow or descents is None or not len(descents.ends):
+    if look.grid.y is None or not look.known or look.view.slow or descents is None or not len(descents.ends):
         return None
     lowest = int(descents.losses.argmin())
     blocked = descents.blocked(look.view)[lowest].nonzero().flatten().tolist()
@@ -28,7 +29,7 @@ def weighed_away(look: Look) -> Finding | None:
         return None
     axis, end = blocked[0], descents.ends[lowest]
     out = -float(descents.gradients[lowest, axis].sign())
-    if not _falls_on(look, lowest, axis, out):
+    if not _falls_on(look, descents, axis, out):
         return None
     weight, rest = look.names[axis], look.names[1 - axis]
     return Finding(
@@ -58,10 +59,11 @@ def _is_factor(look: Look, axis: int) -> bool:
     return inside and bool((rest > 0).all()) and float(rest.max() - rest.min()) > _VARIES * float(rest.max())
 
 
-def _falls_on(look: Look, lowest: int, axis: int, out: float) -> bool:
+def _falls_on(look: Look, descents: Descents, axis: int, out: float) -> bool:
     """Whether the loss goes on to fall along an axis from where the lowest descent ends."""
-    places = look.descents.ends[lowest].repeat(len(_BEYOND), 1)
+    lowest = int(descents.losses.argmin())
+    places = descents.ends[lowest].repeat(len(_BEYOND), 1)
     places[:, axis] += out * look.spans[axis] * torch.tensor(_BEYOND, dtype=torch.float64)
     losses, _ = finish(look.view.at(places, gradient=False))
-    falls = -torch.cat([look.descents.losses[lowest, None], losses]).diff()
+    falls = -torch.cat([descents.losses[lowest, None], losses]).diff()
     return bool(losses.isfinite().all()) and bool((falls >= 0).all()) and float(falls[0]) > 0

@@ -22,7 +22,7 @@ def vanishes_in_float32(look: Look) -> Finding | None:
     trouble = look.trouble
     if trouble is None or trouble.kind != "lost" or look.dtype != torch.float32 or trouble.cast is not None:
         return None
-    return _lost("vanishes_in_float32", look)
+    return _lost("vanishes_in_float32", look, trouble)
 
 
 def precision(look: Look) -> Finding | None:
@@ -36,7 +36,7 @@ def precision(look: Look) -> Finding | None:
     if trouble is None or (trouble.kind == "lost" and look.dtype == torch.float32 and trouble.cast is None):
         return None
     if trouble.kind == "lost":
-        return _lost("precision", look)
+        return _lost("precision", look, trouble)
     dtype, where = _name(trouble.cast or look.dtype), place(look.names, trouble.point.tolist())
     evidence: dict[str, object] = {"share": trouble.share, "dtype": dtype, "operation": trouble.operation}
     if trouble.kind == "wrong":
@@ -57,9 +57,9 @@ def precision(look: Look) -> Finding | None:
     message += "; torch.where does not take it, but 0 × infinity is NaN" if hidden else ""
     message += f"; along the axes through there that begins or ends at {', '.join(begins)}" if begins else ""
     evidence["begins"] = trouble.begins
-    lost = 0.0 if look.own is None else rounded_to_zero(look.own, trouble.point, trouble.cast or look.dtype)
+    lost = rounded_to_zero(look.own, trouble.point, trouble.cast or look.dtype) if look.known else 0.0
     message += f"; the {number(lost)} in it is 0 in {dtype}" if lost else ""
-    near = 0.0 if lost or look.own is None else rounded_to_one(look.own, trouble.point, trouble.cast or look.dtype)
+    near = 0.0 if lost or not look.known else rounded_to_one(look.own, trouble.point, trouble.cast or look.dtype)
     message += f"; the {number(near, 8)} in it is 1 in {dtype}, and bounds nothing" if near else ""
     form = known_for(trouble.parted.who) if lost else stable_form(trouble.parted)
     action = hidden_by_where([trouble.parted.who]) if hidden else _or_in_more_digits(form, dtype)
@@ -91,8 +91,7 @@ def _in_more_digits(dtype: str) -> str:
     )
 
 
-def _lost(name: str, look: Look) -> Finding:
-    trouble = look.trouble
+def _lost(name: str, look: Look, trouble: Trouble) -> Finding:
     dtype, spot = _name(trouble.cast or look.dtype), tuple(trouble.point.tolist())
     message = (
         f"in {percent(trouble.share)} of the view the gradient is zero in {dtype} though float64 has one, which "
@@ -117,7 +116,7 @@ def _next_to_nothing(look: Look, trouble: Trouble) -> str:
 
 def _off_too(look: Look, trouble: Trouble, evidence: dict[str, object]) -> str:
     """By how much the value is off besides, in words."""
-    if not trouble.off:
+    if trouble.off_at is None:
         return ""
     share = trouble.off / look.height
     evidence |= {"value off by": trouble.off, "of the loss's height": share}

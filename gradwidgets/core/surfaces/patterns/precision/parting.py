@@ -8,7 +8,7 @@ from torch import Tensor
 from gradwidgets.core.losses.loss_function import LossFunction
 from gradwidgets.core.losses.reference import LOW
 from gradwidgets.core.operations.provenance import Provenance
-from gradwidgets.core.operations.watching import Watching, floats_in
+from gradwidgets.core.operations.watching import Args, Kwargs, Op, Watching, floats_in
 from gradwidgets.core.results.wording import number, percent
 
 _TRIED = 5  # bad points of which one shows the operation: scalar kernels overflow elsewhere than vector ones
@@ -16,6 +16,7 @@ _OFF = 0.02  # of a value: what is off by so much is no longer the rounding of o
 _SMALL = 32.0  # of the larger one's last digits: a number that is smaller is rounded off beside it
 _NEAR = 0.1  # of two numbers: a difference that is smaller shows their rounding
 _SUMS = ("add", "sub", "rsub")
+_Key = tuple[int, tuple[int, ...], tuple[int, ...], torch.dtype]  # where a tensor lies, its shape, strides and dtype
 _GROWING = (*_SUMS, "sum", "mul", "square", "mm", "bmm", "mv", "dot", "exp", "exp2")
 
 
@@ -104,14 +105,14 @@ class _Parting:
     @property
     def cancelled(self) -> str:
         """The difference of numbers that are nearly the same that has led to it; "" for none."""
-        led = self.before is not None and self.before.who in _SUMS and not self.before.back
-        return self.before.who if led else ""
+        before = self.before
+        return before.who if before is not None and before.who in _SUMS and not before.back else ""
 
     @property
     def faded(self) -> str:
         """What has underflowed before; "" for nothing."""
-        gone = self.before is not None and self.before.how == _how_gone(self.before.who) and not self.cancelled
-        return self.before.who if gone else ""
+        before = self.before
+        return before.who if before is not None and before.how == _how_gone(before.who) and not self.cancelled else ""
 
     @property
     def own(self) -> bool:
@@ -145,7 +146,7 @@ class _Shadow(Watching):
         self.off: _Parting | None = None
         self._provenance = Provenance()
         self._after: dict[int, list[_Parting]] = {}  # where results lie of what has parted, and of what came of it
-        self._doubles: dict[tuple, Tensor] = {}
+        self._doubles: dict[_Key, Tensor] = {}
         self._rounded_off: dict[int, str] = {}  # where a sum lies that has lost its smaller part, with its name
 
     def told(self, kind: str) -> _Parting | None:
@@ -156,7 +157,7 @@ class _Shadow(Watching):
     def _cancelled(self) -> _Parting | None:
         return self.off if self.off is not None and self.off.who in _SUMS else None
 
-    def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
+    def run(self, name: str, func: Op, args: Args, kwargs: Kwargs) -> object:
         try:
             doubled = func(*map(self._double, args), **{key: self._double(value) for key, value in kwargs.items()})
         except Exception:
@@ -174,7 +175,7 @@ class _Shadow(Watching):
         self._provenance.note(name, (args, kwargs), result)
         return result
 
-    def _compare(self, name: str, args: tuple, one: Tensor, other: Tensor) -> None:
+    def _compare(self, name: str, args: Args, one: Tensor, other: Tensor) -> None:
         if self.over is None and bool((~one.isfinite() & other.isfinite()).any()):
             self.over = self._overflowing(name, args, one, other)
         if self.under is None and bool(((one == 0) & (other != 0)).any()):
@@ -188,7 +189,7 @@ class _Shadow(Watching):
         if self.off is None and bool((apart & one.isfinite() & other.isfinite()).any()):
             self.off = self._parting(name, args, one, self._why_off(name, args, one), self.over, "is off")
 
-    def _overflowing(self, name: str, args: tuple, made: Tensor, exact: Tensor) -> _Parting:
+    def _overflowing(self, name: str, args: Args, made: Tensor, exact: Tensor) -> _Parting:
         end = 0 if name in _OF_ZERO else -1 if name == "log1p" else None
         at_zero = end is not None and any(bool((given == end).any()) for given in floats_in(args))
         how = "is NaN" if bool(made.isnan().any()) else "is infinite" if at_zero else "overflows"
@@ -203,7 +204,7 @@ class _Shadow(Watching):
     def _parting(
         self,
         name: str,
-        args: tuple,
+        args: Args,
         made: Tensor,
         how: str,
         before: _Parting | None,
@@ -225,7 +226,7 @@ class _Shadow(Watching):
         self._after.setdefault(made.data_ptr(), []).append(parted)
         return parted
 
-    def _note_sum(self, name: str, args: tuple, made: Tensor) -> None:
+    def _note_sum(self, name: str, args: Args, made: Tensor) -> None:
         """Take note of a sum beside whose larger part the smaller one is as good as rounded off."""
         if name not in _SUMS:
             return
@@ -238,7 +239,7 @@ class _Shadow(Watching):
             if bool(((small > 0) & (small < _SMALL * torch.finfo(made.dtype).eps * large)).any()):
                 self._rounded_off[made.data_ptr()] = self.node or name
 
-    def _why_off(self, name: str, args: tuple, made: Tensor) -> str:
+    def _why_off(self, name: str, args: Args, made: Tensor) -> str:
         given = [part for part in args if isinstance(part, Tensor) and part.is_floating_point()]
         who, largest = self.node or name, max((float(part.detach().abs().max()) for part in given), default=0.0)
         if made.data_ptr() in self._rounded_off:
@@ -268,16 +269,16 @@ def _how_gone(name: str) -> str:
     return "is rounded to 0" if name in _SUMS else "underflows to 0"
 
 
-def _rounded_to_one(name: str, args: tuple) -> str:
+def _rounded_to_one(name: str, args: Args) -> str:
     """What a backward has multiplied by that is 0 as a value has been rounded to 1; "" where that is not so."""
     made = next((one for one in reversed(args) if isinstance(one, Tensor)), None)
     tends = _COMPLEMENTS.get(name, "")
-    return tends if tends and bool((made.detach().abs() == 1).any()) else ""
+    return tends if tends and made is not None and bool((made.detach().abs() == 1).any()) else ""
 
 
 _COMPLEMENTS = {"sigmoid_backward": "1 − sigmoid", "tanh_backward": "1 − tanh²"}
 _OF_ZERO = ("log", "div", "reciprocal", "log2", "log10", "pow", "rsqrt")  # infinite at 0, which is no overflow
 
 
-def _key(tensor: Tensor) -> tuple:
+def _key(tensor: Tensor) -> _Key:
     return tensor.data_ptr(), tuple(tensor.shape), tuple(tensor.stride()), tensor.dtype

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import torch
 
-from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.finding import Finding, Severity
 
 FEWEST = 256  # numbers of float64 across a view: with fewer nothing is to be seen in it
 FEWEST_TRAINED = 12  # numbers of the training's precision
@@ -22,10 +22,14 @@ def unresolved_in_training(axes: Mapping[str, tuple[float, float]], dtype: torch
 
 
 def _finding(
-    axes: Mapping[str, tuple[float, float]], dtype: torch.dtype, fewest: int, severity: str, other: torch.dtype | None
+    axes: Mapping[str, tuple[float, float]],
+    dtype: torch.dtype,
+    fewest: int,
+    severity: Severity,
+    other: torch.dtype | None,
 ) -> Finding | None:
     counts = {name: _numbers(*bounds, dtype) for name, bounds in axes.items()}
-    name = min(counts, key=counts.get)
+    name = min(counts, key=counts.__getitem__)
     if counts[name] >= fewest:
         return None
     low, high = axes[name]

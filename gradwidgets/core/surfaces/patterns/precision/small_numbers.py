@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from gradwidgets.core.losses.loss_function import LossFunction
-from gradwidgets.core.operations.watching import Watching
+from gradwidgets.core.operations.watching import Args, Kwargs, Op, Watching
 
 _ADDING = frozenset(("add", "sub", "rsub", "clamp", "clamp_min", "clamp_max", "maximum"))
 
@@ -33,7 +33,7 @@ class _Numbers(Watching):
         super().__init__()
         self.found, self._whole, self._dtype = 0.0, whole, dtype
 
-    def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
+    def run(self, name: str, func: Op, args: Args, kwargs: Kwargs) -> object:
         result = func(*args, **kwargs)
         if name in _ADDING and not self.node and isinstance(result, Tensor) and result.dtype == self._dtype:
             numbers = [part for part in args if isinstance(part, float) and part > 0 and part != self._whole]

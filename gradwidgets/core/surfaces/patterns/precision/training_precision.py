@@ -109,7 +109,9 @@ def training_trouble(
     # Of a loss that is large itself a part is rounding wherever it is.
     gap = (low - high).abs()
     far = known & (gap > OFF * torch.maximum(high - lowest, torch.tensor(height))) & (height > 0)
-    also = (float(gap[far].max()), rounded[far][gap[far].argmax()]) if _share(far, even) >= OFF_SHARE else (0.0, None)
+    also: tuple[float, Tensor | None] = (0.0, None)
+    if _share(far, even) >= OFF_SHARE:
+        also = float(gap[far].max()), rounded[far][gap[far].argmax()]
     if _share(lost, even) >= LOST_SHARE:
         high_up = lost & (high > lowest + _ABOVE * height)
         much = _share(lost, even) > _MUCH or _share(high_up, even) >= LOST_SHARE
@@ -198,7 +200,9 @@ def _in(function: LossFunction, points: Tensor, dtype: torch.dtype) -> Slices[tu
     return values.loss.double(), values.gradient.double()
 
 
-def _beginnings(view: View, function: LossFunction, point: Tensor, dtype: torch.dtype) -> Slices[dict[str, list]]:
+def _beginnings(
+    view: View, function: LossFunction, point: Tensor, dtype: torch.dtype
+) -> Slices[dict[str, list[float]]]:
     """Where along each axis through a bad point the bad ground begins and ends."""
     found: dict[str, list[float]] = {}
 

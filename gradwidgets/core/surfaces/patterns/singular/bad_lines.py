@@ -49,7 +49,7 @@ def in_words(lines: Sequence[BadLine], names: Sequence[str]) -> str:
 
 def bad_lines(look: Look, places: Tensor) -> list[BadLine]:
     """The lines on which places, (N, P), lie that are not finite; what is so of single ones is not said of a line."""
-    if len(look.names) == 1 or len(places) < ON_A_LINE or look.view is None:
+    if len(look.names) == 1 or len(places) < ON_A_LINE or not look.known:
         return []
     found = []
     for axis in range(len(look.names)):
@@ -81,8 +81,9 @@ def shares_along(look: Look, axis: int, values: Tensor) -> tuple[float, float]:
     points = torch.stack(pair if axis == 0 else pair[::-1], -1).reshape(-1, 2)
     loss, gradient = finish(look.view.at(points))
     shape = (len(values), len(along))
-    bad = [(~loss.isfinite()).reshape(shape), (~finite(loss, gradient)).reshape(shape)]
-    return tuple(float(part.any(0).double().mean()) for part in bad)
+    bad = ((~loss.isfinite()).reshape(shape), (~finite(loss, gradient)).reshape(shape))
+    of_loss, of_either = (float(part.any(0).double().mean()) for part in bad)
+    return of_loss, of_either
 
 
 def _clusters(values: Tensor, span: float) -> list[Tensor]:

@@ -32,7 +32,7 @@ def singular_lines(grid: SurfaceGrid) -> dict[str, tuple[float, ...]]:
     finite = grid.loss.isfinite() & grid.gradient.isfinite().all(-1)
     function = None if grid.method == "pointwise" else loss_function_of(grid)
     found = {}
-    for axis, (name, side) in enumerate(zip(grid.names, (grid.x, grid.y), strict=False)):
+    for axis, (name, side) in enumerate(zip(grid.names, grid.sides, strict=True)):
         # Rows are values of this axis from here on, (N, M); a curve has one column.
         bad = ~finite[:, None] if finite.ndim == 1 else ~finite if axis == 1 else ~finite.T
         slopes = torch.where(bad, torch.nan, _rows(grid.gradient[..., axis], axis).abs())
@@ -53,7 +53,7 @@ def on_lines(grid: SurfaceGrid, lines: dict[str, tuple[float, ...]]) -> Tensor:
     near = torch.zeros_like(grid.loss, dtype=torch.bool)
     for axis, name in enumerate(grid.names):
         values = grid.points[..., axis]
-        side = (grid.x, grid.y)[axis]
+        side = grid.sides[axis]
         for line in lines.get(name, ()):
             near |= (values - line).abs() < 1.01 * (side[1] - side[0])
     return near
@@ -90,11 +90,11 @@ def _candidates(slopes: Tensor, known: Tensor) -> list[int]:
 
 def _followed(function: LossFunction, grid: SurfaceGrid, axis: int, k: int) -> float | None:
     """Where within a cell of row k the gradient along an axis grows without end; None if it does not."""
-    side = (grid.x, grid.y)[axis]
+    side = grid.sides[axis]
     low, high = float(side[max(k - 1, 0)]), float(side[min(k + 1, len(side) - 1)])
     others = grid.points.new_zeros(1)
     if grid.y is not None:
-        other = (grid.y, grid.x)[axis]
+        other = grid.sides[1 - axis]
         others = other[torch.linspace(0.07, 0.93, _LINES).mul(len(other) - 1).round().long()]
     middle, half = torch.full((len(others),), (low + high) / 2, dtype=torch.float64), (high - low) / 2
     shares = torch.linspace(-1, 1, _ACROSS, dtype=torch.float64)

@@ -33,7 +33,8 @@ def following_tips(view: View, mesh: Tensor, gradient: Tensor) -> Slices[list[Te
     before = torch.zeros(len(at), dtype=torch.float64)
     share = torch.linspace(-1, 1, _ACROSS, dtype=torch.float64)
     offsets = torch.stack(torch.meshgrid(share, share, indexing="ij"), -1).reshape(-1, 2)
-    reach, bad = view.spans / (len(mesh) - 1), []
+    reach = view.spans / (len(mesh) - 1)
+    bad: list[Tensor] = []
     for window in range(_WINDOWS):
         if not len(at):
             return bad

@@ -77,7 +77,7 @@ def non_finite(look: Look) -> Finding | None:
         point = _typical(look, places, lines)
     point, where = readable(look, point)
     spot = tuple(point.tolist())
-    culprit = None if look.function is None else blame(look.function, point)
+    culprit = blame(look.function, point) if look.known else None
     loss_too, kind = _what_is_bad(look, point)
     what = f"the loss is {kind}" if loss_too else f"only the gradient, which is {kind}"
     if alone:
@@ -88,7 +88,7 @@ def non_finite(look: Look) -> Finding | None:
         message = f"{percent(share)} of the view is not finite{_in_shares(look, what, loss_too)}, at {where} say"
     evidence: dict[str, object] = {"share": share, "threshold": 0.0}
     if look.grid.failed and (culprit is None or not _hardly_raises(look)):
-        return _refused(look, message, spot, evidence)
+        return _refused(look, message, spot, share)
     if culprit is None:
         return Finding("non_finite", "error", message, evidence, spot)
     message += f"; {culprit.sentence}"
@@ -103,7 +103,7 @@ def non_finite(look: Look) -> Finding | None:
 
 def _all_alike(look: Look, places: Tensor, point: Tensor, loss_too: bool) -> str:
     """All places, (N, P), that are not finite as a point is, in words."""
-    loss, _ = finish(look.view.at(places, gradient=False)) if look.view is not None else (None, None)
+    loss, _ = finish(look.view.at(places, gradient=False)) if look.known else (None, None)
     alike = [] if loss is None else list(places[~loss.isfinite() if loss_too else loss.isfinite()])
     return spots_in_words(spots_of(look, [point, *alike], lines=False))
 
@@ -143,7 +143,7 @@ def _cure_at(look: Look, culprit: Culprit, point: Tensor) -> str:
 
 def _another(look: Look, places: Tensor, lines: list[BadLine], point: Tensor, first: Culprit) -> tuple[str, str] | None:
     """Another place that is not finite, by another operation or in the loss itself, in words, with its cure."""
-    if look.view is None:
+    if not look.known:
         return None
     loss, _ = finish(look.view.at(places, gradient=False))
     alike = loss.isfinite() == (first.which == "gradient")
@@ -194,12 +194,12 @@ def _hardly_raises(look: Look) -> bool:
     return sum(look.grid.failed.values()) < _HARDLY * int((~look.finite).sum())
 
 
-def _refused(look: Look, message: str, spot: tuple[float, ...], evidence: dict[str, object]) -> Finding:
+def _refused(look: Look, message: str, spot: tuple[float, ...], share: float) -> Finding:
     """Points at which the loss raises, or gives nothing."""
     (sentence, count), failed = next(iter(look.grid.failed.items())), sum(look.grid.failed.values())
-    evidence |= {"calls that raised": failed}
+    evidence = {"share": share, "threshold": 0.0, "calls that raised": failed}
     if failed == int((~look.finite).sum()):
-        share = max(float(evidence["share"]), failed / look.finite.numel())
+        share = max(share, failed / look.finite.numel())
         message = f"in {percent(share)} of the view, at {place(look.names, spot)} say, {sentence}"
     else:
         message += f"; at {count} points {sentence}"
@@ -212,10 +212,10 @@ def _bad_on_grid(look: Look) -> list[torch.Tensor]:
     points = look.grid.points[~look.finite]
     if not len(points):
         return []
-    most = _FEW_BAD if look.own is not None and look.own.costly else _MANY_BAD
+    most = _FEW_BAD if look.known and look.own.costly else _MANY_BAD
     if len(points) > most:
         points = points[torch.linspace(0, len(points) - 1, most, dtype=torch.float64).long()]
-    if look.view is not None and not look.grid.failed:
+    if look.known and not look.grid.failed:
         loss, gradient = finish(look.view.at(points))
         points = points[~finite(loss, gradient)]
         if not len(points):
@@ -232,7 +232,7 @@ def _middle_of(look: Look) -> tuple[float, ...]:
 
 def _what_is_bad(look: Look, point: torch.Tensor) -> tuple[bool, str]:
     """Whether the loss at a point is not finite, or else the gradient; and what it is, in words."""
-    if look.view is None:
+    if not look.known:
         loss, gradient = look.grid.loss[~look.finite][:1], look.grid.gradient[~look.finite][:1]
     else:
         loss, gradient = finish(look.view.at(point[None]))
@@ -281,7 +281,7 @@ def _growths(look: Look, points: list[Tensor]) -> dict[str, str]:
 
 def _poles_apart(look: Look) -> list[Tensor]:
     """Poles that are no side of what is not finite elsewhere in view: points of a curve, lines across an axis."""
-    if look.view is None or not look.close.poles:
+    if not look.known or not look.close.poles:
         return []
     bad = torch.stack([*_bad_on_grid(look), *look.close.bad, *look.lattice.points[~look.lattice.finite]])
     poles = torch.stack(look.close.poles)

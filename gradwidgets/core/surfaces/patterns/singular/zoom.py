@@ -84,14 +84,15 @@ def _along_axes(view: View, mesh: Tensor, loss: Tensor, gradient: Tensor, found:
     rows = torch.arange(count)
     shares = torch.linspace(0, 1, _PARTS + 1, dtype=torch.float64)
     kinds = {kind: torch.tensor([one == kind for one in chosen.kind]) for kind in ("jump", "kink", "pole")}
-    seen, first_bad = [], [None] * count
+    seen: list[list[Tensor]] = []
+    first_bad: dict[int, Tensor] = {}
     for window in range(_WINDOWS):
         at = start[:, None] + (end - start)[:, None] * shares[:, None]
         at[:, -1] = end
         losses, gradients = yield from view.at(at.reshape(-1, view.dims))
         bad = ~finite(losses, gradients).reshape(count, -1)
         for k in bad.any(1).nonzero().flatten().tolist():
-            if first_bad[k] is None:
+            if k not in first_bad:
                 first_bad[k] = at[k][bad[k]][0]
         losses = torch.where(bad, torch.nan, losses.reshape(count, -1))
         slopes = gradients.reshape(count, _PARTS + 1, view.dims)[rows, :, axis]
@@ -123,7 +124,7 @@ def _along_axes(view: View, mesh: Tensor, loss: Tensor, gradient: Tensor, found:
     kink = (bend[5] > 0.3 * bend[0]) & (bend[5] > 0.1 * steep[5]) & (bend[5] * view.spans[axis] > 0.01 * height)
     for k in range(count):
         middle = (start[k] + end[k]) / 2
-        if first_bad[k] is not None:
+        if k in first_bad:
             found.bad.append(first_bad[k])
         if pole[k]:
             fast = float(growth[:8, k].median()) > _AS_A_POLE
