@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -43,6 +44,7 @@ from gradwidgets.core.layers.misuse.repeated import repeated_in
 from gradwidgets.core.layers.misuse.softmax_axes import AXIS
 from gradwidgets.core.layers.norms.large_epsilons import large_epsilons
 from gradwidgets.core.layers.origin import origin_of, origin_of_bad_gradient
+from gradwidgets.core.layers.origin.in_pass import unless_written
 from gradwidgets.core.layers.passes.half_precision import overflows_in, rounded_in
 from gradwidgets.core.layers.passes.passes import (
     FlowError,
@@ -52,6 +54,7 @@ from gradwidgets.core.layers.passes.passes import (
     run,
     without_gradient_hooks,
 )
+from gradwidgets.core.layers.passes.poisoned import mark_unread
 from gradwidgets.core.layers.passes.rows import Row, mark_spare, parameters_of, rows_of, shared_names
 from gradwidgets.core.layers.passes.stats import LayerFlow
 from gradwidgets.core.layers.passes.tracking import Tracked, names_by_id
@@ -65,6 +68,7 @@ from gradwidgets.core.layers.recurrent.unused_states import unused_states
 from gradwidgets.core.layers.scores.cosines_across import ACROSS, across
 from gradwidgets.core.layers.scores.hidden_softmaxes import between_layers
 from gradwidgets.core.layers.scores.kept_scores import SHARED, kept_alone
+from gradwidgets.core.layers.scores.lone_keys import lone_keys
 from gradwidgets.core.layers.scores.masked_scores import masked_by_zero
 from gradwidgets.core.layers.scores.softmax_twice import TWICE, taken_twice
 from gradwidgets.core.layers.scores.temperatures import cold
@@ -120,7 +124,7 @@ def flow_of(subject: Subject, *, own: bool = False, known: bool = False) -> Laye
         known: Whether the batch and the loss are ours too, so that nothing can be wrong with them.
     """
     subject.notes += hooks_in_words(subject.model)
-    look = _measure_plainly if known else _looked
+    look = _measure_plainly if known else partial(_looked, given=None if own else subject)
     with NoCollection() as block, block:
         found, certificate = subject.looked_at(look, own=own)
         found.unlisted = with_makers(subject.model, found.unlisted)
@@ -128,7 +132,7 @@ def flow_of(subject: Subject, *, own: bool = False, known: bool = False) -> Laye
             return summarise(found, certificate, subject.notes)
 
 
-def _looked(subject: Subject) -> Measured:
+def _looked(subject: Subject, given: Subject | None) -> Measured:
     """One pass, and what only further passes tell where there is something to tell."""
     look = Look(subject, *subject.batch())
     try:
@@ -140,10 +144,10 @@ def _looked(subject: Subject) -> Measured:
         raise told from error.__cause__
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # further passes warn of what is told of the first
-        return _told_by_further_passes(subject, found)
+        return _told_by_further_passes(subject, found, given)
 
 
-def _told_by_further_passes(subject: Subject, found: Measured) -> Measured:
+def _told_by_further_passes(subject: Subject, found: Measured, given: Subject | None) -> Measured:
     """The same with what only they tell."""
     if found.unlisted:
         found.unlisted = tuple(without_asked(subject, found.unlisted))
@@ -154,9 +158,9 @@ def _told_by_further_passes(subject: Subject, found: Measured) -> Measured:
     gradients = _sizes(found)
     found.parameters = put_to_layers(found.rows, dict(causes_of(subject, *apart(found.rows, gradients))))
     if not math.isfinite(found.loss):
-        found.culprit = origin_of(subject)
+        found.culprit = unless_written(origin_of(subject), given)
     elif not found.is_finite:
-        found.culprit = origin_of_bad_gradient(subject)
+        found.culprit = unless_written(origin_of_bad_gradient(subject), given)
     found.mixed = mixed_in(subject, found.output, found.views, (*found.along, *_across_samples(found.operations)))
     if math.isfinite(found.loss):
         found.same = same_in(subject, found.output, found.graph.waiting if found.graph else ())
@@ -181,6 +185,8 @@ def _told_by_further_passes(subject: Subject, found: Measured) -> Measured:
         found.stops = stops_of(subject, found.zeros)
     if found.zeros and (not _waits(found) or drops_all(subject.model)):
         found.zeroed = zeroed_in(subject)
+        if not found.zeroed:
+            left_out(mark_unread)(subject, [one for one in found.zeros if one.name not in found.stops], found.graph)
     if found.sums and not any(one.name == MASK for one in found.operations):
         found.operations += left_out(added_masks)(subject)
     if found.scrambling:
@@ -227,8 +233,10 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
             sums = may_add_masks(one for one in looked_at if one.name in SOFTMAX)
             compared = (tracked.of_loss(), _tensors(look.targets)) if look.looks else ([], [])
             operations += left_out(of_order)(*compared)
+            lone = [tracked.vertex_of(one) for one in left_out(lone_keys)(looked_at)]
             operations += _of_scores(looked_at, tracked, names) if look.looks else []
             pools = left_out(pools_of)(tracked.of_model()) if look.looks else []
+            watch.place(tracked.vertex_of)
             tracked.watch(watch.gradients_at)
             watch.way_back()
             leaves = tracked.leaves
@@ -248,6 +256,7 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
     if look.looks:
         seen.output, seen.views = output, (*tracked.views(), *look.taken())
         seen.operations += operations
+        seen.lone_keys = tuple(one for one in lone if one is not None)
         seen.operations += [*_of_weights(seen, gradients), *left_out(made_anew)(rows, dict(model.named_parameters()))]
         seen.operations += [*left_out(in_one_memory)(model), *left_out(kept_graphs)(model, states, leaves)]
         seen.scrambling = [*(one for one in look.taken() if scrambles(*one)), *tracked.scrambling()]

@@ -27,6 +27,7 @@ from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.subject.held.certificate import Certificate
 
 _NAN = float("nan")
+MANY = 0.75  # of the units of one call, that are dead
 
 
 @dataclass
@@ -65,6 +66,7 @@ class Measured:
         pools: Shapes of what means are taken of along a first axis.
         own: Somebody's own functions that took part, with a backward of their own.
         parameters: Why no gradient comes to single parameters of layers that get one, by their names.
+        lone_keys: The vertices of softmaxes over one entry.
     """
 
     rows: list[Row]
@@ -98,6 +100,7 @@ class Measured:
     pools: list[tuple[int, ...]] = field(default_factory=list)
     own: list[type] = field(default_factory=list)
     parameters: dict[str, Cut] = field(default_factory=dict)
+    lone_keys: tuple[int, ...] = ()
 
     @cached_property
     def zeros(self) -> list[Row]:
@@ -143,7 +146,7 @@ def summarise(measured: Measured, certificate: Certificate, notes: list[str]) ->
         measured.culprit,
         measured.graph,
         measured.unlisted,
-        _functions(measured),
+        (*_functions(measured), *_single_calls(measured)),
         measured.preflight,
         measured.along_time,
         measured.zeroed,
@@ -155,6 +158,7 @@ def summarise(measured: Measured, certificate: Certificate, notes: list[str]) ->
         measured.same,
         {row.name: row.cut for row in measured.rows if row.cut is not None} | measured.stops,
         measured.parameters,
+        measured.lone_keys,
     )
 
 
@@ -177,6 +181,22 @@ def _functions(measured: Measured) -> tuple[FunctionStats, ...]:
         )
         for (v, name, _), shares in zip(told, numbers, strict=True)
     )
+
+
+def _single_calls(measured: Measured) -> list[FunctionStats]:
+    """The calls of an activation's module most of whose units are dead, where those of all its calls are not."""
+    rows = [row for row in measured.rows if row.vertices and not row.bounds and measured.graph is not None]
+    before = measured.graph.neighbours(onward=False) if rows else []
+    return [
+        FunctionStats(row.kind, row.name, dead, _NAN, 0.0, before[row.vertices[call]], call=_said(row, call))
+        for row in rows
+        for call, dead in zip(row.alive_at, (1 - _share([one], measured.numbers) for one in row.alive), strict=True)
+        if dead > MANY and call in row.vertices and 1 - _share(row.alive, measured.numbers) <= MANY
+    ]
+
+
+def _said(row: Row, call: int) -> str:
+    return f"{row.name} (call {call} of {row.calls})"
 
 
 def _ways(graph: ModuleGraph | None) -> dict[str, tuple[int, tuple[str, ...], tuple[str, ...]]]:
@@ -269,6 +289,7 @@ def _stats(row: Row, measured: Measured, depth: int, before: tuple[str, ...], af
         reached == "cut off" and row.cut is not None and row.cut.judged,
         row.still,
         row.spare,
+        row.unread,
     )
 
 

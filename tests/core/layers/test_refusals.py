@@ -104,6 +104,17 @@ def test_pictures_and_their_labels_that_are_exchanged_are_told_too():
     assert "seem to be exchanged" in refusal(model, labels.expand(6, 3, 1, 1), pictures).action
 
 
+@pytest.mark.parametrize(
+    ("shape", "stand_last"),
+    [((6, 9, 7, 5), True), ((6, 7, 7, 5), True), ((6, 7, 5, 5), False), ((6, 7, 5, 9), False)],
+)
+def test_channels_are_said_to_stand_last_where_no_other_axis_fits(shape, stand_last):
+    model = nn.Sequential(nn.Conv2d(5, 4, 3), nn.Flatten(), nn.LazyLinear(3))
+    with pytest.raises(FlowError) as refused:
+        layer_flow(model, torch.randn(shape), torch.arange(6) % 3, F.cross_entropy)
+    assert ("stand last" in str(refused.value)) == stand_last
+
+
 def test_inputs_of_whole_numbers_with_labels_are_to_be_converted():
     assert "inputs.float()" in refusal(through(4, 8, 3), X.long(), Y).action
 

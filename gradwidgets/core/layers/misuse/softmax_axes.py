@@ -1,7 +1,10 @@
 """A softmax of attention along the queries: its shares sum to 1 along one axis, and weigh what stands along another."""
 
+import math
 from collections.abc import Sequence
 
+import torch
+from torch import Tensor
 from torch.autograd.graph import Node
 
 from gradwidgets.core.layers.misuse.lone_softmax import SOFTMAXES
@@ -14,6 +17,7 @@ PRODUCTS = ("bmm", "mm")
 _VIEWS = ("view", "unsafe_view", "reshape_alias", "expand")
 _SAME = ("clone", "native_dropout", "mul", "div", "masked_fill", "to_copy", "alias")
 _SCORES = ("add", "sub", "where", "transpose", "permute", "unsqueeze", "squeeze", *_VIEWS, *_SAME)
+_CARRYING = (*_SCORES, "native_layer_norm", "native_batch_norm", "native_group_norm")
 _FEW = 10  # operations between a softmax and the product before it, or after it
 _ACTION = (
     "Take the softmax along the keys, dim=-1 of (…, queries, keys). Nothing, if keys are to be shared out among the "
@@ -30,9 +34,68 @@ def of_axes_summed(operations: Sequence[Operation]) -> list[Finding]:
     for one in operations:
         for place, contracted in ((0, -1), (1, -2)):
             found = _softmax_behind(one.node.next_functions[place][0], contracted)
-            if found is not None and found[1] != found[2] and _is_of_scores(found[0]):
+            if found is None or found[1] == found[2] or not _is_of_scores(found[0]):
+                continue
+            if not _mixes(one, place, found[0], operations):
                 return [_told(one, *found)]
     return []
+
+
+def _mixes(one: Operation, place: int, softmax: Node, operations: Sequence[Operation]) -> bool:
+    """Whether a product mixes shares by weights of its own, as those of several heads, and a later one weighs by them.
+
+    Args:
+        one: The product.
+        place: Which of its factors the shares are.
+        softmax: What makes them: the later product is summed over the axis along which they sum to 1.
+        operations: All products.
+    """
+    way = _way(one.node.next_functions[place][0], softmax)
+    if way is None or not _is_weight(one.node.next_functions[1 - place][0]):
+        return False
+    shape = _shape(softmax)
+    which = torch.arange(shape[_placed(softmax._saved_dim, len(shape))])
+    behind = [1] * (len(shape) - 1 - _placed(softmax._saved_dim, len(shape)))
+    summed = -2 if place else -1
+    mixed = _turned(which.view(-1, *behind).expand(shape), way).narrow(summed, 0, 1).expand(_shape(one.node))
+    for other in operations:
+        for factor, axis in ((0, -1), (1, -2)):
+            ways = _way(other.node.next_functions[factor][0], one.node)
+            if ways is not None:
+                keys = _turned(mixed, ways)
+                return bool((keys.diff(dim=axis) != 0).any())
+    return False
+
+
+def _is_weight(node: Node | None) -> bool:
+    """Whether it is a parameter, or one in another shape."""
+    while node is not None and plain_name(node.name()) in ("t", "transpose", "permute", "unsqueeze", "clone", *_VIEWS):
+        node = node.next_functions[0][0]
+    return node is not None and hasattr(node, "variable")
+
+
+def _way(node: Node | None, source: Node) -> list[Node] | None:
+    """The operations, the first of them first, that give what one gave another shape or norm it; None for others."""
+    found: list[Node] = []
+    while node is not None and node is not source and len(found) < 2 * _FEW:
+        if plain_name(node.name()) not in _CARRYING:
+            return None
+        found.append(node)
+        node = node.next_functions[0][0]
+    return found[::-1] if node is source else None
+
+
+def _turned(values: Tensor, way: Sequence[Node]) -> Tensor:
+    """Numbers in the shapes that operations give them."""
+    for node in way:
+        name, shape = plain_name(node.name()), _shape(node)
+        if name == "transpose":
+            values = values.transpose(*(_placed(one, values.ndim) for one in (node._saved_dim0, node._saved_dim1)))
+        elif name == "permute":
+            values = values.permute([_placed(one, values.ndim) for one in node._saved_dims])
+        else:
+            values = values.reshape(shape) if values.numel() == math.prod(shape) else values.expand(shape)
+    return values
 
 
 def _softmax_behind(node: Node | None, axis: int) -> tuple[Node, int, int] | None:

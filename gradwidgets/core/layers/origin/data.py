@@ -13,6 +13,7 @@ from gradwidgets.core.losses.loss_data import first_index, held_tensors
 from gradwidgets.core.operations.remedies import ACTIONS
 
 _RETURN = "Go back to weights that are sound; then lower the learning rate, or clip the gradient."
+_ANEW = "Set it anew (reset_running_stats), and look at the batches."
 _BATCH = "it is in the batch itself"
 
 
@@ -27,6 +28,7 @@ class Datum:
         part: Which of several tensors, "inputs[1]" say; "" for the only one.
         verdict: What that means.
         action: What to do.
+        kept: Whether it is a parameter or buffer.
     """
 
     tensor: Tensor
@@ -35,6 +37,7 @@ class Datum:
     part: str
     verdict: str
     action: str
+    kept: bool = False
 
     @property
     def masks(self) -> bool:
@@ -52,7 +55,7 @@ class Datum:
         many = f"{int(bad.sum()):,} of {bad.numel():,} numbers" + (f" of {self.part}" if self.part else "")
         first = f", first at {index}" if index else ""
         sentence = f"{self.name} {verb} {what}: {many}{first}; {self.verdict}"
-        return Origin(sentence, self.action, "data", self.where, "", which)
+        return Origin(sentence, self.action, "data", self.where, "", which, held=self.name if self.kept else "")
 
 
 def data_of(subject: Subject, inputs: object, targets: object) -> Iterator[Datum]:
@@ -77,13 +80,11 @@ def _all(subject: Subject, inputs: object, targets: object) -> Iterator[Datum]:
     for name, tensor in model.named_parameters():
         if not nn.parameter.is_lazy(tensor):
             verdict = "the weights themselves are spoilt, by an earlier step perhaps"
-            yield Datum(tensor, _owner(name), name, "", verdict, _RETURN)
+            yield Datum(tensor, _owner(name), name, "", verdict, _RETURN, kept=True)
     for name, tensor in model.named_buffers():
         if not nn.parameter.is_lazy(tensor):
             verdict = "the buffer itself is spoilt, by an earlier batch perhaps"
-            yield Datum(
-                tensor, _owner(name), name, "", verdict, "Set it anew (reset_running_stats), and look at the batches."
-            )
+            yield Datum(tensor, _owner(name), name, "", verdict, _ANEW, kept=True)
     for owner, module in model.named_modules():
         for key, value in list(vars(module).items()):
             for part, tensor in _parts(f"{owner}.{key}" if owner else key, value) if key[:1] != "_" else ():

@@ -19,6 +19,7 @@ class Origin(Result):
         line: File, number and text of the line that called it; "" where that is not to be seen.
         which: What is not finite: the loss, or only the gradient.
         samples: Places in the batch of the samples that are masked wholly; () where it is not that, or not known.
+        held: For data, the parameter or buffer that holds it; "" for all else.
     """
 
     sentence: str
@@ -28,3 +29,4 @@ class Origin(Result):
     line: str
     which: Literal["loss", "gradient"]
     samples: tuple[int, ...] = ()
+    held: str = ""

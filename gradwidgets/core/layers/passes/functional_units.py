@@ -34,7 +34,7 @@ _GATED = (nn.RNNBase, nn.RNNCellBase)
 
 @dataclass(frozen=True, eq=False, repr=False)
 class FunctionStats(Result):
-    """An activation that is called as a function.
+    """An activation that is called as a function, or one call of a module that is called several times.
 
     Attributes:
         name: torch's name for it, "relu" say.
@@ -50,6 +50,7 @@ class FunctionStats(Result):
         spread: For a softmax, the standard deviation of its scores within a row, the mean over rows; NaN for others.
         scale: By what number those scores are multiplied, times the root of the width of queries and keys: 1 is usual.
             NaN where that cannot be told.
+        call: For one of several calls of a module, which it is, in words; "" for a function.
     """
 
     name: str
@@ -62,6 +63,7 @@ class FunctionStats(Result):
     outside: float = math.nan
     spread: float = math.nan
     scale: float = math.nan
+    call: str = ""
 
     @property
     def at(self) -> str:
@@ -75,7 +77,7 @@ class FunctionStats(Result):
 
     def __str__(self) -> str:
         """Where it is, in words."""
-        return f"{self.name} {'after' if self.before and not self.within else 'in'} {self.at}"
+        return f"{self.call or self.name} {'after' if self.before and not self.within else 'in'} {self.at}"
 
 
 def slopes_of(nodes: dict[Node, Call | None]) -> dict[Node, tuple[str, Tensor]]:

@@ -102,6 +102,19 @@ class ModuleGraph:
                 behind.add(one)
         return all(one in onward or one in behind for one in range(len(self)) if self.weighted[one])
 
+    def stoppers(self, vertex: int) -> list[tuple[int, int]]:
+        """Where a gradient that comes to a vertex as 0 becomes 0: who gets one, and of whom none comes back to it."""
+        found, seen, waiting = [], {vertex}, [vertex]
+        while waiting:
+            under = waiting.pop()
+            for one in self.onward[under]:
+                if self.norms[one] > 0:
+                    found.append((one, under))
+                elif one not in seen:
+                    seen.add(one)
+                    waiting.append(one)
+        return found
+
     def by_layer(self) -> dict[str, list[int]]:
         """The calls of each layer, by its name."""
         found: dict[str, list[int]] = {}

@@ -37,6 +37,8 @@ class Row:
         outputs: The operation that gave it and which of its outputs it is, by call and by which of the call's outputs.
         gradients: Elements and place of the norm of the gradient, by the same.
         alive: (place of the units that are not dead, units) of each call.
+        alive_at: Which calls these are.
+        vertices: The vertices of the calls of an activation that runs more than once.
         saturated: (place of the outputs that are saturated, outputs) of each call.
         cut: Why no gradient comes to it, where that was looked for.
         tokens: What an embedding with a padding token was given.
@@ -49,6 +51,7 @@ class Row:
         heads: See `LayerStats`.
         taken: The shape of what a convolution was given at last; () for other layers.
         spare: See `LayerStats`.
+        unread: See there.
     """
 
     name: str
@@ -64,6 +67,8 @@ class Row:
     outputs: dict[tuple[int, int], tuple[Node, int]] = field(default_factory=dict)
     gradients: dict[tuple[int, int], tuple] = field(default_factory=dict)
     alive: list[tuple] = field(default_factory=list)
+    alive_at: list[int] = field(default_factory=list)
+    vertices: dict[int, int] = field(default_factory=dict)
     saturated: list[tuple] = field(default_factory=list)
     cut: Cut | None = None
     tokens: list[Tensor] = field(default_factory=list)
@@ -76,6 +81,7 @@ class Row:
     heads: tuple[float, ...] = ()
     taken: tuple[int, ...] = ()
     spare: bool = False
+    unread: bool = False
 
     def __post_init__(self) -> None:
         kind = type(self.module)

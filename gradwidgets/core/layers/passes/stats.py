@@ -79,6 +79,7 @@ class LayerStats(Result):
         still: Whether it is a BatchNorm whose momentum of 0 leaves its mean and variance as they were made.
         spare: Whether it never ran, though its module did, and another module of the same class runs its own: an `if`
             leaves it out.
+        unread: Whether its gradient is exactly 0 and the loss stays the same with NaN in place of what it gives.
     """
 
     name: str
@@ -116,6 +117,7 @@ class LayerStats(Result):
     judged: bool = False
     still: bool = False
     spare: bool = False
+    unread: bool = False
 
     @property
     def activation_rms(self) -> float:
@@ -166,6 +168,7 @@ class LayerFlow(Result):
         same: What the model gives for samples that it does not tell apart; None where it tells them apart.
         cuts: By the names of layers, what cuts their gradient off or, of those in `stops`, stops it.
         parameters: Why no gradient comes to single parameters of layers that get one, by their names.
+        lone_keys: The vertices of softmaxes over one entry, whose share is always 1.
     """
 
     layers: tuple[LayerStats, ...]
@@ -188,6 +191,7 @@ class LayerFlow(Result):
     same: Same | None = None
     cuts: Mapping[str, Cut] = field(default_factory=dict, repr=False, compare=False)
     parameters: Mapping[str, Cut] = field(default_factory=dict, repr=False, compare=False)
+    lone_keys: tuple[int, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def origin(self) -> str:

@@ -172,6 +172,10 @@ class Tracked:
         """The operations of the loss itself."""
         return [n for n, v in self._vertex.items() if self._call[v] is None]
 
+    def vertex_of(self, node: Node) -> int | None:
+        """The vertex that an operation belongs to."""
+        return self._vertex.get(node)
+
     def nodes(self) -> list[Node]:
         """All operations."""
         return list(self._vertex)

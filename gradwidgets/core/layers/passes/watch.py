@@ -1,11 +1,12 @@
 """Hooks on a model's modules that reduce what passes to numbers, and keep nothing else."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import Node
 from torch.nn.utils import parametrize
 from torch.utils import _pytree as pytree
 
@@ -67,6 +68,13 @@ class Watch:
         new = {key: p for key, p in new.items() if not (nn.parameter.is_lazy(p) or p.is_meta)}
         for (key, parameter), place in zip(new.items(), self.numbers.norms(list(new.values())), strict=True):
             self.norms[key] = parameter.numel(), place, None
+
+    def place(self, vertex_of: Callable[[Node], int | None]) -> None:
+        """Note the vertices of the calls of activations that run more than once."""
+        for row in self.rows:
+            if len(row.alive) > 1:
+                known = {call: vertex_of(node) for (call, place), (node, _) in row.outputs.items() if not place}
+                row.vertices = {call: vertex for call, vertex in known.items() if vertex is not None}
 
     def way_back(self) -> None:
         """Have the gradients by what the modules gave noted; call it before the pass backward."""
@@ -151,6 +159,7 @@ class Watch:
         row.pieces += pieces
         if alive is not None:
             row.alive.append((alive, units))
+            row.alive_at.append(row.calls)
         if saturated is not None:
             row.saturated.append((saturated, size))
 

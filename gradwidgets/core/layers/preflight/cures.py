@@ -197,7 +197,8 @@ def _axes(raised: Raised, place: Place | None) -> list[str]:
     if isinstance(module, _ConvNd) and given.ndim == 2 + len(module.kernel_size):
         last = given.ndim - 1
         order = ", ".join(map(str, (0, last, *range(1, last))))
-        if given.shape[-1] == module.in_channels != given.shape[1]:
+        fits = [axis for axis in range(1, given.ndim) if given.shape[axis] == module.in_channels]
+        if fits == [last]:  # a map that is as high as wide says nothing
             return [f"{place.name} takes {module.in_channels} channels along axis 1, and they stand last in what it is "
                     f"given, {shape(given)}: permute({order})."]  # fmt: skip
     if isinstance(module, nn.Linear) and given.ndim > 2:

@@ -36,7 +36,8 @@ def _healthy(judged: Judged) -> Finding:
     every = "all that is trained" if still else "every layer"
     waiting = [layer.name for _, layer in judged.trained if layer.weight_grad_norm == 0]
     if waiting and not judged.is_met:
-        every += f" but {len(waiting)} that {'get' if len(waiting) > 1 else 'gets'} none yet"
+        yet = " yet" if flow.graph is None or any("bias" not in name for name in flow.graph.waiting) else ""
+        every += f" but {len(waiting)} that {'get' if len(waiting) > 1 else 'gets'} none{yet}"
     evidence: dict[str, object] = {"loss": flow.loss, "layers": len(flow.layers), "limit in decades": FADE}
     layers = f"{count} layer{'s' if count != 1 else ''} with weights" + (
         f", {still} of them not trained" if still else ""

@@ -31,6 +31,7 @@ def of_rectifier(judged: Judged, one: LayerStats | FunctionStats) -> str:
     """The cure for a dead one behind which there are functions alone; "" where layers come after it."""
     graph = judged.flow.graph
     kind, place = (one.name, one.name) if isinstance(one, LayerStats) else (one.name, one.place)
+    kind = place if isinstance(one, FunctionStats) and one.call else kind
     found = [v for v in range(len(graph) if graph else 0) if (graph.names[v], graph.places[v] or "") == (kind, place)]
     found = [
         v for v in found if isinstance(one, LayerStats) or set(one.before) & {graph.names[b] for b in graph.back[v]}

@@ -17,6 +17,7 @@ from tests.core.layers.field.kinds_backwards import BACKWARDS_SICK, BACKWARDS_SO
 from tests.core.layers.field.kinds_derivatives import DERIVATIVES_SICK, DERIVATIVES_SOUND
 from tests.core.layers.field.kinds_drawn import DRAWN_SICK, DRAWN_SOUND
 from tests.core.layers.field.kinds_drawn_later import DRAWN_LATER_SICK, DRAWN_LATER_SOUND
+from tests.core.layers.field.kinds_eighth import EIGHTH_SICK, EIGHTH_SOUND
 from tests.core.layers.field.kinds_fifth import FIFTH_SICK, FIFTH_SOUND
 from tests.core.layers.field.kinds_fourth import FOURTH_SICK, FOURTH_SOUND
 from tests.core.layers.field.kinds_graphs import GRAPHS_SICK, GRAPHS_SOUND
@@ -61,6 +62,7 @@ LAST_SICK, LAST_SOUND = (
         *FIFTH_SICK,
         *SIXTH_SICK,
         *SEVENTH_SICK,
+        *EIGHTH_SICK,
         *BACKWARDS_SICK,
     ),
     (
@@ -84,6 +86,7 @@ LAST_SICK, LAST_SOUND = (
         *FIFTH_SOUND,
         *SIXTH_SOUND,
         *SEVENTH_SOUND,
+        *EIGHTH_SOUND,
         *BACKWARDS_SOUND,
     ),
 )

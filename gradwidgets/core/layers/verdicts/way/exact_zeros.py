@@ -10,6 +10,7 @@ from gradwidgets.core.layers.verdicts.units import DEAD, SATURATED
 from gradwidgets.core.layers.verdicts.verdict import Judged, listed
 from gradwidgets.core.layers.verdicts.way.cut_off import stop_cure
 from gradwidgets.core.layers.verdicts.way.factors import BOTH, both_zero, multiplied
+from gradwidgets.core.layers.verdicts.way.walk import Leap
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
 
@@ -18,6 +19,10 @@ Layers = list[tuple[int, LayerStats]]
 _ACTION = (
     "Look for units that put out 0 for the whole batch (ReLUs behind biases far below 0), for outputs that are at the "
     "bound of a clamp, and for what is multiplied by 0 or rounded."
+)
+_WAYS = (
+    "a choice that leaves their part out, a clamp at its bound, and what is rounded are what this may come of. "
+    "Nothing, if the loss is to leave them out."
 )
 _DRAW = "Draw the weights at random: weights that are all 0 (zero init) let nothing through, neither way."
 # Multiply what comes in by their weights, whose gradient is 0 where that is.
@@ -36,8 +41,9 @@ def nothing_arrives(judged: Judged, zero: Layers) -> Finding:
     ends = judged.walk.ends if judged.walk else []
     graph = flow.graph
     waiting = {name for name in graph.waiting if "bias" not in name} if graph else set()
-    late = _late(trained, {name for end in ends for name in end.factors if name in waiting})
-    if late and all(set(end.factors) & waiting for end in ends):
+    held = [_held_back(judged, end, waiting) for end in ends] if waiting else []
+    late = _late(trained, set().union(*held))
+    if late and all(held):
         verbs = ("begins", "lets") if len(late) == 1 else ("begin", "let")
         words = f"{get} none yet: {listed(late)} {verbs[0]} at 0 and {verbs[1]} nothing back"
         return about(zero, len(trained), "info", words, "Nothing: the first step changes that.")
@@ -67,6 +73,14 @@ def nothing_arrives(judged: Judged, zero: Layers) -> Finding:
         return replace(found, message=f"{found.message}; {words}", evidence=evidence, where=places)
     action = "Look at the inputs: of zeros no weight learns." if _is_first(judged, starved[0]) else _ACTION
     return Finding("no_gradient", severity, words, evidence, places, action)
+
+
+def _held_back(judged: Judged, end: Leap, waiting: Set[str]) -> set[str]:
+    """The parameters that begin at 0 and let nothing through on all ways to where 0 arrives; none if not on all."""
+    if own := set(end.factors) & waiting:
+        return own
+    factors = [set(judged.walk.factors(*one)) & waiting for one in judged.flow.graph.stoppers(end.below)]
+    return set().union(*factors) if all(factors) else set()
 
 
 def _late(trained: Layers, parameters: Set[str]) -> list[str]:
@@ -132,7 +146,28 @@ def _blocked(judged: Judged, zero: Layers) -> Finding:
     stop = "" if dead or stuck else next((one.name for _, one in zero if one.name in flow.stops), "")
     if stop:
         return about(zero, len(trained), severity, f"{words}; {flow.stops[stop]}", stop_cure(flow.cuts[stop]))
-    return about(zero, len(trained), severity, words, _ACTION)
+    if dead or stuck or flow.zeroed or "throughout" in words:
+        return about(zero, len(trained), severity, words, _ACTION)
+    return _unexplained(judged, zero, words, severity)
+
+
+def _unexplained(judged: Judged, zero: Layers, words: str, severity: str) -> Finding:
+    """What is said where nothing that was looked for stops a gradient: what that was."""
+    flow, trained = judged.flow, judged.trained
+    looked = [one for one in (*flow.layers, *flow.functions) if one.dead_fraction == one.dead_fraction]
+    none = f"no activation of {len(looked)} whose units were looked at is dead throughout, and " if looked else ""
+    words += f"; what makes it 0 was not found: {none}no dropout, mask or constant factor makes it 0"
+    gets = [layer.name for _, layer in trained if layer.weight_grad_norm > 0]
+    near = _nearest(judged, zero)
+    action = f"Follow the gradient by hand (retain_grad) from {near or 'the loss'} down to them: {_WAYS}"
+    return about(zero, len(trained), "warning" if gets else severity, words, action)
+
+
+def _nearest(judged: Judged, zero: Layers) -> str:
+    """The layers nearest behind some to which a gradient comes."""
+    after = dict.fromkeys(name for _, layer in zero for name in layer.after)
+    gets = {layer.name for layer in judged.flow.layers if layer.activation_grad_rms > 0}
+    return listed([name for name in after if name in gets])
 
 
 def _gated(judged: Judged, zero: Layers) -> str:

@@ -9,6 +9,7 @@ from gradwidgets.core.layers.preflight.losses.value.terms import TERM
 from gradwidgets.core.layers.verdicts.draws import cutting
 from gradwidgets.core.layers.verdicts.units import DEAD
 from gradwidgets.core.layers.verdicts.verdict import Judged, listed, unless_fresh
+from gradwidgets.core.layers.verdicts.way.by_rights import by_rights
 from gradwidgets.core.layers.verdicts.way.cancelling import cancelled_layers
 from gradwidgets.core.layers.verdicts.way.cut_off import cure
 from gradwidgets.core.layers.verdicts.way.exact_zeros import Layers, about, is_starved, named, nothing_arrives
@@ -88,6 +89,8 @@ def no_gradient(judged: Judged) -> list[Finding]:
     small = [one for one in zero if one[1].name in judged.flow.underflowing]
     zero = [one for one in zero if one not in small]
     found += _beside(judged)
+    said, zero = by_rights(judged, zero)
+    found += said
     if small:
         found.append(about(small, len(judged.trained), "error", _UNDERFLOW.format(_gets(small)), SCALE_IT))
     met = judged.is_met and zero and _by_loss_alone(judged, zero)

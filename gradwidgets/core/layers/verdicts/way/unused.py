@@ -1,6 +1,7 @@
 """Layers that the loss does not use, though they ran: by mistake, or as the loose end of a chain of blocks."""
 
 import re
+from collections.abc import Collection
 
 from gradwidgets.core.layers.passes.stats import LayerStats
 from gradwidgets.core.layers.verdicts.verdict import Judged
@@ -12,13 +13,18 @@ LOOSE = (
 )
 
 
-def is_loose_end(judged: Judged, layer: LayerStats) -> bool:
+def is_loose_end(judged: Judged, layer: LayerStats, apart: Collection[str] = ()) -> bool:
     """Whether it is what the last of several blocks would hand on, while the rest of that block is used.
 
     Blocks are told by the numbers in names: of "blocks.3.residual", "blocks.2.residual" is another of its kind, and
     "blocks.3.gate" as well as "gates.3" belong to the same block.
+
+    Args:
+        judged: The pass.
+        layer: The layer.
+        apart: Names of layers that a gradient of 0 comes to, as to this one.
     """
-    trained = {one.name for _, one in judged.trained}
+    trained = {one.name for _, one in judged.trained if one.name not in apart}
     for found in _NUMBER.finditer(layer.name):
         number = int(found.group())
         others = _numbers(trained, layer.name[: found.start()], layer.name[found.end() :])

@@ -250,7 +250,7 @@ class Walk:
             (_, at), (_, under) = max(pairs, key=lambda pair: _ratio(pair[0][0], pair[1][0]))
         else:
             (_, at), (_, under) = max(pairs, key=lambda pair: _ratio(pair[1][0], pair[0][0]))
-        factors = self._factors(at, under) if at is not None else ()
+        factors = self.factors(at, under) if at is not None else ()
         gates = self._gates(at, under) if at is not None and self.graph.names[at] == "mul" else ()
         return Leap(above, below, decades, at, tuple(one for one in path[1:-1] if one is not None), factors, gates)
 
@@ -273,7 +273,7 @@ class Walk:
         """Whether a vertex is what comes from another, or only gives it another shape."""
         return vertex == below or self._neighbours(vertex, below)
 
-    def _factors(self, vertex: int, but: int) -> tuple[str, ...]:
+    def factors(self, vertex: int, but: int) -> tuple[str, ...]:
         """Trained parameters that go into a vertex other than through another one, by functions alone."""
         graph, found, seen = self.graph, list(self.graph.parameters[vertex]), set()
         waiting = [one for one in graph.back[vertex] if one != but]
