@@ -220,7 +220,8 @@ AGAIN = {
         "6 sound\nones blamed. A fifth, like the fourth, tried 65 and 59: 45 right, 15 in part, 3 missed, 2 wrong, 7 sound ones blamed; what each "
         "found was\nmended. A sixth took 16 reports of faults and 10 losses in use as a search gave them: 15 right, one without an answer for "
         "want of memory (mended),\nnone blamed; of 18 and 10 more that were chosen to be hard, 9 right, 4 in part, 4 missed, 1 wrong, 2 blamed, not "
-        "mended."
+        "mended. A seventh, like\nthe sixth, took 16 and 10: 11 right, 3 in part, 2 missed, 3 blamed (one for a kink that slow descents stopped at "
+        "and one for a saddle of a slice,\nboth mended; one for a saddle that is there); and 15 and 9 more: 11 right, 3 in part, 1 wrong, none blamed."
     ),
     "models": (
         "A second reader then tried\ntwenty and fourteen: 13 right, 5 in part, 2 missed, none blamed; those were mended once more "
@@ -228,7 +229,8 @@ AGAIN = {
         "none of 24 sound ones blamed. A third reader tried 24 and 14: 20 right, 3 in part,\n1 missed, none blamed. A fourth, who\nlooked for the unusual, tried 57 and 32: 33 right, 8 in part, 15 missed, 1 wrong, none "
         "blamed. A fifth, like the fourth, tried 26 and 30: 20 right, 4 in part, 2 wrong, 2 blamed; what each found was mended. "
         "A sixth took 16 reports and 10 models\nas a search gave them: 14 right, 1 in part, 1 wrong, none blamed; and 39 and 20 more: 32 right, 3 in "
-        "part, 3 missed, 1 wrong, 4 blamed, of which two were\nmended."
+        "part, 3 missed, 1 wrong, 4 blamed, of which two were\nmended. A seventh took 16 and 10: 14 right, 1 in part, 1 wrong (both mended), none "
+        "blamed; and 25 and 61 more: 16 right, 3 in part, 6 missed,\n7 blamed, of which five were mended."
     ),
     "records": (
         "A second reader then\ntried eighteen faults and fifteen clean loops: 13 right, 2 in part, 3 missed, none blamed; those were mended "
@@ -237,7 +239,8 @@ AGAIN = {
         "clean loops. A\nfourth, who looked for the unusual, tried 24 and 21: 9 right, 7 in part, 6 missed, 2 wrong, 2 clean ones blamed. A fifth, like the "
         "fourth, tried 18 and 14: 9 right,\n5 in part, 3 missed, 1 wrong, 1 blamed; what each found was mended. A sixth took 12 "
         "reports and 8 loops as a search gave them: 9 right, 1 in part,\n2 missed, none blamed; and 16 and 7 more: 9 right, 2 in part, 5 missed, 3 blamed "
-        "for one reason, mended."
+        "for one reason, mended. A seventh took\n12 and 8: 9 right, 3 in part, none blamed; and 9 and 9 more: 4 right, 1 in part, 3 missed, 1 wrong, 1 "
+        "blamed; most of it mended."
     ),
 }
 
