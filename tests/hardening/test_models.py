@@ -111,14 +111,17 @@ def test_an_interrupt_at_any_line_that_holds_and_puts_back_leaves_a_model_as_it_
 
 
 def soaked(analysis: str) -> Iterator[Verdict | None]:
-    """Every model undisturbed; then, by lot, the ways to go wrong. Each verdict is kept as it comes."""
+    """Every model undisturbed, the heavy ones last; then, by lot, the ways to go wrong.
+
+    Each verdict is kept as it comes.
+    """
     draw, share = random.Random(f"{SEED} {analysis}"), 0.05 if analysis == "check_loss" else 0.25
     disturbed = [
         entry
         for entry in whole().values()
         if not entry.heavy and analysis not in PANELS and (SOAK == "all" or draw.random() < share)
     ]
-    trials = [(entry, NORMAL) for entry in whole().values()]
+    trials = [(entry, NORMAL) for entry in sorted(whole().values(), key=lambda entry: entry.heavy)]
     trials += [(entry, way) for entry in disturbed for way in ways(draw)[1:]]
     for entry, way in trials:
         verdict = BENCH.trial(entry, analysis, way)
