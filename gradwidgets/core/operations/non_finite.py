@@ -42,6 +42,7 @@ class Culprit:
         sentence: What happened, in words.
         action: What to do.
         of: What was seen of that operation; None where that tells no more.
+        steep: Of torch.where the operations in the branch that it does not take; else none.
     """
 
     operation: str
@@ -49,6 +50,7 @@ class Culprit:
     sentence: str
     action: str
     of: Event | None = field(default=None, compare=False)
+    steep: tuple[str, ...] = ()
 
 
 def blame(function: LossFunction, point: Tensor, dtype: torch.dtype = torch.float64) -> Culprit | None:
@@ -141,11 +143,13 @@ def _culprit(watch: NonFiniteWatch, event: Event) -> Culprit:
     if not watch.loss_is_finite:
         masked = event.of_infinity and event.operation in _FACTORS and first is not event
         return Culprit(first.who, "loss", chain, cure(first.who, first.why, first.lost_by) + MASKED * masked, first)
-    if watch.hid or event.of_where:
+    if event.of_where or (watch.hid and not event.taken):
         steep = list(dict.fromkeys([*watch.steep, (watch.inf or first).who]))
         has = "have" if len(steep) > 1 else "has"
         said = f"torch.where takes the finite branch, but {' and '.join(steep)} in the other one {has} no finite "
-        return Culprit("where", "gradient", f"{said}gradient, and 0 × that is NaN", hidden_by_where(steep))
+        said += "gradient, and 0 × that is NaN"
+        return Culprit("where", "gradient", said, hidden_by_where(steep), steep=tuple(steep))
+    chain += "; torch.where takes that branch there" * (first is event and event.taken)
     own = "own" if first.own else "" if first.back else first.why
     return Culprit(first.who, "gradient", chain, cure(first.who, own, first.lost_by), first)
 

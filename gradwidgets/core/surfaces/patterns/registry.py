@@ -23,6 +23,7 @@ from gradwidgets.core.surfaces.patterns.precision import in_training
 from gradwidgets.core.surfaces.patterns.precision.resolution import unresolved
 from gradwidgets.core.surfaces.patterns.precision.training_precision import lost_ground
 from gradwidgets.core.surfaces.patterns.singular import undefined
+from gradwidgets.core.surfaces.patterns.singular.held_divisors import held_divisor
 from gradwidgets.core.surfaces.surface import SurfaceGrid
 
 _NARROW = 100.0
@@ -123,7 +124,7 @@ PATTERNS: dict[str, Pattern] = {
     "singular": Pattern(
         "the nearer to it, the longer the steps: one of them leads anywhere",
         "Keep away from it: add a small eps, clamp, or use another form.",
-        undefined.singular,
+        lambda look: undefined.singular(look) or held_divisor(look),
     ),
     "no_gradient_path": Pattern(
         "a parameter that the gradient never reaches stays as it is",
