@@ -96,7 +96,7 @@ def _with_item(culprit: Culprit, event: Event, function: LossFunction, point: Te
     if event.why in ("constant", "number", "detached") and (said := number_to_blame(function, point)):
         name = said.partition(" ")[0]
         return replace(culprit, sentence=f"{culprit.sentence}; {said}", action=LIMIT.format(name))
-    if event.bad is None or event.operand is None or event.why in ("below", "indefinite", "single"):
+    if event.bad is None or event.operand is None or event.why in ("below", "beyond", "indefinite", "single"):
         return culprit
     item = item_of(function, event.operand, event.bad, event.sources, event.free)
     if item is None or (event.back and (item.whole or not item.zero)):
@@ -176,6 +176,7 @@ def _made_of(event: Event) -> str:
 
 _MADE_OF = {
     "below": "of a number below zero",
+    "beyond": "of a number beyond ±1",
     "constant": "of a divisor that is 0 whatever the parameters are",
     "energy": "of a divisor that is 0 whatever the parameters are",
     "count": "of a count that is 0 there",

@@ -14,6 +14,7 @@ _CONSTANTS = frozenset(("scalar_tensor", "full", "full_like"))
 _CUTTING_OFF = frozenset(("relu", "clamp", "clamp_min", "threshold"))
 _SQUARING = frozenset(("pow", "square", "norm", "linalg_vector_norm"))
 _DIVIDING = frozenset(("div", "reciprocal"))
+_WITHIN_ONE, _ROUNDED = frozenset(("acos", "asin", "atanh")), 1e-6  # what takes −1 to 1; what rounding adds to that
 _Key = tuple[int, torch.Size]  # where a tensor lies, and its shape: a view lies there too
 # What only moves elements, of a mask as of a gradient.
 _MOVING = frozenset((
@@ -32,7 +33,7 @@ class Event:
         back: Whether that was on the way back.
         of_infinity: Whether NaN came of infinity.
         of_data: Whether it came of data that are not finite.
-        why: What is special about its input: "below" zero, a "constant" divisor of 0, a "count" of 0, a "detached"
+        why: What is special about its input: "below" zero, "beyond" ±1, a "constant" divisor of 0, a "count" of 0, a "detached"
             divisor of 0, the "energy" of data that are 0, "empty", a "single" value, an "indefinite" matrix; a divisor
             that is 0 "partly", or the "number" 0; or "".
         operand: The input that makes it so, a divisor say; None where that is not known.
@@ -237,6 +238,8 @@ class NonFiniteWatch(Watching):
             if bool((first < 0)[bad].any()):
                 return "indefinite" if first.data_ptr() in self._below else "below", None, None
             return "", first, first == 0
+        if name in _WITHIN_ONE and first.shape == bad.shape and bool((first.abs() > 1 + _ROUNDED)[bad].any()):
+            return "beyond", None, None
         known = not self.node and first.shape == bad.shape
         return "", first if known else None, bad if known else None
 

@@ -78,6 +78,11 @@ LIMIT = (
     "The formula has another form there, its limit (a logarithm, where a power's exponent comes to 0): keep {0} off it."
 )
 _BECAUSE = {
+    "beyond": (
+        "No cosine, or correlation, is beyond ±1: normalise both vectors (F.normalize), sum over their own dimension "
+        "alone, and clamp a little inside, (−1 + eps, 1 − eps), against rounding. A clamp alone would hide that, and "
+        "stop the gradient."
+    ),
     "constant": NOTHING,
     "energy": (
         "What it is divided by is the size of data that are 0, silence or a vector of zeros: add a small eps to the "

@@ -21,6 +21,7 @@ _POINTS = {1: 401, 2: 31}  # along each axis
 _REACHED = 0.9  # of the descents: as many as of a loss that leads to its target
 _FIRST = 3  # points
 _TOLD = 2
+_AFFINE = 1e-6  # of the loss
 _POSITIVE = 0.6  # of an axis: where so much lies above 0 it may be what a logarithm is taken of
 _MASK = "Is it a number that stands for what is not known? Leave such items out by a mask, or clean the data."
 _TRY = (
@@ -95,11 +96,37 @@ def _of_data(look: Look) -> str | None:
 
 
 def _operations(look: Look) -> Iterator[tuple[str, View]]:
-    """The loss with another sign, and with one operation changed."""
-    yield "the whole of it negated", Negated(look.view)
-    some = look.lattice.points[look.lattice.finite]
+    """The loss with labels swapped, with one operation changed, and with another sign."""
+    negated, some = ("the whole of it negated", Negated(look.view)), look.lattice.points[look.lattice.finite]
+    # What is never below 0 is hardly a loss with its sign turned round.
+    below = bool((look.lattice.loss[look.lattice.finite] < 0).any())
+    yield from (negated,) if below else ()
+    yield from _swapped(look, some)
     for edit in edits_of(look.own, some[len(some) // 2]):
         yield edit.words, edited(look.view, edit)
+    yield from () if below else (negated,)
+
+
+def _swapped(look: Look, points: Tensor) -> Iterator[tuple[str, View]]:
+    """The loss with labels of 0 and 1 swapped: numbers that weigh one term by y and another by 1 − y."""
+    some = points[torch.linspace(0, len(points) - 1, _FIRST + 2, dtype=torch.float64).long()]
+    for name, one in look.own.fixed.items():
+        if not _are_labels(one):
+            continue
+        views = [look.view, *(with_data(look.view, {name: form}) for form in (1 - one, one * 0 + 0.5))]
+        try:
+            own, swapped, half = (finish(view.at(some, gradient=False))[0] for view in views)
+        except Exception:
+            continue
+        size = float(own.abs().max() + swapped.abs().max())
+        if float((own + swapped - 2 * half).abs().max()) <= _AFFINE * size < float((own - swapped).abs().max()):
+            yield f"1 − {name} in place of {name}", views[1]
+
+
+def _are_labels(one: object) -> bool:
+    if isinstance(one, Tensor):
+        return one.is_floating_point() and bool(((one == 0) | (one == 1)).all())
+    return type(one) is float and one in (0.0, 1.0)
 
 
 def _arguments(look: Look) -> Iterator[tuple[str, View]]:

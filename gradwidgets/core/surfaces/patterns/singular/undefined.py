@@ -82,7 +82,11 @@ def non_finite(look: Look) -> Finding | None:
     spot = tuple(point.tolist())
     culprit = blame(look.function, point) if look.known else None
     if alone and culprit is not None and culprit.operation == "where":
-        point, where, culprit = _where_taken(look, [*_along(look, lines), *_some(places)], point, culprit) or (point, where, culprit)
+        point, where, culprit = _where_taken(look, [*_along(look, lines), *_some(places)], point, culprit) or (
+            point,
+            where,
+            culprit,
+        )
         spot = tuple(point.tolist())
     loss_too, kind = _what_is_bad(look, point)
     what = f"the loss is {kind}" if loss_too else f"only the gradient, which is {kind}"
