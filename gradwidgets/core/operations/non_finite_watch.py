@@ -33,9 +33,9 @@ class Event:
         back: Whether that was on the way back.
         of_infinity: Whether NaN came of infinity.
         of_data: Whether it came of data that are not finite.
-        why: What is special about its input: "below" zero, "beyond" ±1, a "constant" divisor of 0, a "count" of 0, a "detached"
-            divisor of 0, the "energy" of data that are 0, "empty", a "single" value, an "indefinite" matrix; a divisor
-            that is 0 "partly", or the "number" 0; or "".
+        why: What is special about its input: "below" zero, "beyond" ±1, a "constant" divisor of 0, a "count" of 0, a
+            "detached" divisor of 0, the "energy" of data that are 0, "empty", a "single" value, an "indefinite"
+            matrix; a divisor that is 0 "partly", or the "number" 0; or "".
         operand: The input that makes it so, a divisor say; None where that is not known.
         bad: Where that one is not to be taken, of its shape.
         sources: Where the data lie that it is made of.

@@ -7,19 +7,23 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
+from gradwidgets.core.operations.falling import slopes_of_terms
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.slices import Slices, finish
-from gradwidgets.core.results.wording import counted, place
+from gradwidgets.core.results.wording import counted, number, place
 from gradwidgets.core.surfaces.patterns.astray.edits import MOST, edits_of
 from gradwidgets.core.surfaces.patterns.astray.outliers import outliers_of, without
 from gradwidgets.core.surfaces.patterns.astray.views import FORMS, Exchanged, Negated, Reformed, edited, with_data
 from gradwidgets.core.surfaces.patterns.ends.descents import descending
+from gradwidgets.core.surfaces.patterns.ends.of_note import target_point
 from gradwidgets.core.surfaces.patterns.in_view import View
 from gradwidgets.core.surfaces.patterns.look import Look
 
 _POINTS = {1: 401, 2: 31}  # along each axis
 _REACHED = 0.9  # of the descents: as many as of a loss that leads to its target
 _FIRST = 3  # points
+_LEVEL, _STEP = 1e-4, 1e-5  # of the loss's height over a width of the view: less is no slope; of the view
+_TERMS = 4
 _TOLD = 2
 _AFFINE = 1e-6  # of the loss
 _POSITIVE = 0.6  # of an axis: where so much lies above 0 it may be what a logarithm is taken of
@@ -32,8 +36,8 @@ _GUESSES = (
     "These were found by trial of small changes: is any of them what the formula should be? If not, look at the target."
 )
 _NONE = (
-    "The formula is wrong, or the target: {0} small changes were tried, a sign, a logarithm, a swapped argument among "
-    "them, and none of them alone leads there."
+    "The formula is wrong, or the target, and the cause was not found: {0} small changes were tried, a sign, a "
+    "logarithm, a swapped argument{1} among them, and none of them alone leads there."
 )
 
 
@@ -74,13 +78,32 @@ def explaining(look: Look, finding: Finding) -> Slices[Finding]:
 
 def _told(look: Look, finding: Finding, tried: int, causes: list[Cause]) -> Finding:
     if not causes:
-        return replace(finding, action=_NONE.format(tried))
+        labels = ", swapped labels" * any(_are_labels(one) for one in look.own.fixed.values())
+        message = finding.message + _pulls_at_target(look)
+        return replace(finding, message=message, action=_NONE.format(tried, labels))
     said = [f"with {one.words}, it is lowest at {place(look.names, one.lowest.tolist())}" for one in causes[:_TOLD]]
     more = len(causes) - _TOLD
     beside = f"; and so with {counted(more, 'other change')}" if more > 0 else ""
     evidence = finding.evidence | {"tried": tried, "leading there": [one.words for one in causes]}
     message = f"{finding.message}; {', and '.join(said)}, in the target{beside}"
     return replace(finding, message=message, evidence=evidence, action=_TRY if len(causes) == 1 else _GUESSES)
+
+
+def _pulls_at_target(look: Look) -> str:
+    """How much each term has of the slope at a target that is a point, in words; "" where that is not known."""
+    for point in target_point(look.wanted, look.names):
+        values = look.view.function.values(point[None])
+        slopes = values.gradient[0].double().abs() * look.spans
+        axis = int(slopes.argmax())
+        if not float(slopes[axis]) > _LEVEL * look.height:
+            return ""
+        terms = slopes_of_terms(look.view.function, point, axis, _STEP * float(look.spans[axis]))[:_TERMS]
+        if len(terms) < 2:
+            return ""
+        name, own = look.names[axis], float(values.gradient[0, axis])
+        parts = " and ".join(f"{number(slope, 3)} of {term.name}" for term, slope in terms)
+        return f"; at the target the slope along {name} is {number(own, 3)}: {parts}, which do not balance"
+    return ""
 
 
 def _of_data(look: Look) -> str | None:

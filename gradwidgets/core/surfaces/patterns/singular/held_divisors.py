@@ -24,8 +24,8 @@ _SAME = 1e-6  # of a number: what differs by less is held
 _ASKED = 3  # points, of either kind
 _BOUNDS = frozenset(("clamp", "clamp_min", "clip", "maximum", "where", "add", "fmax"))
 _LARGER = (
-    "So small a bound keeps the quotient finite and its slope of no use: take a larger eps, not far below {0}, which it "
-    "is divided by elsewhere, or one that is added before (under the root, for a norm)."
+    "So small a bound keeps the quotient finite, and its slope of no use: take a larger eps, not far below {0}, which "
+    "it is divided by elsewhere, or one that is added before (under the root, for a norm)."
 )
 _BELOW = (
     "What is bounded there goes below 0: the quotient is another one then, whatever the eps. Make it of what is never "

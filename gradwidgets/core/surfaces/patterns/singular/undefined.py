@@ -1,7 +1,5 @@
 """Values and gradients that are not finite, and slopes that grow without end."""
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor
 
@@ -33,6 +31,7 @@ from gradwidgets.core.surfaces.patterns.singular.bad_lines import (
     in_words,
     shares_along,
 )
+from gradwidgets.core.surfaces.patterns.singular.branch_taken import points_along, taken_elsewhere
 from gradwidgets.core.surfaces.patterns.singular.poles import APART, NAMED, is_a_line, spots_of, surrounded
 from gradwidgets.core.surfaces.patterns.singular.poles import in_words as spots_in_words
 
@@ -59,7 +58,6 @@ _REFUSED = {
 _MANY_BAD, _FEW_BAD = 441, 20  # points; the second of a costly loss
 _OTHERS = 4  # places beside the first that are asked for another cause
 _HARDLY = 0.2  # of the points that are not finite
-_SHARES = (0.1, 0.37, 0.64, 0.9)  # of an axis
 _ON_LINE = 1e-6  # of the view
 
 
@@ -82,11 +80,8 @@ def non_finite(look: Look) -> Finding | None:
     spot = tuple(point.tolist())
     culprit = blame(look.function, point) if look.known else None
     if alone and culprit is not None and culprit.operation == "where":
-        point, where, culprit = _where_taken(look, [*_along(look, lines), *_some(places)], point, culprit) or (
-            point,
-            where,
-            culprit,
-        )
+        taken = taken_elsewhere(look, [*points_along(look, lines), *_some(places)], point, culprit)
+        point, where, culprit = taken or (point, where, culprit)
         spot = tuple(point.tolist())
     loss_too, kind = _what_is_bad(look, point)
     what = f"the loss is {kind}" if loss_too else f"only the gradient, which is {kind}"
@@ -109,26 +104,6 @@ def non_finite(look: Look) -> Finding | None:
         message += sentence
         action += f" {cure}" * (cure not in action)
     return Finding("non_finite", "error", message, evidence, spot, action)
-
-
-def _along(look: Look, lines: list[BadLine]) -> list[Tensor]:
-    """Some points along lines across the axes."""
-    points = torch.stack([look.bounds[:, 0] + share * look.spans for share in _SHARES])
-    each = [points.index_fill(1, torch.tensor(line.axis), line.value) for line in lines]
-    return [point for some in each for point in some]
-
-
-def _where_taken(
-    look: Look, places: list[Tensor], first: Tensor, hidden: Culprit
-) -> tuple[Tensor, str, Culprit] | None:
-    """A place, in words too, where torch.where takes what it does not take at the first: what mends that mends both."""
-    for one in places:
-        point, where = readable(look, one)
-        culprit = blame(look.function, point)
-        if culprit is not None and culprit.operation in hidden.steep and culprit.which == hidden.which:
-            said = f"; torch.where takes it at {where}, and at {readable(look, first)[1]} it does not"
-            return point, where, replace(culprit, sentence=culprit.sentence.partition("; torch.where")[0] + said)
-    return None
 
 
 def _all_alike(look: Look, places: Tensor, point: Tensor, loss_too: bool) -> str:
