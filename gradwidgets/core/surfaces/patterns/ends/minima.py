@@ -13,6 +13,7 @@ from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.slices import finish
 from gradwidgets.core.results.wording import number, percent, place
 from gradwidgets.core.surfaces.critical_points import CriticalPoint
+from gradwidgets.core.surfaces.patterns.data.shared_out import BEGIN_APART, BESIDE_IT, is_of_a_product, shares_out
 from gradwidgets.core.surfaces.patterns.data.whole_turns import in_degrees
 from gradwidgets.core.surfaces.patterns.ends.beyond import as_low_beyond, over_a_period
 from gradwidgets.core.surfaces.patterns.ends.bottomless import DOUBLINGS
@@ -64,17 +65,22 @@ def saddle(look: Look) -> Finding | None:
     first = min(saddles, key=lambda one: sum(value * value for value in one.point))
     more = f", and at {len(saddles) - 1} more" if len(saddles) > 1 else ""
     between = all(is_between(look, one.point) for one in saddles) and exchanged(look) is not None
-    why = f": there {' and '.join(look.names)} are the same, between two minima that differ by which is which"
+    why = f": there {' and '.join(look.names)} are the same, between two minima that differ by which is which" * between
+    action = APART if between else ""
+    if not between and (shared := shares_out(look, [one.point for one in saddles])):
+        why, action = shared, BEGIN_APART
+    elif not between and look.known and not is_of_a_product(look, first.point):
+        action = BESIDE_IT
     moved = getattr(look.own.call.loss, "moved", "") if look.known else ""
     plane = f", along these directions of {moved} alone: across them the gradient need not be 0" * bool(moved)
     return Finding(
         "saddle",
-        "info" if between or moved else "warning",
-        f"a saddle at {place(look.names, first.point)}{more}{why * between}: the gradient is zero, the Hessian's "
+        "info" if between or moved or action == BEGIN_APART else "warning",
+        f"a saddle at {place(look.names, first.point)}{more}{why}: the gradient is zero, the Hessian's "
         f"eigenvalues are {_values(first)}{plane}",
         {"count": len(saddles), "eigenvalues": list(first.eigenvalues), "loss": first.loss},
         first.point,
-        APART if between else "",
+        action,
     )
 
 
