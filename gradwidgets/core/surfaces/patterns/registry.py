@@ -313,6 +313,7 @@ def surveying(
     dtype: torch.dtype | str = "float32",
     deadline: float | None = None,
     starts: Mapping[str, Tensor] | None = None,
+    seconds: float | None = None,
 ) -> Slices[Survey]:
     """`find_patterns` in slices, with what a picture shows of it.
 
@@ -322,8 +323,9 @@ def surveying(
         dtype: As there.
         deadline: When of `time.perf_counter` no further part is begun; None for never.
         starts: Where descents are to begin, name → point, (P,).
+        seconds: All the time that there was; None for no limit.
     """
-    look = Look(grid, target, check_dtype(dtype), deadline, starts)
+    look = Look(grid, target, check_dtype(dtype), deadline, starts, seconds or 0.0)
     if look.given:
         _ = look.target  # refuse a wrong one before anything else
     nowhere = not bool(look.finite.any()) and not bool(look.lattice.finite.any())
@@ -365,6 +367,8 @@ def surveying(
         found.pop("unexpected_minimum", None)  # each step has a lowest place of its own
     if str(getattr(found.get("non_finite"), "evidence", {}).get("operation", "")).startswith("linalg_"):
         found.pop("gradient_mismatch", None)  # near to where there is no gradient it is wrong as well
+    if getattr(found.get("singular"), "evidence", {}).get("bound"):
+        found.pop("dead_zone", None)  # dead beside the slopes of that ground alone
     if look.spike is not None and "no_bottom" in found:
         for other in _BESIDE_A_SPIKE:
             found.pop(other, None)

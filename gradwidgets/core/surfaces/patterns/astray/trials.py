@@ -134,7 +134,7 @@ def _swapped(look: Look, points: Tensor) -> Iterator[tuple[str, View]]:
     """The loss with labels of 0 and 1 swapped: numbers that weigh one term by y and another by 1 − y."""
     some = points[torch.linspace(0, len(points) - 1, _FIRST + 2, dtype=torch.float64).long()]
     for name, one in look.own.fixed.items():
-        if not _are_labels(one):
+        if not isinstance(one, Tensor | float) or not _are_labels(one):
             continue
         views = [look.view, *(with_data(look.view, {name: form}) for form in (1 - one, one * 0 + 0.5))]
         try:

@@ -55,9 +55,10 @@ def _curvatures_of_held(look: Look, point: Tensor) -> list[float]:
         sides = [_Held(held.shares) for _ in range(2)]
         for side, sign in zip(sides, (1, -1), strict=True):
             _run(look.function, point + sign * way, side)
-        if any(side.gradient is None for side in sides):
+        above, below = (side.gradient for side in sides)
+        if above is None or below is None:
             return []
-        rows.append((sides[0].gradient - sides[1].gradient) / (2 * way.sum()))
+        rows.append((above - below) / (2 * way.sum()))
     hessian = torch.stack(rows)
     return torch.linalg.eigvalsh((hessian + hessian.T) / 2).tolist() if bool(hessian.isfinite().all()) else []
 
