@@ -16,6 +16,7 @@ from gradwidgets.core.surfaces.critical_points import CriticalPoint
 from gradwidgets.core.surfaces.patterns import broadcast, ground, inputs, jumps_and_cuts, mismatch
 from gradwidgets.core.surfaces.patterns.astray.trials import explaining
 from gradwidgets.core.surfaces.patterns.data import called_again
+from gradwidgets.core.surfaces.patterns.data.signed_limits import with_its_limit
 from gradwidgets.core.surfaces.patterns.ends import minima, seams, valley
 from gradwidgets.core.surfaces.patterns.ends.target import Target
 from gradwidgets.core.surfaces.patterns.look import Look
@@ -256,6 +257,9 @@ _TO_BE_MEANT = ("valley", "flat_bottom", "unexpected_minimum", "not_repeatable")
 # What is said of a loss alone that has no fault beside it.
 _OF_SOUND_ONES = ("valley", "flat_bottom")
 
+# What a limit that goes below 0 may lead to, the first that is found.
+_LIMITED = ("jump", "non_finite", "singular")
+
 # Where a descent may not get as far as an edge of the view it is not told what lies beyond.
 _BEFORE_THE_BOTTOM = ("non_finite", "no_gradient_path")
 
@@ -369,6 +373,8 @@ def surveying(
         found.pop("gradient_mismatch", None)  # near to where there is no gradient it is wrong as well
     if getattr(found.get("singular"), "evidence", {}).get("bound"):
         found.pop("dead_zone", None)  # dead beside the slopes of that ground alone
+    if (limited := next((name for name in _LIMITED if name in blamed), "")) and limited in found:
+        found[limited] = with_its_limit(look, found[limited])
     if look.spike is not None and "no_bottom" in found:
         for other in _BESIDE_A_SPIKE:
             found.pop(other, None)

@@ -67,7 +67,7 @@ def _name(func: object) -> str:
     return getattr(func, "__name__", "").strip("_")
 
 
-def _in_line() -> str:
+def in_line() -> str:
     """The line of the loss's own source that is being run, in words; "" where it cannot be read."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in ("torch", "gradwidgets"):
@@ -137,9 +137,9 @@ class _Listing(TorchFunctionMode):
         if isinstance(result, Tensor) and result.is_floating_point():
             known = _changes(name, args, kwargs or {}, self._names) if name in _KNOWN else ()
             for change, words in known:
-                self._add(self.found, Edit((place,), change, words + _in_line()))
+                self._add(self.found, Edit((place,), change, words + in_line()))
             for change, words in _of_factors(name, args, self._names) if name in _KNOWN else ():
-                self._add(self.other_forms, Edit((place,), change, words + _in_line()))
+                self._add(self.other_forms, Edit((place,), change, words + in_line()))
             self._names.note(name, args, result)
         return result
 

@@ -95,6 +95,7 @@ def non_finite(look: Look) -> Finding | None:
     if look.grid.failed and (culprit is None or not _hardly_raises(look)):
         return _refused(look, message, spot, share)
     if culprit is None:
+        message += "; no single operation was found that makes it" * look.known
         return Finding("non_finite", "error", message, evidence, spot)
     message += f"; {culprit.sentence}"
     evidence |= {"operation": culprit.operation, "in": culprit.which}
