@@ -112,7 +112,7 @@ def unexpected_minimum(look: Look) -> Finding | None:
     action = _in_radians(look, minima)
     if twin and not action:
         action = in_degrees(look) or TELL_APART
-    slight = not look.given and all(_is_slight(look, one) for one in wrong)
+    slight = not look.given and (all(_is_slight(look, one) for one in wrong) or _is_of_a_mixture(look))
     if (
         (pair := exchanged(look)) is not None
         and (slight or twin)
@@ -134,6 +134,12 @@ def unexpected_minimum(look: Look) -> Finding | None:
         first.point,
         action,
     )
+
+
+def _is_of_a_mixture(look: Look) -> bool:
+    """Whether minima are there as data may be shared out among parts in more ways than one."""
+    saddles = [one.point for one in look.critical if one.kind == "saddle"]
+    return bool(saddles and shares_out(look, saddles))
 
 
 def _ending_at(look: Look, minima: Sequence[CriticalPoint]) -> float:
