@@ -103,22 +103,23 @@ class _Held(_Followed):
             if name in ("add", "radd") and isinstance(result, Tensor) and len(args) == 2 and _are_densities(args):
                 self._sums[id(result)] = (result, *args)  # kept, so that no other one gets its id
             return result
-        logarithms, keeps = parts
+        logarithms, dim = parts
         share = torch.softmax(logarithms.detach(), -1) if self._next is None else next(self._next)
         if self._next is None:
             self.shares.append(share)
-        return (share * logarithms).sum(-1, keepdim=keeps)
+        summed = (share * logarithms).sum(-1)
+        return summed if dim is None else summed.unsqueeze(dim)
 
-    def _parts(self, name: str, args: Args, kwargs: Kwargs) -> tuple[Tensor, bool] | None:
-        """The logarithms of what is summed up, along the last dimension, and whether that is kept; None if none is."""
+    def _parts(self, name: str, args: Args, kwargs: Kwargs) -> tuple[Tensor, int | None] | None:
+        """The logarithms of what is summed up along the last dimension, and which one to keep; None if none is."""
         if name == "logsumexp":
             dim, keeps = [*args[1:], *kwargs.values(), False][:2]
-            last = dim if isinstance(dim, int) else dim[0] if len(dim) == 1 else None
-            return None if last not in (-1, args[0].ndim - 1) else (args[0], bool(keeps))
+            dim = dim[0] if not isinstance(dim, int) and len(dim) == 1 else dim
+            return (args[0].movedim(dim, -1), dim if keeps else None) if isinstance(dim, int) else None
         if name == "logaddexp":
-            return torch.stack(torch.broadcast_tensors(*args), -1), False
+            return torch.stack(torch.broadcast_tensors(*args), -1), None
         if name == "log" and id(args[0]) in self._sums:
-            return torch.stack(torch.broadcast_tensors(*self._sums[id(args[0])][1:]), -1).log(), False
+            return torch.stack(torch.broadcast_tensors(*self._sums[id(args[0])][1:]), -1).log(), None
         return None
 
 
