@@ -79,9 +79,9 @@ LIMIT = (
 )
 _BECAUSE = {
     "beyond": (
-        "No cosine, or correlation, is beyond ±1: normalise both vectors (F.normalize), sum over their own dimension "
-        "alone, and clamp a little inside, (−1 + eps, 1 − eps), against rounding. A clamp alone would hide that, and "
-        "stop the gradient."
+        "That is more than rounding, and no cosine or correlation is there: normalise both vectors (F.normalize), and "
+        "sum over their own dimension alone; of a free number take tanh. Then clamp a little inside (−1, 1), from "
+        "−1 + eps to 1 − eps: a clamp alone would hide the rest, and stop the gradient."
     ),
     "constant": NOTHING,
     "energy": (
