@@ -128,7 +128,7 @@ SIXTH_LOOK = (
         "beyond 1 for large k", "non_finite", "of a number beyond ±1", "normalise",
     ),
     case(
-        "a clipped ratio alone", "a policy without the minimum", lambda z: -1.3 * torch.clamp(torch.exp(z), 0.8, 1.2),
+        "a policy's ratio, clipped and no more", "a policy without the minimum", lambda z: -1.3 * torch.clamp(torch.exp(z), 0.8, 1.2),
         {"z": (-2.0, 2.0)}, "no way back beyond the clip", "dead_zone", "ppo", "torch.minimum",
     ),
     case(
@@ -157,7 +157,8 @@ SIXTH_LOOK = (
     case(
         "labels the other way round", "VinhLoiIT/signet-pytorch#2",
         lambda distance, y: ((1 - y) * distance**2 + y * torch.relu(1 - distance) ** 2), {"distance": (0.0, 2.0)},
-        "y of 1 is a genuine pair", OFF, "with 1 − y in place of y, it is", fixed={"y": 1.0}, target={"distance": 0.0},
+        "y of 1 is a genuine pair", OFF, "with 1 − y in place of y, it is", fixed={"y": 1.0},
+        target=lambda distance: distance < 0.1,
     ),
     case(
         "shares of swapped labels", "a cross entropy of the other class",
