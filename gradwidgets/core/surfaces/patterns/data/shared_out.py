@@ -21,7 +21,26 @@ _PRODUCTS = frozenset(("mul", "multiply", "rmul", "matmul", "mm", "mv", "dot", "
 _NOTHING = 1e-6  # of the view: so near to 0 is 0
 
 
-def shares_out(look: Look, points: Sequence[Sequence[float]]) -> str:
+def of_saddles(look: Look, points: Sequence[Sequence[float]], first: Sequence[float]) -> tuple[str, str]:
+    """Why there are saddles, in words, "" where that is not known, and what to do; "" for what is done of a product's.
+
+    Args:
+        look: What is known of the loss.
+        points: The saddles.
+        first: The one that is told.
+    """
+    if shared := _shares_out(look, points):
+        return shared, BEGIN_APART
+    return "", "" if not look.known or _is_of_a_product(look, first) else BESIDE_IT
+
+
+def is_of_a_mixture(look: Look) -> bool:
+    """Whether minima are there as data may be shared out among parts in more ways than one."""
+    saddles = [one.point for one in look.critical if one.kind == "saddle"]
+    return bool(saddles and _shares_out(look, saddles))
+
+
+def _shares_out(look: Look, points: Sequence[Sequence[float]]) -> str:
     """Whether saddles are there only as a logarithm of a sum shares the data out, in words; "" where not so."""
     said = ""
     for point in points if look.known else ():
@@ -36,7 +55,7 @@ def shares_out(look: Look, points: Sequence[Sequence[float]]) -> str:
     return said
 
 
-def is_of_a_product(look: Look, point: Sequence[float]) -> bool:
+def _is_of_a_product(look: Look, point: Sequence[float]) -> bool:
     """Whether a product is taken at a point of two numbers that are both 0 there, and depend on the parameters."""
     watch = _Zeros(_NOTHING * float(look.spans.min()))
     if look.known:

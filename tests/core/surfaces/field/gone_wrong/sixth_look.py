@@ -128,8 +128,9 @@ SIXTH_LOOK = (
         "beyond 1 for large k", "non_finite", "of a number beyond ±1", "normalise",
     ),
     case(
-        "a policy's ratio, clipped and no more", "a policy without the minimum", lambda z: -1.3 * torch.clamp(torch.exp(z), 0.8, 1.2),
-        {"z": (-2.0, 2.0)}, "no way back beyond the clip", "dead_zone", "ppo", "torch.minimum",
+        "a policy's ratio, clipped and no more", "a policy without the minimum",
+        lambda z: -1.3 * torch.clamp(torch.exp(z), 0.8, 1.2), {"z": (-2.0, 2.0)},
+        "no way back beyond the clip", "dead_zone", "ppo", "torch.minimum",
     ),
     case(
         "a prediction that is clipped", "shares by a clamp",
