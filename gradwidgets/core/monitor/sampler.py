@@ -32,6 +32,7 @@ from gradwidgets.core.monitor.training.optimizer_settings import rule_of, settin
 from gradwidgets.core.monitor.training.parts.frozen_parts import FrozenNorms, RoundedAway, freezing_flags
 from gradwidgets.core.monitor.training.parts.group_rates import GroupRates
 from gradwidgets.core.monitor.training.parts.kept_parts import KeptParts
+from gradwidgets.core.monitor.training.parts.own_steps import InTurn
 from gradwidgets.core.monitor.training.parts.writes_in_turn import WritesInTurn
 from gradwidgets.core.monitor.training.scaling import Overflow, scale_of
 from gradwidgets.core.monitor.training.steppers import Steppers
@@ -132,6 +133,11 @@ class Sampler:
     def layers(self) -> int:
         """How many layers there are."""
         return len(self._names[0])
+
+    @property
+    def turns(self) -> InTurn:
+        """The optimizers that step in turn."""
+        return self._steppers.turns
 
     @property
     def willing(self) -> bool:
