@@ -448,7 +448,14 @@ class Sampler:
             held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
             known = lengths, self._table.owned, [one for one in self._table.owned if id(one.parameter) in held]
             self._held[optimizer] = known
+            self._note_held({one.name for one in known[2]})
         return known[2]
+
+    def _note_held(self, names: set[str]) -> None:
+        """What an optimizer that is met later holds is held."""
+        if names.intersection(self._unheld):
+            self._unheld = tuple(name for name in self._unheld if name not in names)
+            self.notes.pop("outside", None)
 
     @contextlib.contextmanager
     def _guarded(self, what: str) -> Iterator[None]:

@@ -95,9 +95,9 @@ class Rivals:
         self._drop({other for other, (ref, *_) in self._held.items() if ref() is None or other == key})
         self._drop(set(list(self._held)[: max(0, len(self._held) - _OTHERS)]))
         ours = {id(one.parameter) for one in held}
-        for other, (_, its_name, theirs) in self._held.items():
+        for other, (ref, its_name, theirs) in self._held.items():
             common = [one for one in theirs if id(one.parameter) in ours]
-            if not common:
+            if not common or _share_groups(optimizer, ref()):
                 continue
             more = its_name if len(common) == len(held) < len(theirs) else ""
             more = name if len(common) == len(theirs) < len(held) else more
@@ -135,6 +135,12 @@ class Rivals:
         if one.more and one.others:
             told |= {"more": one.more, "others": one.others, "along": one.along / one.others}
         return told
+
+
+def _share_groups(one: object, other: object) -> bool:
+    """Whether one of them is made around the other, so that a step of both is one."""
+    those = {id(group) for group in getattr(other, "param_groups", ())}
+    return any(id(group) in those for group in getattr(one, "param_groups", ()))
 
 
 def _has_one(one: Owned) -> bool:
