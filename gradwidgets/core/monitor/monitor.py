@@ -19,7 +19,6 @@ from gradwidgets.core.monitor.training.closures import WatchedCalls
 from gradwidgets.core.monitor.training.first_pass import FirstLook
 from gradwidgets.core.monitor.training.given.last_batch import Given
 from gradwidgets.core.monitor.training.noted_loss import LossRecord, NotedLoss, Striking
-from gradwidgets.core.monitor.training.parts.own_steps import InTurn
 from gradwidgets.core.subject.home import at_home
 
 GRACE = 0.05  # seconds
@@ -104,6 +103,7 @@ class GradientMonitor(Noting):
         self._updates = updates
         keep = whole("keep", keep, 2)
         self._sampler = Sampler(model, optimizer is not None, activations, self._updates, keep, scaler)
+        self._turns = self._sampler.turns
         self._first = FirstLook() if yes_or_no("preflight", preflight) else None
         self._given = Given(self._sampler.inputs)
         if self._first is not None:
@@ -278,10 +278,6 @@ class GradientMonitor(Noting):
         tell, calls = Hook(self._take_in_closure), self._sampler.calls
         watched = WatchedCalls(closure, tell, optimizer, Hook(calls.begins), Hook(calls.ended))
         return ((args[0], watched, *args[2:]), kwargs) if len(args) > 1 else (args, {**kwargs, "closure": watched})
-
-    @property
-    def _turns(self) -> InTurn | None:
-        return self._sampler.turns if self._optimizer is None else None
 
     def _count_step(self) -> None:
         self._steps += 1

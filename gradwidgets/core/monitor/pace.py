@@ -100,9 +100,9 @@ class Pace:
             return step == self.due
         if self.every != "auto":
             return turns.takes_every(self.every)
-        if step != self.due:
-            return turns.is_new()
-        if turns.waits(step):
+        if turns.is_new():
+            return True
+        if step == self.due and turns.waits(step):
             self.due = step + 1
         return step == self.due
 

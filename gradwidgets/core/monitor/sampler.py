@@ -87,7 +87,7 @@ class Sampler:
         self._targets = TargetRecord()
         self._written = Written()
         self._between, self._rivals, self._cut = Between(), Rivals(), CutLook()
-        self._steppers, self.thrown, self._leftover = Steppers(), Thrown(), Leftover()
+        self._steppers, self.thrown, self._leftover = Steppers(one=one), Thrown(), Leftover()
         self.inputs, self._after, self._pulls = InputsSeen(), AfterStep(), Pulls()
         self.overflow, self.calls = Overflow(), ClosureCalls()
         self._kept, self._groups = KeptParts(), GroupRates()
@@ -139,8 +139,8 @@ class Sampler:
         return len(self._names[0])
 
     @property
-    def turns(self) -> InTurn:
-        """The optimizers that step in turn."""
+    def turns(self) -> InTurn | None:
+        """The optimizers that step, where it may be several."""
         return self._steppers.turns
 
     @property

@@ -135,7 +135,7 @@ def test_a_clip_elsewhere_is_none_of_it(order):
 def rivals(hold, each, steps=30, clip=False):
     """What is told of an optimizer of all, and of another one that steps by a loss of its own, or by the same."""
     torch.manual_seed(0)
-    model = net()
+    model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3))
     first, second = torch.optim.SGD(model.parameters(), 0.01), torch.optim.SGD(hold(model), 0.01)
     with GradientMonitor(model, first) as monitor:
         for k in range(steps):
@@ -159,7 +159,7 @@ def test_those_that_hold_the_same_are_told_by_what_they_step_by():
         told = rivals(part, 0, clip=clip)
         assert told["again"] == 10 and told["steps"] == 20
     told = rivals(part, -1.0)
-    assert told["again"] == 0 and told["more"] == "SGD" and told["along"] < -0.9
+    assert told["again"] == 0 and told["more"] == "SGD" and told["along"] < -0.5
     assert rivals(lambda model: model.parameters(), -1.0) == {}  # neither holds more
 
 

@@ -152,7 +152,8 @@ class JudgedRecord:
     def stays(self, column: int) -> bool:
         """Whether a layer's weights are the same at all samples: nobody moves them, an average of others neither."""
         weights = self.history.weight_norm[:, column]
-        return bool((weights == weights[:1]).all())
+        known = weights[~weights.isnan()]  # at samples of other optimizers it is not looked at
+        return bool((known == known[:1]).all())
 
     @property
     def costs(self) -> dict[str, Tensor]:

@@ -168,13 +168,13 @@ REPORTED_SICK = (
     Training("StepLR for epochs, each step", "the rate is gone", lambda: left_alone(schedule=lambda one: lr_scheduler.StepLR(one, 10, 0.1), steps=200), one_of("small_updates", "schedule"), ("scheduler.step()",)),
     Training("a decay of 1", "the weights are drawn to 0", lambda: left_alone(normed, sgd(0.1, weight_decay=1.0)), one_of("decay"), ("1e-4",)),
     Training("a rate that jumps, with momentum", "what was learned is lost", lambda: left_alone(optimizer=sgd(0.05, momentum=0.95), after_step=rate_at(80, 1.0), steps=200), one_of("raised_rate"), ("0.05 to 1",)),
-    Training("a search for a rate that is left on", "the rate goes up to 10", lambda: left_alone(optimizer=sgd(10.0, momentum=0.9), schedule=factor(lambda step: 1e-5 ** max(0.0, 1 - step / 60)), steps=200), one_of("raised_rate"), ("to 10",)),
+    Training("a search for a rate that goes on from there", "the rate goes up to 10", lambda: left_alone(optimizer=sgd(10.0, momentum=0.9), schedule=factor(lambda step: 1e-5 ** max(0.0, 1 - step / 60)), steps=200), one_of("raised_rate"), ("to 10",)),
     Training("a checkpoint without a gradient in", "the body is not trained", lambda: left_alone(partial(Saving, reentrant=True), adam(1e-3)), CUT, ("use_reentrant=False",)),
     Training("labels smoothed away", "nothing is left to learn", lambda: left_alone(optimizer=adam(1e-3), loss=smoothed(1.0), steps=160), one_of("guessing")),
 )  # fmt: skip
 
 REPORTED_CLEAN = (
-    Training("four classes a batch", "drawn anew each time", lambda: train(optimizer=sgd(0.1, momentum=0.9), rows=of_four_classes, steps=200, seldom=True)),
+    Training("four classes a batch, anew each time", "drawn anew each time", lambda: train(optimizer=sgd(0.1, momentum=0.9), rows=of_four_classes, steps=200, seldom=True)),
     Training("smoothed, cosine, Nesterov", "a recipe", lambda: left_alone(normed, sgd(0.1, momentum=0.9, nesterov=True, weight_decay=5e-4), loss=smoothed(0.1), schedule=lambda one: lr_scheduler.CosineAnnealingLR(one, 120))),
     Training("mixed two and two", "a recipe", lambda: left_alone(optimizer=adam(2e-3), loss=mixed)),
     Training("a mean beside the model", "a recipe", averaged_beside),

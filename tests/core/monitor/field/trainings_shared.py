@@ -245,7 +245,7 @@ SHARED_SICK = (
 )  # fmt: skip
 
 SHARED_CLEAN = (
-    Training("clipped in time", "after the pass backward", lambda: left_alone(before_step=clipped(5.0))),
+    Training("clipped in time, by a function of torch", "after the pass backward", lambda: left_alone(before_step=clipped(5.0))),
     Training("clipped a turn later", "what is clipped is there", clipped_a_turn_later),
     Training("a copy that follows", "a running mean of the net", lambda: twins(normed, 0.01)),
     Training("a copy of convolutions that follows", "a running mean of the net", lambda: twins(convolutions, 0.05)),

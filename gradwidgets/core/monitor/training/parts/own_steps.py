@@ -31,9 +31,9 @@ class OwnSteps:
         self.last = step
         self.steps += 1
 
-    def is_due(self, every: int, ahead: int = 0) -> bool:
+    def is_due(self, every: int) -> bool:
         """Whether so many of its own steps have come since it was sampled."""
-        return not self.samples or self.steps + ahead - self.sampled >= every
+        return not self.samples or self.steps - self.sampled >= every
 
     def is_sampled(self) -> None:
         """Its newest step is."""
@@ -41,26 +41,28 @@ class OwnSteps:
 
 
 class InTurn:
-    """The optimizers that step, and whose turn it is to be sampled."""
+    """The optimizers that step, and whose turn it is to be sampled.
+
+    Attributes:
+        are_several: Whether there is more than one.
+    """
 
     def __init__(self) -> None:
+        self.are_several = False
         self._all: dict[tuple, OwnSteps] = {}
         self._now: OwnSteps | None = None
         self._began: int | None = None  # when a sample was due that waits
 
     def line(self, key: tuple) -> OwnSteps:
         """The steps of those that share a key."""
-        return self._all.setdefault(key, OwnSteps())
+        found = self._all.setdefault(key, OwnSteps())
+        self.are_several = len(self._all) > 1
+        return found
 
     def step(self, one: OwnSteps, step: int) -> None:
         """One of them is about to step, the number of which among all is this."""
         one.step(step)
         self._now = one
-
-    @property
-    def are_several(self) -> bool:
-        """Whether there is more than one."""
-        return len(self._all) > 1
 
     def takes_every(self, every: int) -> bool:
         """Whether the step that is about to come is one in so many of its optimizer's own."""
@@ -68,7 +70,10 @@ class InTurn:
 
     def comes(self, step: int, every: int) -> bool:
         """Whether the step behind this one may be one to sample."""
-        return any(one.is_due(every, 1) and step - one.last < _GONE * one.gap for one in self._all.values())
+        for one in self._all.values():  # at each step, and so without a call
+            if one.steps + 1 - one.sampled >= every and step - one.last < _GONE * one.gap:
+                return True
+        return False
 
     def is_new(self) -> bool:
         """Whether the step that is about to come is the first of its optimizer, and one of a few."""

@@ -20,7 +20,7 @@ _FALLEN = 0.9  # of the first loss, for something to be lost
 _BEFORE = 5  # losses
 _SEVERAL, _SURELY = 4, 4.0  # times it happens; standard errors
 _MOSTLY = 0.7  # of the times
-_OFTEN, _AGAINST = 20, -0.6  # gradients of two losses; their cosine
+_OFTEN, _AGAINST = 20, -0.5  # gradients of two losses; their cosine
 _AGAIN = 0.4  # of the steps that two optimizers make: of each pair one is by a gradient that was used already
 
 
