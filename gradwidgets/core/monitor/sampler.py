@@ -393,7 +393,7 @@ class Sampler:
             self.calls.watch(self._table.owned)
             self._follow_mode(step)
             if step == _SECOND:
-                self._ahead = clip_ahead()
+                self._ahead = self._softly({}, clip_ahead)
             if optimizer is not None:
                 self._turns.step(optimizer, self.share_of(optimizer))
                 self._stepped_by(optimizer, True, step)

@@ -157,7 +157,8 @@ def test_those_that_hold_the_same_are_told_by_what_they_step_by():
     part = lambda model: model[0].parameters()  # noqa: E731
     for clip in (False, True):
         told = rivals(part, 0, clip=clip)
-        assert told["again"] == 10 and told["steps"] == 20
+        # A clip between the first two, one of which is met only then, is not seen through.
+        assert told["again"] == 10 - clip and told["steps"] == 20
     told = rivals(part, -1.0)
     assert told["again"] == 0 and told["more"] == "SGD" and told["along"] < -0.5
     assert rivals(lambda model: model.parameters(), -1.0) == {}  # neither holds more
@@ -184,3 +185,17 @@ def test_an_order_of_classes_is_info_where_the_loss_comes_down():
     torch.manual_seed(0)
     drawn = torch.stack([torch.randperm(6)[:2].repeat(15) for _ in range(60)])
     assert judged(partial(drawn.__getitem__), lambda step: 1.8) == []
+
+
+def test_such_as_are_made_anew_are_counted_together():
+    torch.manual_seed(0)
+    model = nn.Linear(4, 3)
+    with GradientMonitor(model) as monitor:
+        for k in range(24):
+            if k % 3 == 0:
+                both = [torch.optim.SGD(model.parameters(), 0.01) for _ in range(2)]
+            model.zero_grad()
+            model(torch.randn(6, 4)).square().mean().backward()
+            for one in both:
+                one.step()
+    assert monitor.history.rivals["again"] == 24 and monitor.history.rivals["steps"] == 48

@@ -1,7 +1,8 @@
 """Optimizers that hold the same parameters, and by what gradients each of them steps."""
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -16,12 +17,12 @@ _OTHERS = 7  # optimizers that a new one is compared with
 
 
 class _Used:
-    """A gradient that an optimizer has stepped by, not kept alive."""
+    """A gradient that an optimizer has stepped by, not kept alive; of it `some` numbers, where it waits for nobody."""
 
-    def __init__(self, parameter: Tensor) -> None:
+    def __init__(self, parameter: Tensor, *, some: bool = True) -> None:
         gradient = parameter.grad
         self._ref, self._version = TensorWeakRef(gradient), gradient._version
-        self.some = some_of(gradient).cpu().double() if is_dense(parameter) else None
+        self.some = some_of(gradient) if some and gradient.is_cpu and is_dense(parameter) else None
 
     def is_again(self, gradient: Tensor, now: "_Used") -> bool:
         """Whether this is it, as it was or clipped since."""
@@ -29,8 +30,28 @@ class _Used:
             return False
         if self._version == gradient._version:
             return True
-        both = self.some is not None and now.some is not None
-        return both and (torch.equal(self.some, now.some) or times_shorter(self.some.float(), now.some.float()) > 0)
+        if self.some is None or now.some is None or not bool(now.some.any()):
+            return False  # zeros are the same whatever they are of
+        return torch.equal(self.some, now.some) or times_shorter(self.some, now.some) > 0
+
+
+@dataclass
+class _Sum:
+    """Of all pairs of the same kinds that hold the same, one after the other."""
+
+    names: tuple[str, str]
+    shared: tuple[str, ...]
+    more: str
+    again: int = 0
+    steps: int = 0
+    others: int = 0
+    along: float = 0.0
+
+    def add(self, pair: "_Pair") -> None:
+        """Count one in."""
+        self.names = pair.names if pair.again else self.names
+        self.again, self.steps = self.again + pair.again, self.steps + pair.steps
+        self.others, self.along = self.others + pair.others, self.along + pair.along
 
 
 class _Pair:
@@ -56,8 +77,13 @@ class _Pair:
                 self.names = self.names if self.names[1] == named else self.names[::-1]
             elif last[1].some is not None and now.some is not None:
                 self.others += 1
-                self.along += float(F.cosine_similarity(last[1].some, now.some, 0))
+                self.along += float(F.cosine_similarity(last[1].some.double(), now.some.double(), 0))
         self.last = key, now
+
+    @property
+    def sum(self) -> _Sum:
+        """Of none yet, for such as this."""
+        return _Sum(self.names, tuple(one.name for one in self.shared), self.more)
 
     @property
     def steps(self) -> int:
@@ -69,7 +95,7 @@ class Rivals:
     """Optimizers that hold the same parameters, and how often one steps by a gradient that another has used."""
 
     def __init__(self) -> None:
-        self._ended: list[_Pair] = []
+        self._ended: dict[tuple, _Sum] = {}
         self._pairs: dict[tuple[int, int], _Pair] = {}
         self.forget()
 
@@ -107,8 +133,9 @@ class Rivals:
             if used is not None:
                 pair.last, pair.counts[other] = (other, used), 1
         self._held[key] = weakref.ref(optimizer), name, held
+        with_one = [one.parameter for one in held if one.parameter.grad is not None]
         # By what its first step goes, an optimizer that is met only then may step again.
-        self._first = {key: {id(one.parameter): _Used(one.parameter) for one in held[:_FIRST] if _has_one(one)}}
+        self._first = {key: {id(one): _Used(one, some=False) for one in with_one[:_FIRST]}}
 
     def _drop(self, keys: set[int]) -> None:
         for key in keys:
@@ -116,8 +143,15 @@ class Rivals:
         self._end({pair for pair in self._pairs if not keys.isdisjoint(pair)})
 
     def _end(self, keys: set[tuple[int, int]]) -> None:
-        self._ended += [one for one in (self._pairs.pop(key) for key in keys) if one.again or one.more]
-        self._ended = sorted(self._ended, key=lambda one: -one.again)[:_OTHERS]
+        ended = self._summed([self._pairs.pop(key) for key in keys])
+        self._ended = dict(sorted(ended.items(), key=lambda item: -item[1].again)[:_OTHERS])
+
+    def _summed(self, pairs: Iterable[_Pair]) -> dict[tuple, _Sum]:
+        found = {key: replace(one) for key, one in self._ended.items()}
+        for pair in pairs:
+            one = pair.sum
+            found.setdefault((*sorted(one.names), one.shared, one.more), one).add(pair)
+        return found
 
     @property
     def told(self) -> dict[str, object]:
@@ -126,11 +160,11 @@ class Rivals:
         At how many "steps" of both one is by a gradient that the other has used "again"; which of them holds all of the
         other's and "more", and the mean cosine of the gradients "along" each other where these are "others".
         """
-        found = [*self._ended, *self._pairs.values()]
-        one = max(found, key=lambda pair: (pair.again, bool(pair.more) * pair.others), default=None)
+        found = self._summed(self._pairs.values()).values()
+        one = max(found, key=lambda each: (each.again, bool(each.more) * each.others), default=None)
         if one is None or not (one.again or (one.more and one.others)):
             return {}
-        told: dict[str, object] = {"names": list(one.names), "shared": [each.name for each in one.shared]}
+        told: dict[str, object] = {"names": list(one.names), "shared": list(one.shared)}
         told |= {"steps": max(one.steps, one.again), "again": one.again}
         if one.more and one.others:
             told |= {"more": one.more, "others": one.others, "along": one.along / one.others}
@@ -141,7 +175,3 @@ def _share_groups(one: object, other: object) -> bool:
     """Whether one of them is made around the other, so that a step of both is one."""
     those = {id(group) for group in getattr(other, "param_groups", ())}
     return any(id(group) in those for group in getattr(one, "param_groups", ()))
-
-
-def _has_one(one: Owned) -> bool:
-    return one.parameter.grad is not None
