@@ -8,12 +8,12 @@ from types import FrameType
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from gradwidgets.core.losses.loss_data import data_tensors
 from gradwidgets.core.losses.loss_function import LossFunction
 from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.results.wording import number
+from gradwidgets.core.subject.mode import FunctionMode
 
 Change = Callable[..., object]
 
@@ -80,7 +80,7 @@ def in_line() -> str:
     return f", in “{line}”" if line else ""
 
 
-class Edited(TorchFunctionMode):
+class Edited(FunctionMode):
     """A block in which one operation is changed.
 
     Args:
@@ -120,7 +120,7 @@ def edits_of(function: LossFunction, point: Tensor) -> list[Edit]:
     return [*listing.found, *listing.other_forms][:MOST]
 
 
-class _Listing(TorchFunctionMode):
+class _Listing(FunctionMode):
     """Lists the changes that are to be tried."""
 
     def __init__(self, function: LossFunction) -> None:

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from gradwidgets.core.losses.loss_function import LossFunction
 from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.results.wording import number
+from gradwidgets.core.subject.mode import FunctionMode
 from gradwidgets.core.surfaces.patterns.look import Look
 
 BEGIN_APART = (
@@ -89,7 +89,7 @@ def _run(function: LossFunction, point: Tensor, watch: "_Followed") -> None:
         watch.gradient = None
 
 
-class _Followed(TorchFunctionMode):
+class _Followed(FunctionMode):
     """A block that keeps the gradient of what runs in it."""
 
     def __init__(self) -> None:
