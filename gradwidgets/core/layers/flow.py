@@ -17,6 +17,8 @@ from gradwidgets.core.layers.axes.mixing import mixed_in
 from gradwidgets.core.layers.axes.pooled import pooled_in, pools_of
 from gradwidgets.core.layers.axes.scrambled import place_of, scrambles
 from gradwidgets.core.layers.axes.unread import PICKS, unread_in
+from gradwidgets.core.layers.batchwise.gates import gates
+from gradwidgets.core.layers.batchwise.suspects import suspects_in, told_of
 from gradwidgets.core.layers.causes.asked import without_asked
 from gradwidgets.core.layers.causes.drawn import drawn_in
 from gradwidgets.core.layers.causes.following import cuts_of, stops_of
@@ -28,6 +30,7 @@ from gradwidgets.core.layers.causes.softmax_rows import ATTENTION, SOFTMAX
 from gradwidgets.core.layers.causes.stay_alike import copies_in
 from gradwidgets.core.layers.causes.unlisted import unlisted, with_makers
 from gradwidgets.core.layers.causes.zeroed import drops_all, zeroed_in
+from gradwidgets.core.layers.codes.straight_residuals import straight_residuals
 from gradwidgets.core.layers.misuse.added_masks import added_masks, may_add_masks
 from gradwidgets.core.layers.misuse.attention_masks import MASK
 from gradwidgets.core.layers.misuse.constant_codes import constant_codes
@@ -152,7 +155,7 @@ def _told_by_further_passes(subject: Subject, found: Measured, given: Subject | 
     if found.unlisted:
         found.unlisted = tuple(without_asked(subject, found.unlisted))
     unreached = [row for row in found.rows if _is_unreached(row, found)]
-    cuts = cuts_of(subject, unreached) if any(row.calls for row in unreached) else {}
+    cuts = cuts_of(subject, unreached) if any(row.calls or "weight" not in row.own for row in unreached) else {}
     for row in unreached:
         row.cut = cuts.get(row.name)
     gradients = _sizes(found)
@@ -170,6 +173,7 @@ def _told_by_further_passes(subject: Subject, found: Measured, given: Subject | 
         found.operations += left_out(unread_in)(subject, found.output, found.picks)
         found.operations += left_out(ahead_in)(subject)
         found.operations += left_out(pooled_in)(subject, found.output, found.pools) if found.pools else []
+        found.operations += told_of(subject, found.output, found.suspects)
     found.output = None
     found.operations += left_out(own_backwards)(subject, found.own) if found.own else []
     if found.draws:
@@ -267,7 +271,9 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
         seen.sums = sums
         seen.picks, seen.pools = left_out(tracked.picks)(PICKS), pools
         seen.added = left_out(sums_of)(tracked.sums())
-        seen.along = (*look.steps_first(), *tracked.along_samples())
+        seen.along = (*look.steps_first(), *tracked.along_samples(), *left_out(gates)(looked_at, tracked.nodes()))
+        seen.operations += left_out(straight_residuals)(tracked.nodes())
+        seen.suspects = suspects_in(tracked, model)
     return seen
 
 
