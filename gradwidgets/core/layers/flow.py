@@ -17,8 +17,9 @@ from gradwidgets.core.layers.axes.mixing import mixed_in
 from gradwidgets.core.layers.axes.pooled import pooled_in, pools_of
 from gradwidgets.core.layers.axes.scrambled import place_of, scrambles
 from gradwidgets.core.layers.axes.unread import PICKS, unread_in
+from gradwidgets.core.layers.batchwise.always_dropped import always_dropped
 from gradwidgets.core.layers.batchwise.gates import gates
-from gradwidgets.core.layers.batchwise.suspects import suspects_in, told_of
+from gradwidgets.core.layers.batchwise.suspects import Suspects, suspects_in, told_of
 from gradwidgets.core.layers.causes.asked import without_asked
 from gradwidgets.core.layers.causes.drawn import drawn_in
 from gradwidgets.core.layers.causes.following import cuts_of, stops_of
@@ -178,6 +179,7 @@ def _told_by_further_passes(subject: Subject, found: Measured, given: Subject | 
     found.operations += left_out(own_backwards)(subject, found.own) if found.own else []
     if found.draws:
         found.drawn = drawn_in(subject)
+        found.operations += left_out(always_dropped)(subject)
     if found.half:
         overflows = left_out(overflows_in)(subject)
         found.operations += overflows
@@ -240,6 +242,7 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
             lone = [tracked.vertex_of(one) for one in left_out(lone_keys)(looked_at)]
             operations += _of_scores(looked_at, tracked, names) if look.looks else []
             pools = left_out(pools_of)(tracked.of_model()) if look.looks else []
+            suspects = suspects_in(tracked, model, look.inputs) if look.looks else Suspects()
             watch.place(tracked.vertex_of)
             tracked.watch(watch.gradients_at)
             watch.way_back()
@@ -273,7 +276,7 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
         seen.added = left_out(sums_of)(tracked.sums())
         seen.along = (*look.steps_first(), *tracked.along_samples(), *left_out(gates)(looked_at, tracked.nodes()))
         seen.operations += left_out(straight_residuals)(tracked.nodes())
-        seen.suspects = suspects_in(tracked, model)
+        seen.suspects = suspects
     return seen
 
 

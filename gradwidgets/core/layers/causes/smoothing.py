@@ -51,7 +51,14 @@ def smoothed_in(subject: Subject, output: object) -> list[Finding]:
 def has_graph(subject: Subject, count: int) -> bool:
     """Whether a model is given a graph of so many nodes, or holds one, as a matrix or as pairs."""
     given = (*_tensors(subject.inputs), *subject.model.buffers())
-    return any(tuple(one.shape) == (count, count) or _are_pairs(one, count) for one in given)
+    return any(_is_matrix(one, count) or _are_pairs(one, count) for one in given)
+
+
+def _is_matrix(one: Tensor, count: int) -> bool:
+    """Whether it may be a matrix of neighbours: without numbers below 0, or symmetric; features that are as many not."""
+    if tuple(one.shape) != (count, count) or one.is_complex():
+        return False
+    return not one.is_floating_point() or bool((one >= 0).all()) or torch.equal(one, one.T)
 
 
 def _are_pairs(one: Tensor, count: int) -> bool:
@@ -63,7 +70,7 @@ def _are_pairs(one: Tensor, count: int) -> bool:
 def _have_same(subject: Subject, count: int) -> bool:
     """Whether all nodes have the same neighbours: every one all others, say."""
     for one in (*_tensors(subject.inputs), *subject.model.buffers()):
-        if tuple(one.shape) == (count, count) and not one.is_complex():
+        if _is_matrix(one, count):
             ones = (one != 0) | torch.eye(count, dtype=torch.bool, device=one.device)
             if bool((ones == ones[:1]).all()):
                 return True
