@@ -5,7 +5,6 @@ import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
 
-import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
@@ -59,7 +58,7 @@ from gradwidgets.core.layers.passes.passes import (
     without_gradient_hooks,
 )
 from gradwidgets.core.layers.passes.poisoned import mark_unread
-from gradwidgets.core.layers.passes.rows import Row, mark_spare, parameters_of, rows_of, shared_names
+from gradwidgets.core.layers.passes.rows import Row, mark_spare, rows_of, shared_names
 from gradwidgets.core.layers.passes.stats import LayerFlow
 from gradwidgets.core.layers.passes.tracking import Tracked, names_by_id
 from gradwidgets.core.layers.passes.underflow import underflowing
@@ -78,12 +77,13 @@ from gradwidgets.core.layers.scores.softmax_twice import TWICE, taken_twice
 from gradwidgets.core.layers.scores.temperatures import cold
 from gradwidgets.core.layers.summary import Measured, summarise
 from gradwidgets.core.layers.weights.between_passes import kept_graphs, made_anew, states_of
+from gradwidgets.core.layers.weights.by_weights import gradients_by_weights
 from gradwidgets.core.layers.weights.clipped_weights import clipped
 from gradwidgets.core.layers.weights.one_memory import in_one_memory
 from gradwidgets.core.layers.weights.plain_tensors import plain_tensors
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.subject.collection import NoCollection
-from gradwidgets.core.subject.home import abroad, at_home
+from gradwidgets.core.subject.home import at_home
 
 _WITH_LINE = (LONE, AXIS, TWICE, ACROSS)  # what is told with file and line, by another pass forward
 # Norm of a gradient by a layer's weights, up to which the loss itself is asked for a slope.
@@ -248,7 +248,7 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
             watch.way_back()
             leaves = tracked.leaves
             gradients = look.at_gradients(
-                lambda: _gradients(loss, rows, inputs, [tensor for tensor, _ in leaves], notes), watch.calls
+                lambda: gradients_by_weights(loss, rows, inputs, [tensor for tensor, _ in leaves], notes), watch.calls
             )
         watch.gradients(gradients)
         value = float(loss.detach())
@@ -327,31 +327,3 @@ def _waits(found: Measured) -> bool:
 
 def _tensors(values: object) -> list[Tensor]:
     return [one for one in pytree.tree_leaves(values) if isinstance(one, Tensor)]
-
-
-def _gradients(
-    loss: Tensor, rows: list[Row], inputs: object, leaves: list[Tensor], notes: list[str]
-) -> dict[int, Tensor]:
-    """The loss's gradient by each tensor that it depends on and that asks for one, by the tensor's id."""
-    wanted = parameters_of(rows)
-    if not wanted:
-        # The gradient still passes the layers on its way to an input that asks for it.
-        wanted = [one for one in _tensors(inputs) if one.requires_grad]
-    if not loss.requires_grad:
-        notes.append(
-            "no gradient at all: every parameter is frozen"
-            if not wanted and any(row.own for row in rows)
-            else "no gradient at all: the loss is cut off from the parameters (look for detach, item, no_grad, argmax)"
-            if wanted
-            else "no gradient at all: the model has no parameters"
-        )
-        return {}
-    if not wanted:
-        return {}
-    wanted = list({id(one): one for one in (*wanted, *leaves)}.values())
-    try:
-        with abroad():
-            found = torch.autograd.grad(loss.reshape(()), wanted, allow_unused=True)
-    except Exception as error:
-        raise FlowError(f"the backward pass raised {type(error).__name__}: {error}".rstrip(".")) from error
-    return {id(one): gradient for one, gradient in zip(wanted, found, strict=True) if gradient is not None}

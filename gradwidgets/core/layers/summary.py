@@ -103,7 +103,7 @@ class Measured:
     own: list[type] = field(default_factory=list)
     parameters: dict[str, Cut] = field(default_factory=dict)
     lone_keys: tuple[int, ...] = ()
-    suspects: Suspects = Suspects()
+    suspects: Suspects = field(default_factory=Suspects)
 
     @cached_property
     def zeros(self) -> list[Row]:

@@ -58,5 +58,7 @@ def _told(name: str, p: float, place: str) -> Finding:
         "model's mode, and what the model gives is another each time it is used"
     )
     telling = "dropout_p=p if self.training else 0.0" if name == _ATTENTION else "training=self.training"
-    action = f"Hand it the mode, {telling}; or take nn.Dropout. Nothing, if it is to drop always, as in Tacotron's prenet."
+    action = (
+        f"Hand it the mode, {telling}; or take nn.Dropout. Nothing, if it is to drop always, as in Tacotron's prenet."
+    )
     return Finding(ALWAYS, "info", message, {"operation": name, "p": p, "threshold": 0}, action=action)

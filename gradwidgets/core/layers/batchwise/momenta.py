@@ -22,4 +22,6 @@ def momenta(model: nn.Module) -> list[Finding]:
         "the last batch, and evaluation is off by what that one was"
     )
     action = f"momentum={1 - value:.3g}, which is what others (Keras, TensorFlow) call {value:g}; torch's own is 0.1."
-    return [Finding(MOMENTUM, "warning", message, {"layer": name, "momentum": value, "threshold": _MOST}, action=action)]
+    return [
+        Finding(MOMENTUM, "warning", message, {"layer": name, "momentum": value, "threshold": _MOST}, action=action)
+    ]

@@ -1,4 +1,4 @@
-"""What is seen in the graph of a pass, and what only further passes tell of it: of batches, rows and codes of places."""
+"""What is suspect in the graph of a pass, and what only further passes tell of it: batches, rows, codes of places."""
 
 from typing import NamedTuple
 
@@ -9,8 +9,8 @@ from gradwidgets.core.layers.batchwise.pooled_gates import POOLS, pooled_togethe
 from gradwidgets.core.layers.batchwise.rows_apart import rows_apart
 from gradwidgets.core.layers.batchwise.steps_apart import among_heads, steps_apart
 from gradwidgets.core.layers.batchwise.whole_batch import Whole, whole_batches, whole_in
-from gradwidgets.core.layers.codes.one_row import may_take_one_row, one_row
 from gradwidgets.core.layers.causes.softmax_rows import SOFTMAX
+from gradwidgets.core.layers.codes.one_row import may_take_one_row, one_row
 from gradwidgets.core.layers.passes.passes import Subject
 from gradwidgets.core.layers.passes.tracking import Tracked
 from gradwidgets.core.layers.preflight.reading import left_out

@@ -166,7 +166,9 @@ def whole_in(subject: Subject, output: object, whole: Collection[Whole]) -> list
             except FlowError:
                 return []
         if many:
-            changed = f": when other samples were exchanged, {many} of the {batch[1] // 2} that stayed got another output"
+            changed = (
+                f": when other samples were exchanged, {many} of the {batch[1] // 2} that stayed got another output"
+            )
             return [_told(one, changed)]
     return []
 

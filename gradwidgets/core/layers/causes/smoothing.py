@@ -55,9 +55,11 @@ def has_graph(subject: Subject, count: int) -> bool:
 
 
 def _is_matrix(one: Tensor, count: int) -> bool:
-    """Whether it may be a matrix of neighbours: without numbers below 0, or symmetric; features that are as many not."""
+    """Whether it may be a matrix of neighbours: symmetric, or without numbers below 0, as features seldom are."""
     if tuple(one.shape) != (count, count) or one.is_complex():
         return False
+    if one.layout is not torch.strided:
+        return True
     return not one.is_floating_point() or bool((one >= 0).all()) or torch.equal(one, one.T)
 
 
@@ -70,7 +72,7 @@ def _are_pairs(one: Tensor, count: int) -> bool:
 def _have_same(subject: Subject, count: int) -> bool:
     """Whether all nodes have the same neighbours: every one all others, say."""
     for one in (*_tensors(subject.inputs), *subject.model.buffers()):
-        if _is_matrix(one, count):
+        if _is_matrix(one, count) and one.layout is torch.strided:
             ones = (one != 0) | torch.eye(count, dtype=torch.bool, device=one.device)
             if bool((ones == ones[:1]).all()):
                 return True

@@ -176,9 +176,9 @@ def _told(one: Operation, node: Node, own: int, summed: int) -> Finding:
     shape = _shape(node)
     square = len(shape) > 1 and shape[-1] == shape[-2]
     message = (
-        f"softmax in {one.place}: its shares sum to 1 along axis {own} of {shape}, and then weigh what "
-        f"stands along axis {summed}: they are no shares of that, so that what a query gets is no mean "
-        "over the keys, and depends on what all other queries ask for"
+        f"softmax in {one.place}: it runs along axis {own} of {shape}, and what it weighs is then summed along axis "
+        f"{summed}: what one query gets is no weighted mean over the keys, as its weights do not sum to 1, and they "
+        "depend on what all other queries ask for"
     )
     evidence = {"layer": one.place, "shape": shape, "axis": own, "summed": summed, "threshold": 0}
     return Finding(AXIS, "warning" if square or own < len(shape) - 2 else "info", message, evidence, action=_ACTION)

@@ -64,7 +64,9 @@ def _lost_bound(args: tuple, kind: torch.dtype) -> str:
         return ""
     sign, below = "−" * (lost < 0), number(1 - torch.finfo(kind).eps / 2, 4)
     inside = f"{sign}1 {'+' if lost < 0 else '−'} {number(1 - abs(lost), 2)}"
-    return f"{_BOUND} {inside} is {sign}1 in {str(kind).removeprefix('torch.')}, whose largest number below 1 is {below}"
+    return (
+        f"{_BOUND} {inside} is {sign}1 in {str(kind).removeprefix('torch.')}, whose largest number below 1 is {below}"
+    )
 
 
 def shows(clause: str, values: Tensor) -> bool:

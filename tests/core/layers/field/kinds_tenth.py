@@ -26,7 +26,12 @@ def among_heads(how):
     model = Runs(run, qkv=nn.Linear(16, 48), out=nn.Linear(16, 5))
     if how == "pooled":
         return model, torch.randn(12, 9, 16), classes(12, 5), F.cross_entropy
-    return model, torch.randn(12, 9, 16), classes(12 * 9, 5).view(12, 9), lambda o, y: F.cross_entropy(o.flatten(0, 1), y.flatten())
+    return (
+        model,
+        torch.randn(12, 9, 16),
+        classes(12 * 9, 5).view(12, 9),
+        lambda o, y: F.cross_entropy(o.flatten(0, 1), y.flatten()),
+    )
 
 
 def first_step(how):
@@ -34,7 +39,13 @@ def first_step(how):
 
     def run(s, x):
         y = s.rnn(s.embed(x))[0]
-        return s.head({"first": y[:, 0], "last": y[:, -1], "mean": y.mean(1), }[how])
+        return s.head(
+            {
+                "first": y[:, 0],
+                "last": y[:, -1],
+                "mean": y.mean(1),
+            }[how]
+        )
 
     model = Runs(run, embed=nn.Embedding(30, 12), rnn=nn.LSTM(12, 16, batch_first=True), head=nn.Linear(16, 3))
     return model, torch.randint(0, 30, (16, 10)), classes(16, 3), F.cross_entropy
@@ -43,7 +54,9 @@ def first_step(how):
 def convolved():
     """Convolutions along the steps, of which the last is read."""
 
-    causal = [m for i in range(2) for m in (nn.ConstantPad1d((2, 0), 0.0), nn.Conv1d(8 if i == 0 else 12, 12, 3), nn.ReLU())]
+    causal = [
+        m for i in range(2) for m in (nn.ConstantPad1d((2, 0), 0.0), nn.Conv1d(8 if i == 0 else 12, 12, 3), nn.ReLU())
+    ]
     model = Runs(lambda s, x: s.head(s.body(x.mT)[:, :, -1]), body=nn.Sequential(*causal), head=nn.Linear(12, 3))
     return model, torch.randn(16, 11, 8), classes(16, 3), F.cross_entropy
 
@@ -61,8 +74,17 @@ def always_drops(how):
 
 def momentum(value):
     """Batch norms with another momentum."""
-    parts = [m for i in range(3) for m in (nn.Conv2d(3 if i == 0 else 8, 8, 3, padding=1), nn.BatchNorm2d(8, momentum=value), nn.ReLU())]
-    return nn.Sequential(*parts, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4)), torch.randn(12, 3, 8, 8), classes(12, 4), F.cross_entropy
+    parts = [
+        m
+        for i in range(3)
+        for m in (nn.Conv2d(3 if i == 0 else 8, 8, 3, padding=1), nn.BatchNorm2d(8, momentum=value), nn.ReLU())
+    ]
+    return (
+        nn.Sequential(*parts, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4)),
+        torch.randn(12, 3, 8, 8),
+        classes(12, 4),
+        F.cross_entropy,
+    )
 
 
 def additive(how):
@@ -92,7 +114,13 @@ def styled(how):
         h = s.norm(h + shift) if how == "before" else s.norm(h) + shift
         return s.last(F.relu(h))
 
-    model = Runs(run, first=nn.Conv2d(3, 8, 3, padding=1), style=nn.Linear(5, 8), norm=nn.InstanceNorm2d(8), last=nn.Conv2d(8, 3, 3, padding=1))
+    model = Runs(
+        run,
+        first=nn.Conv2d(3, 8, 3, padding=1),
+        style=nn.Linear(5, 8),
+        norm=nn.InstanceNorm2d(8),
+        last=nn.Conv2d(8, 3, 3, padding=1),
+    )
     return model, (torch.randn(6, 3, 8, 8), torch.randn(6, 5)), torch.randn(6, 3, 8, 8), F.mse_loss
 
 
@@ -112,7 +140,12 @@ def classes_along_samples(how):
     axis = 0 if how in ("log", "module") else 1
     last = nn.Softmax(dim=axis) if how == "module" else nn.LogSoftmax(dim=axis)
     loss = (lambda o, y: -o.gather(1, y[:, None]).log().mean()) if how == "module" else F.nll_loss
-    return nn.Sequential(nn.Linear(12, 24), nn.ReLU(), nn.Linear(24, 5), last), torch.randn(30, 12), classes(30, 5), loss
+    return (
+        nn.Sequential(nn.Linear(12, 24), nn.ReLU(), nn.Linear(24, 5), last),
+        torch.randn(30, 12),
+        classes(30, 5),
+        loss,
+    )
 
 
 def ctc(how):
@@ -138,7 +171,13 @@ def mixture(axis):
         density = torch.exp(torch.distributions.Normal(means, sizes).log_prob(y))
         return -(shares * density).sum(1).add(1e-8).log().mean()
 
-    model = Runs(run, body=nn.Sequential(nn.Linear(4, 24), nn.Tanh()), shares=nn.Linear(24, 3), means=nn.Linear(24, 3), sizes=nn.Linear(24, 3))
+    model = Runs(
+        run,
+        body=nn.Sequential(nn.Linear(4, 24), nn.Tanh()),
+        shares=nn.Linear(24, 3),
+        means=nn.Linear(24, 3),
+        sizes=nn.Linear(24, 3),
+    )
     return model, torch.randn(32, 4), torch.randn(32, 1), loss
 
 
@@ -169,7 +208,13 @@ def forced(how):
         return s.out(s.decoder(s.embed(tokens), s.source(source), tgt_mask=mask))
 
     layer = nn.TransformerDecoderLayer(16, 2, 32, batch_first=True, dropout=0.0)
-    model = Runs(run, embed=nn.Embedding(20, 16), source=nn.Linear(5, 16), decoder=nn.TransformerDecoder(layer, 1), out=nn.Linear(16, 20))
+    model = Runs(
+        run,
+        embed=nn.Embedding(20, 16),
+        source=nn.Linear(5, 16),
+        decoder=nn.TransformerDecoder(layer, 1),
+        out=nn.Linear(16, 20),
+    )
     tokens = torch.randint(0, 20, (12, 9))
     given, wanted = (tokens, tokens) if how == "same" else (tokens[:, :-1], tokens[:, 1:])
     return model, (torch.randn(12, 7, 5), given), wanted, lambda o, y: F.cross_entropy(o.flatten(0, 1), y.flatten())
@@ -184,7 +229,12 @@ def squeezed(how):
         return s.head((h * s.gate(pooled)[:, :, None, None]).mean((2, 3)))
 
     gate = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 8), nn.Sigmoid())
-    return Runs(run, first=nn.Conv2d(3, 8, 3), gate=gate, head=nn.Linear(8, 4)), torch.randn(12, 3, 9, 9), classes(12, 4), F.cross_entropy
+    return (
+        Runs(run, first=nn.Conv2d(3, 8, 3), gate=gate, head=nn.Linear(8, 4)),
+        torch.randn(12, 3, 9, 9),
+        classes(12, 4),
+        F.cross_entropy,
+    )
 
 
 TENTH_SICK = (
@@ -215,7 +265,7 @@ TENTH_SOUND = (
     Case("a momentum of none", "a mean over all batches", lambda: momentum(None)),
     Case("additive attention", "Bahdanau", lambda: additive("tanh")),
     Case("a style behind a norm", "AdaIN", lambda: styled("behind")),
-    Case("triplets", "FaceNet", lambda: triplets("apart")),
+    Case("anchors and positives apart", "FaceNet", lambda: triplets("apart")),
     Case("log-shares along the classes", "LogSoftmax(1)", lambda: classes_along_samples("classes")),
     Case("ctc of log-shares", "CTC", lambda: ctc("log")),
     Case("a mixture density", "MDN", lambda: mixture(1)),

@@ -51,7 +51,8 @@ def _cliff(judged: Judged, leaps: list[Leap]) -> Finding:
     at = "" if worst.at is None else named(judged, worst.at)
     at = "" if at in ("", below, above) else f", at {at}"
     message = (
-        f"{decades:.1f} decades of the gradient are {'lost' if lost else 'gained'} between {below} and {above}{at}"
+        f"between {below} and {above}{at}, the gradient gets {number(10**decades, 2)} times "
+        f"{'smaller' if lost else 'larger'} on its way back ({decades:.1f} decades)"
     )
     if len(leaps) > 1:
         message += f"; so it is at {len(leaps)} places"
@@ -67,8 +68,10 @@ def _cliff(judged: Judged, leaps: list[Leap]) -> Finding:
         message += f"; what {listed(worst.gates)} gives is the other factor, is trained and begins small"
         severity, action = "info", "Nothing, where it is meant to begin small, as gates do."
     elif lost and decades >= ERROR and (what := _constant(judged, worst.at)):
-        message += f"; {what}, which is the same whatever comes in: what follows takes just that of it"
-        action = "Take something else of what is normalised than that sum, or take it before; and look at its axis."
+        message += f"; what follows takes just {what}, the same whatever comes in"
+        action = (
+            "Take it over another axis than that which is normalised, over tokens, steps or places say; or before it."
+        )
     elif lost and decades >= ERROR and (taken := _taken_away(judged, worst.at)):
         message += (
             f"; what {below} gives is added there, the same along all that {taken[0]} then takes together, and that "
@@ -97,9 +100,9 @@ def _constant(judged: Judged, vertex: int | None) -> str:
     named_so = (one.kind for one in judged.flow.layers if one.name == graph.names[vertex])
     kind = next(named_so, "") if graph.is_layer[vertex] else ""
     if kind.startswith("Softmax") or (not graph.is_layer[vertex] and graph.names[vertex].startswith("softmax")):
-        return "a sum of all shares of a softmax is 1"
+        return "a sum over all shares of a softmax, and that is 1"
     if "Norm" in kind or (not graph.is_layer[vertex] and graph.names[vertex].startswith(_NORMS)):
-        return "a sum, or a sum of squares, of all that is normalised together is fixed"
+        return "a sum or mean, perhaps of squares, over all that a norm takes together, and the norm has fixed that"
     return ""
 
 
