@@ -95,8 +95,9 @@ class _Slices(TorchFunctionMode):
 
 def _slices(model: nn.Module) -> bool:
     """Whether the code of a model's own modules slices in steps."""
-    kinds = {type(one) for one in model.modules() if not type(one).__module__.startswith("torch.")}
-    own = [value for one in model.modules() if type(one) in kinds for value in vars(one).values()]
+    modules = list(model.modules())
+    kinds = {kind for kind in set(map(type, modules)) if not kind.__module__.startswith("torch.")}
+    own = [value for one in modules if type(one) in kinds for value in vars(one).values()]
     functions = [one for one in own if isinstance(one, types.FunctionType)]
     functions += [one for kind in kinds for one in vars(kind).values() if isinstance(one, types.FunctionType)]
     return any(map(_slices_in, functions))

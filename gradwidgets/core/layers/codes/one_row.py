@@ -3,6 +3,7 @@
 Whether it is one is read from where its numbers lie: a view of a table begins at one of its rows.
 """
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
@@ -47,15 +48,15 @@ def may_take_one_row(sums: Iterable[Node], model: nn.Module) -> bool:
     widths = set()
     for one in sums:
         whole = tuple(one._input_metadata[0].shape)
-        if len(whole) == 3 and min(whole) > 1 and any(map(_may_be_row, one.next_functions)):
+        if len(whole) == 3 and min(whole) > 1 and any(_may_be_row(other, whole[-1]) for other, _ in one.next_functions):
             widths.add(whole[-1])
     return bool(widths) and any(table.width in widths for table in _tables(model).values())
 
 
-def _may_be_row(following: tuple[Node | None, int]) -> bool:
-    node, picked = following[0], False
+def _may_be_row(node: Node | None, width: int) -> bool:
+    picked = False
     while node is not None and plain_name(node.name()) in (*_VIEWS, "select"):
-        picked = picked or plain_name(node.name()) in ("select", "slice")
+        picked = picked or math.prod(node._input_metadata[0].shape) == width
         node = node.next_functions[0][0]
     return node is None or (picked and hasattr(node, "variable"))
 

@@ -27,7 +27,7 @@ def straight_residuals(nodes: Collection[Node]) -> list[Finding]:
     Args:
         nodes: All operations of a pass.
     """
-    left = {one for one in nodes if plain_name(one.name()) == "sub" and _is_nothing(one)}
+    left = {one for one in nodes if one.name().startswith("Sub") and _is_nothing(one)}
     if not left:
         return []
     takers = [
