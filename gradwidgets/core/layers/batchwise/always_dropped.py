@@ -9,6 +9,7 @@ from gradwidgets.core.layers.axes.mixing import evaluated
 from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.passes.passes import FlowError, Subject, copied, run
 from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.wording import percent
 
 ALWAYS = "always dropped"
 _DROPS = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
@@ -54,8 +55,8 @@ class _Drops(TorchFunctionMode):
 
 def _told(name: str, p: float, place: str) -> Finding:
     message = (
-        f"{name}{f' ({place})' if place else ''} drops {p:.0%} in evaluation mode too: the function does not know the "
-        "model's mode, and what the model gives is another each time it is used"
+        f"{name}{f' ({place})' if place else ''} drops {percent(p)} in evaluation mode too: the function does not know "
+        "the model's mode, and what the model gives is another each time it is used"
     )
     telling = "dropout_p=p if self.training else 0.0" if name == _ATTENTION else "training=self.training"
     action = (

@@ -3,6 +3,7 @@
 from torch import nn
 
 from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.wording import percent
 
 MOMENTUM = "norm momentum"
 _MOST = 0.9  # and below 1, which keeps the newest batch alone, on purpose
@@ -18,8 +19,8 @@ def momenta(model: nn.Module) -> list[Finding]:
     (name, value), more = some[0], len(some) - 1
     message = (
         f"{name or 'the model'}{f' and {more} more norms have' if more else ' has'} a momentum of {value:g}: in torch "
-        f"that is the share of the newest batch, so that the mean and variance for evaluation are {value:.0%} those of "
-        "the last batch, and evaluation is off by what that one was"
+        f"that is the share of the newest batch, so that {percent(value)} of the mean and variance for evaluation are "
+        "those of the last batch, and evaluation is off by what that one was"
     )
     action = f"momentum={1 - value:.3g}, which is what others (Keras, TensorFlow) call {value:g}; torch's own is 0.1."
     return [

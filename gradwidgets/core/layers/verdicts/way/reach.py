@@ -3,9 +3,6 @@
 import re
 from dataclasses import replace
 
-from torch import nn
-
-from gradwidgets.core.layers.passes.rows import ROOT
 from gradwidgets.core.layers.passes.underflow import SCALE_IT
 from gradwidgets.core.layers.preflight.losses.value.constant import DETACHED
 from gradwidgets.core.layers.preflight.losses.value.terms import TERM
@@ -113,13 +110,10 @@ def _stops(found: Finding) -> bool:
 
 def _by_parameter(judged: Judged, found: Finding) -> Finding:
     """The same, with the names of parameters in place of those of modules that own some and are none of torch's."""
-    torchs = {one.name for one in judged.flow.layers if hasattr(nn, one.kind)}
     message, names = found.message, found.evidence.get("layers", ())
-    sizes = judged.flow.graph.sizes if judged.flow.graph else {}
     for name in names if isinstance(names, list) else ():
-        above = "" if name == ROOT else f"{name}."
-        own = [one for one in sizes if one.startswith(above) and "." not in one[len(above) :]]
-        if not own or above + "weight" in own or own == [name] or name in torchs:
+        own = judged.called(name)
+        if own == [name]:
             continue
         if len(own) > 1:
             message = message.replace(f"{name} gets", f"{name} get").replace("leads to it from", "leads to them from")
