@@ -166,24 +166,20 @@ def whole_in(subject: Subject, output: object, whole: Collection[Whole]) -> list
             except FlowError:
                 return []
         if many:
-            changed = (
-                f": when other samples were exchanged, {many} of the {batch[1] // 2} that stayed got another output"
-            )
+            stayed = f"{many} of the {batch[1] // 2} that stayed"
+            changed = f"; when other samples were exchanged, {stayed} got another output"
             return [_told(one, changed)]
     return []
 
 
 def _told(one: Whole, changed: str) -> Finding:
-    words = {
-        "length": f"divides {one.shape} by one length, that of all samples together",
-        "deviation": f"divides {one.shape} by one deviation, that of all samples together",
-        "layer_norm": f"layer_norm takes the mean and the deviation of all of {one.shape}, all samples together",
-    }
     where = one.place if one.place and one.place != "(model)" else "the model" if one.place else "the loss"
-    message = f"{where}: {words[one.how]}"
-    if one.how == "length":
-        message += ": no sample has a length of 1 then"
-        message += ", products of them are no cosines and get smaller with the batch" * one.is_compared
-    message += changed if ":" not in message.partition(": ")[2] else f"{changed.replace(':', ';', 1)}"
+    message = {
+        "length": f"{where} divides {one.shape} by one length, of all samples together: no sample has a length of 1",
+        "deviation": f"{where} divides {one.shape} by one deviation, of all samples together",
+        "layer_norm": f"in {where}, layer_norm takes mean and deviation of all of {one.shape}, all samples together",
+    }[one.how]
+    compared = one.is_compared and one.how == "length"
+    message += ", products of them are no cosines, and these get smaller with the batch" * compared + changed
     evidence = {"layer": one.place, "shape": one.shape, "how": one.how, "threshold": 0}
     return Finding(WHOLE, "warning", message, evidence, action=_ACTION[one.how])
