@@ -90,7 +90,9 @@ def one_row(subject: Subject, output: object) -> list[Finding]:
             return []
     asked = set(_whole_numbers(subject.inputs))
     for table, reads in seen.reads.items():
-        if len({one.row for one in reads}) == 1 and reads[0].row >= 0 and reads[0].row not in asked:
+        row, places = reads[0].row, reads[0].places
+        # A row by the number of places is no row that somebody chose, as that of a language or a depth.
+        if {one.row for one in reads} == {row} and row in (places, places - 1) and row not in asked:
             return [_told(table, reads[0])]
     return []
 
@@ -110,7 +112,6 @@ def _told(table: _Table, read: _Read) -> Finding:
         f"places, though it has {table.rows} rows, and no other is read: what it adds is the same at every place and "
         "tells no position from another"
     )
-    message += f". As many as there are places is no row of theirs: {read.row}" * (read.row == read.places)
     evidence = {"layer": table.name.rpartition(".")[0], "row": read.row, "rows": table.rows, "places": read.places}
     return Finding(CONSTANT_CODE, "warning", message, evidence | {"threshold": FEWEST}, action=_SLICE + _MEANT)
 
