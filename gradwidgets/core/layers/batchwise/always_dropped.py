@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterable
 
 import torch
-from torch.overrides import TorchFunctionMode
 
 from gradwidgets.core.layers.axes.mixing import evaluated
 from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.passes.passes import FlowError, Subject, copied, run
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import percent
+from gradwidgets.core.subject.mode import FunctionMode
 
 ALWAYS = "always dropped"
 _DROPS = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
@@ -32,7 +32,7 @@ def always_dropped(subject: Subject) -> list[Finding]:
     return [_told(*seen.calls[0])] if seen.calls else []
 
 
-class _Drops(TorchFunctionMode):
+class _Drops(FunctionMode):
     """Notes functions that drop."""
 
     def __init__(self) -> None:

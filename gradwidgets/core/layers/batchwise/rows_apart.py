@@ -11,7 +11,6 @@ from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.axes.mixing import SAME, batch_of, depends_on_others, evaluated, output_of
@@ -19,6 +18,7 @@ from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.passes.passes import FlowError, Subject
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import counted
+from gradwidgets.core.subject.mode import FunctionMode
 
 APART = "rows apart"
 _DEEP = 3  # functions that call each other
@@ -80,7 +80,7 @@ def _rows(output: object, count: int) -> list[Tensor]:
     return [one for one in tensors if one.ndim and one.shape[0] == count and one.is_floating_point() and one.numel()]
 
 
-class _Slices(TorchFunctionMode):
+class _Slices(FunctionMode):
     """Notes slices in steps along a first axis of so many: the step, with file and line."""
 
     def __init__(self, count: int) -> None:

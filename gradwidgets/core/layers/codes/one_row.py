@@ -10,7 +10,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import Node
-from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.axes.mixing import batch_of, evaluated, output_of
@@ -20,6 +19,7 @@ from gradwidgets.core.layers.misuse.constant_codes import CONSTANT_CODE, FEWEST
 from gradwidgets.core.layers.passes.passes import FlowError, Subject
 from gradwidgets.core.operations.watching import plain_name
 from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.subject.mode import FunctionMode
 
 _VIEWS = ("view", "unsqueeze", "squeeze", "expand", "slice", "reshape_alias")
 _SLICE = "Take a row for each place, as many as there are: pe[:, : x.size(1)], with the colon. "
@@ -116,7 +116,7 @@ def _told(table: _Table, read: _Read) -> Finding:
     return Finding(CONSTANT_CODE, "warning", message, evidence | {"threshold": FEWEST}, action=_SLICE + _MEANT)
 
 
-class _Sums(TorchFunctionMode):
+class _Sums(FunctionMode):
     """Notes which rows of tables are added to what has samples and places; row −1 stands for several."""
 
     def __init__(self, tables: dict[int, _Table], count: int) -> None:
