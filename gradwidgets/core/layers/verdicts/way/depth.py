@@ -51,8 +51,7 @@ def _cliff(judged: Judged, leaps: list[Leap]) -> Finding:
     at = "" if worst.at is None else named(judged, worst.at)
     at = "" if at in ("", below, above) else f", at {at}"
     message = (
-        f"between {below} and {above}{at}, the gradient gets {number(10**decades, 2)} times "
-        f"{'smaller' if lost else 'larger'} on its way back ({decades:.1f} decades)"
+        f"{decades:.1f} decades of the gradient are {'lost' if lost else 'gained'} between {below} and {above}{at}"
     )
     if len(leaps) > 1:
         message += f"; so it is at {len(leaps)} places"
