@@ -97,7 +97,7 @@ def turns_of(panel) -> Turns:
 
 
 def at_rest(panel) -> bool:
-    """Whether nothing is left to be done: no message of the page, training or result, and no picture to send."""
+    """Whether nothing is left to be done, computed, sent or read: a user waits for a result alone, or for none."""
     canvas, live = panel.canvas, getattr(panel, "views", {}).get("live")
     training = live is not None and live.run is not None and live.run.active
     moved = any(control.moved for control in panel.controls.values())
@@ -106,7 +106,7 @@ def at_rest(panel) -> bool:
 
 
 def shown_in_controls_of(panel) -> dict[str, object]:
-    """What the controls show that can be moved, locked ones too; the others keep what they showed last."""
+    """What the controls show, without those that have no effect: `take` would forget that a person moved them."""
     return {name: control._read() for name, control in panel.controls.items() if control._wanted[0]}
 
 

@@ -1,5 +1,6 @@
 """What a person does with the controls."""
 
+import math
 import threading
 
 import numpy as np
@@ -31,7 +32,9 @@ def test_slider_and_field_set_the_trait(playground, page, name):
 
 def test_the_slider_stands_at_the_stop_nearest_to_the_trait(playground):
     control = playground.controls["lr"]
-    for lr in (1e-4, 0.1, 0.33, 10, 500.0):
+    below, above = control.stops[60:62]
+    nearer = (math.sqrt(below * above) + (below + above) / 2) / 2  # to the one above by its ratio, not by its distance
+    for lr in (1e-4, 0.1, 0.33, 10, 500.0, nearer):
         playground.lr = lr
         assert control.field.value == lr
         distances = abs(np.log(control.stops / lr))
