@@ -66,7 +66,7 @@ def settle(panel, page, loop: LoopThread) -> None:  # noqa: F811
     def settled() -> bool:
         page.answer()
         working = panel._work.running
-        training = getattr(panel, "_trainer", None) is not None and panel._trainer._lesson is not None
+        training = getattr(panel, "_trainer", None) is not None and panel._trainer.active
         moved = any(control.moved for control in panel.controls.values())
         waiting = panel._turns.owed or panel._turns.requested or panel.canvas._inbox or panel.canvas._painter._wanted
         return not (working or training or moved or waiting)

@@ -101,7 +101,7 @@ class LossPanel(Panel[LossSettings, LossResult]):
         """Refuse a loss that another setting, fixed in a lesson perhaps, means nothing for."""
         for name in ("component", "compare", "x_axis", "y_axis", "fixed") if self._ready else ():
             try:
-                self.traits()[name].validate(self, getattr(self, name))
+                getattr(type(self), name).validate(self, getattr(self, name))
             except TraitError as refusal:
                 raise TraitError(f"example cannot be {proposal.value!r} here: {refusal}") from None
         return proposal.value

@@ -36,6 +36,7 @@ from gradwidgets.widgets.explorer.scene import State, ViewSettings, cover, place
 from gradwidgets.widgets.kernel.as_usual import as_usual
 from gradwidgets.widgets.kernel.kept import Kept
 from gradwidgets.widgets.kernel.making import whole_or_nothing
+from gradwidgets.widgets.panel.frame import LOWEST
 from gradwidgets.widgets.panel.traits import meanings
 
 _LOW = 460  # CSS pixels: the least height of a picture with three maps
@@ -114,7 +115,7 @@ class SurfaceExplorer(LossPanel):
     ) -> None:
         layout, settings = self._split_keywords(settings)
         with as_usual():
-            self._problems = LossProblems(loss, axes, fixed, probes, target)
+            self._problems = LossProblems(loss, target, axes=axes, fixed=fixed, probes=probes)
         super().__init__(**layout)
         self._begin(settings)
 
@@ -203,7 +204,8 @@ class SurfaceExplorer(LossPanel):
         return dict(zip((name for name, _, _ in self._shown.settings.axes), self._place(self._shown), strict=True))
 
     def _constants(self) -> list[str]:
-        return [name for name in self._problem.parameters if name not in self._axes][: len(self._constant_rows)]
+        axes = self._axes
+        return [name for name in self._problem.parameters if name not in axes][: len(self._constant_rows)]
 
     # -- computing ----------------------------------------------------------------------------------------
 
@@ -212,7 +214,7 @@ class SurfaceExplorer(LossPanel):
 
     def _place(self, result: LossResult) -> tuple[float, ...]:
         """The operating point."""
-        return place_in(self._view(), result)
+        return place_in(self.point, result)
 
     def _view(self) -> ViewSettings:
         optimizer, frame = SGD(self.lr, self.momentum) if self.descent else None, self._frame
@@ -226,7 +228,7 @@ class SurfaceExplorer(LossPanel):
     def _lowest(self) -> int:
         # A third map has the plots below it.
         beside = len(self._axes) == 2 and (self.gradient_check or self.compare is not None)
-        return _LOW if beside else super()._lowest()
+        return _LOW if beside else LOWEST
 
     # -- showing ------------------------------------------------------------------------------------------
 
@@ -252,8 +254,8 @@ class SurfaceExplorer(LossPanel):
         controls["shown"].offer([*losses, *pairs])
         controls["x_axis"].offer(problem.parameters)
         controls["y_axis"].offer([*problem.parameters, NONE])
+        names = self._constants()
         for k, row in enumerate(self._constant_rows):
-            names = self._constants()
             row.layout.display = "" if k < len(names) else "none"
             if k < len(names):
                 value = problem.value_of(names[k])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -100,44 +101,31 @@ class LossResult:
 
 
 class LossProblem:
-    """Losses of the same one or two parameters, each perhaps with constants of its own.
+    """Losses of the same one or two parameters, each of which may have constants that the others do not have.
 
     Args:
-        losses: By name.
-        axes: Parameter name → (low, high) of the axes to begin with.
-        fixed: The other parameters.
-        probes: Inputs of the user's own.
+        given: The losses, their axes, the other parameters and the probes.
         target: Where the losses should lead.
-        about: What there is to see.
-        ranges: Other parameter → (low, high), where the losses take no more than that.
+        name: The name of a loss that is given without one.
 
     Raises:
         ValueError: The losses do not take these parameters; see `LossFunction`.
         TypeError: Likewise.
     """
 
-    def __init__(
-        self,
-        losses: Mapping[str, Callable[..., Tensor]],
-        axes: Mapping[str, tuple[float, float]],
-        fixed: Mapping[str, object] | None = None,
-        probes: Mapping[str, object] | None = None,
-        target: Target | None = None,
-        about: str = "",
-        ranges: Mapping[str, tuple[float, float]] | None = None,
-    ) -> None:
-        self.losses, self.about, self.target = dict(losses), about, target
-        self.axes = check_loss_axes(axes)
-        self.known_ranges = {**(ranges or {}), **self.axes}
-        given = dict(fixed or {})
+    def __init__(self, given: Example, target: Target | None = None, name: str | None = None) -> None:
+        self.losses, self.target = _by_name(given.loss, name), target
+        self.axes = check_loss_axes(given.axes)
+        self.known_ranges = {**given.ranges, **self.axes}
+        fixed = dict(given.fixed)
         self._taken = {name: _names_taken(loss) for name, loss in self.losses.items()}
-        nobodys = [name for name in given if not any(self.takes(loss, name) for loss in self.losses)]
+        unknown = [name for name in fixed if not any(self.takes(loss, name) for loss in self.losses)]
         made = []
         for name, loss in self.losses.items():
-            own = {k: v for k, v in given.items() if k in nobodys or self.takes(name, k)}
+            own = {k: v for k, v in fixed.items() if k in unknown or self.takes(name, k)}
             made.append(LossFunction(loss, tuple(self.axes), own))
-        self._starts = as_points(probes, tuple(self.axes))
-        self.probes = dict(probes or {})
+        self._starts = as_points(given.probes, tuple(self.axes))
+        self.probes = dict(given.probes)
         everything = {name: value for function in made for name, value in function.fixed.items()}
         middle = tuple((low + high) / 2 for low, high in self.axes.values())
         whole = {k for k, v in everything.items() if type(v) is int and may_be_broken(made, k, middle)}
@@ -238,54 +226,39 @@ class LossProblem:
 
 
 class LossProblems:
-    """All that an explorer can look at, by name.
+    """The problems that an explorer can show, by name.
 
     Args:
-        loss: The user's: a callable, an `nn.Module` loss, a name in `EXAMPLES`, a dict of name → callable, or None.
-        axes: Its axes.
-        fixed: Its other parameters.
-        probes: Inputs of the user's own.
+        loss: What the user passed in: a callable, an `nn.Module` loss, a name in `EXAMPLES`, a dict of name → callable,
+            or None.
         target: Where it should lead.
+        **given: Fields of an `Example` that the user passed in: `axes`, `fixed`, `probes`; None for those left out.
 
     Raises:
         ValueError: The arguments do not make a problem.
         TypeError: An argument has a wrong type.
     """
 
-    def __init__(
-        self,
-        loss: Losses | None = None,
-        axes: Mapping[str, tuple[float, float]] | None = None,
-        fixed: Mapping[str, object] | None = None,
-        probes: Mapping[str, object] | None = None,
-        target: Target | None = None,
-    ) -> None:
+    def __init__(self, loss: Losses | None = None, target: Target | None = None, **given: Any) -> None:
         self._made: dict[str, LossProblem] = {}
         self.first = next(iter(EXAMPLES))
+        passed = {name: value for name, value in given.items() if value}
         if loss is None:
-            given = [name for name, value in (("axes", axes), ("fixed", fixed), ("probes", probes)) if value]
-            if given:
-                raise ValueError(f"{given[0]} belongs to a loss; none was given")
-            return
-        if isinstance(loss, str):
+            for name in passed:
+                raise ValueError(f"{name} belongs to a loss; none was given")
+        elif isinstance(loss, str):
             example = choose("loss", loss, EXAMPLES)
             self.first = loss
-            if axes or fixed or probes or target is not None:
-                self.first = YOURS
-                self._made[YOURS] = LossProblem(
-                    _by_name(example.loss, loss),
-                    axes or example.axes,
-                    {**example.fixed, **(fixed or {})},
-                    probes or (example.probes if axes is None else None),
-                    target,
-                    example.about,
-                    example.ranges,
-                )
-            return
-        if axes is None:
+            if passed or target is not None:
+                self._pass_in(_changed(example, passed), target, loss)
+        elif given.get("axes") is None:
             raise ValueError("axes are missing: say which one or two parameters to look at, {'a': (-1, 1), …}")
+        else:
+            self._pass_in(Example(loss, given["axes"], "", **_without_axes(passed)), target)
+
+    def _pass_in(self, given: Example, target: Target | None, name: str | None = None) -> None:
         self.first = YOURS
-        self._made[YOURS] = LossProblem(_by_name(loss), axes, fixed, probes, target)
+        self._made[YOURS] = LossProblem(given, target, name)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -299,13 +272,20 @@ class LossProblems:
     def __getitem__(self, name: str) -> LossProblem:
         """The problem of this name, made when first asked for."""
         if name not in self._made:
-            example: Example = EXAMPLES[name]
-            losses = _by_name(example.loss, name)
             with as_usual():
-                self._made[name] = LossProblem(
-                    losses, example.axes, example.fixed, example.probes, about=example.about, ranges=example.ranges
-                )
+                self._made[name] = LossProblem(EXAMPLES[name], name=name)
         return self._made[name]
+
+
+def _changed(example: Example, passed: Mapping[str, Any]) -> Example:
+    """Return an example with other axes, probes or constants; its probes are points of its own axes."""
+    probes = {} if "axes" in passed else example.probes
+    fixed = {**example.fixed, **passed.get("fixed", {})}
+    return replace(example, **{"probes": probes, **passed, "fixed": fixed})
+
+
+def _without_axes(passed: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in passed.items() if name != "axes"}
 
 
 def _compared(grids: Mapping[str, SurfaceGrid], surveys: Mapping[str, Survey]) -> Comparison:

@@ -77,11 +77,11 @@ class Standing:
     descents: Mapping[str, Descent | None]
 
 
-def place_in(view: ViewSettings, result: LossResult) -> tuple[float, ...]:
-    """The operating point."""
+def place_in(point: tuple[float, ...] | None, result: LossResult) -> tuple[float, ...]:
+    """The operating point: the one that was set if it suits the axes, else the usual one."""
     spans = [(low, high) for _, low, high in result.settings.axes]
-    if view.point is not None and len(view.point) == len(spans):
-        return view.point
+    if point is not None and len(point) == len(spans):
+        return point
     return tuple(float(f"{low + 0.7 * (high - low):.10g}") for low, high in spans)
 
 
@@ -93,7 +93,7 @@ def standing_in(view: ViewSettings, result: LossResult, kept: Kept) -> Standing:
         result: The losses.
         kept: What was computed before.
     """
-    place, optimizer = place_in(view, result), view.optimizer
+    place, optimizer = place_in(view.point, result), view.optimizer
     here = kept.get("here", (result, place), lambda: look_at(result, place, curvature=result.exact))
     if optimizer is None:
         return Standing(place, here, {})
@@ -146,7 +146,7 @@ def words_of(verdict: LossResult | None, result: LossResult, standing: Standing)
 def cover(figure: SurfaceFigure, view: ViewSettings, result: LossResult) -> None:
     """Draw what stands in the picture's place until it is guessed."""
     title = " and ".join(result.settings.losses)
-    draw_cover(figure.figure, STYLES[view.theme], title, result.settings.axes, place_in(view, result))
+    draw_cover(figure.figure, STYLES[view.theme], title, result.settings.axes, place_in(view.point, result))
     figure.invalidate()
 
 

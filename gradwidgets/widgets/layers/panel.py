@@ -6,19 +6,14 @@ gradient on its way through the layers; a fix tried on a copy; clipping; curvatu
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, TypeVar, Unpack
+from typing import Any, ClassVar, TypeVar
 
 import ipywidgets as widgets
-import torch
 from matplotlib.backend_bases import MouseEvent
 from torch import nn
 
-from gradwidgets.core import Finding
-from gradwidgets.core.layers import LayerFlow
-from gradwidgets.core.monitor import GradientMonitor
 from gradwidgets.core.results.slices import Slices, part_of
 from gradwidgets.figures.base.notebook_figure import Picture
 from gradwidgets.widgets.kernel.main_thread import shown_at_home
@@ -27,17 +22,17 @@ from gradwidgets.widgets.kernel.making import whole_or_nothing
 from gradwidgets.widgets.layers import guess
 from gradwidgets.widgets.layers.clipping import THRESHOLDS
 from gradwidgets.widgets.layers.controls import Column, make_controls
-from gradwidgets.widgets.layers.curvature import PARTS, CurvatureView, Part
-from gradwidgets.widgets.layers.fixes.doctor import DoctorView
+from gradwidgets.widgets.layers.curvature import CurvatureView
 from gradwidgets.widgets.layers.guess import FlowQuestion
+from gradwidgets.widgets.layers.layer_verbs import LayerVerbs
 from gradwidgets.widgets.layers.network import Network
-from gradwidgets.widgets.layers.network_settings import NETWORK, NetworkPanel
+from gradwidgets.widgets.layers.network_settings import NETWORK
 from gradwidgets.widgets.layers.picture import shown_layers
 from gradwidgets.widgets.layers.presets import Pins
 from gradwidgets.widgets.layers.problem import YOURS, FlowProblem, LossFn
 from gradwidgets.widgets.layers.scene import VIEWS, State, covered_scene
 from gradwidgets.widgets.layers.training.live import LiveView
-from gradwidgets.widgets.layers.training.live_run import LiveRun, Watching
+from gradwidgets.widgets.layers.training.live_run import LiveRun
 from gradwidgets.widgets.layers.training.trainer import Trainer
 from gradwidgets.widgets.layers.view import Request, Stage, View, ViewResult, ViewSettings
 from gradwidgets.widgets.panel.prediction import Answer, Mark
@@ -49,7 +44,7 @@ V = TypeVar("V", bound=View)
 _SHORT = 1.0  # seconds of measuring that nobody minds at the end of a cell
 
 
-class LayerFlowPanel(NetworkPanel):
+class LayerFlowPanel(LayerVerbs):
     """The gradient on its way through a network, layer by layer.
 
     Without a model, networks are built from the settings, and fed with random data. With one, that model is measured
@@ -118,7 +113,6 @@ class LayerFlowPanel(NetworkPanel):
     _words_height = 150
     _patience = 0.3
     selected: int | None = None  # which of the layers shown is looked at
-    _trainer: Trainer  # made with the rest, where nothing was refused before
     _column: Column  # made with the rest, where nothing was refused before
     _forget_cells: Callable[[], None] = staticmethod(lambda: None)
 
@@ -191,30 +185,11 @@ class LayerFlowPanel(NetworkPanel):
             say=self._say, paint=self._paint_view, copy=self._buttons.copy,
         )  # fmt: skip
 
-    def _one(self, kind: type[V]) -> V:
-        """The view of a kind."""
-        return next(view for view in self.views.values() if isinstance(view, kind))
-
     # -- results ------------------------------------------------------------------------------------------
-
-    @property
-    def flow(self) -> LayerFlow:
-        """What was measured, layer by layer."""
-        return self._settled().flow.flow
-
-    @property
-    def findings(self) -> list[Finding]:
-        """The verdict, worst first."""
-        return list(self._settled().flow.findings)
 
     def code(self) -> str:
         """Return a script that does what the present view shows."""
         return "\n".join([*self._network.code(), *self.views[self.view].code()]) + "\n"
-
-    def measure_again(self) -> None:
-        """Measure a model anew that was changed outside, by training say."""
-        self._network.changed()
-        self.change()
 
     def _cell_ended(self) -> None:
         """See whether the cell has changed the model: what is shown would be of another one."""
@@ -227,110 +202,11 @@ class LayerFlowPanel(NetworkPanel):
         else:
             self._errors.complain("The model has changed since it was measured: measure_again() measures it anew.")
 
-    def measure_curvature(self, *parts: str) -> dict[str, Part]:
-        """Measure curvature and noise, and show them.
-
-        Args:
-            *parts: Some of `"spectrum"`, `"noise scale"` and `"covariance"`; none for all.
-
-        Returns:
-            The results by part.
-
-        Raises:
-            ValueError: There is no such part.
-        """
-        for part in parts:
-            if part not in PARTS:
-                raise ValueError(f"a part must be one of {', '.join(map(repr, PARTS))}; got {part!r}")
-        self.view = "curvature"
-        self._one(CurvatureView).ask(*(parts or PARTS))
-        return dict(self._settled().part)
-
     # -- a training that is watched -------------------------------------------------------------------------
 
     def _training(self) -> LiveRun | None:
         """The training that runs or ran last; None before the first."""
         return self._trainer.run if "_trainer" in vars(self) else None
-
-    @property
-    def monitor(self) -> GradientMonitor | None:
-        """What recorded the last training; None before the first."""
-        run = self._trainer.run
-        return None if run is None else run.monitor
-
-    @property
-    def training_findings(self) -> list[Finding]:
-        """The verdict on the last training, the gravest first; while it runs, of a second ago or so."""
-        return list(self._trainer.findings)
-
-    def watch(
-        self, optimizer: torch.optim.Optimizer | None = None, **options: Unpack[Watching]
-    ) -> contextlib.AbstractContextManager[GradientMonitor]:
-        """Watch the model of this panel train: `with panel.watch(optimizer) as monitor:` around your own loop.
-
-        The picture follows while the cell runs. The training is the same to the bit as without it.
-        `monitor.note_loss(loss)` in the loop draws the loss too.
-
-        Args:
-            optimizer: Whose steps are watched; None for any that holds parameters of the model.
-            **options: `GradientMonitor`'s: `every`, `budget`, `grace` (0.1 s here), `activations` and `updates` (both
-                on here), `keep`, `scaler`, `preflight`; what the verdict is to know: `max_norm`, to which the loop
-                clips the gradient, and `classes`, how many there are; and `beside`, an earlier record or its file,
-                which is drawn in dashes: it is said where the two part.
-
-        Returns:
-            A context manager that gives the monitor.
-
-        Raises:
-            ValueError: This panel has no model of yours.
-            TypeError: `optimizer` is none, or an option is unknown.
-        """
-        return self._trainer.watch(optimizer, options)
-
-    def track(self, iterable: Iterable[T], **options: Unpack[Watching]) -> Iterator[T]:
-        """Watch the model train: `for batch in panel.track(loader):`; the panel's Stop ends the loop.
-
-        Inside `with panel.watch(optimizer):` it adds the progress and the Stop. Loops that follow each other in one
-        cell, epochs say, are one training: the record goes on, and after Stop the rest of them is passed over. The
-        place of each item is noted as its batch (`GradientMonitor.note_batch`). A first item of two is taken for inputs
-        and targets where the model is given its first part: then the panel's loss is looked at with it before the
-        first step (`GradientMonitor.expect`).
-
-        Args:
-            iterable: What is iterated over; it is never read ahead.
-            **options: As for `watch`.
-
-        Returns:
-            An iterator of its items.
-
-        Raises:
-            ValueError: This panel has no model of yours.
-            TypeError: `iterable` cannot be iterated over, or an option is unknown.
-        """
-        return self._trainer.track(iterable, options)
-
-    def note_loss(self, value: float | torch.Tensor) -> None:
-        """Record the loss of this step of a training that is watched; see `GradientMonitor.note_loss`.
-
-        Raises:
-            RuntimeError: No training is watched.
-        """
-        run = self._trainer.run
-        if run is None or not run.active:
-            raise RuntimeError("note_loss() works inside watch() or track()")
-        run.monitor.note_loss(value)
-
-    def train(self, *, wait: bool = False) -> None:
-        """Train the network on scanned digits (or a copy of your model on its batch) for `steps` steps.
-
-        In a notebook it runs beside everything else, and Stop ends it; elsewhere this returns when it is done.
-
-        Args:
-            wait: Whether to return only when it is done, in a notebook too.
-        """
-        self._turns.alone(self._trainer.train)
-        if wait:
-            self._trainer.finish()
 
     def _read_moved(self) -> None:
         """Apply what people moved while a cell runs."""
@@ -341,24 +217,6 @@ class LayerFlowPanel(NetworkPanel):
     def _stop_pressed(self) -> None:
         if not self._trainer.stop_loop():
             super()._stop_pressed()
-
-    # -- the doctor's hands -------------------------------------------------------------------------------
-
-    def apply_fix(self) -> None:
-        """Change the model itself as `fix` changed the copy; of a network from sliders, set the sliders.
-
-        Raises:
-            ValueError: No fix is chosen, or it acts on the training and not on the model.
-        """
-        self._turns.alone(self._one(DoctorView).apply)
-
-    def undo_fix(self) -> None:
-        """Take the last applied fix back: the model is as it was before it, to the bit.
-
-        Raises:
-            ValueError: Nothing was applied.
-        """
-        self._turns.alone(self._one(DoctorView).undo)
 
     def _stop(self) -> None:
         if not self._trainer.stop():

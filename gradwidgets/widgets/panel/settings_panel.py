@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import pathlib
-import threading
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -17,6 +16,7 @@ from traitlets import Bunch, TraitError, Unicode
 
 from gradwidgets.widgets.controls import Control
 from gradwidgets.widgets.controls.values import shown
+from gradwidgets.widgets.kernel.changes import Changes
 from gradwidgets.widgets.kernel.main_thread import Turns
 from gradwidgets.widgets.kernel.mainloop import at_home
 from gradwidgets.widgets.panel.errors import Errors
@@ -45,15 +45,12 @@ class SettingsPanel(widgets.VBox):
     # What close() needs if the constructor rejects its arguments early.
     _closed = True
     _ready = False
-    _held: dict[str, Bunch] | None = None  # changes not yet notified
-    _holder: int | None = None  # the thread that makes them
 
     def __init__(self, **layout: object) -> None:
         self._initial: dict[str, object] = {}  # what `reset` restores
         self.controls: dict[str, Control] = {}
         self._own = frozenset(self.class_trait_names(setting=True)) | frozenset(self.class_trait_names(lesson=True))
-        self._setting = threading.RLock()
-        self._on_thread = threading.local()
+        self._changes = Changes(self)
         self._turns = Turns(self._read_controls, self._interrupted)
         super().__init__(**layout)
         self._closed = False
@@ -73,78 +70,28 @@ class SettingsPanel(widgets.VBox):
         self.children = [self._style_sheet, self._errors.box, self._words]
         self.observe(self._on_setting, names=list(self.settings()))
 
-    # -- one thread at a time, all or none ------------------------------------------------------------------
+    # -- several settings as one change -------------------------------------------------------------------
 
-    @contextlib.contextmanager
-    def hold_trait_notifications(self) -> Iterator[None]:
+    def hold_trait_notifications(self) -> contextlib.AbstractContextManager[None]:
         """Like traitlets' method, for one thread at a time; an exception inside undoes all changes."""
-        with self._setting:
-            if self._held is not None:
-                yield
-                return
-            before = dict(self._trait_values)
-            self._held, self._holder, self._cross_validation_lock = {}, threading.get_ident(), True
-            try:
-                yield
-                self._cross_validation_lock = False
-                for name in tuple(self._held):
-                    self.set_trait(name, getattr(self, name))
-            except BaseException:
-                self._trait_values.update(before)
-                self._held = {}
-                raise
-            finally:
-                self._cross_validation_lock = False
-                held, self._held = self._held, None
-        self._tell_all(held)
-
-    def _tell_all(self, held: Mapping[str, Bunch]) -> None:
-        """Notify the observers, without the lock, as they may wait for another thread."""
-        own = self._on_thread
-        before, own.followed = getattr(own, "followed", None), False
-        try:
-            for change in held.values():
-                self.notify_change(change)
-        finally:
-            own.followed = before
-
-    def _first_of_several(self) -> bool:
-        """Whether a change is the first notified of several made as one: what follows is done once."""
-        own = self._on_thread
-        first = not getattr(own, "followed", None)
-        if getattr(own, "followed", None) is not None:
-            own.followed = True
-        return first
+        return self._changes.held()
 
     def notify_change(self, change: Bunch) -> None:
         """Notify the observers; later, while changes are held."""
-        if self._held is None or self._holder != threading.get_ident():
+        if not self._changes.hold(change):
             super().notify_change(change)
-        elif change.name in self._held:
-            self._held[change.name]["new"] = change.new
-        else:
-            self._held[change.name] = change
-
-    @property
-    def _applying(self) -> bool:
-        """Whether this thread sets several settings as one change."""
-        return getattr(self._on_thread, "applying", 0) > 0
 
     @contextlib.contextmanager
-    def _as_one(self) -> Iterator[None]:
-        """Set several settings, all or none; the caller takes care of what follows."""
-        own = self._on_thread
-        own.applying = getattr(own, "applying", 0) + 1
-        try:
-            with self.hold_trait_notifications():
-                yield
-        finally:
-            own.applying -= 1
+    def _batch(self) -> Iterator[None]:
+        """Set several settings as one change; all or none take effect."""
+        with self._changes.as_one():
+            yield
+        if self._ready and not self._changes.applying:
+            self._update()
 
     def _interrupted(self) -> None:
-        """Reset to a clean state: an interrupt may have come between any two lines."""
-        self._setting, self._on_thread, self._held = threading.RLock(), threading.local(), None
-        self._cross_validation_lock = False
+        """Start from a clean state: an interrupt may have come between any two lines."""
+        self._changes.reset()
 
     # -- settings -----------------------------------------------------------------------------------------
 
@@ -158,10 +105,10 @@ class SettingsPanel(widgets.VBox):
             super().__setattr__(name, value)
 
     def _take(self, name: str, value: object) -> None:
-        with self.hold_trait_notifications():
+        with self._changes.held():
             old = getattr(self, name)
             super().__setattr__(name, value)
-            if not self._applying and getattr(self, name) != old:
+            if not self._changes.applying and getattr(self, name) != old:
                 for other, suited in self._along(name, old).items():
                     super().__setattr__(other, suited)
 
@@ -195,15 +142,7 @@ class SettingsPanel(widgets.VBox):
         return {name: getattr(self, name) for name in self.settings()}
 
     def _on_setting(self, change: Bunch) -> None:
-        if self._ready and not self._applying and self._first_of_several():
-            self._update()
-
-    @contextlib.contextmanager
-    def _batch(self) -> Iterator[None]:
-        """Set several settings as one change; all or none take effect."""
-        with self._as_one():
-            yield
-        if self._ready and not self._applying:
+        if self._ready and not self._changes.applying and self._changes.is_first():
             self._update()
 
     def _update(self) -> None:
@@ -245,7 +184,7 @@ class SettingsPanel(widgets.VBox):
         """Set what the user chose; if it is refused, the error is shown and the controls are reset."""
         refusal = None
         try:
-            with self._as_one():
+            with self._changes.as_one():
                 for name, value in self._free(self._resolve(chosen)).items():
                     setattr(self, name, value)
         except TraitError as error:

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from gradwidgets.core.monitor import GradientMonitor
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import counted
-from gradwidgets.widgets.kernel.job import Job
 from gradwidgets.widgets.kernel.main_thread import Turns
 from gradwidgets.widgets.kernel.mainloop import at_home, deliver_during_cell, this_cell, when_cell_fails
 from gradwidgets.widgets.layers.training.demo import lesson, training
+from gradwidgets.widgets.layers.training.demonstration import Demonstration
 from gradwidgets.widgets.layers.training.kept_run import record_of
 from gradwidgets.widgets.layers.training.live import LiveView
 from gradwidgets.widgets.layers.training.live_run import LiveRun, Watching
@@ -61,7 +61,9 @@ class Trainer:
         self._panel, self._view, self._turns, self._frame = panel, view, turns, frame
         self._everything, self._read, self._curvature = everything, read, curvature
         self._network, self._errors = view.stage.network, view.stage.errors
-        self._lesson: Job[str] | None = None
+        self._demonstration = Demonstration(
+            turns, self._errors, frame.busy, taken=lambda: self._steps_taken, ended=self._demonstrated
+        )
         self._trained: nn.Module | None = None  # by the demonstration: its last gradient can be looked at afterwards
         self._forget_cell: Callable[[], None] = lambda: None
         self._watching: LiveRun | None = None  # by `watch`
@@ -148,7 +150,7 @@ class Trainer:
         if run is not None and run.active:
             return run
         tracked = self._tracking()
-        if tracked is None or not self.active or self._lesson is not None:
+        if tracked is None or not self.active or self._demonstration.runs:
             return None
         within = inspect.getgeneratorstate(tracked) in (inspect.GEN_SUSPENDED, inspect.GEN_RUNNING)
         return self.run if within else None
@@ -255,44 +257,25 @@ class Trainer:
         run.open()
         work = training(demo, run, lr=panel.lr, steps=panel.steps, seed=settings.seed)
         self._frame.busy.begin(known=True)
-        self._lesson = Job(work, self._learned, self._failed, self._frame.busy.go_on, guard=self._learn)
-        self._lesson.go_on()
-
-    def _learn(self, part: Callable[[], bool]) -> bool:
-        try:
-            return self._turns.alone(part)
-        except Exception:
-            raise
-        except BaseException:
-            self._view.result = f"Interrupted after {self._come}."
-            self._close_lesson()
-            raise
+        self._demonstration.begin(work)
 
     def finish(self) -> None:
-        """Do the rest of the demonstration now."""
-        if self._lesson is not None:
-            self._lesson.finish()
+        """Run the rest of the demonstration now."""
+        self._demonstration.finish()
 
-    def _learned(self, result: str) -> None:
-        self._view.result = result
-        self._close_lesson()
-
-    def _failed(self, failure: Exception) -> None:
-        self._close_lesson()
-        self._errors.fail(failure)
-
-    @property
-    def _come(self) -> str:
-        """How far the training has come, in words."""
-        return counted(0 if self.run is None else self.run.monitor.steps, "step")
-
-    def _close_lesson(self) -> None:
-        self._lesson = None
+    def _demonstrated(self, result: str) -> None:
+        """End the training of the demonstration, with its result in words; "" if it failed."""
+        self._view.result = result or self._view.result
         self._frame.busy.hide()
         run = self.run
         if run is not None:
             run.close()
             self._draw_last(run)
+
+    @property
+    def _steps_taken(self) -> str:
+        """How many steps the training has taken, in words."""
+        return counted(0 if self.run is None else self.run.monitor.steps, "step")
 
     # -- both ---------------------------------------------------------------------------------------------
 
@@ -317,7 +300,7 @@ class Trainer:
         """Bring the picture up to a training; return whether that was done."""
         if run is not self.run:
             return False
-        if not last and self._lesson is None:
+        if not last and not self._demonstration.runs:
             self._read()
         if self._panel.view != self._view.name or not (last or self._frame.canvas.free()):
             return False
@@ -328,26 +311,20 @@ class Trainer:
     def stop_loop(self) -> bool:
         """Have `track` end at the next batch, from any thread; return whether there is one."""
         run = self.run
-        if run is None or not run.active or self._lesson is not None:
+        if run is None or not run.active or self._demonstration.runs:
             return False
         run.stopped = True
         return True
 
     def stop(self) -> bool:
         """Stop the demonstration; return whether there was one."""
-        if self._lesson is None:
-            return False
-        self._lesson.stop()
-        self._view.result = f"Stopped after {self._come}."
-        self._close_lesson()
-        return True
+        return self._demonstration.stop()
 
     def close(self) -> None:
         """Let go of everything; a loop of the user's goes on unwatched."""
         self._forget_cell()
         self._trained = None
-        if self._lesson is not None:
-            self._lesson.stop()
+        self._demonstration.drop()
         if self.run is not None:
             self.run.close()
 
