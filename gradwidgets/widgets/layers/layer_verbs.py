@@ -11,19 +11,20 @@ import torch
 from gradwidgets.core import Finding
 from gradwidgets.core.layers import LayerFlow
 from gradwidgets.core.monitor import GradientMonitor
+from gradwidgets.widgets.kernel.main_thread import Turns
 from gradwidgets.widgets.layers.curvature import PARTS, CurvatureView, Part
 from gradwidgets.widgets.layers.fixes.doctor import DoctorView
-from gradwidgets.widgets.layers.network_settings import NetworkPanel
+from gradwidgets.widgets.layers.network import Network
 from gradwidgets.widgets.layers.training.live_run import Watching
 from gradwidgets.widgets.layers.training.trainer import Trainer
-from gradwidgets.widgets.layers.view import View
+from gradwidgets.widgets.layers.view import View, ViewResult
 
 T = TypeVar("T")
 V = TypeVar("V", bound=View)
 
 
-class LayerVerbs(NetworkPanel):
-    """A panel of a network with verbs for its results, its curvature, its training and its fixes.
+class LayerVerbs:
+    """A mixin with the verbs of a layer panel: for its results, its curvature, its training and its fixes.
 
     `LayerFlowPanel` makes the views and the trainer that do the work.
 
@@ -32,7 +33,16 @@ class LayerVerbs(NetworkPanel):
     """
 
     views: Mapping[str, View]
+    _turns: Turns
+    _network: Network
     _trainer: Trainer
+
+    def change(self, **settings: object) -> None:
+        """Set several settings at once."""
+        raise NotImplementedError
+
+    def _settled(self) -> ViewResult:
+        raise NotImplementedError
 
     def _one(self, kind: type[V]) -> V:
         """Return the view of a class."""
@@ -70,7 +80,7 @@ class LayerVerbs(NetworkPanel):
         for part in parts:
             if part not in PARTS:
                 raise ValueError(f"a part must be one of {', '.join(map(repr, PARTS))}; got {part!r}")
-        self.view = "curvature"
+        self.change(view="curvature")
         self._one(CurvatureView).ask(*(parts or PARTS))
         return dict(self._settled().part)
 

@@ -26,7 +26,7 @@ from gradwidgets.widgets.layers.curvature import CurvatureView
 from gradwidgets.widgets.layers.guess import FlowQuestion
 from gradwidgets.widgets.layers.layer_verbs import LayerVerbs
 from gradwidgets.widgets.layers.network import Network
-from gradwidgets.widgets.layers.network_settings import NETWORK
+from gradwidgets.widgets.layers.network_settings import NETWORK, NetworkPanel
 from gradwidgets.widgets.layers.picture import shown_layers
 from gradwidgets.widgets.layers.presets import Pins
 from gradwidgets.widgets.layers.problem import YOURS, FlowProblem, LossFn
@@ -44,7 +44,7 @@ V = TypeVar("V", bound=View)
 _SHORT = 1.0  # seconds of measuring that nobody minds at the end of a cell
 
 
-class LayerFlowPanel(LayerVerbs):
+class LayerFlowPanel(NetworkPanel, LayerVerbs):
     """The gradient on its way through a network, layer by layer.
 
     Without a model, networks are built from the settings, and fed with random data. With one, that model is measured

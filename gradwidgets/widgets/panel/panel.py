@@ -26,6 +26,7 @@ from gradwidgets.widgets.panel.frame import LOWEST, Busy, Frame
 from gradwidgets.widgets.panel.guess import Guess, Guessing
 from gradwidgets.widgets.panel.lesson import MAGNIFIED, Parts, PreparedLesson
 from gradwidgets.widgets.panel.prediction import Question
+from gradwidgets.widgets.panel.settings_panel import SettingsPanel
 from gradwidgets.widgets.panel.still import Stills
 from gradwidgets.widgets.panel.traits import Flag, Names, OneOf
 from gradwidgets.widgets.panel.verbs import PanelVerbs
@@ -34,7 +35,7 @@ from gradwidgets.widgets.panel.work import R, S, Steps, Work
 _GUESS = 62  # CSS pixels: the row for a guess, and its result
 
 
-class Panel(PanelVerbs, Generic[S, R]):
+class Panel(PanelVerbs, SettingsPanel, Generic[S, R]):
     """A widget of controls, a picture and text.
 
     Attributes:
@@ -312,6 +313,26 @@ class Panel(PanelVerbs, Generic[S, R]):
     @property
     def _covered(self) -> bool:
         return self._guessing.covered
+
+    def state(self) -> dict[str, Any]:
+        """Return all settings as a JSON-safe dict, for `restore`; and the guess, if one is wanted."""
+        return super().state() | self._guessing.state()
+
+    def _plain_settings(self) -> dict[str, object]:
+        return {name: value for name, value in super().state().items() if name in self.settings()}
+
+    def restore(self, state: Mapping[str, object]) -> None:
+        """Restore the settings and the guess of a `state`; if anything in it is refused, nothing changes.
+
+        Args:
+            state: The result of `state`, possibly via JSON.
+
+        Raises:
+            TraitError: A setting is refused; nothing has changed.
+            ValueError: The state is another widget's, or has a name that is not a setting, or an invalid guess.
+            TypeError: The state is not a dict of settings.
+        """
+        self._guessing.restore(state)
 
     # -- in a saved notebook, and at the end ----------------------------------------------------------------
 

@@ -9,24 +9,25 @@ from typing import Any, ClassVar
 from gradwidgets.figures.base.notebook_figure import Picture
 from gradwidgets.widgets.canvas.canvas import LiveCanvas
 from gradwidgets.widgets.panel.buttons import Buttons
+from gradwidgets.widgets.panel.errors import Errors
 from gradwidgets.widgets.panel.files import Files
 from gradwidgets.widgets.panel.frame import Frame
 from gradwidgets.widgets.panel.guess import Guessing
 from gradwidgets.widgets.panel.page import Page
-from gradwidgets.widgets.panel.settings_panel import SettingsPanel
 from gradwidgets.widgets.panel.still import Still, Stills
 
 _MARIMO = "marimo does not show composite widgets, so this is a still picture; JupyterLab shows it live."
 
 
-class PanelVerbs(SettingsPanel):
-    """A widget of settings whose picture, script and settings can be saved, and whose picture can be guessed first.
+class PanelVerbs:
+    """A mixin with the verbs of a panel; each calls the part of the panel that does the work.
 
-    Each verb calls the part of the panel that does the work; `Panel` makes the parts.
+    `Panel` makes the parts.
     """
 
     _file_name: ClassVar[str] = "gradwidgets"  # name of saved files, without extension
 
+    _errors: Errors
     _frame: Frame
     _files: Files
     _buttons: Buttons
@@ -113,26 +114,6 @@ class PanelVerbs(SettingsPanel):
         self._guessing.asked.again()
 
     # -- settings that travel -------------------------------------------------------------------------------
-
-    def state(self) -> dict[str, Any]:
-        """Return all settings as a JSON-safe dict, for `restore`; and the guess, if one is wanted."""
-        return super().state() | self._guessing.state()
-
-    def _plain_settings(self) -> dict[str, object]:
-        return {name: value for name, value in super().state().items() if name in self.settings()}
-
-    def restore(self, state: Mapping[str, object]) -> None:
-        """Restore the settings and the guess of a `state`; if anything in it is refused, nothing changes.
-
-        Args:
-            state: The result of `state`, possibly via JSON.
-
-        Raises:
-            TraitError: A setting is refused; nothing has changed.
-            ValueError: The state is another widget's, or has a name that is not a setting, or an invalid guess.
-            TypeError: The state is not a dict of settings.
-        """
-        self._guessing.restore(state)
 
     def share(self) -> None:
         """Print a call that recreates this widget with exactly these settings."""

@@ -15,8 +15,8 @@ from tests.widgets.taught import KINDS, maker
 WIDGETS = Path(gradwidgets.__file__).parent / "widgets"
 # What other libraries keep to themselves, and is read all the same.
 THEIRS = {
-    "_instances", "_trait_values", "_reply_subshell_for", "_parameters", "_version", "_original_dpi", "_set_dpi",
-    "_handle_custom_msg", "_repr_png_", "_repr_mimebundle_",
+    "_instances", "_trait_values", "_cross_validation_lock", "_reply_subshell_for", "_parameters", "_version",
+    "_original_dpi", "_set_dpi", "_handle_custom_msg", "_repr_png_", "_repr_mimebundle_",
 }  # fmt: skip
 # Verbs, results and parts to look at that every panel has besides its traits.
 EACH = {
@@ -41,11 +41,15 @@ def make():
         yield make_one
 
 
+def depth(kind: type) -> int:
+    """How many of our classes are above each other, this one included; a mixin of verbs stands beside them."""
+    return 1 + max(map(depth, kind.__bases__), default=0) if kind.__module__.startswith("gradwidgets") else 0
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_widget_is_three_of_our_classes_deep_and_shows_traits_results_and_verbs(kind, make):
     panel = make(kind)
-    ours = [one for one in type(panel).__mro__[1:] if one.__module__.startswith("gradwidgets")]
-    assert len(ours) <= 3, ours
+    assert depth(type(panel)) - 1 <= 3, type(panel).__mro__
     shown = {name for name in set(dir(panel)) - set(dir(ipywidgets.VBox)) if not name.startswith("_")}
     assert {name for name in shown if not panel.has_trait(name)} == EACH | OWN[kind]
 
