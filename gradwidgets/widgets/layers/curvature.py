@@ -27,7 +27,7 @@ from gradwidgets.figures.curvature.figure import CurvatureFigure
 from gradwidgets.widgets.controls import Looks
 from gradwidgets.widgets.kernel.kept import Kept
 from gradwidgets.widgets.layers import words
-from gradwidgets.widgets.layers.network import Whom
+from gradwidgets.widgets.layers.network import NetworkKey
 from gradwidgets.widgets.layers.problem import FlowProblem, FlowResult, FlowSettings
 from gradwidgets.widgets.layers.view import Stage, View, Viewed, ViewResult, ViewSettings
 from gradwidgets.widgets.panel.words import Words
@@ -110,7 +110,7 @@ class CurvatureView(View):
     def __init__(self, panel: Viewed, stage: Stage) -> None:
         super().__init__(panel, stage)
         self._asked: tuple[str, ...] = ()
-        self._of: Whom | None = None  # the network that was asked about
+        self._of: NetworkKey | None = None  # the network that was asked about
         self._found: dict[str, Part] = {}
 
     def extras(self, looks: Looks) -> list[widgets.Widget]:

@@ -1,4 +1,4 @@
-"""What a layer panel offers in Python: its results, curvature on request, trainings that are watched, and fixes."""
+"""The verbs of a layer panel in Python: its results, curvature on request, trainings that are watched, fixes."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class LayerVerbs:
 
     @property
     def flow(self) -> LayerFlow:
-        """What was measured, layer by layer."""
+        """The measurements, layer by layer."""
         return self._settled().flow.flow
 
     @property
@@ -61,7 +61,7 @@ class LayerVerbs:
         return list(self._settled().flow.findings)
 
     def measure_again(self) -> None:
-        """Measure a model anew that was changed outside, by training say."""
+        """Measure the model again after it was changed outside the panel, for instance by training."""
         self._network.changed()
         self.change()
 
@@ -69,10 +69,10 @@ class LayerVerbs:
         """Measure curvature and noise, and show them.
 
         Args:
-            *parts: Some of `"spectrum"`, `"noise scale"` and `"covariance"`; none for all.
+            *parts: Some of `"spectrum"`, `"noise scale"` and `"covariance"`; all of them if none is given.
 
         Returns:
-            The results by part.
+            The results, by part.
 
         Raises:
             ValueError: There is no such part.
@@ -88,13 +88,13 @@ class LayerVerbs:
 
     @property
     def monitor(self) -> GradientMonitor | None:
-        """What recorded the last training; None before the first."""
+        """The monitor that recorded the last training; None before the first."""
         run = self._trainer.run
         return None if run is None else run.monitor
 
     @property
     def training_findings(self) -> list[Finding]:
-        """The verdict on the last training, the gravest first; while it runs, of a second ago or so."""
+        """The verdict on the last training, worst first; while it runs, it is about a second old."""
         return list(self._trainer.findings)
 
     def watch(
@@ -102,40 +102,40 @@ class LayerVerbs:
     ) -> contextlib.AbstractContextManager[GradientMonitor]:
         """Watch the model of this panel train: `with panel.watch(optimizer) as monitor:` around your own loop.
 
-        The picture follows while the cell runs. The training is the same to the bit as without it.
+        The picture follows while the cell runs. The training is bit for bit the same as without it.
         `monitor.note_loss(loss)` in the loop draws the loss too.
 
         Args:
-            optimizer: Whose steps are watched; None for any that holds parameters of the model.
-            **options: `GradientMonitor`'s: `every`, `budget`, `grace` (0.1 s here), `activations` and `updates` (both
-                on here), `keep`, `scaler`, `preflight`; what the verdict is to know: `max_norm`, to which the loop
-                clips the gradient, and `classes`, how many there are; and `beside`, an earlier record or its file,
-                which is drawn in dashes: it is said where the two part.
+            optimizer: The optimizer whose steps are watched; None for any that holds parameters of the model.
+            **options: The options of `GradientMonitor`: `every`, `budget`, `grace` (0.1 s here), `activations` and
+                `updates` (both on here), `keep`, `scaler`, `preflight`. For the verdict: `max_norm`, the norm that
+                the loop clips the gradient to, and `classes`, the number of classes. And `beside`, an earlier record
+                or its file, which is drawn in dashes; the words say where the two part.
 
         Returns:
-            A context manager that gives the monitor.
+            A context manager that returns the monitor.
 
         Raises:
             ValueError: This panel has no model of yours.
-            TypeError: `optimizer` is none, or an option is unknown.
+            TypeError: `optimizer` is not an optimizer, or an option is unknown.
         """
         return self._trainer.watch(optimizer, options)
 
     def track(self, iterable: Iterable[T], **options: Unpack[Watching]) -> Iterator[T]:
         """Watch the model train: `for batch in panel.track(loader):`; the panel's Stop ends the loop.
 
-        Inside `with panel.watch(optimizer):` it adds the progress and the Stop. Loops that follow each other in one
-        cell, epochs say, are one training: the record goes on, and after Stop the rest of them is passed over. The
-        place of each item is noted as its batch (`GradientMonitor.note_batch`). A first item of two is taken for inputs
-        and targets where the model is given its first part: then the panel's loss is looked at with it before the
-        first step (`GradientMonitor.expect`).
+        Inside `with panel.watch(optimizer):` it adds the progress and the Stop. Successive loops in one cell, such as
+        epochs, are one training: the record continues, and after Stop the remaining loops are skipped. The index of
+        each item is noted as its batch (`GradientMonitor.note_batch`). If the first item has two parts and the model is
+        called with the first of them, they are taken as inputs and targets, and the panel's loss is checked with them
+        before the first step (`GradientMonitor.expect`).
 
         Args:
-            iterable: What is iterated over; it is never read ahead.
-            **options: As for `watch`.
+            iterable: The batches; they are never read ahead.
+            **options: The options of `watch`.
 
         Returns:
-            An iterator of its items.
+            An iterator over its items.
 
         Raises:
             ValueError: This panel has no model of yours.
@@ -144,10 +144,10 @@ class LayerVerbs:
         return self._trainer.track(iterable, options)
 
     def note_loss(self, value: float | torch.Tensor) -> None:
-        """Record the loss of this step of a training that is watched; see `GradientMonitor.note_loss`.
+        """Record the loss of the current step of a training that is watched; see `GradientMonitor.note_loss`.
 
         Raises:
-            RuntimeError: No training is watched.
+            RuntimeError: No training is being watched.
         """
         run = self._trainer.run
         if run is None or not run.active:
@@ -157,10 +157,10 @@ class LayerVerbs:
     def train(self, *, wait: bool = False) -> None:
         """Train the network on scanned digits (or a copy of your model on its batch) for `steps` steps.
 
-        In a notebook it runs beside everything else, and Stop ends it; elsewhere this returns when it is done.
+        In a notebook it runs in the background, and Stop ends it; elsewhere this returns when it is done.
 
         Args:
-            wait: Whether to return only when it is done, in a notebook too.
+            wait: Whether to return only when it is done, even in a notebook.
         """
         self._turns.alone(self._trainer.train)
         if wait:
@@ -169,7 +169,7 @@ class LayerVerbs:
     # -- fixes --------------------------------------------------------------------------------------------
 
     def apply_fix(self) -> None:
-        """Change the model itself as `fix` changed the copy; of a network from sliders, set the sliders.
+        """Change the model itself as `fix` changed the copy; for a network that is built from sliders, set them.
 
         Raises:
             ValueError: No fix is chosen, or it acts on the training and not on the model.
@@ -177,7 +177,7 @@ class LayerVerbs:
         self._turns.alone(self._one(DoctorView).apply)
 
     def undo_fix(self) -> None:
-        """Take the last applied fix back: the model is as it was before it, to the bit.
+        """Undo the last applied fix: the model is as it was before it, bit for bit.
 
         Raises:
             ValueError: Nothing was applied.

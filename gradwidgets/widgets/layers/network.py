@@ -13,7 +13,7 @@ from gradwidgets.core.results.slices import Slices, finish
 from gradwidgets.widgets.layers.problem import YOURS, FlowProblem, FlowResult, FlowSettings
 
 Version = tuple[int, int]  # of the user's model: differs once the model was changed
-Whom = tuple[FlowSettings, Version]
+NetworkKey = tuple[FlowSettings, Version]
 
 
 class Training(Protocol):
@@ -55,7 +55,7 @@ class Network:
         training: Callable[[], Training | None],
     ) -> None:
         self.problem, self._settings, self._training = problem, settings, training
-        self.known: tuple[Whom, FlowResult] | None = None
+        self.known: tuple[NetworkKey, FlowResult] | None = None
         self.took = 0.0
         self._changes = 0  # of the model, made here or reported by the user
 
@@ -64,7 +64,7 @@ class Network:
         """Whether it is the user's model."""
         return self._settings().own
 
-    def now(self) -> Whom:
+    def now(self) -> NetworkKey:
         """Return the settings of the network, and a version that differs once it was changed, here or outside."""
         settings = self._settings()
         if self.elsewhere and self.known is not None and self.known[0][0] == settings:
@@ -88,20 +88,20 @@ class Network:
         if self.elsewhere:
             raise ValueError("Another thread is training your model: it can be measured again when that has ended")
 
-    def measuring(self, whom: Whom, *, reads: bool) -> Slices[FlowResult]:
+    def measuring(self, key: NetworkKey, *, reads: bool) -> Slices[FlowResult]:
         """Measure the network, in slices, unless the result is known.
 
         Args:
-            whom: The network and its version, as `now` returned them.
+            key: The network and its version, as `now` returned them.
             reads: Whether the model is read even if the result is known.
         """
-        known = self.known if self.known is not None and self.known[0] == whom else None
+        known = self.known if self.known is not None and self.known[0] == key else None
         if reads or known is None:
             self.refuse_elsewhere()
         if known is None:
             began = time.perf_counter()
-            flow = yield from self.problem.work(whom[0])
-            self.known, self.took = (whom, flow), time.perf_counter() - began
+            flow = yield from self.problem.work(key[0])
+            self.known, self.took = (key, flow), time.perf_counter() - began
             return flow
         return known[1]
 

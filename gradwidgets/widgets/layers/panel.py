@@ -1,7 +1,7 @@
 """LayerFlowPanel: where does the gradient die, and what fixes it?
 
-Five views of one network, each with its controls on the left, its picture on the right and its words below: the
-gradient on its way through the layers; a fix tried on a copy; clipping; curvature and noise; a training that runs.
+It has five views of one network, each with its controls on the left, its picture on the right and its words below:
+the gradient on its way through the layers; a fix that is tried on a copy; clipping; curvature and noise; a training.
 """
 
 from __future__ import annotations
@@ -25,11 +25,9 @@ from gradwidgets.widgets.layers.controls import Column, make_controls
 from gradwidgets.widgets.layers.curvature import CurvatureView
 from gradwidgets.widgets.layers.guess import FlowQuestion
 from gradwidgets.widgets.layers.layer_verbs import LayerVerbs
-from gradwidgets.widgets.layers.network import Network
 from gradwidgets.widgets.layers.network_settings import NETWORK, NetworkPanel
 from gradwidgets.widgets.layers.picture import shown_layers
-from gradwidgets.widgets.layers.presets import Pins
-from gradwidgets.widgets.layers.problem import YOURS, FlowProblem, LossFn
+from gradwidgets.widgets.layers.problem import FlowProblem, LossFn
 from gradwidgets.widgets.layers.scene import VIEWS, State, covered_scene
 from gradwidgets.widgets.layers.training.live import LiveView
 from gradwidgets.widgets.layers.training.live_run import LiveRun
@@ -41,20 +39,20 @@ from gradwidgets.widgets.panel.traits import meanings
 
 T = TypeVar("T")
 V = TypeVar("V", bound=View)
-_SHORT = 1.0  # seconds of measuring that nobody minds at the end of a cell
+_SHORT = 1.0  # seconds that measuring may take at the end of a cell without being asked for
 
 
 class LayerFlowPanel(NetworkPanel, LayerVerbs):
     """The gradient on its way through a network, layer by layer.
 
     Without a model, networks are built from the settings, and fed with random data. With one, that model is measured
-    as it is and left bit-identical; only `apply_fix` changes it, and `undo_fix` brings it back.
+    and left bit-identical; only `apply_fix` changes it, and `undo_fix` restores it.
 
     Args:
         model: Any `nn.Module`.
-        inputs: A batch for it; a tuple is handed over as `model(*inputs)`, a dict as `model(**inputs)`.
-        targets: What it should give.
-        loss_fn: `loss_fn(output, targets)`, one number.
+        inputs: A batch for it; a tuple is passed as `model(*inputs)`, a dict as `model(**inputs)`.
+        targets: The targets of that batch.
+        loss_fn: The loss, called as `loss_fn(output, targets)`; it returns one number.
         **settings: Initial values of the traits below, and `layout`.
 
     Attributes:
@@ -107,13 +105,13 @@ class LayerFlowPanel(NetworkPanel, LayerVerbs):
     """
 
     _view_types: ClassVar[Mapping[str, type[View]]] = VIEWS
-    _for_records: ClassVar[Callable[..., LayerFlowPanel]]  # a subclass, which its own file names
+    _for_records: ClassVar[Callable[..., LayerFlowPanel]]  # a subclass, which is set by its module
 
     _file_name = "gradwidgets-layers"
     _words_height = 150
     _patience = 0.3
-    selected: int | None = None  # which of the layers shown is looked at
-    _column: Column  # made with the rest, where nothing was refused before
+    selected: int | None = None  # the place of the selected layer
+    _column: Column
     _forget_cells: Callable[[], None] = staticmethod(lambda: None)
 
     @whole_or_nothing
@@ -126,12 +124,7 @@ class LayerFlowPanel(NetworkPanel, LayerVerbs):
         **settings: object,
     ) -> None:
         layout, settings = self._split_keywords(settings)
-        self.problem = FlowProblem(model, inputs, targets, loss_fn)
-        meant = [name for name in NETWORK[1:] if name in settings]
-        if model is not None and meant and settings.get("architecture", YOURS) == YOURS:
-            raise TypeError(f"{meant[0]} is for networks that are built; a model of yours is measured as it is")
-        self._network = Network(self.problem, settings=self._network_settings, training=self._training)
-        self._pins = Pins(self._with_changes)
+        self._use(FlowProblem(model, inputs, targets, loss_fn), settings)
         super().__init__(**layout)
         self._begin(settings)
         if model is not None:
@@ -139,21 +132,21 @@ class LayerFlowPanel(NetworkPanel, LayerVerbs):
 
     @classmethod
     def of_record(cls, record: object, *, beside: object = None, **settings: object) -> LayerFlowPanel:
-        """Show a record of a training, without its model: the live view's pictures, and the verdict.
+        """Show a record of a training, without its model: the pictures of the live view, and the verdict.
 
         Args:
             record: A `GradientHistory`, a `GradientMonitor`, or the path of a file that `history.save(path)` wrote.
-            beside: Another one, drawn in dashes and aligned by step; in words it is said where the two part.
-            **settings: `quantity`, `measure`, `theme` and what a teacher prepares; `max_norm`, to which the gradient
-                was clipped, and `classes`, how many there were, for the verdict.
+            beside: Another record, drawn in dashes and aligned by step; the words say where the two part.
+            **settings: `quantity`, `measure`, `theme` and what a teacher prepares; for the verdict, `max_norm`, the
+                norm that the gradient was clipped to, and `classes`, the number of classes.
 
         Returns:
             A panel with `history` and `training_findings`.
 
         Raises:
-            TypeError: It is no record, and no path.
+            TypeError: It is neither a record nor a path.
             FileNotFoundError: There is no such file.
-            ValueError: The file is no record, of a newer version or not whole; or nothing was recorded.
+            ValueError: The file is not a record, is of a newer version or incomplete; or nothing was recorded.
         """
         return LayerFlowPanel._for_records(record, beside=beside, **settings)
 
@@ -162,7 +155,10 @@ class LayerFlowPanel(NetworkPanel, LayerVerbs):
             for name, value in {"architecture": self.architecture, **settings}.items():
                 setattr(self, name, value)
         self._initial = self._values()
-        stage = self._make_stage()
+        stage = Stage(
+            Picture.of(*self._frame.size), self._network, self._errors, self._work,
+            say=self._say, paint=self._paint_view, copy=self._buttons.copy,
+        )  # fmt: skip
         self.views = {name: view(self, stage) for name, view in self._view_types.items()}
         self._trainer = Trainer(
             self,
@@ -179,20 +175,14 @@ class LayerFlowPanel(NetworkPanel, LayerVerbs):
         self._assemble(stage.picture, self._column.box)
         self._refresh()
 
-    def _make_stage(self) -> Stage:
-        return Stage(
-            Picture.of(*self._frame.size), self._network, self._errors, self._work,
-            say=self._say, paint=self._paint_view, copy=self._buttons.copy,
-        )  # fmt: skip
-
     # -- results ------------------------------------------------------------------------------------------
 
     def code(self) -> str:
-        """Return a script that does what the present view shows."""
+        """Return a script that computes what the current view shows."""
         return "\n".join([*self._network.code(), *self.views[self.view].code()]) + "\n"
 
     def _cell_ended(self) -> None:
-        """See whether the cell has changed the model: what is shown would be of another one."""
+        """Check whether the cell has changed the model, so that what is shown is out of date."""
         if self._closed or self._trainer.active or self._shown is None or not self._network.own:
             return
         if self._work.running or self._shown.settings.version == self._network.now()[1]:
@@ -209,10 +199,10 @@ class LayerFlowPanel(NetworkPanel, LayerVerbs):
         return self._trainer.run if "_trainer" in vars(self) else None
 
     def _read_moved(self) -> None:
-        """Apply what people moved while a cell runs."""
+        """Apply what the user moved while a cell runs."""
         if self._turns.owed or any(control.moved for control in self.controls.values()):
             self._read_controls()
-            self._work.finish()  # the main loop, which would go on with it, waits for the cell
+            self._work.finish()  # the main loop, which would finish it, waits for the cell
 
     def _stop_pressed(self) -> None:
         if not self._trainer.stop_loop():
@@ -231,7 +221,7 @@ class LayerFlowPanel(NetworkPanel, LayerVerbs):
 
     def _answers(self, result: ViewResult, asked: Request) -> bool:
         measured = result.settings
-        # A model that was trained since is said to be another one, and not measured unasked.
+        # A model that was trained since then is reported as changed, but not measured again without being asked.
         return measured.version[0] == asked.version[0] and replace(measured, version=asked.version) == asked
 
     def _hear_little(self, shown: widgets.Widget) -> None:
@@ -239,7 +229,7 @@ class LayerFlowPanel(NetworkPanel, LayerVerbs):
             super()._hear_little(one)
 
     def _everything(self) -> list[widgets.Widget]:
-        """All widgets of this panel, those that are not shown too."""
+        """All widgets of this panel, including those that are not shown."""
         return list(dict.fromkeys(one for top in (self, *self._column.hidden()) for one in descendants(top)))
 
     def _before(self) -> None:
@@ -264,7 +254,7 @@ class LayerFlowPanel(NetworkPanel, LayerVerbs):
         self._errors.complain("")
 
     def _selectable(self, result: ViewResult) -> int:
-        """How many layers can be looked at."""
+        """The number of layers that can be selected."""
         return len(shown_layers(result.flow.flow))
 
     def _view_settings(self, *, settled: bool = True) -> ViewSettings:
@@ -289,7 +279,7 @@ class LayerFlowPanel(NetworkPanel, LayerVerbs):
         )
 
     def _state(self) -> State:
-        """All that decides what is seen now."""
+        """Everything that decides what is shown now."""
         return State(self.problem, self._snapshot(), self._view_settings())
 
     def _paint(self, result: ViewResult, *, settled: bool) -> None:
@@ -300,7 +290,7 @@ class LayerFlowPanel(NetworkPanel, LayerVerbs):
         self.summary, self._words.value = said.summary, said.table
 
     def _paint_view(self, *, settled: bool) -> None:
-        """Bring picture and words to what the present view shows by itself."""
+        """Update picture and words to the current view, without computing a new result."""
         seen = ViewResult(self._snapshot(), self._seen.measured, self._seen.part)
         self._turns.alone(lambda: self._work.showing(lambda: self._paint(seen, settled=settled)))
 

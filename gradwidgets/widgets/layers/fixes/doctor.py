@@ -27,7 +27,7 @@ from gradwidgets.widgets.layers.fixes.trying import (
     settings_after,
     trying,
 )
-from gradwidgets.widgets.layers.network import Whom
+from gradwidgets.widgets.layers.network import NetworkKey
 from gradwidgets.widgets.layers.problem import FlowProblem, FlowResult
 from gradwidgets.widgets.layers.view import Stage, View, Viewed, ViewResult, ViewSettings
 from gradwidgets.widgets.panel.words import Words
@@ -49,7 +49,7 @@ class DoctorView(View):
         self._applied: list[tuple[str, AppliedFix | dict[str, Any]]] = []
         self._undone = ""  # the fix that was undone last, in words
         self._asked = False  # whether all fixes are to be tried
-        self._of: Whom | None = None  # the network that they are tried on
+        self._of: NetworkKey | None = None  # the network that they are tried on
         self._ranking: FixRanking | None = None
 
     def extras(self, looks: Looks) -> list[widgets.Widget]:

@@ -1,4 +1,4 @@
-"""Trainings that a panel follows: a loop of the user's, or the demonstration."""
+"""The trainings that a panel follows: the user's loop, or the demonstration."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import counted
 from gradwidgets.widgets.kernel.main_thread import Turns
 from gradwidgets.widgets.kernel.mainloop import at_home, deliver_during_cell, this_cell, when_cell_fails
-from gradwidgets.widgets.layers.training.demo import lesson, training
+from gradwidgets.widgets.layers.training.demo import make_task, training
 from gradwidgets.widgets.layers.training.demonstration import Demonstration
 from gradwidgets.widgets.layers.training.kept_run import record_of
 from gradwidgets.widgets.layers.training.live import LiveView
@@ -26,25 +26,25 @@ from gradwidgets.widgets.layers.training.live_verdict import Told
 from gradwidgets.widgets.layers.view import Viewed
 from gradwidgets.widgets.panel.frame import Frame
 
-TOLD = ("max_norm", "classes", "beside")  # to the verdict
+TOLD = ("max_norm", "classes", "beside")  # the options for the verdict
 T = TypeVar("T")
-_SHOWN = 0.25  # of the time of the demonstration, which is there to be looked at
+_SHOWN = 0.25  # the share of the time that pictures of the demonstration may take
 
 
 class Trainer:
     """Begins and ends trainings, one at a time.
 
     Args:
-        panel: Whose settings count: `view`, `lr`, `steps`.
-        view: Where they are seen.
-        turns: Of the threads that work on the panel.
-        frame: Where it is seen that a training goes on, and whether the page takes one more picture.
+        panel: The panel, with the settings `view`, `lr` and `steps`.
+        view: The view that shows them.
+        turns: The turns of the threads that work on the panel.
+        frame: The frame of the picture, which shows progress and knows whether the page accepts another picture.
         everything: Returns all widgets of the panel.
-        read: Applies what people moved while a cell runs.
-        curvature: Returns the largest curvature that was measured of the network; None where none was.
+        read: Applies what the user moved while a cell runs.
+        curvature: Returns the largest curvature of the network; None if it was not measured.
 
     Attributes:
-        run: The last one; None before the first.
+        run: The last training; None before the first.
     """
 
     def __init__(
@@ -64,28 +64,30 @@ class Trainer:
         self._demonstration = Demonstration(
             turns, self._errors, frame.busy, taken=lambda: self._steps_taken, ended=self._demonstrated
         )
-        self._trained: nn.Module | None = None  # by the demonstration: its last gradient can be looked at afterwards
+        self._trained: nn.Module | None = (
+            None  # the model of the demonstration, whose last gradient is shown afterwards
+        )
         self._forget_cell: Callable[[], None] = lambda: None
-        self._watching: LiveRun | None = None  # by `watch`
-        # The outermost `track` that was begun last.
+        self._watching: LiveRun | None = None  # the training inside `watch`
+        # A weak reference to the outermost `track` that was begun last.
         self._tracking: Callable[[], Generator[Any, None, None] | None] = lambda: None
-        # Of `track`: cell, options, training.
+        # The cell, the options and the training of the last `track`.
         self._in_cell: tuple[int | None, dict[str, object], LiveRun | None] = (None, {}, None)
 
     @property
     def run(self) -> LiveRun | None:
-        """The training that runs or ran last; a record is none."""
+        """The training that runs or ran last; None if a record is shown."""
         run = self._view.run
         return run if isinstance(run, LiveRun) else None
 
     @property
     def findings(self) -> list[Finding]:
-        """The verdict on it."""
+        """The verdict on it, worst first."""
         return self._view.findings
 
     @property
     def active(self) -> bool:
-        """Whether one runs."""
+        """Whether a training is running."""
         return self.run is not None and self.run.active
 
     # -- a loop of the user's -----------------------------------------------------------------------------
@@ -145,7 +147,7 @@ class Trainer:
         return tracked
 
     def _around(self) -> LiveRun | None:
-        """The training that a new `track` belongs to: `watch` around it, or another `track` whose loop it is in."""
+        """Return the training that a new `track` belongs to: that of a `watch` or of another `track` around it."""
         run = self._watching
         if run is not None and run.active:
             return run
@@ -156,7 +158,7 @@ class Trainer:
         return self.run if within else None
 
     def _gone_on(self, options: Mapping[str, object]) -> LiveRun | None:
-        """The training of this very cell, opened again: the next epoch adds to the record."""
+        """Reopen the training of the same cell, to whose record the next epoch is added; None if there is none."""
         cell, its_options, run = self._in_cell
         if run is None or run is not self.run or not run.ended or its_options != dict(options):
             return None
@@ -179,7 +181,7 @@ class Trainer:
                 if run.stopped:
                     self._view.result = f"Stopped after {_batches(done, total)}."
                     break
-        except GeneratorExit:  # why, the end of the cell may tell
+        except GeneratorExit:  # the end of the cell may tell why
             self._view.result = f"The loop was left after {_batches(done, total)}."
             raise
         else:
@@ -192,7 +194,7 @@ class Trainer:
                 self._draw_last(run)
 
     def _expect(self, run: LiveRun, item: object) -> None:
-        """Tell the monitor that an item of two may be inputs and targets."""
+        """Tell the monitor that an item with two parts may be inputs and targets."""
         if not isinstance(item, (tuple, list)) or len(item) != 2:
             return
         inputs, targets = item
@@ -203,7 +205,7 @@ class Trainer:
             run.monitor.expect(inputs, targets, loss_fn)
 
     def _told(self, options: dict[str, Any]) -> Told:
-        """Take out of options what is for the verdict."""
+        """Remove the options for the verdict from others, and return them."""
         given = {name: options.pop(name) for name in TOLD if name in options}
         beside = given.pop("beside", None)
         if beside is not None:
@@ -223,7 +225,7 @@ class Trainer:
         recording: dict[str, Any] = dict(options)
         told = self._told(recording)
         run = LiveRun(model, optimizer, self.draw, self._view.look, told=told, **recording)
-        run.monitor.expect(inputs, targets, loss_fn)  # the panel's batch may be all there is
+        run.monitor.expect(inputs, targets, loss_fn)  # the panel's batch may be the only one
         self._turn_to_training()
         before = self.run
         if before is not None and before.active:
@@ -237,7 +239,7 @@ class Trainer:
             run.close()
             self._draw_last(run)
             self._panel.measure_again()
-            if not at_home():  # measured while this thread, which trains it, stands still
+            if not at_home():  # measured while this thread, which trains it, waits
                 self._errors.attempt(lambda: self._panel.flow)
 
     # -- the demonstration --------------------------------------------------------------------------------
@@ -248,14 +250,14 @@ class Trainer:
         self._network.refuse_elsewhere()
         self._turn_to_training()
         settings = self._network.now()[0]
-        demo = lesson(self._network.problem, settings)
-        # The digits are another loss than what was measured.
+        task = make_task(self._network.problem, settings)
+        # The curvature of a built network was measured for another loss than that of the digits.
         told = Told(self._curvature() if self._network.own else None)
-        run = LiveRun(demo.model, None, self.draw, self._view.look, lr=panel.lr, told=told, share=_SHOWN, budget=_SHOWN)
-        self._trained = demo.model
+        run = LiveRun(task.model, None, self.draw, self._view.look, lr=panel.lr, told=told, share=_SHOWN, budget=_SHOWN)
+        self._trained = task.model
         self._take(run)
         run.open()
-        work = training(demo, run, lr=panel.lr, steps=panel.steps, seed=settings.seed)
+        work = training(task, run, lr=panel.lr, steps=panel.steps, seed=settings.seed)
         self._frame.busy.begin(known=True)
         self._demonstration.begin(work)
 
@@ -280,7 +282,7 @@ class Trainer:
     # -- both ---------------------------------------------------------------------------------------------
 
     def _turn_to_training(self) -> None:
-        """Have room for a training; where that is refused, while the picture is guessed say, none has begun."""
+        """Show the view of trainings and stop the demonstration; if that is refused, no training has begun."""
         self._panel.view = self._view.name
         self.stop()
 
@@ -289,7 +291,7 @@ class Trainer:
         self._draw_last(run)
 
     def _draw_last(self, run: LiveRun) -> None:
-        """Draw whether or not it is time; what fails is shown, and the training goes on."""
+        """Draw the last picture of a training; failures are shown."""
         if at_home():
             self._errors.attempt(lambda: self.draw(run, last=True))
         else:
@@ -297,7 +299,7 @@ class Trainer:
             self._turns.owe("last picture", lambda: self._errors.attempt(lambda: self.draw(run, last=True)))
 
     def draw(self, run: LiveRun, *, last: bool = False) -> bool:
-        """Bring the picture up to a training; return whether that was done."""
+        """Update the picture to a training; return whether that was done."""
         if run is not self.run:
             return False
         if not last and not self._demonstration.runs:
@@ -309,7 +311,7 @@ class Trainer:
         return True
 
     def stop_loop(self) -> bool:
-        """Have `track` end at the next batch, from any thread; return whether there is one."""
+        """Make `track` end at the next batch, from any thread; return whether a loop is running."""
         run = self.run
         if run is None or not run.active or self._demonstration.runs:
             return False
@@ -317,11 +319,11 @@ class Trainer:
         return True
 
     def stop(self) -> bool:
-        """Stop the demonstration; return whether there was one."""
+        """Stop the demonstration; return whether it was running."""
         return self._demonstration.stop()
 
     def close(self) -> None:
-        """Let go of everything; a loop of the user's goes on unwatched."""
+        """Free everything; the user's loop continues without being watched."""
         self._forget_cell()
         self._trained = None
         self._demonstration.drop()
