@@ -1,7 +1,8 @@
 """SurfaceExplorer: what is wrong with this loss?
 
-Left the controls; right the loss from above with the way down, what is dead, what is not finite, the points where the
-gradient is zero, and cuts through the point where one stands; below them the verdict in words, and a table.
+On the left are the controls. On the right are the loss from above, with arrows downhill, the regions where it is dead
+or not finite, and the points where the gradient is zero; and cuts through the operating point. The verdict in words and
+a table are below.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from gradwidgets.widgets.kernel.making import whole_or_nothing
 from gradwidgets.widgets.panel.frame import LOWEST
 from gradwidgets.widgets.panel.traits import meanings
 
-_LOW = 460  # CSS pixels: the least height of a picture with three maps
+_LOW = 460  # CSS pixels: the minimum height of a picture with three maps
 _SHOWN_AS_THEY_ARE = (
     "example", "x_axis", "resolution", "scale", "arrows", "dtype", "gradient_check", "descent", "lr", "momentum",
     "theme",
@@ -47,14 +48,14 @@ _SHOWN_AS_THEY_ARE = (
 
 
 class SurfaceExplorer(LossPanel):
-    """What is wrong with a loss, seen and said.
+    """What is wrong with a loss, in a picture and in words.
 
     Args:
         loss: A callable that takes tensors by name, an `nn.Module` loss, a name in `gradwidgets.core.EXAMPLES`, or a
             dict of name → callable: the parts of a loss, or variants to compare.
         axes: Parameter name → (low, high) of the one or two axes to begin with.
         fixed: The loss's other parameters: numbers, which get a slider each, or tensors of data.
-        probes: Inputs of your own for the table, {"init": (0, 0), "now": (0.3, -0.3)}.
+        probes: Your own inputs for the table, {"init": (0, 0), "now": (0.3, -0.3)}.
         target: Where the loss should lead: a point, a box, or a predicate; by default the lowest region in view.
         **settings: Initial values of the traits below, and `layout`.
 
@@ -99,7 +100,7 @@ class SurfaceExplorer(LossPanel):
     _file_name = "gradwidgets-surface"
     _words_height = 206
     _patience = 0.3
-    _verdict: LossResult | None = None  # whose findings and table the words say
+    _verdict: LossResult | None = None  # the result whose findings and table the words show
     _grip: Axes | None = None  # the axes on which the mouse was pressed
 
     @whole_or_nothing
@@ -120,7 +121,7 @@ class SurfaceExplorer(LossPanel):
         self._begin(settings)
 
     def _set_up(self, settings: Mapping[str, Any]) -> None:
-        self._values()  # makes the defaults that depend on the loss: what a refused setting falls back to
+        self._values()  # makes the defaults that depend on the loss, to which a refused setting returns
         with self._batch():
             self.example = settings.get("example", self._problems.first)
             for name, value in {**self._usual_view(), **settings}.items():
@@ -170,7 +171,7 @@ class SurfaceExplorer(LossPanel):
 
     def _resolve(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
         meant = dict(chosen)
-        example = meant.get("example", self.example)  # perhaps anything, from a file: it is refused when it is set
+        example = meant.get("example", self.example)  # from a file it may be anything, which is refused when it is set
         if isinstance(example, str) and example != self.example and example in self._problems:
             meant = {"example": example, **usual_view(example, self._problems[example]), **meant}
         if "shown" in meant:
@@ -193,12 +194,12 @@ class SurfaceExplorer(LossPanel):
         return meant
 
     def _moved_constants(self, moved: Mapping[str, float]) -> dict[str, float]:
-        """Parameter → value, from the sliders' names; one that is hidden moves nothing."""
+        """Return the values of the constants that sliders moved, by parameter; a hidden slider has no effect."""
         named = {f"constant {k + 1}": name for k, name in enumerate(self._constants())}
         return {named[slider]: value for slider, value in moved.items() if slider in named}
 
     def _stood(self) -> dict[str, float]:
-        """Axis → where the operating point is on it."""
+        """Return the operating point, by the name of the axis."""
         if self._shown is None:
             return {}
         return dict(zip((name for name, _, _ in self._shown.settings.axes), self._place(self._shown), strict=True))
@@ -213,7 +214,7 @@ class SurfaceExplorer(LossPanel):
         return self._problems[settings.example].work(settings)
 
     def _place(self, result: LossResult) -> tuple[float, ...]:
-        """The operating point."""
+        """Return the operating point."""
         return place_in(self.point, result)
 
     def _view(self) -> ViewSettings:
@@ -222,11 +223,11 @@ class SurfaceExplorer(LossPanel):
         return ViewSettings(self.point, optimizer, self.scale, self.arrows, *seen)
 
     def _state(self) -> State:
-        """All that decides what is seen now."""
+        """Everything that decides what is shown now."""
         return State(self._problem, self._snapshot(), self._view())
 
     def _lowest(self) -> int:
-        # A third map has the plots below it.
+        # With a third map, the plots are below the maps.
         beside = len(self._axes) == 2 and (self.gradient_check or self.compare is not None)
         return _LOW if beside else LOWEST
 
@@ -321,7 +322,7 @@ class SurfaceExplorer(LossPanel):
     # -- what the mouse does ------------------------------------------------------------------------------
 
     def _move(self, event: MouseEvent) -> None:
-        """Move the operating point to where a person pressed or drags; a drag stays with what it began on."""
+        """Move the operating point to the mouse; a drag stays with the axes on which it began."""
         if event.name == "button_press_event":
             self._grip = event.inaxes
         found = self._figure.point_at(self._grip, event.x, event.y)

@@ -1,4 +1,4 @@
-"""What an explorer looks at, and the way from its settings to one frozen result."""
+"""The losses that an explorer shows, and the computation of one frozen result from its settings."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ YOURS = "yours"  # the name of what was passed in
 NONE = "none"  # the second axis of a curve
 _COARSE = ((7, 0.02), (21, 0.1))  # grids that a slow loss is shown on before the fine one; how much is done then
 _FUNCTIONS_KEPT = 32
-# A loss, a ready-made one's name, or several by name.
+# A loss, the name of an example, or several losses by name.
 Losses = Callable[..., Tensor] | str | Mapping[str, Callable[..., Tensor]]
 
 
 @dataclass(frozen=True)
 class LossSettings:
-    """What a result depends on.
+    """The settings that a result depends on.
 
     Attributes:
-        example: Which problem.
-        losses: Names of the losses shown, one or two.
-        axes: (name, low, high) of each axis, the horizontal one first.
-        resolution: Grid points along each axis.
-        fixed: (name, value) of the numbers that are not on an axis.
+        example: The name of the problem.
+        losses: The names of the losses shown, one or two.
+        axes: The name and the range of each axis, (name, low, high), the horizontal one first.
+        resolution: The number of grid points along each axis.
+        fixed: The name and the value of each number that is not on an axis.
         check: Whether autograd's gradient is compared with differences.
         dtype: The precision of the training.
     """
@@ -67,16 +67,16 @@ class LossSettings:
 
 @dataclass(frozen=True, eq=False)
 class LossResult:
-    """Everything computed for one `LossSettings`; dicts are by the losses' names.
+    """Everything computed for one `LossSettings`; dicts are by loss name.
 
     Attributes:
         settings: The settings.
-        grids: Surfaces or curves.
-        surveys: What was found on them; {} while that is being looked for.
-        rows: The table; [] likewise.
-        checks: Autograd beside differences; {} likewise, and where not asked for.
-        comparison: What sets two losses apart; None likewise, and of one loss.
-        exact: Whether it is all there, at full resolution.
+        grids: The surfaces or curves.
+        surveys: The findings on them; {} until they are computed.
+        rows: The table; [] until it is computed.
+        checks: The comparisons of autograd with differences; {} until they are computed, and if not asked for.
+        comparison: The comparison of two losses; None until it is computed, and for one loss.
+        exact: Whether everything is computed, at full resolution.
     """
 
     settings: LossSettings
@@ -89,7 +89,7 @@ class LossResult:
 
     @property
     def aside(self) -> str:
-        """What is shown beside the losses: "check", "angle" or ""."""
+        """The map that is shown beside the losses: "check", "angle" or "" for none."""
         if len(self.settings.axes) == 1:
             return ""
         return "check" if self.settings.check else "angle" if len(self.settings.losses) == 2 else ""
@@ -136,11 +136,11 @@ class LossProblem:
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """All parameters that are numbers, those on the axes at first in front."""
+        """All parameters that are numbers, first those that are on the axes at the beginning."""
         return (*self.axes, *self.numbers)
 
     def takes(self, loss: str, parameter: str) -> bool:
-        """Whether a loss has a parameter; variants may have constants of their own."""
+        """Whether a loss has a parameter; variants may have different constants."""
         taken = self._taken[loss]
         return taken is None or parameter in taken
 
@@ -156,7 +156,7 @@ class LossProblem:
         return self.numbers[name] if name in self.numbers else sum(self.axes[name]) / 2
 
     def function(self, loss: str, settings: LossSettings) -> LossFunction:
-        """A loss as a function of the axes."""
+        """Return a loss as a function of the parameters on the axes."""
         axes = tuple(name for name, _, _ in settings.axes)
         fixed = {k: v for k, v in {**dict(settings.fixed), **self.data}.items() if self.takes(loss, k)}
         key = (loss, axes)
@@ -168,10 +168,10 @@ class LossProblem:
         """Compute a result, in slices.
 
         Args:
-            settings: For which.
+            settings: The settings of the result.
 
         Yields:
-            The share that is done; and, on the way, `LossResult`s that can be shown already.
+            The share that is done; and, in between, `LossResult`s that can be shown already.
 
         Returns:
             The result.
@@ -262,7 +262,7 @@ class LossProblems:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names, what the user passed in first."""
+        """The names, first that of what the user passed in."""
         return (*((YOURS,) if YOURS in self._made else ()), *EXAMPLES)
 
     def __contains__(self, name: str) -> bool:
@@ -289,13 +289,13 @@ def _without_axes(passed: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _compared(grids: Mapping[str, SurfaceGrid], surveys: Mapping[str, Survey]) -> Comparison:
-    """What sets two losses apart."""
+    """Compare two losses."""
     first, second = grids
     return compare_surfaces(grids[first], grids[second], names=(first, second), surveys=surveys)
 
 
 def _names_taken(loss: Callable[..., Tensor]) -> set[str] | None:
-    """The names that a loss may be called with; None if any."""
+    """Return the names that a loss may be called with; None if it accepts any."""
     taken = parameters_of(loss)
     if taken is None or taken[2]:
         return None
