@@ -43,9 +43,9 @@ class ConstantsLesson(PreparedLesson):
         shared = {"component": (named["shown"][0],), "compare": (named["shown"][0],), "fixed": sliders}
         return {**named, **shared, **{n: (c,) for n, c in zip(self._constants(), sliders, strict=False)}}
 
-    def fast(self) -> set[str]:
+    def locked_settings(self) -> set[str]:
         """The settings that cannot change; for a constant that is locked alone, see `free`."""
-        return super().fast() - ({"fixed"} - set(self._panel.lock))
+        return super().locked_settings() - ({"fixed"} - set(self._panel.lock))
 
     def _locked_constants(self) -> list[str]:
         """Return the constants that are locked, by whatever name they were locked."""

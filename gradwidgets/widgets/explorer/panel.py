@@ -41,7 +41,7 @@ from gradwidgets.widgets.panel.frame import LOWEST
 from gradwidgets.widgets.panel.traits import meanings
 
 _LOW = 460  # CSS pixels: the minimum height of a picture with three maps
-_SHOWN_AS_THEY_ARE = (
+_SAME_NAMES = (
     "example", "x_axis", "resolution", "scale", "arrows", "dtype", "gradient_check", "descent", "lr", "momentum",
     "theme",
 )  # fmt: skip
@@ -272,7 +272,7 @@ class SurfaceExplorer(LossPanel):
         controls["point"].show(place if len(place) == 2 else (*place, 0.0))
         controls["point"].fields[1].disabled = len(place) == 1 or controls["point"].locked
         controls["shown"].show(BOTH.join(self._losses()))
-        for name in _SHOWN_AS_THEY_ARE:
+        for name in _SAME_NAMES:
             controls[name].show(getattr(self, name))
         controls["y_axis"].show(self.y_axis if len(axes) == 2 else NONE)
         for name in ("lr", "momentum"):

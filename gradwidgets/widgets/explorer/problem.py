@@ -105,12 +105,12 @@ class LossProblem:
 
     Args:
         given: The losses, their axes, the other parameters and the probes.
-        target: Where the losses should lead.
+        target: The point or region that the losses should lead to.
         name: The name of a loss that is given without one.
 
     Raises:
         ValueError: The losses do not take these parameters; see `LossFunction`.
-        TypeError: Likewise.
+        TypeError: An argument has a wrong type; see `LossFunction`.
     """
 
     def __init__(self, given: Example, target: Target | None = None, name: str | None = None) -> None:
@@ -231,7 +231,7 @@ class LossProblems:
     Args:
         loss: What the user passed in: a callable, an `nn.Module` loss, a name in `EXAMPLES`, a dict of name → callable,
             or None.
-        target: Where it should lead.
+        target: The point or region that it should lead to.
         **given: Fields of an `Example` that the user passed in: `axes`, `fixed`, `probes`; None for those left out.
 
     Raises:

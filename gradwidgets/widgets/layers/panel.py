@@ -224,9 +224,9 @@ class LayerFlowPanel(NetworkPanel, LayerVerbs):
         # A model that was trained since then is reported as changed, but not measured again without being asked.
         return measured.version[0] == asked.version[0] and replace(measured, version=asked.version) == asked
 
-    def _hear_little(self, shown: widgets.Widget) -> None:
+    def _limit_messages(self, shown: widgets.Widget) -> None:
         for one in (shown, *(self._column.hidden() if shown is self else ())):
-            super()._hear_little(one)
+            super()._limit_messages(one)
 
     def _everything(self) -> list[widgets.Widget]:
         """All widgets of this panel, including those that are not shown."""

@@ -28,7 +28,7 @@ YOURS = "yours"  # the model that was passed in
 
 @dataclass(frozen=True)
 class FlowSettings:
-    """What a result depends on.
+    """The settings that a result depends on.
 
     Attributes:
         architecture: A name in `NETWORKS`, or `YOURS`.

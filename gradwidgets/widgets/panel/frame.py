@@ -105,7 +105,7 @@ class Frame:
         self._waiting = False  # for the page to acknowledge a picture
 
     def hang(self, figure: Figure, pressed: Callable[[MouseEvent], None]) -> widgets.Box:
-        """Put a figure into it, and return the box that shows it.
+        """Put a figure into the frame, and return the box that shows it.
 
         Args:
             figure: The figure.
@@ -120,7 +120,7 @@ class Frame:
 
     @property
     def canvas(self) -> LiveCanvas:
-        """The picture; a RuntimeError where none is hung yet."""
+        """The canvas; a RuntimeError if there is no picture yet."""
         if self._canvas is None:
             raise RuntimeError("no picture is hung here yet")
         return self._canvas
@@ -166,7 +166,7 @@ class Frame:
         if (round(width), round(height)) != size:
             self.canvas.resize(*size)
 
-    def hear_little(self, shown: widgets.Widget) -> None:
+    def limit_messages(self, shown: widgets.Widget) -> None:
         """Limit what the page may change, of a widget and everything in it, to controls."""
         for one in descendants(shown):
             if one is self.page:

@@ -208,7 +208,7 @@ class Guessing(Generic[R]):
 
     Args:
         make: Makes a guess.
-        hear_little: Limits what the page may change in widgets.
+        limit_messages: Limits what the page may change in widgets.
         predict: Sets whether a guess is wanted.
         settings: Returns the panel's settings in the form of a state.
         take: Restores the settings of a state.
@@ -224,7 +224,7 @@ class Guessing(Generic[R]):
         self,
         make: Callable[[], Guess[R]],
         *,
-        hear_little: Callable[[widgets.Widget], None],
+        limit_messages: Callable[[widgets.Widget], None],
         predict: Callable[[bool], None],
         settings: Callable[[], dict[str, object]],
         take: Callable[[object], None],
@@ -234,7 +234,7 @@ class Guessing(Generic[R]):
         self.guess: Guess[R] | None = None
         self.room = widgets.VBox(layout=widgets.Layout(margin="0"))
         self.room.add_class("gradwidgets-guesses")
-        self._make, self._hear_little, self._predict = make, hear_little, predict
+        self._make, self._limit_messages, self._predict = make, limit_messages, predict
         self._settings, self._take, self._at_present, self._uncover = settings, take, at_present, uncover
 
     @property
@@ -279,7 +279,7 @@ class Guessing(Generic[R]):
     def _begin(self) -> None:
         guess = self._make()
         for row in guess.rows:
-            self._hear_little(row)
+            self._limit_messages(row)
         self.room.children = guess.rows
         self.guess = guess
         self._uncover()

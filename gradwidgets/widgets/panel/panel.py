@@ -104,14 +104,14 @@ class Panel(PanelVerbs, SettingsPanel, Generic[S, R]):
             fit=self._frame.fit,
             show=self._show_or_cover,
             invalidate=self._invalidate_all,
-            anew=self._trust_nothing,
+            anew=self._discard_caches,
             answers=self._answers,
         )
         ready, closed = (lambda: self._ready), (lambda: self._closed)
         self._work = Work(steps, turns, errors, busy, patience=self._patience, ready=ready, closed=closed)
         self._guessing = Guessing(
             self._make_guess,
-            hear_little=self._hear_little,
+            limit_messages=self._limit_messages,
             predict=lambda wanted: setattr(self, "predict", wanted),
             settings=self._plain_settings,
             take=self._take_state,
@@ -160,12 +160,12 @@ class Panel(PanelVerbs, SettingsPanel, Generic[S, R]):
         with AT_WORK, as_usual():
             self._set_up(settings)
         self._ready = True
-        self._hear_little(self)
+        self._limit_messages(self)
         self.page.observe(lambda change: call_soon(self._work.refit), "size")
 
-    def _hear_little(self, shown: widgets.Widget) -> None:
+    def _limit_messages(self, shown: widgets.Widget) -> None:
         """Limit what the page may change to the controls."""
-        self._frame.hear_little(shown)
+        self._frame.limit_messages(shown)
 
     # -- what a subclass writes ---------------------------------------------------------------------------
 
@@ -221,12 +221,12 @@ class Panel(PanelVerbs, SettingsPanel, Generic[S, R]):
 
     @property
     def _shown(self) -> R | None:
-        """What the picture shows, perhaps a preview."""
+        """The result that the picture shows, possibly a preview; None before the first."""
         return self._work.shown
 
     @property
     def _seen(self) -> R:
-        """The same, once there is something."""
+        """The result that the picture shows; a RuntimeError before the first."""
         if self._work.shown is None:
             raise RuntimeError("nothing is shown yet")
         return self._work.shown
@@ -255,7 +255,7 @@ class Panel(PanelVerbs, SettingsPanel, Generic[S, R]):
         self._invalidate()
         self._guessing.invalidate()
 
-    def _trust_nothing(self) -> None:
+    def _discard_caches(self) -> None:
         """Discard everything cached from earlier pictures."""
         self._invalidate_all()
         self.canvas.distrust()

@@ -245,7 +245,7 @@ class SettingsPanel(widgets.VBox):
                 setattr(self, name, value)
 
     def _of_state(self, state: Mapping[str, object]) -> dict[str, object]:
-        """Return the settings that a state stands for: with another example, for instance, comes a view of it."""
+        """Return the settings that a state stands for; another example, for instance, changes the view too."""
         return self._resolve(state)
 
     def reset(self) -> None:

@@ -26,8 +26,8 @@ S = TypeVar("S")
 class Setting(traitlets.TraitType[G, S]):
     """A trait that says what is allowed.
 
-    Where names depend on what an object shows, `.tag(told="…")` says in Markdown which they are; `none="for …"` says
-    what None stands for.
+    If the names depend on what an object shows, `.tag(told="…")` describes them in Markdown; `none="for …"` describes
+    the meaning of None.
     """
 
     def allowed(self, owner: Any = None, show: Show = repr) -> str:

@@ -1,4 +1,4 @@
-"""What a panel offers in Python besides its settings: its picture, its script, its files and the user's guess."""
+"""The verbs of a panel in Python: for its picture, its script, its files and the user's guess."""
 
 from __future__ import annotations
 

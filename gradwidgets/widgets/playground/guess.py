@@ -120,7 +120,7 @@ def covered_runs(result: Result) -> dict[str, Run]:
 
 
 def drawn(result: Result, answer: Answer) -> tuple[str, list[float] | None]:
-    """Return the loss on whose map the guessed end is drawn, and its position, horizontal first; None if there is none."""
+    """Return the loss on whose map the guessed end is drawn, and its position, horizontal first; None for none."""
     end = answer.get("end")
     return asked_loss(result), None if end is None else [end[i] for i in axes_order(result)]
 

@@ -120,7 +120,7 @@ class Recorded:
 
 
 def said_of(findings: Sequence[Finding], result: str) -> list[Finding]:
-    """Return the verdict as it is shown: a loop that raised an error is not called healthy."""
+    """Return the verdict that is shown: a loop that raised an error is not called healthy."""
     return [one for one in findings if one.severity != "ok" or _RAISED not in result]
 
 

@@ -1,4 +1,4 @@
-"""What the panel shows of a record: its layers, its quantities, and how to record those that are missing."""
+"""The layers and quantities of a record that the panel shows, and how to record those that are missing."""
 
 from __future__ import annotations
 
