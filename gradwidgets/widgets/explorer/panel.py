@@ -219,7 +219,7 @@ class SurfaceExplorer(LossPanel):
 
     def _view(self) -> ViewSettings:
         optimizer, frame = SGD(self.lr, self.momentum) if self.descent else None, self._frame
-        seen = frame.theme, frame.size, frame.magnified, self._covered
+        seen = frame.theme, frame.size, frame.magnified, self._guessing.covered
         return ViewSettings(self.point, optimizer, self.scale, self.arrows, *seen)
 
     def _state(self) -> State:
@@ -236,7 +236,7 @@ class SurfaceExplorer(LossPanel):
     def _show(self, result: LossResult) -> None:
         view = self._view()
         standing = standing_in(view, result, self._kept)
-        self.canvas.redraw(self._figure.update(scene_of(view, result, standing, self._kept)))
+        self._frame.canvas.redraw(self._figure.update(scene_of(view, result, standing, self._kept)))
         if result.exact:
             self._verdict = result
         said = words_of(self._verdict, result, standing)
@@ -277,7 +277,7 @@ class SurfaceExplorer(LossPanel):
         controls["y_axis"].show(self.y_axis if len(axes) == 2 else NONE)
         for name in ("lr", "momentum"):
             controls[name].enable(self.descent, "" if self.descent else "tick descent first")
-        self.page.tips = {c.box.description: c.box.tooltip for c in controls.values() if isinstance(c, Check)}
+        self._frame.page.tips = {c.box.description: c.box.tooltip for c in controls.values() if isinstance(c, Check)}
 
     def _show_control(self, name: str) -> None:
         if self._shown is not None:

@@ -264,7 +264,7 @@ class LayerFlowPanel(NetworkPanel, LayerVerbs):
             measure=self.measure,
             lr=self.lr,
             selected=self.selected,
-            pinned=self.pinned,
+            pinned=self._pins.held,
             guess=guess.decades_of(self._guessing.drawn),
             clipper=self.clipper,
             thresholds={name: getattr(self, setting) for name, (_, setting) in THRESHOLDS.items()},
@@ -275,7 +275,7 @@ class LayerFlowPanel(NetworkPanel, LayerVerbs):
             theme=frame.theme,
             size=frame.size,
             magnified=frame.magnified,
-            covered=self._covered,
+            covered=self._guessing.covered,
         )
 
     def _state(self) -> State:
@@ -285,7 +285,7 @@ class LayerFlowPanel(NetworkPanel, LayerVerbs):
     def _paint(self, result: ViewResult, *, settled: bool) -> None:
         view, how = self.views[result.settings.view], self._view_settings(settled=settled)
         derived = view.derive(self.problem, result, how, view.kept)
-        self.canvas.redraw(view.figure.update(view.scene(result, derived, how)))
+        self._frame.canvas.redraw(view.figure.update(view.scene(result, derived, how)))
         said = view.words(result, derived, how)
         self.summary, self._words.value = said.summary, said.table
 
@@ -307,7 +307,9 @@ class LayerFlowPanel(NetworkPanel, LayerVerbs):
     def _show_controls(self, result: ViewResult) -> None:
         preset = self._pins.preset(lambda name: getattr(self, name))
         values = {name: preset if name == "preset" else getattr(self, name) for name in self.controls}
-        self._column.show_values(values, left_out=NETWORK[1:] if self._network.own else (), covered=self._covered)
+        self._column.show_values(
+            values, left_out=NETWORK[1:] if self._network.own else (), covered=self._guessing.covered
+        )
 
     def _move(self, event: MouseEvent) -> None:
         if self.views[self._seen.settings.view].click(event):

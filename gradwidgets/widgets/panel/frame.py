@@ -150,9 +150,10 @@ class Frame:
     @property
     def magnified(self) -> float:
         """The magnification of text and lines relative to a plain picture of this size."""
-        factor, (width, height) = MAGNIFIED[self._style()], self.size
+        factor = MAGNIFIED[self._style()]
         if factor == 1:
             return 1.0
+        width, height = self.size
         # A large picture has larger text anyway, and a magnified picture is laid out as a smaller one.
         return max(1.0, min(factor * type_scale(width, height), width / _NARROWEST, height / _SHORTEST))
 

@@ -220,12 +220,14 @@ class OptimizerPlayground(Panel[Settings, Result]):
 
     def _view(self) -> ViewSettings:
         frame, answer = self._frame, self._guessing.drawn
-        return ViewSettings(self.step, frame.theme, self.arrows, frame.size, frame.magnified, answer, self._covered)
+        return ViewSettings(
+            self.step, frame.theme, self.arrows, frame.size, frame.magnified, answer, self._guessing.covered
+        )
 
     def _show(self, result: Result) -> None:
         """Update picture, controls and words to `result` and its current view."""
         scene, said = scene_of(self._view(), result)
-        self.canvas.redraw(self._figure.update(scene))
+        self._frame.canvas.redraw(self._figure.update(scene))
         self._words.value, self.summary = said.table, said.summary
         self._show_controls(result)
         self._errors.complain("")
@@ -244,7 +246,7 @@ class OptimizerPlayground(Panel[Settings, Result]):
         blocked = not self.nesterov and (self.momentum == 0 or self.dampening != 0)
         reason = "Nesterov needs momentum above 0" if self.momentum == 0 else "Nesterov needs dampening 0"
         controls["nesterov"].enable(not blocked, reason if blocked else "")
-        self.page.tips = {c.box.description: c.box.tooltip for c in controls.values() if isinstance(c, Check)}
+        self._frame.page.tips = {c.box.description: c.box.tooltip for c in controls.values() if isinstance(c, Check)}
         controls["start"].name_parts(next(iter(result.objectives.values())).parameters)
 
     def _preset(self) -> str:

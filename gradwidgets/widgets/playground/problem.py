@@ -138,8 +138,8 @@ class Problem:
     def _keys(self, settings: Settings) -> list[Key]:
         if not self.fits_data:
             return [(self.base.name, ())]
-        all_of_them = settings.thresholds
-        return [(loss, tuple(one for one in all_of_them if one[0] == LOSSES[loss].setting)) for loss in settings.losses]
+        own = {loss: LOSSES[loss].setting for loss in settings.losses}
+        return [(loss, tuple(one for one in settings.thresholds if one[0] == name)) for loss, name in own.items()]
 
     def _objective(self, key: Key) -> Objective:
         if key not in self._objectives:
@@ -160,7 +160,7 @@ class Problem:
             The result.
         """
         keys = {key[0]: key for key in self._keys(settings)}
-        objectives = self.objectives(settings)
+        objectives = {name: self._objective(key) for name, key in keys.items()}
         yield 0.0
         missing = {name: objectives[name] for name, key in keys.items() if key not in self._maps}
         share = 0.6 if missing else 0.0
