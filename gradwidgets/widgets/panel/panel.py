@@ -83,41 +83,27 @@ class Panel(PanelVerbs, SettingsPanel, Generic[S, R]):
         turns, errors, busy = self._turns, self._errors, Busy(self._stop_pressed)
         self.lesson = self._make_lesson()
         self._frame = Frame(
-            turns,
-            busy,
-            style=lambda: self.style,
-            theme=lambda: self.theme,
+            turns, busy, style=lambda: self.style, theme=lambda: self.theme,
             above=lambda: self.lesson.height + (0 if self._guessing.guess is None else _GUESS),
-            below=self._words_height,
-            lowest=self._lowest,
-        )
+            below=self._words_height, lowest=self._lowest,
+        )  # fmt: skip
         self._files = Files(self._file_name, state=self.state, restore=self.restore, lesson=self.lesson, errors=errors)
         self._buttons = Buttons(
             self.page, errors, self._files.buttons,
             reset=self.reset, png=self.save_png, code=self.code, call=lambda: repr(self),
         )  # fmt: skip
         steps = Steps[S, R](
-            begin=self._before,
-            snapshot=self._snapshot,
-            compute=self._compute,
-            preview=self._preview,
-            fit=self._frame.fit,
-            show=self._show_or_cover,
-            invalidate=self._invalidate_all,
-            anew=self._discard_caches,
-            answers=self._answers,
-        )
+            begin=self._before, snapshot=self._snapshot, compute=self._compute, preview=self._preview,
+            fit=self._frame.fit, show=self._show_or_cover, invalidate=self._invalidate_all,
+            anew=self._discard_caches, answers=self._answers,
+        )  # fmt: skip
         ready, closed = (lambda: self._ready), (lambda: self._closed)
         self._work = Work(steps, turns, errors, busy, patience=self._patience, ready=ready, closed=closed)
         self._guessing = Guessing(
-            self._make_guess,
-            limit_messages=self._limit_messages,
-            predict=lambda wanted: setattr(self, "predict", wanted),
-            settings=self._plain_settings,
-            take=self._take_state,
-            at_present=self._at_present,
+            self._make_guess, limit_messages=self._limit_messages, settings=self._plain_settings, take=self._take_state,
+            predict=lambda wanted: setattr(self, "predict", wanted), at_present=self._at_present,
             uncover=self._work.redraw,
-        )
+        )  # fmt: skip
         self._stills = Stills(self._frame, self._work, call=lambda: repr(self), summary=lambda: self.summary)
 
     def _make_lesson(self) -> PreparedLesson:

@@ -213,24 +213,11 @@ class SettingsPanel(widgets.VBox):
     # -- settings that last -------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
-        """Return all settings as a JSON-safe dict, for `restore`."""
+        """Return all settings as a JSON-safe dict."""
         return {"widget": type(self).__name__, **{k: _plain(v) for k, v in self._values().items()}}
 
-    def restore(self, state: Mapping[str, object]) -> None:
-        """Restore the settings of a `state`; if one is refused, none changes.
-
-        Args:
-            state: The result of `state`, possibly via JSON.
-
-        Raises:
-            TraitError: A setting is refused; nothing has changed.
-            ValueError: The state is another widget's, or has a name that is not a setting.
-            TypeError: The state is not a dict of settings.
-        """
-        self._take_state(state)
-
     def _take_state(self, state: object) -> None:
-        """Take what is perhaps a state, see `restore`."""
+        """Restore the settings of a `state`; if one is refused, or it is no state, nothing changes."""
         if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
             raise TypeError(f"state must be a dict that `state()` returned; got {shown(state)}")
         wanted = dict(state)

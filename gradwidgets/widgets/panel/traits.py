@@ -94,9 +94,8 @@ class Real(Setting[float, SupportsFloat]):
             return "a finite number"
         if self.high == math.inf:
             return f"a finite number {'above' if self.above else 'of at least'} {self.low:g}"
-        return (
-            f"a number {'above' if self.above else 'from'} {self.low:g} {'up ' if self.above else ''}to {self.high:g}"
-        )
+        from_low = f"above {self.low:g} up" if self.above else f"from {self.low:g}"
+        return f"a number {from_low} to {self.high:g}"
 
     def validate(self, obj: traitlets.HasTraits, value: object) -> float:
         """Return the value as a float, or raise a TraitError that says what is allowed."""
