@@ -10,7 +10,16 @@ from tests.browser.find_chromium import MISSING, find_chromium
 from tests.browser.lab import Lab
 from tests.browser.page import Page, open_browser
 
+SECONDS = 600  # of one test: what waits for an answer of the page itself has no other limit
+
 PLAYGROUND = ("from gradwidgets import OptimizerPlayground", "playground = OptimizerPlayground()\nplayground")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """End a test that hangs, and its process with it, for nothing else ends a wait for the browser."""
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.timeout(SECONDS, method="thread"))
 
 
 @pytest.fixture(scope="session")
