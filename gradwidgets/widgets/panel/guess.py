@@ -306,26 +306,26 @@ class Guessing(Generic[R]):
 
     def restore(self, state: Mapping[str, object]) -> None:
         """Restore a state; if anything in it is refused, nothing changes."""
-        told = TravellingGuess.of(state)
+        saved = TravellingGuess.of(state)
         before, guess = self._settings(), None if self.guess is None else self.guess.so_far()
         try:
-            if told.answer is not None:
-                self._restore_guess(told)
-            elif told.judged is not None:
-                self._take(told.judged)  # refuses invalid settings
-            self._take(told.settings)
+            if saved.answer is not None:
+                self._restore_guess(saved)
+            elif saved.judged is not None:
+                self._take(saved.judged)  # refuses invalid settings
+            self._take(saved.settings)
         except Exception:
             self._go_back(before, guess)
             raise
 
-    def _restore_guess(self, told: TravellingGuess) -> None:
+    def _restore_guess(self, saved: TravellingGuess) -> None:
         """Restore a guess with the settings for which it was scored: they define the question and the score."""
         self._predict(True)
         self.asked.cover()
-        judged = told.settings if told.judged is None else told.judged
+        judged = saved.settings if saved.judged is None else saved.judged
         self._take(self._at_present(judged) if isinstance(judged, Mapping) else judged)
-        self.asked.take(told.answer)
-        if told.revealed and self.asked.answer:
+        self.asked.take(saved.answer)
+        if saved.revealed and self.asked.answer:
             self.asked.reveal()
 
     def _go_back(self, settings: Mapping[str, object], guess: tuple[SoFar, dict[str, object] | None] | None) -> None:

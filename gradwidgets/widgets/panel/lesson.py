@@ -92,7 +92,7 @@ class PreparedLesson:
         """The names of everything that can be hidden."""
         return (*self.lockable, *self._besides)
 
-    def heard(self, name: str) -> None:
+    def follow(self, name: str) -> None:
         """React to a change of the trait of this name."""
         if name in ("hide", "lock"):
             self._prepare_controls()

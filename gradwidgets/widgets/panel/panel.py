@@ -285,7 +285,7 @@ class Panel(PanelVerbs, SettingsPanel, Generic[S, R]):
         if change.name == "predict":  # not while another thread draws the cover
             self._turns.alone(lambda: self._guessing.follow(self.predict))
         else:
-            self.lesson.heard(change.name)
+            self.lesson.follow(change.name)
 
     def _free(self, meant: dict[str, object]) -> dict[str, object]:
         return self.lesson.free(meant)

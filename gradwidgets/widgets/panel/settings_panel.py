@@ -100,7 +100,7 @@ class SettingsPanel(widgets.VBox):
         if self._ready and not name.startswith("_") and not hasattr(self, name):
             raise AttributeError(f"{type(self).__name__} has no setting {name!r}; it has {', '.join(self.settings())}")
         if self._ready and name in self._own:
-            self._turns.told(lambda: self._take(name, value))
+            self._turns.report_interrupt(lambda: self._take(name, value))
         else:
             super().__setattr__(name, value)
 

@@ -13,7 +13,7 @@ from torch import nn
 from gradwidgets.core.monitor import GradientMonitor
 from gradwidgets.core.monitor.history import History
 from gradwidgets.core.monitor.training.noted_loss import Losses
-from gradwidgets.widgets.layers.training.live_verdict import LiveVerdict, Told
+from gradwidgets.widgets.layers.training.live_verdict import LiveVerdict, TrainingFacts
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +107,7 @@ class KeptRun:
 
     Args:
         record: The record.
-        told: What the verdict needs to know besides the record.
+        facts: What the verdict needs to know besides the record.
 
     Attributes:
         monitor: A stand-in for the monitor that recorded it.
@@ -121,9 +121,9 @@ class KeptRun:
     whole = True
     overhead = math.nan, math.nan
 
-    def __init__(self, record: Named, told: Told) -> None:
+    def __init__(self, record: Named, facts: TrainingFacts) -> None:
         self.monitor = KeptMonitor(record.history)
-        self.verdict = LiveVerdict(told)
+        self.verdict = LiveVerdict(facts)
 
     def model(self) -> nn.Module | None:
         """Return None: a record holds no model."""

@@ -17,7 +17,7 @@ from torch import nn
 from gradwidgets.core.monitor import GradientMonitor
 from gradwidgets.core.monitor.taps import Hook
 from gradwidgets.widgets.kernel.mainloop import Latest, at_home
-from gradwidgets.widgets.layers.training.live_verdict import LiveVerdict, Told
+from gradwidgets.widgets.layers.training.live_verdict import LiveVerdict, TrainingFacts
 
 _log = logging.getLogger(__name__)
 PICTURES = 10.0  # a second, at most
@@ -42,7 +42,7 @@ class Recording(TypedDict, total=False):
 
 
 class Watching(Recording, total=False):
-    """The options of a training that is watched; those added here are for the verdict, see `Told`."""
+    """The options of a training that is watched; those added here are for the verdict, see `TrainingFacts`."""
 
     max_norm: float | None
     classes: int | None
@@ -58,7 +58,7 @@ class LiveRun:
         draw: Updates the picture; returns whether it did.
         look: Reads the newest gradients, on the thread that trains: on another one they may change meanwhile.
         lr: The learning rate of plain gradient descent; None for another optimizer.
-        told: What the verdict needs to know besides the record.
+        facts: What the verdict needs to know besides the record.
         share: The share of the time of training that drawing may take.
         **options: The options of the monitor.
 
@@ -82,7 +82,7 @@ class LiveRun:
         look: Callable[[LiveRun], None],
         *,
         lr: float | None = None,
-        told: Told | None = None,
+        facts: TrainingFacts | None = None,
         share: float = SHARE,
         **options: Unpack[Recording],
     ) -> None:
@@ -90,7 +90,7 @@ class LiveRun:
         self.monitor = GradientMonitor(model, optimizer, **recording)
         self.lr = lr
         self.whole = False
-        self.verdict = LiveVerdict(told)
+        self.verdict = LiveVerdict(facts)
         self._share = share
         self.stopped = False
         self.drawing = 0.0

@@ -18,7 +18,7 @@ from gradwidgets.figures.live.training import Beside, Histogram, Training
 from gradwidgets.widgets.layers import words
 from gradwidgets.widgets.layers.training.kept_run import KeptMonitor, KeptRun
 from gradwidgets.widgets.layers.training.live_run import LiveRun
-from gradwidgets.widgets.layers.training.live_verdict import Told
+from gradwidgets.widgets.layers.training.live_verdict import TrainingFacts
 from gradwidgets.widgets.layers.training.recorded import (
     BRIEF,
     FIELDS,
@@ -48,7 +48,7 @@ class Recorded:
         notes: The notes of the monitor.
         lr: The learning rate of plain gradient descent; None for another optimizer.
         overhead: The time spent on recording and on drawing, each as a share of the time of training without both.
-        told: What the verdict needs to know besides the record.
+        facts: What the verdict needs to know besides the record.
         findings: The verdict, worst first.
         comparison: The comparison with the record beside it; None if there is none.
         other: The verdict on the record beside it, by itself.
@@ -64,7 +64,7 @@ class Recorded:
     notes: Sequence[str]
     lr: float | None
     overhead: tuple[float, float]
-    told: Told
+    facts: TrainingFacts
     findings: Sequence[Finding]
     comparison: RecordComparison | None
     other: Sequence[Finding]
@@ -91,7 +91,7 @@ class Recorded:
             tuple(monitor.notes),
             run.lr,
             run.overhead,
-            verdict.told,
+            verdict.facts,
             said_of(verdict.findings, result),
             verdict.comparison,
             verdict.other,
@@ -176,7 +176,7 @@ def _findings(recorded: Recorded) -> list[Finding]:
     """Return all findings; of two records, first where they part, then those of this training, with its name."""
     if recorded.comparison is None:
         return list(recorded.findings)
-    whose = recorded.told.names[0]
+    whose = recorded.facts.names[0]
     own = [replace(one, message=f"{whose}: {one.message}") for one in recorded.findings]
     return [*recorded.comparison.findings, *own]
 
@@ -234,7 +234,7 @@ def _compared(recorded: Recorded) -> list[str]:
     """Return notes on the record beside this one, and the verdict on it by itself."""
     if recorded.comparison is None:
         return []
-    name = recorded.told.names[1]
+    name = recorded.facts.names[1]
     verdict = ", ".join(one.name.replace("_", " ") for one in recorded.other)
     dashed = [] if recorded.whole else [f"{name} in dashes: {DASHED}"]
     return [*recorded.comparison.notes, f"{name} by itself: {verdict}", *dashed]
@@ -257,15 +257,15 @@ def _cost(recorded: Recorded) -> list[str]:
 def _notes(recorded: Recorded) -> list[str]:
     """Return the notes that the verdict does not repeat."""
     history, said = recorded.history, {one.name for one in recorded.findings}
-    told = [("unheld", "with a gradient, but not in"), ("unused", "no gradient at step")]
-    notes = [n for n in history.notes if not any(name in said and n.startswith(begin) for name, begin in told)]
+    repeated = [("unheld", "with a gradient, but not in"), ("unused", "no gradient at step")]
+    notes = [n for n in history.notes if not any(name in said and n.startswith(begin) for name, begin in repeated)]
     return [*([history.unseen] if history.unseen else []), *notes]
 
 
 def _beside(recorded: Recorded, field: str, names: list[str]) -> Beside | None:
     """Return the record beside this training up to its last step, with the layers in the order of this training's."""
-    told = recorded.told
-    other = told.beside
+    facts = recorded.facts
+    other = facts.beside
     if other is None:
         return None
     kept = KeptMonitor(other)
@@ -278,4 +278,4 @@ def _beside(recorded: Recorded, field: str, names: list[str]) -> Beside | None:
             values[:, k] = theirs[rows, other.layers.index(name)]
     parted = None if recorded.comparison is None else recorded.comparison.parted
     loss = kept.losses.values[noted].numpy(), kept.losses.steps[noted].numpy()
-    return Beside(told.names[1], other.steps[rows].numpy(), values, *loss, parted)
+    return Beside(facts.names[1], other.steps[rows].numpy(), values, *loss, parted)

@@ -18,7 +18,7 @@ _PATIENCE = 20.0  # seconds between two verdicts, at most, however long they tak
 
 
 @dataclass(frozen=True)
-class Told:
+class TrainingFacts:
     """What the verdict on a training needs to know besides its record.
 
     Attributes:
@@ -64,20 +64,20 @@ class LiveVerdict:
     """The verdict on a record that may still grow.
 
     Args:
-        told: What the verdict needs to know besides the record.
+        facts: What the verdict needs to know besides the record.
 
     Attributes:
-        told: As given.
+        facts: As given.
         findings: The newest verdict, worst first; empty before the first one.
         comparison: The comparison with the record beside it; None if there is none.
         other: The verdict on that record by itself.
     """
 
-    def __init__(self, told: Told | None = None) -> None:
+    def __init__(self, facts: TrainingFacts | None = None) -> None:
         self.findings: list[Finding] = []
         self.comparison: RecordComparison | None = None
-        self.told = told or Told()
-        self.other: list[Finding] = [] if self.told.beside is None else diagnose_record(self.told.beside)
+        self.facts = facts or TrainingFacts()
+        self.other: list[Finding] = [] if self.facts.beside is None else diagnose_record(self.facts.beside)
         self._due = 0.0
         self._of: tuple[int, int, int, float | None] | None = None  # the state of the record at the last verdict
 
@@ -98,18 +98,18 @@ class LiveVerdict:
         due = now or began >= self._due or self._short or self._broke(history)
         if come == self._of or not due:
             return self.findings
-        told, worked = self.told, time.thread_time()
+        facts, worked = self.facts, time.thread_time()
         self.findings = diagnose_record(
             history,
             losses=losses,
             lr=_finite(lr),
-            largest_curvature=_finite(told.largest_curvature),
-            max_norm=told.max_norm,
-            classes=told.classes,
+            largest_curvature=_finite(facts.largest_curvature),
+            max_norm=facts.max_norm,
+            classes=facts.classes,
         )
-        if told.beside is not None:
-            first, second, names = history, told.beside, told.names
-            if told.grows:
+        if facts.beside is not None:
+            first, second, names = history, facts.beside, facts.names
+            if facts.grows:
                 first, second, names = second, first, names[::-1]
             self.comparison = compare_records(first, second, names)
         self._of = come

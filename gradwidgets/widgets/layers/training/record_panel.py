@@ -22,7 +22,7 @@ from gradwidgets.widgets.layers.scene import VIEWS
 from gradwidgets.widgets.layers.training.kept_run import KeptRun, names_of_two, record_of
 from gradwidgets.widgets.layers.training.live import LiveView
 from gradwidgets.widgets.layers.training.live_scene import DASHED
-from gradwidgets.widgets.layers.training.live_verdict import Told
+from gradwidgets.widgets.layers.training.live_verdict import TrainingFacts
 from gradwidgets.widgets.layers.training.recorded import held_quantities, not_held
 from gradwidgets.widgets.layers.view import Request, Stage, View, ViewResult
 from gradwidgets.widgets.panel.traits import OneOf
@@ -56,19 +56,19 @@ class RecordView(LiveView):
 
     def code(self) -> list[str]:
         """Read the record, or both records, and judge."""
-        panel, told = self.panel, self.run.verdict.told
+        panel, facts = self.panel, self.run.verdict.facts
         records = dict(
-            zip(("history", "other") if told.beside is not None else ("history",), panel.given, strict=False)
+            zip(("history", "other") if facts.beside is not None else ("history",), panel.given, strict=False)
         )
         needed = ["compare_records"] * (len(records) > 1) + ["diagnose"]
         if any(map(_is_path, records.values())):
             needed.insert(0, "GradientHistory")
-        known = {"max_norm": told.max_norm, "classes": told.classes}
+        known = {"max_norm": facts.max_norm, "classes": facts.classes}
         given = "".join(f", {name}={value!r}" for name, value in known.items() if value is not None)
         lines = [f"from gradwidgets.core import {', '.join(needed)}", ""]
         lines += [_loaded(name, record) for name, record in records.items()]
         if len(records) > 1:
-            lines.append(f"print(compare_records(history, other, names={told.names!r}).sentence)")
+            lines.append(f"print(compare_records(history, other, names={facts.names!r}).sentence)")
         return [*lines, f"for finding in diagnose(history{given}):", "    print(finding)", "print(history.to_frame())"]
 
 
@@ -106,10 +106,10 @@ class RecordPanel(LayerFlowPanel):
         second = None if beside is None else record_of(beside, "beside")
         names = names_of_two(first.name, "" if second is None else second.name)
         self.record_names = (first.name, "") if second is None else names
-        told = Told(max_norm=max_norm, classes=classes)
+        facts = TrainingFacts(max_norm=max_norm, classes=classes)
         if second is not None:
-            told = replace(told, beside=second.history, names=names, grows=False)
-        self.kept = KeptRun(first, told)
+            facts = replace(facts, beside=second.history, names=names, grows=False)
+        self.kept = KeptRun(first, facts)
         self.given = record, beside
         super().__init__(**settings)
 

@@ -22,11 +22,11 @@ from gradwidgets.widgets.layers.training.demonstration import Demonstration
 from gradwidgets.widgets.layers.training.kept_run import record_of
 from gradwidgets.widgets.layers.training.live import LiveView
 from gradwidgets.widgets.layers.training.live_run import LiveRun, Watching
-from gradwidgets.widgets.layers.training.live_verdict import Told
+from gradwidgets.widgets.layers.training.live_verdict import TrainingFacts
 from gradwidgets.widgets.layers.view import Viewed
 from gradwidgets.widgets.panel.frame import Frame
 
-TOLD = ("max_norm", "classes", "beside")  # the options for the verdict
+FACTS = ("max_norm", "classes", "beside")  # the options for the verdict
 T = TypeVar("T")
 _SHOWN = 0.25  # the share of the time that pictures of the demonstration may take
 
@@ -204,14 +204,14 @@ class Trainer:
             *_, loss_fn = self._network.problem.network(self._network.now()[0])
             run.monitor.expect(inputs, targets, loss_fn)
 
-    def _told(self, options: dict[str, Any]) -> Told:
+    def _take_facts(self, options: dict[str, Any]) -> TrainingFacts:
         """Remove the options for the verdict from others, and return them."""
-        given = {name: options.pop(name) for name in TOLD if name in options}
+        given = {name: options.pop(name) for name in FACTS if name in options}
         beside = given.pop("beside", None)
         if beside is not None:
             other = record_of(beside, "beside")
             given |= {"beside": other.history, "names": ("this training", other.name or "the record")}
-        return Told(largest_curvature=self._curvature(), **given)
+        return TrainingFacts(largest_curvature=self._curvature(), **given)
 
     def _check(self, options: Mapping[str, object]) -> None:
         if not self._network.own:
@@ -223,8 +223,8 @@ class Trainer:
     def _begin(self, optimizer: torch.optim.Optimizer | None, options: Mapping[str, object]) -> LiveRun:
         model, inputs, targets, loss_fn = self._network.problem.network(self._network.now()[0])
         recording: dict[str, Any] = dict(options)
-        told = self._told(recording)
-        run = LiveRun(model, optimizer, self.draw, self._view.look, told=told, **recording)
+        facts = self._take_facts(recording)
+        run = LiveRun(model, optimizer, self.draw, self._view.look, facts=facts, **recording)
         run.monitor.expect(inputs, targets, loss_fn)  # the panel's batch may be the only one
         self._turn_to_training()
         before = self.run
@@ -252,8 +252,10 @@ class Trainer:
         settings = self._network.now()[0]
         task = make_task(self._network.problem, settings)
         # The curvature of a built network was measured for another loss than that of the digits.
-        told = Told(self._curvature() if self._network.own else None)
-        run = LiveRun(task.model, None, self.draw, self._view.look, lr=panel.lr, told=told, share=_SHOWN, budget=_SHOWN)
+        facts = TrainingFacts(self._curvature() if self._network.own else None)
+        run = LiveRun(
+            task.model, None, self.draw, self._view.look, lr=panel.lr, facts=facts, share=_SHOWN, budget=_SHOWN
+        )
         self._trained = task.model
         self._take(run)
         run.open()
