@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from gradwidgets.core.layers.axes.along_samples import Along
 from gradwidgets.core.layers.axes.mixing import Mixed, Shapes
+from gradwidgets.core.layers.batchwise.suspects import Suspects
 from gradwidgets.core.layers.causes.cut import Cut
 from gradwidgets.core.layers.causes.drawn import Drawn
 from gradwidgets.core.layers.causes.same_outputs import Same
@@ -67,6 +68,7 @@ class Measured:
         own: Somebody's own functions that took part, with a backward of their own.
         parameters: Why no gradient comes to single parameters of layers that get one, by their names.
         lone_keys: The vertices of softmaxes over one entry.
+        suspects: What further passes are to be asked of batches, rows and codes of places.
     """
 
     rows: list[Row]
@@ -101,6 +103,7 @@ class Measured:
     own: list[type] = field(default_factory=list)
     parameters: dict[str, Cut] = field(default_factory=dict)
     lone_keys: tuple[int, ...] = ()
+    suspects: Suspects = field(default_factory=Suspects)
 
     @cached_property
     def zeros(self) -> list[Row]:

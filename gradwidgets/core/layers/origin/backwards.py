@@ -154,15 +154,20 @@ class Backwards:
         """What left out, on the way forward, the numbers whose gradient is not finite; "" for nothing."""
         if not any(bool((g == 0).any()) for g in passed.given):
             return ""
-        waiting, met = [node], {node}
+        bad = next((~g.isfinite() for g in passed.made if _bad([g])), torch.zeros(0))
+        waiting, met, taken = [node], {node}, None
         while waiting and len(met) < _NEAR:
-            for one, _ in above.get(waiting.pop(0), ()):
-                if (name := _called(one)) in _LEAVES_OUT:
+            for one, place in above.get(waiting.pop(0), ()):
+                name = _called(one)
+                if name == "where" and one._saved_condition.shape == bad.shape:
+                    branch = one._saved_condition if place == 0 else ~one._saved_condition
+                    taken = branch if taken is None else taken | branch
+                elif name in _LEAVES_OUT:
                     return name
-                if one not in met:
+                elif one not in met:
                     met.add(one)
                     waiting.append(one)
-        return ""
+        return "where" if taken is not None and not bool((taken & bad).any()) else ""
 
 
 def _hidden(cause: Cause, by: str) -> Cause:

@@ -1,4 +1,7 @@
-"""Small numbers that are added, or taken as a bound, and are 0 in the precision of what they are added to."""
+"""Small numbers that are added, or taken as a bound, and are 0 in the precision of what they are added to.
+
+So are bounds a little inside (−1, 1) that are 1 there, as 1 − 1e−6 is in bfloat16.
+"""
 
 import math
 from collections.abc import Sequence
@@ -10,6 +13,10 @@ from gradwidgets.core.layers.origin.causes import Cause
 from gradwidgets.core.results.wording import number
 
 _ADDS = ("add", "clamp", "clamp_min", "maximum")
+_BOUNDS = ("clamp", "clamp_max", "clamp_min")
+_BOUND = "the bound of"
+# Of ±1 they make ±1 or 0.
+_NEAR_ONE = ("neg", "sub", "rsub")
 # Of 0 they make 0.
 _KEEPS = (
     "add",
@@ -44,18 +51,40 @@ def lost_epsilon(name: str, args: tuple, made: Sequence[Tensor]) -> str:
         numbers = [abs(float(args[0]))] if args[0].any() else []
     small = next((one for one in numbers if one <= smallest(kind) / 2), 0.0)
     if not small:
-        return ""
+        return _lost_bound(args, kind) if name in _BOUNDS else ""
     name = str(kind).removeprefix("torch.")
     return f"the eps of {number(small)} is 0 in {name}, whose smallest number above 0 is {number(smallest(kind))}"
 
 
-def keeps(name: str) -> bool:
-    """Whether an operation makes 0 of what was left 0 for want of an eps."""
-    return name in _KEEPS
+def _lost_bound(args: tuple, kind: torch.dtype) -> str:
+    """Of a clamp's arguments, the bound a little inside (−1, 1) that is ±1 in a dtype, in a clause; "" for none."""
+    bounds = [one for one in args[1:] if isinstance(one, float) and 0.5 < abs(one) < 1]
+    lost = next((one for one in bounds if float(torch.tensor(one, dtype=kind).abs()) == 1), 0.0)
+    if not lost:
+        return ""
+    sign, below = "−" * (lost < 0), number(1 - torch.finfo(kind).eps / 2, 4)
+    inside = f"{sign}1 {'+' if lost < 0 else '−'} {number(1 - abs(lost), 2)}"
+    return (
+        f"{_BOUND} {inside} is {sign}1 in {str(kind).removeprefix('torch.')}, whose largest number below 1 is {below}"
+    )
+
+
+def shows(clause: str, values: Tensor) -> bool:
+    """Whether numbers are what they are for want of an eps, or of a bound: 0, or of a bound ±1 too."""
+    return bool((values == 0).any()) or (clause.startswith(_BOUND) and bool((values.abs() == 1).any()))
+
+
+def keeps(name: str, clause: str) -> bool:
+    """Whether an operation makes 0 of what was left 0 for want of an eps; of a bound, 0 or ±1 of ±1."""
+    return name in _KEEPS or (name in _NEAR_ONE and clause.startswith(_BOUND))
 
 
 def with_epsilon(cause: Cause, clause: str, kind: torch.dtype) -> Cause:
     """A cause that is what an eps was to prevent: the same with the eps that was lost, and a larger one as a cure."""
+    if clause.startswith(_BOUND):
+        name, inside = str(kind).removeprefix("torch."), number(torch.finfo(kind).eps, 2)
+        action = f"Do this part in float32, x.float() before the clamp; in {name}, clamp at 1 − {inside}."
+        return Cause(f"{cause.clause}: {clause}", action, cause.masked)
     name, enough = (
         str(kind).removeprefix("torch."),
         number(10.0 ** math.ceil(math.log10(torch.finfo(kind).smallest_normal))),

@@ -11,7 +11,7 @@ from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.origin.causes import LOSING, REDUCING, Call, Cause, cause_of, makes_a_mask, of_determinants
 from gradwidgets.core.layers.origin.data import Datum
-from gradwidgets.core.layers.origin.epsilons import keeps, lost_epsilon, with_epsilon
+from gradwidgets.core.layers.origin.epsilons import keeps, lost_epsilon, shows, with_epsilon
 from gradwidgets.core.layers.origin.places import Place, Places, has_numbers, is_finite
 from gradwidgets.core.operations.remedies import ACTIONS
 from gradwidgets.core.operations.watching import Watching
@@ -118,7 +118,7 @@ class Forwards(Watching):
         now = _Made(
             name,
             masked,
-            lost_epsilon(name, args, made) or (epsilon if keeps(name) else ""),
+            lost_epsilon(name, args, made) or (epsilon if keeps(name, epsilon) else ""),
             self._lost_by(name, given, made),
         )
         self._determinants = of_determinants(made[0]) if "slogdet" in name and made else self._determinants
@@ -206,7 +206,7 @@ class Forwards(Watching):
 
     def _epsilon(self, given: Iterable[Tensor]) -> str:
         """The eps that was lost of what an operation is given and is 0 somewhere; "" for none."""
-        return next((self._of(t).epsilon for t in given if self._of(t).epsilon and bool((t == 0).any())), "")
+        return next((e for t in given if (e := self._of(t).epsilon) and shows(e, t)), "")
 
 
 def _is_written(arguments: tuple, made: Tensor) -> bool:

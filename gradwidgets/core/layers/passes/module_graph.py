@@ -28,6 +28,7 @@ class ModuleGraph:
         elements: Of how many numbers that gradient is.
         waiting: Parameters that are all 0 and get a gradient: what they hold back, the next step lets through.
         sizes: Root mean squares of parameters, by their names.
+        kinds: The classes of the layers, by their names.
     """
 
     names: tuple[str, ...]
@@ -42,6 +43,7 @@ class ModuleGraph:
     elements: tuple[int, ...]
     waiting: frozenset[str] = field(default=frozenset())
     sizes: Mapping[str, float] = field(default_factory=dict)
+    kinds: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """How many vertices there are."""

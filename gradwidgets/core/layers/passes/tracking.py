@@ -246,6 +246,7 @@ class Tracked:
                 for key, (count, place, *_) in weights.items()
                 if count and key in self._names
             },
+            {call.name: type(call.module).__name__ for call in self._call if call is not None and not call.inner},
         )
 
     def _sort(self, ordered: list[Node]) -> None:
