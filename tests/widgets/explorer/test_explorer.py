@@ -425,6 +425,7 @@ def test_dead_ground_and_saddles_are_marked(make):
 
 
 def test_long_work_shows_a_coarse_picture_first():
+    from gradwidgets.core import Example
     from gradwidgets.widgets.explorer.problem import LossProblem, LossSettings
 
     calls = []
@@ -433,7 +434,7 @@ def test_long_work_shows_a_coarse_picture_first():
         calls.append(1)
         return a**2 + b**2 if a.item() < 9 else a
 
-    problem = LossProblem({"slow": slow}, BOWL)
+    problem = LossProblem(Example({"slow": slow}, BOWL, about="a bowl"))
     settings = LossSettings("yours", ("slow",), (("a", -2.0, 2.0), ("b", -1.0, 3.0)), 41, ())
     first = next(step for step in problem.work(settings) if not isinstance(step, float))
     assert not first.exact and first.grids["slow"].loss.shape == (7, 7) and len(calls) < 70

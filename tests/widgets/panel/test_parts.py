@@ -16,8 +16,8 @@ from tests.widgets.taught import KINDS, maker
 WIDGETS = Path(gradwidgets.__file__).parent / "widgets"
 # What other libraries keep to themselves, and is read all the same.
 THEIRS = {
-    "_instances", "_trait_values", "_reply_subshell_for", "_parameters", "_version", "_original_dpi", "_set_dpi",
-    "_handle_custom_msg", "_repr_png_", "_repr_mimebundle_",
+    "_instances", "_trait_values", "_cross_validation_lock", "_reply_subshell_for", "_parameters", "_version",
+    "_original_dpi", "_set_dpi", "_handle_custom_msg", "_repr_png_", "_repr_mimebundle_",
 }  # fmt: skip
 # Verbs, results and parts to look at that every panel has besides its traits.
 EACH = {
