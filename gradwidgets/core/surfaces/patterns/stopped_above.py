@@ -35,9 +35,8 @@ def ends_above(look: Look) -> Finding | None:
         high &= ~reached
     if float(high.double().mean()) >= ENDING:
         high &= ~as_low_beyond(look, descents, high, look.lowest)
-    flat = _is_flat(look, descents)
     share = float(high.double().mean())
-    if share < ENDING or not bool((high & ~flat).any()):
+    if share < ENDING or not bool((high & ~(flat := _is_flat(look, descents))).any()):
         return None
     which = (high & ~flat).nonzero().flatten()
     k = int(which[descents.losses[which].argmin()])
@@ -54,6 +53,8 @@ def ends_above(look: Look) -> Finding | None:
     start = descents.starts[k].tolist()
     where = f"{place(look.names, end)}, at the edge of the view" if edge else place(look.names, end)
     hill = _hill(look, descents.ends[k], loss)
+    if look.given and not hill:
+        return None  # it need not have ended there
     return Finding(
         "unexpected_minimum",
         "warning",

@@ -23,6 +23,7 @@ from gradwidgets.core.surfaces.patterns.in_view import View
 from gradwidgets.core.surfaces.patterns.look import Look
 
 _POINTS = {1: 401, 2: 31}  # along each axis
+_POINTS_SLOW = {1: 101, 2: 15}
 _REACHED = 0.9  # of the descents: as many as of a loss that leads to its target
 _FIRST = 3  # points
 _LEVEL, _STEP = 1e-4, 1e-5  # of the loss's height over a width of the view: less is no slope; of the view
@@ -66,7 +67,7 @@ def explaining(look: Look, finding: Finding) -> Slices[Finding]:
         look: What is known of the loss.
         finding: What is said of it.
     """
-    if not look.given or not look.known or look.view.slow or look.view.function.is_recorded:
+    if not look.given or not look.known or look.own.costly or look.view.function.is_recorded:
         return finding
     if (known := _of_data(look)) is not None:
         return replace(finding, message=f"{finding.message}; {known}", action=_MASK)
@@ -187,7 +188,7 @@ def _forms(look: Look) -> Iterator[tuple[str, View]]:
 
 def _leads_there(look: Look, view: View) -> Tensor | None:
     """Where a changed loss is lowest, if that is in the target and descents end there; else None."""
-    points = view.lattice(_POINTS[view.dims])
+    points = view.lattice((_POINTS_SLOW if view.slow else _POINTS)[view.dims])
     try:
         view.function.values(points[:: len(points) // _FIRST])  # what raises at each of a few is no loss
         losses, _ = finish(view.at(points, gradient=False))

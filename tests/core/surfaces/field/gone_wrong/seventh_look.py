@@ -88,7 +88,8 @@ SEVENTH_LOOK = (
     case(
         "a quantile whose sides are never told apart", "IntelLabs/coach#29", quantile_by_its_size,
         {"pred": (-1.0, 8.0)}, "the sign of the error is lost", OFF, "true at none of",
-        "the abs of the difference in the comparison", "single changes tried only this one", unsaid=("log(pred)", "no other one"), fixed={"y": SKEWED},
+        "the abs of the difference in the comparison", "single changes tried only this one",
+        unsaid=("log(pred)", "no other one"), fixed={"y": SKEWED},
         target={"pred": (UPPER - 0.6, UPPER + 0.6)},
     ),
     case(
