@@ -1,20 +1,23 @@
-"""Norms whose eps is beyond all that is usual: they normalise nothing, and the signal shrinks at each of them."""
+"""Normalisations with an unusually large eps: they do not normalise, and the signal shrinks at each of them."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from gradwidgets.core.layers.passes.passes import Subject, run
-from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.finding import Finding, Severity
 from gradwidgets.core.results.wording import number
 
 EPS = "norm eps"
 _NAMES = ("eps", "epsilon", "variance_epsilon")
-# Usual are 1e-3 at most; from the second on, what is left below the shares that follow is a fault.
+# An eps is usually 1e-3 at most. From UNUSUAL on the inputs are measured; from LARGE on a small output is a fault.
 UNUSUAL, LARGE = 0.05, 1.0
+# Standard deviation of the output where 1 is expected: from WHOLE on all is well, below LITTLE a warning, below NOTHING
+# an error.
 WHOLE, LITTLE, NOTHING = 0.9, 0.3, 0.1
 _ENDS = (nn.LayerNorm, nn.RMSNorm)
 _POSITION = (
@@ -23,10 +26,10 @@ _POSITION = (
 
 
 def large_epsilons(subject: Subject) -> list[Finding]:
-    """What to say of norms with a large eps: the model runs once more, forward, where it has such.
+    """Find normalisations with a large eps; the model runs once more, forward, if it has any.
 
     Args:
-        subject: A copy that may run.
+        subject: A copy of the model, which may be run.
     """
     suspects = {one: eps for one in subject.model.modules() if (eps := _eps(one)) is not None and eps >= UNUSUAL}
     if not suspects:
@@ -45,15 +48,15 @@ def large_epsilons(subject: Subject) -> list[Finding]:
 
 
 def _eps(module: nn.Module) -> float | None:
-    """The eps of a norm; None for what is none."""
+    """Return the eps of a normalisation; None for other modules."""
     if "Norm" not in type(module).__name__:
         return None
     eps = next((one for key in _NAMES if isinstance(one := vars(module).get(key), (int, float))), None)
     return None if eps is None or isinstance(eps, bool) else float(eps)
 
 
-def _noting(kept: dict[nn.Module, list[float]], eps: float) -> Callable[[nn.Module, tuple], None]:
-    def note(module: nn.Module, args: tuple) -> None:
+def _noting(kept: dict[nn.Module, list[float]], eps: float) -> Callable[[nn.Module, tuple[Any, ...]], None]:
+    def note(module: nn.Module, args: tuple[Any, ...]) -> None:
         x = next((one for one in args if isinstance(one, Tensor) and one.is_floating_point()), None)
         if x is not None and x.ndim > 1 and x.numel():
             kept.setdefault(module, []).append(_left(_variances(module, x.detach().float()), eps))
@@ -62,14 +65,14 @@ def _noting(kept: dict[nn.Module, list[float]], eps: float) -> Callable[[nn.Modu
 
 
 def _left(variances: Tensor, eps: float) -> float:
-    """The share of a deviation of 1 that comes out, of the median of what is normalised; 1 where there is nothing."""
+    """Return the output's standard deviation, 1 at best, at the input's median variance; 1 without any."""
     variances = variances[variances > 0]
     median = float(variances.median()) if variances.numel() else math.inf
     return math.sqrt(median / (median + eps)) if math.isfinite(median) else 1.0
 
 
 def _variances(module: nn.Module, x: Tensor) -> Tensor:
-    """What a norm divides by the root of, but for its eps."""
+    """Return the variances whose roots a normalisation divides by, without its eps."""
     kind = type(module).__name__
     if isinstance(module, _BatchNorm) and not module.training and module.running_var is not None:
         return module.running_var.float()
@@ -87,7 +90,7 @@ def _variances(module: nn.Module, x: Tensor) -> Tensor:
 def _told(found: list[tuple[float, str, nn.Module, float]]) -> list[Finding]:
     if not found:
         return []
-    # Behind the first that leaves little, what the others meet is small by that.
+    # The first one that leaves little explains the small inputs of those behind it.
     worst = [one for one in found if one[3] >= LARGE and one[0] < LITTLE] or found
     least, name, module, eps = worst[0]
     kind, many = type(module).__name__, len(found)
@@ -98,15 +101,15 @@ def _told(found: list[tuple[float, str, nn.Module, float]]) -> list[Finding]:
     )
     if many > 1:
         message += f"; so it is at {many} norms, from {found[0][1]} on, and the signal shrinks at each"
-    severity = "info" if eps < LARGE or least >= LITTLE else "error" if least < NOTHING else "warning"
+    severity: Severity = "info" if eps < LARGE or least >= LITTLE else "error" if least < NOTHING else "warning"
     evidence = {"layer": name, "eps": eps, "variance": met, "left": least, "threshold": LITTLE}
     evidence |= {"layers": [one[1] for one in found]}
     return [Finding(EPS, severity, message, evidence, action=_action(module, kind, eps))]
 
 
 def _action(module: nn.Module, kind: str, eps: float) -> str:
-    given: Iterable[int] = (getattr(module, key) for key in ("num_groups", "num_channels") if hasattr(module, key))
-    given = [*given] or [getattr(module, "num_features", 0)]
+    given = [getattr(module, key) for key in ("num_groups", "num_channels") if hasattr(module, key)]
+    given = given or [getattr(module, "num_features", 0)]
     if not given[0] or eps < LARGE or not type(module).__module__.startswith("torch."):
         return "An eps of 1e−5, which is there against a division by 0 and for nothing else."
     return _POSITION.format(kind, ", ".join(map(str, given)), f"{eps:g}", "third" if len(given) > 1 else "second")

@@ -1,6 +1,7 @@
-"""What half precision loses and float32 would keep: sums that leave its range, gradients that are rounded away."""
+"""Losses of half precision against float32: results that overflow, and gradients that are rounded away."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,11 +17,11 @@ from gradwidgets.core.results.wording import number, percent
 from gradwidgets.core.subject.home import abroad
 
 OVERFLOW, ROUNDED = "half overflow", "half underflow"
-# By what the loss is multiplied; less where the gradient leaves float16's range at its other end.
+# Factors of the loss; a smaller one is taken where the gradient overflows with a larger one.
 _SCALES = 2.0**14, 2.0**8, 2.0**4
-# Share of a gradient that is lost: it is told from here on, and from there on is more than any batch's own noise.
+# Lost shares of a gradient: from the first on it is reported; from the second on it exceeds any batch's own noise.
 _TOLD, _MUCH = 0.05, 0.3
-_NAMED = 3  # layers
+_NAMED = 3  # layers that a message names
 _KEEP = (
     "Do this part in float32 (x.float(), with autocast off around it), or divide before squaring and adding up; "
     "bfloat16 has the range of float32."
@@ -28,10 +29,10 @@ _KEEP = (
 
 
 def overflows_in(subject: Subject) -> list[Finding]:
-    """The first operation that gives infinity in float16 and a number in float32, which nothing later shows.
+    """Find the first operation whose result is infinite in float16 and finite in float32.
 
     Args:
-        subject: A copy that may run.
+        subject: A copy of the model, which may be run.
     """
     seen = _Overflows()
     try:
@@ -43,20 +44,26 @@ def overflows_in(subject: Subject) -> list[Finding]:
 
 
 class _Overflows(TorchFunctionMode):
+    """Finds the first call that overflows in float16 and not in float32."""
+
     def __init__(self) -> None:
         super().__init__()
         self.found: list[Finding] = []
 
     def __torch_function__(
-        self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
+        self,
+        func: Callable[..., object],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
     ) -> object:
-        """See a call, and make it."""
+        """Make a call, and compare it with the same call in float32 if its result overflows."""
         keywords = kwargs or {}
         result = func(*args, **keywords)
-        if not self.found and _is_half(result) and bool(result.isinf().any()):
+        if not self.found and isinstance(result, Tensor) and _is_half(result) and bool(result.isinf().any()):
             right = _in_float32(func, args, keywords)
             if right is not None:
-                self.found.append(_told(getattr(func, "__name__", "an operation").strip("_"), right, result))
+                self.found.append(_overflow(getattr(func, "__name__", "an operation").strip("_"), right, result))
         return result
 
 
@@ -64,20 +71,20 @@ def _is_half(value: object) -> bool:
     return isinstance(value, Tensor) and value.dtype is torch.float16
 
 
-def _in_float32(func: Callable, args: tuple, keywords: dict) -> Tensor | None:
-    """The same of what a function is given, in float32; None where that is not finite either."""
+def _in_float32(func: Callable[..., object], args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Tensor | None:
+    """Call a function on its arguments in float32; None where the result is not finite either."""
     wider = pytree.tree_map(lambda one: one.detach().float() if _is_half(one) else one, (args, keywords))
     if not any(isinstance(one, Tensor) for one in pytree.tree_leaves(wider)):
         return None
     with torch.no_grad(), torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
         try:
             result = func(*wider[0], **wider[1])
-        except Exception:  # not every function takes either
+        except Exception:  # not every function accepts float32
             return None
     return result if isinstance(result, Tensor) and bool(result.isfinite().all()) else None
 
 
-def _told(name: str, right: Tensor, result: Tensor) -> Finding:
+def _overflow(name: str, right: Tensor, result: Tensor) -> Finding:
     place, most, count = place_of_call(), float(right.abs().max()), int(result.isinf().sum())
     message = (
         f"{name}{f' ({place})' if place else ''} gives infinity at {count:,} of {result.numel():,} numbers, of finite "
@@ -88,11 +95,11 @@ def _told(name: str, right: Tensor, result: Tensor) -> Finding:
 
 
 def rounded_in(subject: Subject, rows: Iterable[Row]) -> list[Finding]:
-    """Layers of whose gradient a part is lost, since it is below what float16 holds: of a scaled loss it is not.
+    """Find layers whose gradient changes if the loss is scaled up, since parts of it are too small for float16.
 
     Args:
-        subject: A copy that may run.
-        rows: The layers of its model.
+        subject: A copy of the model, which may be run.
+        rows: The layers of the model.
     """
     held = [(row.name, one) for row in rows for one in row.weights.values() if one.requires_grad]
     weights = [one for _, one in held]
@@ -114,7 +121,8 @@ def rounded_in(subject: Subject, rows: Iterable[Row]) -> list[Finding]:
     return [_rounded(lost, shares)] if lost else []
 
 
-def _gradients(loss: Tensor, weights: list[Tensor], scale: float) -> list[Tensor | None]:
+def _gradients(loss: Tensor, weights: Sequence[Tensor], scale: float) -> list[Tensor | None]:
+    """Compute the gradients of the scaled loss in its dtype, then divide them by the scale in float64."""
     if scale > torch.finfo(loss.dtype).max:
         return [torch.full((1,), torch.inf)]
     with torch.enable_grad(), abroad():

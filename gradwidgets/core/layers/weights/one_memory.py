@@ -1,4 +1,4 @@
-"""Two parameters that lie in the same memory: to torch they are two, and each step moves what they share twice."""
+"""Parameters that share memory: to torch they are distinct, so that an optimizer moves the shared numbers twice."""
 
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
@@ -16,10 +16,10 @@ _ACTION = (
 
 
 def in_one_memory(model: nn.Module) -> list[Finding]:
-    """What to say of trained parameters that overlap: those that stand one behind the other in a buffer do not.
+    """Find trained parameters that overlap in memory; views of one buffer that do not overlap are fine.
 
     Args:
-        model: Whose parameters.
+        model: The model.
     """
     own = dict(model.named_parameters())
     spans = sorted(_spans(own.items()))
@@ -38,12 +38,12 @@ def in_one_memory(model: nn.Module) -> list[Finding]:
 
 
 def _spans(named: Iterable[tuple[str, Tensor]]) -> Iterator[tuple[int, int, str]]:
-    """The first byte of each and the one behind its last."""
+    """Yield the first byte of each parameter, the byte behind its last, and its name."""
     for name, one in named:
         if one.requires_grad and one.layout is torch.strided and not one.is_meta and (begin := one.data_ptr()):
             yield begin, begin + one.nbytes, name
 
 
 def _is_whole(one: Tensor) -> bool:
-    """Whether it lies without gaps, in which another may lie."""
+    """Whether a tensor has no gaps in memory, in which another may lie."""
     return 1 + sum((size - 1) * step for size, step in zip(one.shape, one.stride(), strict=True)) == one.numel()
