@@ -1,7 +1,8 @@
-"""Small numbers that are added, or taken as a bound, and are 0 in the precision of what they are added to."""
+"""Small constants against a division by 0 that are themselves 0 in the precision of the tensor."""
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,7 +11,7 @@ from gradwidgets.core.layers.origin.causes import Cause
 from gradwidgets.core.results.wording import number
 
 _ADDS = ("add", "clamp", "clamp_min", "maximum")
-# Of 0 they make 0.
+# Operations that return 0 for an input of 0.
 _KEEPS = (
     "add",
     "maximum",
@@ -28,13 +29,13 @@ _KEEPS = (
 )
 
 
-def lost_epsilon(name: str, args: tuple, made: Sequence[Tensor]) -> str:
-    """Of an operation's arguments, the number that is 0 in what it makes, in a clause; "" for none.
+def lost_epsilon(name: str, args: tuple[Any, ...], made: Sequence[Tensor]) -> str:
+    """Return a clause on an argument that is 0 in the dtype of the result; "" if there is none.
 
     Args:
-        name: The operation's.
-        args: Its arguments.
-        made: What it gave.
+        name: The operation's name.
+        args: The operation's arguments.
+        made: The operation's results.
     """
     if not made or not made[0].is_floating_point():
         return ""
@@ -50,20 +51,18 @@ def lost_epsilon(name: str, args: tuple, made: Sequence[Tensor]) -> str:
 
 
 def keeps(name: str) -> bool:
-    """Whether an operation makes 0 of what was left 0 for want of an eps."""
+    """Whether an operation returns 0 for an input that is 0 because its eps was lost."""
     return name in _KEEPS
 
 
 def with_epsilon(cause: Cause, clause: str, kind: torch.dtype) -> Cause:
-    """A cause that is what an eps was to prevent: the same with the eps that was lost, and a larger one as a cure."""
-    name, enough = (
-        str(kind).removeprefix("torch."),
-        number(10.0 ** math.ceil(math.log10(torch.finfo(kind).smallest_normal))),
-    )
+    """Add to a cause, which an eps should have prevented, that the eps was lost, and recommend a larger one."""
+    name = str(kind).removeprefix("torch.")
+    enough = number(10.0 ** math.ceil(math.log10(torch.finfo(kind).smallest_normal)))
     action = f"An eps that {name} holds, with room for what is divided by it: {enough} say; or do this part in float32."
     return Cause(f"{cause.clause}: {clause}", action, cause.masked)
 
 
 def smallest(kind: torch.dtype) -> float:
-    """The smallest number above 0 of a dtype of floating point."""
+    """Return the smallest number above 0 of a floating-point dtype."""
     return torch.finfo(kind).smallest_normal * torch.finfo(kind).eps

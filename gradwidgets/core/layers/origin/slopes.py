@@ -1,22 +1,25 @@
-"""Where operations have a value and no finite slope, read from what autograd keeps of them."""
+"""Operations with a finite value and no finite slope, recognised by the tensors that autograd saved."""
 
 from collections.abc import Callable
 
 from torch import Tensor
 from torch.autograd.graph import Node
 
+from gradwidgets.core.losses.graph import saved
+
 
 def slope_at(node: Node, name: str) -> str | None:
-    """Why an operation has no finite slope, in a clause; None where that is not to be seen."""
+    """Return a clause on why an operation has no finite slope; None if it is not known."""
     rule = _RULES.get(name)
     return None if rule is None else rule(node, name)
 
 
 def _kept(node: Node, *keys: str) -> Tensor | None:
+    """Return the first tensor that the operation saved under one of these names."""
     for key in keys:
         try:
-            value = getattr(node, f"_saved_{key}")
-        except (AttributeError, RuntimeError):  # it was overwritten since
+            value = saved(node, key)
+        except (AttributeError, RuntimeError):  # the tensor was changed in place since
             continue
         if isinstance(value, Tensor):
             return value
@@ -39,7 +42,9 @@ def _zero(*keys: str) -> Callable[[Node, str], str | None]:
 
 def _division(node: Node, name: str) -> str | None:
     kept = _kept(node, "other")
-    bad = 0 if kept is None else int((kept == 0).sum())
+    if kept is None:
+        return None
+    bad = int((kept == 0).sum())
     return f"{bad} of {kept.numel()} divisors {'is' if bad == 1 else 'are'} 0" if bad else None
 
 
