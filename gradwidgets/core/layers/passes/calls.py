@@ -3,7 +3,9 @@
 import bisect
 
 from torch import nn
-from torch._C._autograd import _get_sequence_nr as next_number  # of the operation that autograd records next
+from torch._C._autograd import _get_sequence_nr
+
+next_number = _get_sequence_nr  # returns the number of the operation that autograd records next on this thread
 
 
 class Call:

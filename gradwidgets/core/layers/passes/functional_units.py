@@ -1,7 +1,7 @@
 """Dead and saturated units of activations that are called as functions, read from autograd's graph.
 
-The backward of an elementwise operation, applied to ones, returns its slope everywhere. Where the slope is 0 for a whole
-unit, the unit is dead; where it is a small share of the largest slope, the output is saturated.
+The backward of an elementwise operation, applied to ones, returns its slope everywhere. Where the slope is 0 for a
+whole unit, the unit is dead; where it is a small share of the largest slope, the output is saturated.
 """
 
 import math

@@ -13,7 +13,7 @@ class ModuleGraph:
     """The data flow of one pass. The vertices are numbered; vertex 0 is the operation that computed the loss.
 
     A vertex is one call of a module that runs no other module, or one function (an operation that autograd recorded)
-    anywhere else. The attributes up to `elements` are indexed by vertex.
+    anywhere else. The attributes up to `elements` are indexed by vertex, except `order`.
 
     Attributes:
         names: The module's name, or torch's name of the function, "mul" for example.
