@@ -242,8 +242,8 @@ FIXES: dict[str, Fix] = {
     "drop_output_activation": Fix(
         "No activation at the output",
         ("not_logits",),
-        "The activation module that gives the output is taken away: a ReLU there whose outputs are all 0 lets nothing "
-        "back, and a loss of logits wants none.",
+        "The activation module at the output is removed: a ReLU there whose outputs are all 0 passes back no gradient, "
+        "and a loss of logits expects none.",
         fix_code.drop_output_activation,
         {"which": None},
         rebuild.drop_output_activation,

@@ -23,7 +23,7 @@ _Nonlinearity: TypeAlias = Literal["linear", "relu", "leaky_relu", "tanh", "selu
 
 Change: TypeAlias = Callable[[], None]
 _NO_ACTIVATION = (
-    "no activation between layers is a module of its own (nn.ReLU, say): one that is called as a function has to be "
+    "no activation between layers is a module (nn.ReLU, for example): one that is called as a function has to be "
     "changed in the model's forward"
 )
 

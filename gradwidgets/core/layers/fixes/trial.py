@@ -204,7 +204,7 @@ def notes_of(subject: Subject) -> Iterator[str]:
     yield from subject.notes
     if hooks := hooks_left_out(subject.model):
         were = "hook of the model was" if hooks == 1 else "hooks of the model were"
-        yield f"{hooks} {were} left out, so that steps that nobody took are neither logged nor changed"
+        yield f"{hooks} {were} left out, so that the trial's steps are neither logged nor changed"
     if models := [] if isinstance(subject.loss_fn, nn.Module) else models_in(subject.loss_fn):
         yield f"loss_fn holds {counted(len(models), 'model')}, which no step changes"
 

@@ -97,10 +97,10 @@ def _told(found: list[tuple[float, str, nn.Module, float]]) -> list[Finding]:
     met = eps * least**2 / (1 - least**2)
     message = (
         f"{name} ({kind}) has an eps of {number(eps)}, where 1e−5 is usual, and what it is given has a variance of "
-        f"{number(met, 2)}: what should come out with a deviation of 1 comes out with {number(least, 2)}"
+        f"{number(met, 2)}: the output has a standard deviation of {number(least, 2)} instead of 1"
     )
     if many > 1:
-        message += f"; so it is at {many} norms, from {found[0][1]} on, and the signal shrinks at each"
+        message += f"; the same at {many} norms, from {found[0][1]} on, and the signal shrinks at each"
     severity: Severity = "info" if eps < LARGE or least >= LITTLE else "error" if least < NOTHING else "warning"
     evidence = {"layer": name, "eps": eps, "variance": met, "left": least, "threshold": LITTLE}
     evidence |= {"layers": [one[1] for one in found]}

@@ -26,8 +26,7 @@ def of_norms(operations: Sequence[Operation]) -> list[Finding]:
         return []
     count, one = min(few, key=lambda pair: pair[0])
     message = (
-        f"{one} is a norm over one number: without its own mean, 0 is left of it whatever comes in, and the bias alone "
-        "goes on"
+        f"{one} is a norm over one number: minus its own mean it is 0 whatever comes in, and only the bias is passed on"
         if count == 1
         else f"{one} is a norm over two numbers: it gives their sign, 1 for the larger and −1 for the smaller, and "
         "next to no gradient goes back"

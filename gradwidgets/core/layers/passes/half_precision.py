@@ -87,8 +87,8 @@ def _in_float32(func: Callable[..., object], args: tuple[Any, ...], keywords: Ma
 def _overflow(name: str, right: Tensor, result: Tensor) -> Finding:
     place, most, count = place_of_call(), float(right.abs().max()), int(result.isinf().sum())
     message = (
-        f"{name}{f' ({place})' if place else ''} gives infinity at {count:,} of {result.numel():,} numbers, of finite "
-        f"ones: float16 holds nothing above 65,504, and the largest would be {number(most)} in float32"
+        f"{name}{f' ({place})' if place else ''} gives infinity at {count:,} of {result.numel():,} numbers for "
+        f"finite inputs: float16 holds nothing above 65,504, and the largest would be {number(most)} in float32"
     )
     evidence = {"operation": name, "infinite": count, "largest": most, "threshold": 65504.0}
     return Finding(OVERFLOW, "error", message, evidence, action=_KEEP)
@@ -142,5 +142,5 @@ def _rounded(lost: list[str], shares: dict[str, float]) -> Finding:
         "scaled up shows: float16 holds few numbers below 6e−5, and none below 6e−8"
     )
     evidence = {"layers": lost, "lost": worst, "threshold": _TOLD}
-    action = f"{SCALE_IT} Nothing, where the loop that trains scales it already."
+    action = f"{SCALE_IT} Nothing, if the training loop scales the loss already."
     return Finding(ROUNDED, "warning" if worst > _MUCH else "info", message, evidence, action=action)

@@ -251,11 +251,11 @@ def hooks_in_words(model: nn.Module) -> list[str]:
     modules = [key for m in model.modules() for key in _GRADIENT_HOOKS if vars(m).get(key)]
     count, notes = len(tensors) + len(modules), []
     if count:
-        notes.append(f"{count} hooks on gradients were not run: gradients are as they come to them")
+        notes.append(f"{count} hooks on gradients were not run: the gradients are those before the hooks")
     calls = [vars(m).get(key) or {} for m in model.modules() for key in ("_forward_hooks", "_forward_pre_hooks")]
     # torch's own hooks (of weight norm, of lazy layers) change nothing outside the module.
     if any(not is_torchs(hook) for held in calls for hook in held.values()):
-        notes.append("the model's own forward hooks ran once, on the copy; what they keep outside it was put back")
+        notes.append("the model's own forward hooks ran once, on the copy; what they changed outside it was restored")
     return notes
 
 

@@ -11,7 +11,7 @@ from gradwidgets.core.subject.home import abroad
 # Factors of the loss; the first is for a loss that is itself in half precision.
 SCALES = 2.0**12, 2.0**24
 SCALE_IT = (
-    "Scale the loss before the way back and the gradients after it (torch.amp.GradScaler), keep such layers in "
+    "Scale the loss before the backward pass and the gradients after it (torch.amp.GradScaler), keep such layers in "
     "float32, or take bfloat16, which holds numbers as small as float32 does."
 )
 

@@ -37,6 +37,6 @@ def _unknown(text: str) -> str:
     if found is None:
         return ""
     return (
-        f". torch knows no gradient of {found[1]}: where it goes in steps, go straight through, "
-        f"x + ({found[1]}(x) − x).detach(), or take a smooth function in its place"
+        f". torch knows no gradient of {found[1]}: if it is a step function, use a straight-through estimator, "
+        f"x + ({found[1]}(x) − x).detach(), or a smooth function instead"
     )

@@ -148,7 +148,7 @@ def _detached(profile: TimeProfile) -> Finding:
         f"further back than {counted(profile.steps, 'step')}"
     )
     evidence = {"layer": profile.name, "steps": profile.whole, "reach": [profile.steps]}
-    action = "Nothing, if it is meant so, to save memory; else leave the detach out, or do it every so many steps."
+    action = "Nothing, if this is intended, to save memory; otherwise leave the detach out, or detach less often."
     # Detached at every step, nothing is learned along time at all.
     return Finding("along time", "warning" if profile.steps == 1 else "info", message, evidence, action=action)
 

@@ -43,8 +43,6 @@ def _told(row: Row, missed: list[str]) -> Finding:
     if one_way:
         way = "last step to the first" if parts[0][2] else "first step to the last"
         what = f"the direction from the {way} of {what}"
-    message = (
-        f"{row.name}: {what} ({', '.join(missed[:_NAMED])}) gets no gradient: the loss uses other states of it alone"
-    )
+    message = f"{row.name}: {what} ({', '.join(missed[:_NAMED])}) gets no gradient: the loss uses only its other states"
     evidence = {"layer": row.name, "weights": missed, "without": len(missed), "threshold": 0}
     return Finding(UNREAD, "warning", message, evidence, action=_WAYS if one_way else _LAYERS)

@@ -118,10 +118,10 @@ def _told(row: Row, weights: list[str], calls: _Calls) -> Finding | None:
 def _of_calls(row: Row, many: int) -> tuple[str, str]:
     """Return the reason and the remedy for calls of one step each."""
     if many == 1:
-        return "it is given a sequence of one step, which knows no state but the first, of 0", _ONE
+        return "its sequence has a single step, whose state is the initial one, 0", _ONE
     heard = sorted({call for call, _ in row.gradients})
     only = " and only the last of them reaches the loss," if heard == [row.calls] else ""
-    why = f"each of its {many} calls begins anew with a state of 0,{only} so that no step knows of those before it"
+    why = f"each of its {many} calls starts again with a state of 0,{only} so that no step knows those before it"
     name, is_cell = row.name.rpartition(".")[2], isinstance(row.module, nn.RNNCellBase)
     hand = f"h, c = {name}(x, (h, c))" if is_cell and "LSTM" in row.kind else f"h = {name}(x, h)"
     hand = hand if is_cell else f"y, h = {name}(x, h)"
@@ -132,8 +132,8 @@ def _of_one_step(row: Row, weights: list[str]) -> tuple[str, str]:
     """Return the reason and the remedy for sequences whose output is used at the first step only."""
     back = all(one.endswith("_reverse") for one in weights)
     if not row.module.bidirectional:
-        return "the loss reads the first step of its output alone, which knows no step but its own", _LAST
+        return "the loss uses only the first step of its output, which knows no other step", _LAST
     way = "backwards from the last step" if back else "from the first step on"
     where = "out[:, -1]" if back else "out[:, 0]"
-    why = f"of the half that reads {way}, the loss uses one step alone, the one that it begins with ({where})"
-    return f"{why}, which knows no step but its own", _BOTH_WAYS
+    why = f"of the half that reads {way}, the loss uses only the step that it begins with ({where})"
+    return f"{why}, which knows no other step", _BOTH_WAYS

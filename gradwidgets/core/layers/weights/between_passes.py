@@ -78,8 +78,8 @@ def kept_graphs(
         return []
     names = list(dict.fromkeys(used))
     message = (
-        f"{', '.join(names[:_NAMED])}: the pass begins with the state that an earlier one left, and that still has the "
-        "graph of that pass: backward goes back into it, where all is freed, and raises"
+        f"{', '.join(names[:_NAMED])}: the pass begins with a state of an earlier pass, which still has that graph: "
+        "backward goes on into it, where the saved tensors are freed, and raises"
     )
     evidence = {"layer": names[0].rpartition(".")[0], "states": names, "threshold": 0}
     return [Finding(GRAPH, "error", message, evidence, action=_DETACH)]

@@ -30,8 +30,8 @@ def in_one_memory(model: nn.Module) -> list[Finding]:
     one, other = found[0]
     more = f"; so it is with {len(found)} pairs" if len(found) > 1 else ""
     message = (
-        f"{one} and {other} are two parameters in the same memory: each gets a gradient of its own, an optimizer takes "
-        f"a step with either, so that both move by both, and its averages know nothing of the other's{more}"
+        f"{one} and {other} are two parameters in the same memory: each gets its own gradient, and an optimizer takes "
+        f"a step with each, so that the shared numbers are moved twice; its averages know one gradient each{more}"
     )
     evidence = {"layer": one.rpartition(".")[0], "parameters": [one, other], "pairs": len(found), "threshold": 0}
     return [Finding(SHARED, "warning", message, evidence, action=_ACTION)]
