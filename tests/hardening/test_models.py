@@ -111,7 +111,7 @@ def test_an_interrupt_at_any_line_that_holds_and_puts_back_leaves_a_model_as_it_
 
 
 def soaked(analysis: str) -> Iterator[Verdict | None]:
-    """Every model undisturbed, the heavy ones last; then, by lot, the ways to go wrong.
+    """Every model undisturbed; then, by lot, the ways to go wrong; the heavy models last.
 
     Each verdict is kept as it comes.
     """
@@ -121,8 +121,9 @@ def soaked(analysis: str) -> Iterator[Verdict | None]:
         for entry in whole().values()
         if not entry.heavy and analysis not in PANELS and (SOAK == "all" or draw.random() < share)
     ]
-    trials = [(entry, NORMAL) for entry in sorted(whole().values(), key=lambda entry: entry.heavy)]
+    trials = [(entry, NORMAL) for entry in whole().values() if not entry.heavy]
     trials += [(entry, way) for entry in disturbed for way in ways(draw)[1:]]
+    trials += [(entry, NORMAL) for entry in whole().values() if entry.heavy]
     for entry, way in trials:
         verdict = BENCH.trial(entry, analysis, way)
         if verdict is not None:

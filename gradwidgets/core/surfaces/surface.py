@@ -8,8 +8,9 @@ from numbers import Integral
 import torch
 from torch import Tensor
 
+from gradwidgets.core.losses.evaluation.at_points import Method
 from gradwidgets.core.losses.loss_call import check_loss
-from gradwidgets.core.losses.loss_function import LossFunction, Method
+from gradwidgets.core.losses.loss_function import LossFunction
 from gradwidgets.core.objectives.axes import check_axes, check_loss_axes
 from gradwidgets.core.objectives.objective import Objective
 from gradwidgets.core.regression.regression import Regression, one_sample

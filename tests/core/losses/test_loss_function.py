@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from gradwidgets.core import SGD, LossError, Objective, descend
+from gradwidgets.core.losses.evaluation.at_points import Evaluation
 from gradwidgets.core.losses.loss_function import LossFunction
 
 POINTS = torch.cartesian_prod(*[torch.linspace(-2, 2, 9, dtype=torch.float64)] * 2)
@@ -450,25 +451,32 @@ def test_a_descent_over_a_loss_function_is_the_closed_form(method):
     torch.testing.assert_close(path[-1], torch.tensor([0.8**10, 0.4**10], dtype=torch.float64))
 
 
-def blocks_of(function: LossFunction, count: int) -> list[int]:
+@pytest.fixture
+def blocks_of(monkeypatch):
     """How many points each call takes; counted from outside, since what a loss counts is put back."""
-    taken, plain = [], function._at_once
-    points = torch.rand(count, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    function.values(points[:3])
-    function._at_once = lambda some, *more: (taken.append(len(some)), plain(some, *more))[1]
-    found, at = function.values(points), points[-1].clone().requires_grad_()
-    value = function.call(*at.unbind())
-    value.backward()
-    assert found.loss[-1] == pytest.approx(float(value.detach()), rel=1e-12)
-    torch.testing.assert_close(found.gradient[-1], at.grad)
-    return taken
+
+    def taken_by(function: LossFunction, count: int) -> list[int]:
+        taken, plain = [], Evaluation.at_once
+        points = torch.rand(count, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+        function.values(points[:3])
+        monkeypatch.setattr(
+            Evaluation, "at_once", lambda self, some, *more: (taken.append(len(some)), plain(self, some, *more))[1]
+        )
+        found, at = function.values(points), points[-1].clone().requires_grad_()
+        value = function.call(*at.unbind())
+        value.backward()
+        assert found.loss[-1] == pytest.approx(float(value.detach()), rel=1e-12)
+        torch.testing.assert_close(found.gradient[-1], at.grad)
+        return taken
+
+    return taken_by
 
 
-def test_much_data_is_taken_a_few_points_at_a_time():
+def test_much_data_is_taken_a_few_points_at_a_time(blocks_of):
     data = torch.linspace(-3, 3, 2**20, dtype=torch.float64)
     taken = blocks_of(LossFunction(lambda a, b: torch.sigmoid(a * data + b).square().mean(), ("a", "b")), 70)
     assert sum(taken) == 70 and max(taken) < 20  # all at once would keep more than a GB
 
 
-def test_little_data_is_taken_all_at_once():
+def test_little_data_is_taken_all_at_once(blocks_of):
     assert blocks_of(LossFunction(lambda a, b: (a - 1) ** 2 + b**2, ("a", "b")), 50_000) == [50_000]

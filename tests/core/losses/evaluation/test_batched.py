@@ -5,7 +5,7 @@ import torch
 from torch.func import vmap
 from torch.nn import functional as F
 
-from gradwidgets.core.losses.batched import Batched
+from gradwidgets.core.losses.evaluation.batched import Batched
 
 SHARES = torch.tensor([0.6, 0.3, 0.1], dtype=torch.float64)
 SIGNS = torch.tensor([1.0, -1.0, 1.0], dtype=torch.float64)
