@@ -125,7 +125,7 @@ def flow_of(subject: Subject, *, own: bool = False, known: bool = False) -> Laye
         known: Whether the batch and the loss were made by this package too, so that no fault is searched for in them.
     """
     subject.notes += hooks_in_words(subject.model)
-    look = _measure_plainly if known else partial(_looked, given=None if own else subject)
+    look = _measure_plainly if known else partial(_measure_fully, given=None if own else subject)
     with NoCollection() as block, block:
         found, certificate = subject.looked_at(look, own=own)
         found.unlisted = with_makers(subject.model, found.unlisted)
@@ -133,7 +133,7 @@ def flow_of(subject: Subject, *, own: bool = False, known: bool = False) -> Laye
             return summarise(found, certificate, subject.notes)
 
 
-def _looked(subject: Subject, given: Subject | None) -> Measured:
+def _measure_fully(subject: Subject, given: Subject | None) -> Measured:
     """Measure one pass, then run further passes where its results call for them."""
     look = Look(subject, *subject.batch())
     try:
@@ -145,10 +145,10 @@ def _looked(subject: Subject, given: Subject | None) -> Measured:
         raise told from error.__cause__
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the first pass has given these warnings already
-        return _told_by_further_passes(subject, found, given)
+        return _run_further_passes(subject, found, given)
 
 
-def _told_by_further_passes(subject: Subject, found: Measured, given: Subject | None) -> Measured:
+def _run_further_passes(subject: Subject, found: Measured, given: Subject | None) -> Measured:
     """Add what only further passes can find, each run only if the first pass has a symptom."""
     if found.unlisted:
         found.unlisted = tuple(without_asked(subject, found.unlisted))

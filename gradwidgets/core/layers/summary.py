@@ -129,12 +129,12 @@ def summarise(measured: Measured, certificate: Certificate, notes: list[str]) ->
         certificate: The proof that the model is unchanged.
         notes: Remarks about the whole model.
     """
-    ways = _ways(measured.graph)
+    ways = _positions(measured.graph)
     layers = tuple(_stats(row, measured, *ways.get(row.name, (0, (), ()))) for row in in_order(measured.rows))
     unmeasured = [(ROOT, note) for note in notes if note.startswith("no gradient at all")]
-    unmeasured += [(layer.name, layer.note) for layer in layers if layer.note and _lacks(layer)]
+    unmeasured += [(layer.name, layer.note) for layer in layers if layer.note and _is_incomplete(layer)]
     mode = "training" if measured.training else "evaluation"
-    notes += _alike(measured.rows)
+    notes += _identical_units(measured.rows)
     whole = (*notes, f"measured in {mode} mode")
     return LayerFlow(
         layers,
@@ -190,19 +190,19 @@ def _single_calls(measured: Measured) -> list[FunctionStats]:
         return []
     before = measured.graph.neighbours(onward=False)
     return [
-        FunctionStats(row.kind, row.name, dead, _NAN, 0.0, before[row.vertices[call]], call=_said(row, call))
+        FunctionStats(row.kind, row.name, dead, _NAN, 0.0, before[row.vertices[call]], call=_call_in_words(row, call))
         for row in rows
         for call, dead in zip(row.alive_at, (1 - _share([one], measured.numbers) for one in row.alive), strict=True)
         if dead > MANY and call in row.vertices and 1 - _share(row.alive, measured.numbers) <= MANY
     ]
 
 
-def _said(row: Row, call: int) -> str:
+def _call_in_words(row: Row, call: int) -> str:
     """Name one call of a layer in words."""
     return f"{row.name} (call {call} of {row.calls})"
 
 
-def _ways(graph: ModuleGraph | None) -> dict[str, tuple[int, tuple[str, ...], tuple[str, ...]]]:
+def _positions(graph: ModuleGraph | None) -> dict[str, tuple[int, tuple[str, ...], tuple[str, ...]]]:
     """Return depth, layers before and layers after, by the layer's name."""
     if graph is None:
         return {}
@@ -217,7 +217,7 @@ def _united(names: list[tuple[str, ...]], calls: list[int]) -> tuple[str, ...]:
     return names[calls[0]] if len(calls) == 1 else tuple(dict.fromkeys(name for i in calls for name in names[i]))
 
 
-def _alike(rows: list[Row]) -> list[str]:
+def _identical_units(rows: list[Row]) -> list[str]:
     names = [row.name for row in rows if row.calls and row.alike == "for good"]
     if not names:
         return []
@@ -225,7 +225,7 @@ def _alike(rows: list[Row]) -> list[str]:
     return [f"{listed}: all units have the same weights, and will stay the same: draw them at random"]
 
 
-def _lacks(layer: LayerStats) -> bool:
+def _is_incomplete(layer: LayerStats) -> bool:
     """Whether something that the layer should have was not measured."""
     return (
         layer.gradient not in ("measured", "no weights")

@@ -85,7 +85,7 @@ def clip_gradients(gradients: Sequence[Tensor | None], name: str, **options: obj
     clipper = choose("clipper", name, CLIPPERS)
     settings = _settings(name, clipper, options)
     with torch.no_grad():
-        plain = [_plain(place, gradient) for place, gradient in enumerate(gradients)]
+        plain = [_checked(place, gradient) for place, gradient in enumerate(gradients)]
         if clipper.elementwise:
             _refuse_complex(name, plain)
         clipped, coefficient, threshold = clipper.clip(plain, **settings)
@@ -104,12 +104,12 @@ def by_norm(gradients: Gradients, max_norm: float) -> tuple[Gradients, float | N
     # The norm of the tensors' norms, as in torch: another order of summation differs in the last bit.
     norm = torch.nn.utils.get_total_norm(present)
     coefficient = (max_norm / (norm + EPSILON)).clamp(max=1.0)
-    return _each(gradients, lambda g: g.mul(coefficient.to(g.device)).to(g.dtype)), float(coefficient), max_norm
+    return _changed(gradients, lambda g: g.mul(coefficient.to(g.device)).to(g.dtype)), float(coefficient), max_norm
 
 
 def by_value(gradients: Gradients, clip_value: float) -> tuple[Gradients, float | None, float]:
     """Clamp every element to −clip_value … clip_value, as `torch.nn.utils.clip_grad_value_` does."""
-    return _each(gradients, lambda g: g.clamp_min(-clip_value).clamp_max(clip_value)), None, clip_value
+    return _changed(gradients, lambda g: g.clamp_min(-clip_value).clamp_max(clip_value)), None, clip_value
 
 
 def by_percentile(gradients: Gradients, percentile: float) -> tuple[Gradients, float | None, float]:
@@ -122,7 +122,7 @@ def by_percentile(gradients: Gradients, percentile: float) -> tuple[Gradients, f
     everything = torch.cat(sizes) if sizes else torch.empty(0, dtype=torch.float64)
     threshold = percentile_of(everything, percentile)
     if math.isnan(threshold):  # no element is finite
-        return _each(gradients, Tensor.clone), None, threshold
+        return _changed(gradients, Tensor.clone), None, threshold
     return by_value(gradients, threshold)
 
 
@@ -212,7 +212,7 @@ def _norms(history: object) -> list[float]:
     return [float(norm) for norm in norms]
 
 
-def _plain(place: int, gradient: object) -> Tensor | None:
+def _checked(place: int, gradient: object) -> Tensor | None:
     if gradient is None:
         return None
     if not isinstance(gradient, Tensor):
@@ -229,7 +229,7 @@ def _refuse_complex(name: str, gradients: Gradients) -> None:
             raise TypeError(f'{name!r} compares elements, and gradients[{place}] is complex: take "norm"')
 
 
-def _each(gradients: Gradients, change: Callable[[Tensor], Tensor]) -> Gradients:
+def _changed(gradients: Gradients, change: Callable[[Tensor], Tensor]) -> Gradients:
     """Apply `change` to the stored values of each gradient."""
     return [None if g is None else _rebuilt(g, change(values_of(g))) for g in gradients]
 

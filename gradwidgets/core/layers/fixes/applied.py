@@ -123,10 +123,10 @@ def _difference(before: dict[str, nn.Parameter], after: dict[str, nn.Parameter])
     known, now = {id(p) for p in before.values()}, {id(p) for p in after.values()}
     new = [name for name, p in after.items() if id(p) not in known]
     gone = [name for name, p in before.items() if id(p) not in now]
-    parts = [f"new parameters: {_some(new)}"] if new else []
-    parts += [f"parameters gone: {_some(gone)}"] if gone else []
+    parts = [f"new parameters: {_listed(new)}"] if new else []
+    parts += [f"parameters gone: {_listed(gone)}"] if gone else []
     return "; ".join([*parts, "make the optimizer anew"]) if parts else ""
 
 
-def _some(names: list[str]) -> str:
+def _listed(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -129,13 +129,13 @@ def _check_gain(gain: object, also: object = None) -> None:
         positive("gain", gain)
 
 
-_LOSES = (
+_LOST = (
     "What the layers have learned is lost; frozen layers, embeddings, what is tied to one, and recurrent layers stay "
     "as they are."
 )
 
 
-def _all_zero(finding: Finding, flow: LayerFlow | None) -> bool:
+def _is_due_to_zero_weights(finding: Finding, flow: LayerFlow | None) -> bool:
     """Whether a finding is due to weights that are all 0."""
     if finding.name != "no_gradient":
         return False
@@ -145,37 +145,37 @@ def _all_zero(finding: Finding, flow: LayerFlow | None) -> bool:
     return bool(layers) and all(layer.weight_norm == 0 for layer in layers)
 
 
-def _dead_output(finding: Finding, flow: LayerFlow | None) -> bool:
+def _is_due_to_dead_output(finding: Finding, flow: LayerFlow | None) -> bool:
     """Whether a finding is due to an activation at the output that is always 0."""
     if finding.name not in ("dead_units", "no_gradient"):
         return False
-    return finding.name == "dead_units" if flow is None else bool(_dead_last(flow))
+    return finding.name == "dead_units" if flow is None else bool(_dead_output(flow))
 
 
-def _dead_last(flow: LayerFlow) -> str:
+def _dead_output(flow: LayerFlow) -> str:
     """Return the name of the activation that ran last, once, if all its units are dead; "" otherwise."""
     ran = [layer for layer in flow.layers if layer.calls and not layer.composite]
     last = ran[-1] if ran else None
     return last.name if last is not None and last.calls == 1 and last.dead_fraction > DEAD[1] else ""
 
 
-def _draw(title: str, answers: tuple[str, ...], about: str, code: str, init: Callable[..., object]) -> Fix:
+def _initialisation(title: str, answers: tuple[str, ...], about: str, code: str, init: Callable[..., object]) -> Fix:
     """Return a fix that initialises the weights again; `code` is the text of what `init` does to a part."""
     return Fix(
         f"{title} re-initialisation",
         answers,
-        f"{about} {_LOSES}",
+        f"{about} {_LOST}",
         partial(fix_code.reinitialise, code),
         {"seed": 0},
         lambda model, **options: rebuild.reinitialise(model, init, **options),
         _check_draw,
-        _all_zero,
+        _is_due_to_zero_weights,
         draws=True,
     )
 
 
 FIXES: dict[str, Fix] = {
-    "he": _draw(
+    "he": _initialisation(
         "He",
         ("vanishing", "dead_units", "exploding", "units alike"),
         "Weights of linear and convolution layers, attention's projections and other matrices from N(0, 2/inputs), "
@@ -183,14 +183,14 @@ FIXES: dict[str, Fix] = {
         "nn.init.kaiming_normal_(part, nonlinearity='relu')",
         partial(nn.init.kaiming_normal_, nonlinearity="relu"),
     ),
-    "xavier": _draw(
+    "xavier": _initialisation(
         "Xavier",
         ("vanishing", "exploding", "saturated", "units alike"),
         "Weights from N(0, 2/(inputs + outputs)), biases 0: for tanh.",
         "nn.init.xavier_normal_(part)",
         nn.init.xavier_normal_,
     ),
-    "orthogonal": _draw(
+    "orthogonal": _initialisation(
         "Orthogonal",
         ("vanishing", "exploding", "saturated", "units alike"),
         "Weights that turn without stretching, biases 0: for deep tanh or linear networks.",
@@ -248,7 +248,7 @@ FIXES: dict[str, Fix] = {
         {"which": None},
         rebuild.drop_output_activation,
         _check_names,
-        _dead_output,
+        _is_due_to_dead_output,
     ),
     "clip": Fix(
         "Gradient clipping",

@@ -102,7 +102,7 @@ def completed(name: str, options: Mapping[str, Any], model: nn.Module, flow: Lay
         flow: The measurements of the model.
     """
     if name == "drop_output_activation" and options.get("which") is None:
-        output = _last_run(flow, model)
+        output = _output_activation(flow, model)
         same = output == rebuild.output_activation(model)
         return dict(options) if same else {**options, "which": (output,) if output else ()}
     if FIXES[name].draws and options.get("also") is None:
@@ -125,7 +125,7 @@ def completed(name: str, options: Mapping[str, Any], model: nn.Module, flow: Lay
     return dict(options) if same else {**options, "which": tuple(inner)}
 
 
-def _last_run(flow: LayerFlow, model: nn.Module) -> str:
+def _output_activation(flow: LayerFlow, model: nn.Module) -> str:
     """Return the name of the module that ran last, if it is an activation and ran once; "" otherwise."""
     ran = [layer for layer in flow.layers if layer.calls and not layer.composite]
     modules = dict(model.named_modules())
@@ -133,7 +133,7 @@ def _last_run(flow: LayerFlow, model: nn.Module) -> str:
     return ran[-1].name if one is not None and ran[-1].calls == 1 and is_activation(type(one)) else ""
 
 
-_WITHIN = ("activation", "normalization")  # fixes that do not change the activation at the output
+_NOT_AT_OUTPUT = ("activation", "normalization")  # fixes that do not change the activation at the output
 
 
 def fixes_for(finding: Finding | str, flow: LayerFlow | None = None) -> list[str]:
@@ -159,7 +159,7 @@ def fixes_for(finding: Finding | str, flow: LayerFlow | None = None) -> list[str
             )
             raise ValueError(f"no finding is called {finding!r}: there are fixes for {answered}")
         return [key for key, fix in FIXES.items() if finding in fix.answers]
-    within = _WITHIN if finding.evidence.get(AT_OUTPUT) else ()
+    within = _NOT_AT_OUTPUT if finding.evidence.get(AT_OUTPUT) else ()
     return [
         key
         for key, fix in FIXES.items()

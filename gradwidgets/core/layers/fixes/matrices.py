@@ -58,10 +58,10 @@ def matrices(model: nn.Module, also: Mapping[str, str | None] | None) -> list[Ma
     Raises:
         ValueError: A name in `also` is not that of a matrix or bias.
     """
-    found = [one for module in model.modules() for one in _of_torch(module)]
+    found = [one for module in model.modules() for one in _matrices_of(module)]
     named = disguised(model) if also is None else also
     found += [_named(model, name, bias) for name, bias in named.items()]
-    shared = _otherwise_used(model, found)
+    shared = _with_other_use(model, found)
     once: dict[int, Matrix] = {}
     for one in found:
         if one.weight.requires_grad:
@@ -81,22 +81,22 @@ def disguised(model: nn.Module) -> dict[str, str | None]:
     names = {id(p): name for name, p in model.named_parameters()}
     found: dict[str, str | None] = {}
     for module in model.modules():
-        if type(module).__module__.startswith("torch.") or not any(map(_is_flat, module._parameters.values())):
+        if type(module).__module__.startswith("torch.") or not any(map(_is_matrix, module._parameters.values())):
             continue
-        for key, turned, bias in _uses(module) or _by_shape(module):
+        for key, turned, bias in _products_of(module) or _matrix_by_shape(module):
             name = names[id(module._parameters[key])] + (TURNED if turned else "")
             found.setdefault(name, None if bias is None else names[id(module._parameters[bias])])
     return found
 
 
-def _of_torch(module: nn.Module) -> Iterator[Matrix]:
+def _matrices_of(module: nn.Module) -> Iterator[Matrix]:
     own = module._parameters
-    if isinstance(module, (*WEIGHTED, nn.Bilinear)) and _is_there(weight := own.get("weight")):
+    if isinstance(module, (*WEIGHTED, nn.Bilinear)) and _has_sizes(weight := own.get("weight")):
         part = weight.flatten(1) if isinstance(module, nn.Bilinear) else weight
         yield Matrix(module, weight, (part,), own.get("bias"))
     elif isinstance(module, nn.MultiheadAttention):
         for key in _ATTENTION:
-            if _is_there(weight := own.get(key)):
+            if _has_sizes(weight := own.get(key)):
                 parts = weight.chunk(3) if key == "in_proj_weight" else (weight,)
                 yield Matrix(module, weight, tuple(parts), own.get("in_proj_bias"))
 
@@ -105,7 +105,7 @@ def _named(model: nn.Module, name: str, bias: str | None) -> Matrix:
     known = dict(model.named_parameters())
     plain = name.removesuffix(TURNED)
     missing = [one for one in (plain, bias) if one is not None and one not in known]
-    if missing or not _is_flat(known[plain]):
+    if missing or not _is_matrix(known[plain]):
         raise ValueError(f"also must name matrices among the model's parameters; got {(missing or [plain])[0]!r}")
     owner = model.get_submodule(plain.rpartition(".")[0])
     weight = known[plain]
@@ -113,34 +113,34 @@ def _named(model: nn.Module, name: str, bias: str | None) -> Matrix:
     return Matrix(owner, weight, (part,), None if bias is None else known[bias])
 
 
-def _otherwise_used(model: nn.Module, found: list[Matrix]) -> set[int]:
+def _with_other_use(model: nn.Module, found: list[Matrix]) -> set[int]:
     """Return the ids of parameters that some module owns and does not use as a matrix."""
     as_matrix = {(id(one.module), id(one.weight)) for one in found}
     kept = [(id(m), id(p)) for m in model.modules() for p in m._parameters.values() if p is not None]
     return {weight for owner, weight in kept if (owner, weight) not in as_matrix}
 
 
-def _is_there(weight: nn.Parameter | None) -> TypeGuard[nn.Parameter]:
+def _has_sizes(weight: nn.Parameter | None) -> TypeGuard[nn.Parameter]:
     """Whether a parameter exists and has its sizes."""
     return weight is not None and not nn.parameter.is_lazy(weight)
 
 
-def _is_flat(weight: nn.Parameter | None) -> TypeGuard[nn.Parameter]:
+def _is_matrix(weight: nn.Parameter | None) -> TypeGuard[nn.Parameter]:
     """Whether a parameter is a dense matrix."""
-    return _is_there(weight) and weight.ndim == 2 and weight.is_floating_point() and weight.layout is torch.strided
+    return _has_sizes(weight) and weight.ndim == 2 and weight.is_floating_point() and weight.layout is torch.strided
 
 
 # -- what a module does with its matrices -------------------------------------------------------------------------
 
 
-def _uses(module: nn.Module) -> list[tuple[str, bool, str | None]]:
+def _products_of(module: nn.Module) -> list[tuple[str, bool, str | None]]:
     """Return the matrices that forward multiplies by: key, whether it is stored as (inputs, outputs), and bias."""
     if sum(p.numel() for p in module.parameters()) > _LARGE:
         return []
     with Untouched(module) as block, block.again(), torch.inference_mode(False):
         copy = Clone().of(module)
         seen = _Products(copy)
-        for inputs in _tries(copy):
+        for inputs in _possible_inputs(copy):
             seen.found.clear()
             with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), torch.no_grad():
                 warnings.simplefilter("ignore")
@@ -153,11 +153,11 @@ def _uses(module: nn.Module) -> list[tuple[str, bool, str | None]]:
     return [(key, turned, bias) for key, (turned, bias) in seen.found.items()]
 
 
-def _tries(module: nn.Module) -> Iterator[list[Tensor]]:
+def _possible_inputs(module: nn.Module) -> Iterator[list[Tensor]]:
     """Yield inputs that a module with these parameters may accept."""
     parameters = inspect.signature(type(module).forward).parameters.values()
     needed = [p for p in list(parameters)[1:] if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
-    flat = [p for p in module._parameters.values() if _is_flat(p)]
+    flat = [p for p in module._parameters.values() if _is_matrix(p)]
     sizes = [size for weight in flat for size in weight.shape]
     sizes += [one.in_features for one in module.modules() if isinstance(one, nn.Linear)]
     for size in dict.fromkeys(sizes):
@@ -171,7 +171,7 @@ class _Products(TorchFunctionMode):
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
         own = {key: p for key, p in module._parameters.items() if p is not None}
-        self._flat = {p.untyped_storage().data_ptr(): (key, p) for key, p in own.items() if _is_flat(p)}
+        self._flat = {p.untyped_storage().data_ptr(): (key, p) for key, p in own.items() if _is_matrix(p)}
         self._biases = {id(p): key for key, p in own.items() if p.ndim == 1}
         self._made: dict[int, tuple[str, Tensor]] = {}
         self.found: dict[str, tuple[bool, str | None]] = {}
@@ -188,19 +188,19 @@ class _Products(TorchFunctionMode):
         given = [*args, *(kwargs or {}).values()]
         name = getattr(func, "__name__", "")
         if name == "linear":
-            self._note(given[1], 1, result, given[2] if len(given) > 2 else None)
+            self._record(given[1], 1, result, given[2] if len(given) > 2 else None)
         elif name in _PRODUCTS:
             first, second = (given[1], given[0]) if name == "__rmatmul__" else given[:2]
-            self._note(second, 0, result, None)
-            self._note(first, 1, result, None)
+            self._record(second, 0, result, None)
+            self._record(first, 1, result, None)
         elif name in ("addmm", "addmv", "baddbmm"):
-            self._note(given[2], 0, result, given[0])
-            self._note(given[1], 1, result, given[0])
+            self._record(given[2], 0, result, given[0])
+            self._record(given[1], 1, result, given[0])
         elif name in ("add", "__add__", "__radd__", "add_", "__iadd__"):
-            self._note_added(*given[:2])
+            self._record_bias(*given[:2])
         return result
 
-    def _note(self, operand: object, summed: int, result: Tensor, bias: object) -> None:
+    def _record(self, operand: object, summed: int, result: Tensor, bias: object) -> None:
         """Record an operand that is a view of a matrix; `summed` is the axis that the product sums over."""
         if not isinstance(operand, Tensor) or operand.ndim != 2:
             return
@@ -212,7 +212,7 @@ class _Products(TorchFunctionMode):
         self.found.setdefault(key, (inputs == 0, self._biases.get(id(bias))))
         self._made[id(result)] = key, result
 
-    def _note_added(self, one: object, other: object) -> None:
+    def _record_bias(self, one: object, other: object) -> None:
         """Record the bias of a product that is added to it."""
         for made, bias in ((one, other), (other, one)):
             key, _ = self._made.get(id(made), ("", None))
@@ -220,17 +220,17 @@ class _Products(TorchFunctionMode):
                 self.found[key] = self.found[key][0], self._biases[id(bias)]
 
 
-def _by_shape(module: nn.Module) -> list[tuple[str, bool, str | None]]:
+def _matrix_by_shape(module: nn.Module) -> list[tuple[str, bool, str | None]]:
     """Return the weight of a module that could not be called, if the bias is as long as one of its axes."""
     weight, bias = module._parameters.get("weight"), module._parameters.get("bias")
-    if not _is_flat(weight) or bias is None or bias.ndim != 1 or len(bias) not in weight.shape:
+    if not _is_matrix(weight) or bias is None or bias.ndim != 1 or len(bias) not in weight.shape:
         return []
     return [("weight", len(bias) != weight.shape[0], "bias")]
 
 
 def weights_of(model: nn.Module) -> dict[str, tuple[nn.Parameter, Tensor]]:
     """Return a model's weights (dense tensors with two axes or more) by name, with copies of them."""
-    there = {name: p for name, p in model.named_parameters() if _is_there(p) and p.ndim > 1 and not p.is_meta}
+    there = {name: p for name, p in model.named_parameters() if _has_sizes(p) and p.ndim > 1 and not p.is_meta}
     return {name: (p, p.detach().clone()) for name, p in there.items() if p.layout is torch.strided}
 
 

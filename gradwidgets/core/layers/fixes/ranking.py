@@ -23,8 +23,8 @@ from gradwidgets.core.results.slices import Slices, part_of
 from gradwidgets.core.subject.sliced import measured
 
 RATES = (0.001, 0.01, 0.1)  # learning rates that are tried if none is given
-_LEAST = 0.01  # share of the loss without a fix by which a fix must be better
-_APART = 10_007  # distance between the seeds of two trainings, whose steps use consecutive seeds
+_MARGIN = 0.01  # share of the loss without a fix by which a fix must be better
+_SEED_STEP = 10_007  # distance between the seeds of two trainings, whose steps use consecutive seeds
 
 # The fixes to try: a name of a few words → the key of the fix and its options.
 TRIES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -89,7 +89,7 @@ def rank_fixes(
     """
     check_steps(0.0 if lr is None else lr, steps)
     whole("steps", steps, 1, 10_000), whole("seeds", seeds, 1, 100)
-    wanted = _wanted(names)
+    wanted = _chosen(names)
     subject = Subject.of(model, inputs, targets, loss_fn)
     plain = trainee(subject)
     yield 0.0
@@ -134,7 +134,7 @@ class _Trials:
         parts = len(self._rates) + self._seeds - 1
         for rate in self._rates:
             runs.append((rate, (yield from self._trained(subject, rate, clip, 0, len(runs) / parts, 1 / parts))))
-        rate, first = min(runs, key=lambda run: _end(run[1]))
+        rate, first = min(runs, key=lambda run: _last_loss(run[1]))
         rows = [first]
         for seed in range(1, self._seeds):
             subject, _ = self._fixed(name, settled, seed)
@@ -143,7 +143,7 @@ class _Trials:
             if seed == 1 and torch.equal(rows[0], rows[1]):
                 rows = rows[:1]  # nothing is random
                 break
-        ends = [_end(row) for row in rows]
+        ends = [_last_loss(row) for row in rows]
         kept = {key: value for key, value in settled.items() if key != "seed"}
         told = reach(name, changed) if name else ""
         diverged = sum(map(math.isinf, ends))
@@ -175,7 +175,7 @@ class _Trials:
     ) -> Slices[Tensor]:
         with quietly(subject.light) as quiet, quiet.again(), torch.inference_mode(False):
             copy = replace(subject, notes=[]).copied()
-        work = training(copy, lr=lr, steps=self._steps, clip=clip, seed=_APART * seed)
+        work = training(copy, lr=lr, steps=self._steps, clip=clip, seed=_SEED_STEP * seed)
         losses, norms = yield from part_of(work, before, share)
         # In a network without any gradient, only the parameters that a fix added may be trained: they do not count.
         counts = self._reached or _trainable(subject.model) == self._own
@@ -187,7 +187,7 @@ def _trainable(model: nn.Module) -> int:
     return sum(one.requires_grad for one in model.parameters())
 
 
-def _wanted(
+def _chosen(
     names: Iterable[str] | Mapping[str, tuple[str, Mapping[str, Any]]] | None,
 ) -> dict[str, tuple[str, Mapping[str, Any]]]:
     if names is None:
@@ -198,14 +198,14 @@ def _wanted(
         return dict(names)
     if isinstance(names, str):
         raise TypeError(f"names must be names of fixes, a mapping, or None; got {names!r}")
-    return {name: TRIES.get(name, (name, {})) for name in names if name in TRIES or _known(name)}
+    return {name: TRIES.get(name, (name, {})) for name in names if name in TRIES or _is_known(name)}
 
 
-def _known(name: str) -> bool:
+def _is_known(name: str) -> bool:
     return choose("fix", name, {**FIXES, **TRIES}) is not None
 
 
-def _end(losses: Tensor) -> float:
+def _last_loss(losses: Tensor) -> float:
     return float(losses[-1]) if bool(losses[-1].isfinite()) else math.inf
 
 
@@ -218,5 +218,5 @@ def _helps(one: RankedFix, baseline: RankedFix) -> bool:
         return False
     if math.isinf(baseline.low):  # not to diverge is no help if the loss does not decrease
         begin = float(one.losses[:, 0].median())
-        return begin - one.high > _LEAST * abs(begin)
-    return baseline.low - one.high > _LEAST * abs(baseline.low)
+        return begin - one.high > _MARGIN * abs(begin)
+    return baseline.low - one.high > _MARGIN * abs(baseline.low)

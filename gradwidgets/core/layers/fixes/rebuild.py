@@ -149,7 +149,7 @@ def normalise(model: nn.Module, kind: str) -> Change:
     layers = [m for m in model.modules() if isinstance(m, (*LINEAR, *CONVOLUTIONS))]
     places: list[tuple[nn.Module, str, _Layer]] = []
     for parent in list(model.modules()):
-        if not _is_open(parent):
+        if not _may_be_wrapped(parent):
             continue
         children = _children(parent)
         for i, (name, child) in enumerate(children):
@@ -188,12 +188,12 @@ def add_residuals(model: nn.Module, layers: int, scale: float | None) -> Change:
 
     def change() -> None:
         for parent in {id(parent): parent for parent, _ in runs}.values():
-            _put_beside(parent, [run for owner, run in runs if owner is parent], by)
+            _wrap_runs(parent, [run for owner, run in runs if owner is parent], by)
 
     return change
 
 
-def _put_beside(parent: nn.Sequential, runs: list[list[str]], by: float) -> None:
+def _wrap_runs(parent: nn.Sequential, runs: list[list[str]], by: float) -> None:
     """Replace each run of an `nn.Sequential`'s children by one residual block."""
     starts = {run[0]: run for run in runs}
     inside = {name for run in starts.values() for name in run[1:]}
@@ -266,7 +266,7 @@ def _gain_of(activation: nn.Module | None) -> float:
     return nn.init.calculate_gain(names.get(type(activation), "linear"), slope)
 
 
-def _is_open(module: nn.Module) -> bool:
+def _may_be_wrapped(module: nn.Module) -> bool:
     """Whether a module's children may be replaced by wrappers; torch's own modules use their children's attributes."""
     is_container = isinstance(module, (nn.Sequential, nn.ModuleList, nn.ModuleDict))
     return is_container or not type(module).__module__.startswith("torch.")

@@ -78,7 +78,7 @@ def trainee(subject: Subject) -> Subject:
         strip(copy.model)
     if subject.lazy:
         held = Held(copy.model, copy.loss_fn, but=copy.ours)
-        with Untouched(held=held) as block, block.again(), _training(copy, 0), torch.no_grad():
+        with Untouched(held=held) as block, block.again(), _seeded(copy, 0), torch.no_grad():
             run("the model", copy.model, copy.batch()[0], copy.model)
         copy = replace(copy, lazy=False).copied()
     return replace(copy, notes=[])
@@ -91,7 +91,7 @@ def training(
     outside = Held(subject.model, subject.loss_fn, but=subject.ours)
     losses, norms = [math.nan] * (steps + 1), [math.nan] * (steps + 1)
     for step in range(steps + 1):
-        with Untouched(held=outside) as block, block.again(), _training(subject, seed + step):
+        with Untouched(held=outside) as block, block.again(), _seeded(subject, seed + step):
             value = subject.loss()
             if not bool(value.isfinite()):
                 break
@@ -167,7 +167,7 @@ def _own_hooks(module: nn.Module) -> list[str]:
 
 
 @contextlib.contextmanager
-def _training(subject: Subject, seed: int) -> Iterator[None]:
+def _seeded(subject: Subject, seed: int) -> Iterator[None]:
     """Enable gradients and seed all random generators within a block, and restore them afterwards."""
     cards = sorted({p.device.index for p in subject.model.parameters() if p.device.type == "cuda"})
     with contextlib.ExitStack() as stack:

@@ -77,7 +77,7 @@ class Trial(Result):
         """The result of the trial in words."""
         steps = len(self.losses_before) - 1
         parts = [
-            f"loss in {counted(steps, 'step')}: {_way(self.losses_after)} with it, {_way(self.losses_before)} without"
+            f"loss in {counted(steps, 'step')}: {_span(self.losses_after)} with it, {_span(self.losses_before)} without"
         ]
         if not bool((torch.cat((self.norms_before, self.norms_after)) != 0).any()):
             parts.append("no weight gets a gradient in either, so that nothing is trained")
@@ -216,7 +216,7 @@ def _row(name: str, losses: Tensor, norms: Tensor, findings: list[Finding]) -> t
     return name, *ends, said
 
 
-def _way(losses: Tensor) -> str:
+def _span(losses: Tensor) -> str:
     known = losses[losses.isfinite()].tolist()
     if not known:
         return "not finite"

@@ -59,7 +59,7 @@ class Dense(nn.Module):
         return torch.cat([x, self.layer(x)], dim=-1)
 
 
-class _Bare(nn.Linear):
+class _UninitialisedLinear(nn.Linear):
     """A Linear that leaves its weights uninitialised, since filling them twice would take twice as long."""
 
     def reset_parameters(self) -> None:
@@ -83,7 +83,7 @@ class _Parts:
 
     @torch.no_grad()
     def linear(self, inputs: int, outputs: int, *, ends_branch: bool = False) -> nn.Linear:
-        layer: nn.Linear = _Bare(inputs, outputs, bias=self._bias, device="cpu", dtype=torch.float32)
+        layer: nn.Linear = _UninitialisedLinear(inputs, outputs, bias=self._bias, device="cpu", dtype=torch.float32)
         layer.__class__ = nn.Linear
         self._init.fill(layer.weight, self._gain * self._init.std(inputs, outputs), self._generator)
         if ends_branch and self._init.branches_at_zero:

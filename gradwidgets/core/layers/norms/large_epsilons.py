@@ -19,7 +19,7 @@ UNUSUAL, LARGE = 0.05, 1.0
 # Standard deviation of the output where 1 is expected: from WHOLE on all is well, below LITTLE a warning, below NOTHING
 # an error.
 WHOLE, LITTLE, NOTHING = 0.9, 0.3, 0.1
-_ENDS = (nn.LayerNorm, nn.RMSNorm)
+_LAST_AXES = (nn.LayerNorm, nn.RMSNorm)
 _POSITION = (
     "In {0}({1}, {2}) the {3} argument is eps: {0}({1}), whose eps is 1e−5, will do. A momentum is given by its name."
 )
@@ -35,7 +35,7 @@ def large_epsilons(subject: Subject) -> list[Finding]:
     if not suspects:
         return []
     kept: dict[nn.Module, list[float]] = {}
-    handles = [one.register_forward_pre_hook(_noting(kept, suspects[one])) for one in suspects]
+    handles = [one.register_forward_pre_hook(_recorder(kept, suspects[one])) for one in suspects]
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             run("the model", subject.model, subject.batch()[0], subject.model)
@@ -44,7 +44,7 @@ def large_epsilons(subject: Subject) -> list[Finding]:
             one.remove()
     names = {one: name for name, one in subject.model.named_modules()}
     found = [(min(kept[one]), names[one], one, suspects[one]) for one in suspects if kept.get(one)]
-    return _told([one for one in found if one[0] < WHOLE])
+    return _finding([one for one in found if one[0] < WHOLE])
 
 
 def _eps(module: nn.Module) -> float | None:
@@ -55,16 +55,16 @@ def _eps(module: nn.Module) -> float | None:
     return None if eps is None or isinstance(eps, bool) else float(eps)
 
 
-def _noting(kept: dict[nn.Module, list[float]], eps: float) -> Callable[[nn.Module, tuple[Any, ...]], None]:
+def _recorder(kept: dict[nn.Module, list[float]], eps: float) -> Callable[[nn.Module, tuple[Any, ...]], None]:
     def note(module: nn.Module, args: tuple[Any, ...]) -> None:
         x = next((one for one in args if isinstance(one, Tensor) and one.is_floating_point()), None)
         if x is not None and x.ndim > 1 and x.numel():
-            kept.setdefault(module, []).append(_left(_variances(module, x.detach().float()), eps))
+            kept.setdefault(module, []).append(_output_deviation(_variances(module, x.detach().float()), eps))
 
     return note
 
 
-def _left(variances: Tensor, eps: float) -> float:
+def _output_deviation(variances: Tensor, eps: float) -> float:
     """Return the output's standard deviation, 1 at best, at the input's median variance; 1 without any."""
     variances = variances[variances > 0]
     median = float(variances.median()) if variances.numel() else math.inf
@@ -82,12 +82,12 @@ def _variances(module: nn.Module, x: Tensor) -> Tensor:
         return x.movedim(1, 0).flatten(1).var(1, correction=0)
     if "Instance" in kind and x.ndim > 2:
         return x.flatten(2).var(2, correction=0).flatten()
-    axes = len(module.normalized_shape) if isinstance(module, _ENDS) else 1
+    axes = len(module.normalized_shape) if isinstance(module, _LAST_AXES) else 1
     x = x.flatten(x.ndim - axes)
     return (x.square().mean(-1) if "RMS" in kind else x.var(-1, correction=0)).flatten()
 
 
-def _told(found: list[tuple[float, str, nn.Module, float]]) -> list[Finding]:
+def _finding(found: list[tuple[float, str, nn.Module, float]]) -> list[Finding]:
     if not found:
         return []
     # The first one that leaves little explains the small inputs of those behind it.

@@ -20,7 +20,7 @@ _ACTIONS = {
 
 def of_norms(operations: Sequence[Operation]) -> list[Finding]:
     """Find the normalisation over the fewest numbers, if these are too few."""
-    counts = [(_numbers(one), one) for one in operations]
+    counts = [(_count(one), one) for one in operations]
     few = [(count, one) for count, one in counts if 0 < count < FEWEST]
     if not few:
         return []
@@ -39,7 +39,7 @@ def of_norms(operations: Sequence[Operation]) -> list[Finding]:
     return [Finding(NORM_OF_ONE, "error" if count == 1 else "warning", message, evidence, action=_ACTIONS[one.name])]
 
 
-def _numbers(one: Operation) -> int:
+def _count(one: Operation) -> int:
     """Return how many numbers a normalisation is over."""
     node = one.node
     if one.name == "native_layer_norm":

@@ -31,7 +31,7 @@ _Above: TypeAlias = dict[Node, list[tuple[Node, int]]]  # for each node those to
 
 
 @dataclass(eq=False)
-class _Passed:
+class _BadGradients:
     """The gradients at a node that returned some that are not finite.
 
     Attributes:
@@ -58,14 +58,14 @@ class Backwards:
     def __init__(self, loss: Tensor, records: dict[int, Record]) -> None:
         self._loss, self._records = loss, records
         self._nodes = list(nodes_of(loss))
-        self._passed: dict[Node, _Passed] = {}
+        self._passed: dict[Node, _BadGradients] = {}
         self._leaves: list[Tensor] = []
         self._handles: list[RemovableHandle] = []
 
     def __enter__(self) -> "Backwards":
         for node in self._nodes:
             if not hasattr(node, "variable"):
-                self._handles.append(node.register_hook(self._seen(node)))
+                self._handles.append(node.register_hook(self._recorder(node)))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -77,15 +77,15 @@ class Backwards:
         """Compute the gradients of the loss by these leaves."""
         # The graph is retained because the saved tensors are read afterwards, to find the cause.
         found = torch.autograd.grad(self._loss.reshape(()), leaves, allow_unused=True, retain_graph=True)
-        self._leaves = [leaf for leaf, g in zip(leaves, found, strict=True) if g is not None and _bad([g])]
+        self._leaves = [leaf for leaf, g in zip(leaves, found, strict=True) if g is not None and _any_bad([g])]
 
-    def _seen(self, node: Node) -> Callable[[_Gradients, _Gradients], None]:
+    def _recorder(self, node: Node) -> Callable[[_Gradients, _Gradients], None]:
         def note(made: _Gradients, given: _Gradients) -> None:
-            bad = frozenset(place for place, g in enumerate(made) if g is not None and _bad([g]))
+            bad = frozenset(place for place, g in enumerate(made) if g is not None and _any_bad([g]))
             if bad:
-                sound = not _bad(given)
+                sound = not _any_bad(given)
                 kept = ([g for g in given if g is not None], [g for g in made if g is not None]) if sound else ([], [])
-                self._passed[node] = _Passed(sound, bad, *kept)
+                self._passed[node] = _BadGradients(sound, bad, *kept)
 
         return note
 
@@ -94,8 +94,8 @@ class Backwards:
         if not self._leaves:
             return None
         above = self._above()
-        node = self._maker(above)
-        return None if node is None else self._blamed(node, above)
+        node = self._first_bad(above)
+        return None if node is None else self._origin_at(node, above)
 
     def _above(self) -> _Above:
         above: _Above = {}
@@ -105,7 +105,7 @@ class Backwards:
                     above.setdefault(behind, []).append((node, place))
         return above
 
-    def _maker(self, above: _Above) -> Node | None:
+    def _first_bad(self, above: _Above) -> Node | None:
         """Return the first node from a bad leaf towards the loss whose incoming gradients are finite."""
         ids = {id(leaf) for leaf in self._leaves}
         waiting = [node for node in self._nodes if id(variable_of(node)) in ids]
@@ -121,9 +121,9 @@ class Backwards:
                 waiting.append(node)
         return None
 
-    def _blamed(self, node: Node, above: _Above) -> Origin:
+    def _origin_at(self, node: Node, above: _Above) -> Origin:
         record = self._records.get(node._sequence_nr())
-        passed, name = self._passed[node], _called(node)
+        passed, name = self._passed[node], _name_of(node)
         place = record.place if record is not None else Place("")
         what = "NaN" if any(bool(g.isnan().any()) for g in passed.made) else "infinity"
         cause, source = self._cause(node, name, record, passed, above)
@@ -135,13 +135,13 @@ class Backwards:
         return Origin(sentence, cause.action, name, place.module, place.line, "gradient", cause.samples)
 
     def _cause(
-        self, node: Node, name: str, record: Record | None, passed: _Passed, above: _Above
+        self, node: Node, name: str, record: Record | None, passed: _BadGradients, above: _Above
     ) -> tuple[Cause, MadeSource | None]:
         """Return the cause, and its source if an operation of the forward pass is to blame."""
         hidden = self._left_out(node, passed, above)
         source = record.source if record is not None and isinstance(record.source, MadeSource) else None
         if source is not None and source.is_masked:
-            return _hidden(source.cause, hidden), source
+            return _with_hiding(source.cause, hidden), source
         if hidden == "where":
             clause = f"torch.where takes the other branch there, but {name} has no finite slope, and 0 × that is not 0"
             return Cause(clause, hidden_by_where([name])), None
@@ -151,20 +151,20 @@ class Backwards:
                 cause = with_epsilon(cause, record.epsilon, passed.made[0].dtype)
             return cause, None
         if source is not None:
-            return _hidden(source.cause, hidden), source
+            return _with_hiding(source.cause, hidden), source
         if isinstance(node, torch.autograd.function.BackwardCFunction):
             clause = f"{name} has a backward of its own, which gives that"
             return Cause(clause, "Test that backward with torch.autograd.gradcheck."), None
         return _overflow(name, passed), None
 
-    def _left_out(self, node: Node, passed: _Passed, above: _Above) -> str:
+    def _left_out(self, node: Node, passed: _BadGradients, above: _Above) -> str:
         """Return the operation that left out the numbers whose gradient is not finite; "" for none."""
         if not any(bool((g == 0).any()) for g in passed.given):
             return ""
         waiting, met = [node], {node}
         while waiting and len(met) < _NEAR:
             for one, _ in above.get(waiting.pop(0), ()):
-                if (name := _called(one)) in _LEAVES_OUT:
+                if (name := _name_of(one)) in _LEAVES_OUT:
                     return name
                 if one not in met:
                     met.add(one)
@@ -172,15 +172,15 @@ class Backwards:
         return ""
 
 
-def _hidden(cause: Cause, by: str) -> Cause:
+def _with_hiding(cause: Cause, by: str) -> Cause:
     """Add to a cause that a later operation left its result out, and the gradient is NaN all the same."""
     hides = f"{by or 'a later operation'} leaves that out on the way forward, but on the way back 0 × NaN is NaN"
     clause = f"{cause.clause}; {hides}"
     return replace(cause, clause=clause)
 
 
-def _overflow(name: str, passed: _Passed) -> Cause:
-    made = next((g for g in passed.made if _bad([g])), None)
+def _overflow(name: str, passed: _BadGradients) -> Cause:
+    made = next((g for g in passed.made if _any_bad([g])), None)
     if made is None or bool(made.isnan().any()):
         return Cause(f"its slope is not finite at what {name} was given", action_for(name))
     far = max((float(g.abs().max()) for g in passed.given if g.numel()), default=0.0)
@@ -189,12 +189,12 @@ def _overflow(name: str, passed: _Passed) -> Cause:
     return Cause(clause, "Look for large factors there, and scale the loss down.")
 
 
-def _called(node: Node) -> str:
+def _name_of(node: Node) -> str:
     if isinstance(node, torch.autograd.function.BackwardCFunction):
         return node.name().removesuffix("Backward")
     name = plain_name(node.name())
     return {"linalg_vector_norm": "norm"}.get(name, name)
 
 
-def _bad(gradients: Iterable[Tensor | None]) -> bool:
+def _any_bad(gradients: Iterable[Tensor | None]) -> bool:
     return any(g is not None and has_numbers(g) and not is_finite(g) for g in gradients)

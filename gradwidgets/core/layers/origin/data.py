@@ -12,8 +12,8 @@ from gradwidgets.core.layers.passes.rows import ROOT
 from gradwidgets.core.losses.loss_data import first_index, held_tensors
 from gradwidgets.core.operations.remedies import ACTIONS
 
-_RETURN = "Go back to weights that are sound; then lower the learning rate, or clip the gradient."
-_ANEW = "Set it anew (reset_running_stats), and look at the batches."
+_RESTORE = "Go back to weights that are sound; then lower the learning rate, or clip the gradient."
+_RESET = "Set it anew (reset_running_stats), and look at the batches."
 _BATCH = "it is in the batch itself"
 
 
@@ -66,12 +66,12 @@ def data_of(subject: Subject, inputs: object, targets: object) -> Iterator[Datum
         inputs: The model's inputs.
         targets: The loss's targets.
     """
-    for datum in _all(subject, inputs, targets):
+    for datum in _candidates(subject, inputs, targets):
         if has_numbers(datum.tensor) and not is_finite(datum.tensor):
             yield datum
 
 
-def _all(subject: Subject, inputs: object, targets: object) -> Iterator[Datum]:
+def _candidates(subject: Subject, inputs: object, targets: object) -> Iterator[Datum]:
     for where, values in (("inputs", inputs), ("targets", targets)):
         clean = f"Clean the data: torch.isfinite({where}) says where."
         for part, tensor in _parts(where, values):
@@ -80,11 +80,11 @@ def _all(subject: Subject, inputs: object, targets: object) -> Iterator[Datum]:
     for name, tensor in model.named_parameters():
         if not nn.parameter.is_lazy(tensor):
             verdict = "the weights themselves are spoilt, by an earlier step perhaps"
-            yield Datum(tensor, _owner(name), name, "", verdict, _RETURN, kept=True)
+            yield Datum(tensor, _owner(name), name, "", verdict, _RESTORE, kept=True)
     for name, tensor in model.named_buffers():
         if not nn.parameter.is_lazy(tensor):
             verdict = "the buffer itself is spoilt, by an earlier batch perhaps"
-            yield Datum(tensor, _owner(name), name, "", verdict, _ANEW, kept=True)
+            yield Datum(tensor, _owner(name), name, "", verdict, _RESET, kept=True)
     for owner, module in model.named_modules():
         for key, value in list(vars(module).items()):
             for part, tensor in _parts(f"{owner}.{key}" if owner else key, value) if key[:1] != "_" else ():

@@ -17,7 +17,7 @@ from gradwidgets.core.operations.remedies import ACTIONS
 from gradwidgets.core.operations.watching import Args, Kwargs, Watching
 
 # torch's internal names of operations, and the names that users know.
-_CALLED = {"linalg_vector_norm": "norm", "to_copy": "cast", "nll_loss2d": "nll_loss", "true_divide": "div"}
+_KNOWN_AS = {"linalg_vector_norm": "norm", "to_copy": "cast", "nll_loss2d": "nll_loss", "true_divide": "div"}
 # Operations that may pass on a 0 of their input.
 _KEEPING = (
     "sum", "add", "mean", "mul", "div", "unsqueeze", "squeeze", "expand", "clone", "view", "transpose", "permute",
@@ -158,7 +158,7 @@ class Forwards(Watching):
     def run(self, name: str, func: Any, args: Args, kwargs: Kwargs) -> object:
         """Run an operation and record its results; see `Watching.run`."""
         name = _plain(name)
-        before = _as_it_is(args) if func._schema.is_mutable else args
+        before = _copied(args) if func._schema.is_mutable else args
         given = _numbers((before, kwargs))
         lies = {_memory(t) for t in _numbers((args, kwargs))}
         bad = [(t, self._sources.get(_memory(one))) for t, one in _pairs(before, args, kwargs) if not is_finite(t)]
@@ -196,41 +196,41 @@ class Forwards(Watching):
         if name in LOSING:
             gone = bool(made) and all(is_finite(t) for t in given) and bool((made[0] == 0).any())
             return name if gone else ""
-        known = next((self._of(t).lost_by for t in given if self._of(t).lost_by), "") if name in _KEEPING else ""
-        if known and any(not self._of(t).lost_by and bool((t == 0).any()) for t in given):
+        known = next((self._known(t).lost_by for t in given if self._known(t).lost_by), "") if name in _KEEPING else ""
+        if known and any(not self._known(t).lost_by and bool((t == 0).any()) for t in given):
             return ""  # a mask may have made it 0
         return known if known and made and bool((made[0] == 0).any()) else ""
 
     def _is_masked(self, name: str, given: list[Tensor], bad: list[_Bad]) -> bool:
         if name == "exp":
             return any(bool((t == -math.inf).any()) for t, _ in bad)
-        return name in _SUMS and any(self._of(t).masked for t in given)
+        return name in _SUMS and any(self._known(t).masked for t in given)
 
     def _source(self, name: str, args: Args, kwargs: Kwargs, bad: list[_Bad], made: Tensor) -> Source:
         if not bad and name == "scalar_tensor" and self._determinants is not None:  # the end of logdet
             return MadeSource("logdet", self._places.here(), self._determinants)
         if not bad and _is_written((args, kwargs), made):
-            return WrittenSource(name, self._remembered())
+            return WrittenSource(name, self._remembered_place())
         if not bad:
-            return self._begun(name, args, made)
+            return self._made_by(name, args, made)
         known = [(t, source if source is not None else _unknown(t)) for t, source in bad]
         nan = [source for t, source in known if bool(t.isnan().any())]
         if nan:
             return nan[0]
         source = next((one for _, one in known if not one.meant), known[0][1])
         if not bool(made.isnan().any()):
-            return self._reduced(name, args, made, source) if source.meant and name in REDUCING else source
-        return self._spoilt(name, args, made, source)
+            return self._of_reduction(name, args, made, source) if source.meant and name in REDUCING else source
+        return self._of_nan(name, args, made, source)
 
-    def _reduced(self, name: str, args: Args, made: Tensor, source: Source) -> Source:
+    def _of_reduction(self, name: str, args: Args, made: Tensor, source: Source) -> Source:
         """Return the source of −inf from a reduction of masked scores; a later softmax may make it finite again."""
-        begun = self._begun(name, args, made)
+        begun = self._made_by(name, args, made)
         begun.meant = True
         return begun if begun.is_masked else source
 
-    def _spoilt(self, name: str, args: Args, made: Tensor, source: Source) -> Source:
+    def _of_nan(self, name: str, args: Args, made: Tensor, source: Source) -> Source:
         """Return the source of NaN that an operation made of infinity."""
-        begun = self._begun(name, args, made) if source.meant else None
+        begun = self._made_by(name, args, made) if source.meant else None
         if begun is not None and begun.is_masked:
             return begun
         if begun is None or source.is_masked:
@@ -241,26 +241,26 @@ class Forwards(Watching):
         clause = f"{begun.cause.clause}; {source.operation} put the infinity there"
         return replace(begun, cause=replace(begun.cause, clause=clause))
 
-    def _remembered(self) -> Place:
+    def _remembered_place(self) -> Place:
         """Return the current place, which will learn which module gets the result."""
         place = self._places.here()
         self._places.remember(place)
         return place
 
-    def _begun(self, name: str, args: Args, made: Tensor) -> MadeSource:
-        place = self._remembered()
-        maker, masked = (lambda t: self._of(t).operation), (lambda t: self._of(t).masked)
-        call = Call(name, args, made, maker, masked, self._samples, lambda t: self._of(t).lost_by)
+    def _made_by(self, name: str, args: Args, made: Tensor) -> MadeSource:
+        place = self._remembered_place()
+        maker, masked = (lambda t: self._known(t).operation), (lambda t: self._known(t).masked)
+        call = Call(name, args, made, maker, masked, self._samples, lambda t: self._known(t).lost_by)
         cause, epsilon = cause_of(call), self._epsilon(_numbers(args))
         cause = with_epsilon(cause, epsilon, made.dtype) if epsilon and not cause.masked else cause
         return MadeSource(name, place, cause, meant=makes_a_mask(call))
 
-    def _of(self, tensor: Tensor) -> _Made:
+    def _known(self, tensor: Tensor) -> _Made:
         return self._made.get(_memory(tensor), _Made())
 
     def _epsilon(self, given: Iterable[Tensor]) -> str:
         """Return the clause on the eps that was lost for an input that is 0 somewhere; "" for none."""
-        return next((self._of(t).epsilon for t in given if self._of(t).epsilon and bool((t == 0).any())), "")
+        return next((self._known(t).epsilon for t in given if self._known(t).epsilon and bool((t == 0).any())), "")
 
 
 def _is_written(arguments: tuple[Args, Kwargs], made: Tensor) -> bool:
@@ -281,7 +281,7 @@ def _plain(name: str) -> str:
     name = name.removeprefix("native_").removesuffix("_forward")
     if "scaled_dot_product" in name:
         return "scaled_dot_product_attention"
-    return _CALLED.get(name, name)
+    return _KNOWN_AS.get(name, name)
 
 
 def _numbers(tree: object) -> list[Tensor]:
@@ -293,7 +293,7 @@ def _pairs(before: Args, args: Args, kwargs: Kwargs) -> list[tuple[Tensor, Tenso
     return list(zip(_numbers((before, kwargs)), _numbers((args, kwargs)), strict=True))
 
 
-def _as_it_is(args: Args) -> Args:
+def _copied(args: Args) -> Args:
     """Copy the arguments of an operation that changes one of them in place."""
     copied: Args = pytree.tree_map_only(Tensor, lambda t: t.detach().clone() if has_numbers(t) else t, args)
     return copied

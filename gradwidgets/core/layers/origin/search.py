@@ -35,7 +35,7 @@ def origin_of(subject: Subject) -> Origin | None:
     Returns:
         An operation or the data; None if the loss is finite in this pass, or the pass fails.
     """
-    return _quietly(lambda: _forwards(subject))
+    return _or_none(lambda: _forwards(subject))
 
 
 def origin_of_bad_gradient(subject: Subject) -> Origin | None:
@@ -48,10 +48,10 @@ def origin_of_bad_gradient(subject: Subject) -> Origin | None:
         The operation whose backward makes NaN or infinity of finite gradients, or the result of `origin_of` if the loss
         is not finite either; None if all gradients are finite in this pass, or it fails.
     """
-    return _quietly(lambda: _backwards(subject))
+    return _or_none(lambda: _backwards(subject))
 
 
-def _quietly(search: Callable[[], T]) -> T | None:
+def _or_none(search: Callable[[], T]) -> T | None:
     """Run a search; return None if it fails: a result without an explanation is better than no result."""
     try:
         with warnings.catch_warnings():
@@ -63,11 +63,11 @@ def _quietly(search: Callable[[], T]) -> T | None:
 
 def _forwards(subject: Subject) -> Origin | None:
     with without_gradient_hooks(subject.model):
-        loss, watch, data = _followed(subject)
-    return _of_loss(loss, watch, data)
+        loss, watch, data = _run_followed(subject)
+    return _origin_of_loss(loss, watch, data)
 
 
-def _of_loss(loss: Tensor, watch: Forwards, data: list[Datum]) -> Origin | None:
+def _origin_of_loss(loss: Tensor, watch: Forwards, data: list[Datum]) -> Origin | None:
     if is_finite(loss):
         return None
     source = watch.source_of(loss)
@@ -76,7 +76,7 @@ def _of_loss(loss: Tensor, watch: Forwards, data: list[Datum]) -> Origin | None:
     return data[0].origin("loss") if data else None
 
 
-def _followed(subject: Subject, *, record: bool = False) -> tuple[Tensor, Forwards, list[Datum]]:
+def _run_followed(subject: Subject, *, record: bool = False) -> tuple[Tensor, Forwards, list[Datum]]:
     """Run model and loss, followed by `Forwards`; return the loss, `Forwards`, and the data that are not finite."""
     inputs, targets = subject.batch()
     data = list(data_of(subject, inputs, targets))
@@ -94,9 +94,9 @@ def _count(inputs: object) -> int:
 
 def _backwards(subject: Subject) -> Origin | None:
     with without_gradient_hooks(subject.model):
-        loss, watch, data = _followed(subject, record=True)
+        loss, watch, data = _run_followed(subject, record=True)
         if not is_finite(loss):
-            return _of_loss(loss, watch, data)
+            return _origin_of_loss(loss, watch, data)
         wanted = _wanted(subject)
         if not wanted or not loss.requires_grad:
             return None

@@ -14,7 +14,7 @@ def slope_at(node: Node, name: str) -> str | None:
     return None if rule is None else rule(node, name)
 
 
-def _kept(node: Node, *keys: str) -> Tensor | None:
+def _saved_tensor(node: Node, *keys: str) -> Tensor | None:
     """Return the first tensor that the operation saved under one of these names."""
     for key in keys:
         try:
@@ -26,22 +26,22 @@ def _kept(node: Node, *keys: str) -> Tensor | None:
     return None
 
 
-def _at(mask: Tensor) -> str:
+def _count(mask: Tensor) -> str:
     return f"{int(mask.sum())} of {mask.numel()}"
 
 
 def _zero(*keys: str) -> Callable[[Node, str], str | None]:
     def rule(node: Node, name: str) -> str | None:
-        kept = _kept(node, *keys)
+        kept = _saved_tensor(node, *keys)
         if kept is None or not bool((kept == 0).any()):
             return None
-        return f"{name} is taken of 0 ({_at(kept == 0)} numbers), where its slope is infinite"
+        return f"{name} is taken of 0 ({_count(kept == 0)} numbers), where its slope is infinite"
 
     return rule
 
 
 def _division(node: Node, name: str) -> str | None:
-    kept = _kept(node, "other")
+    kept = _saved_tensor(node, "other")
     if kept is None:
         return None
     bad = int((kept == 0).sum())
@@ -49,10 +49,10 @@ def _division(node: Node, name: str) -> str | None:
 
 
 def _arc(node: Node, name: str) -> str | None:
-    kept = _kept(node, "self")
+    kept = _saved_tensor(node, "self")
     if kept is None or not bool((kept.abs() >= 1).any()):
         return None
-    return f"{name} is taken of 1 or −1 ({_at(kept.abs() >= 1)} numbers), where its slope is infinite"
+    return f"{name} is taken of 1 or −1 ({_count(kept.abs() >= 1)} numbers), where its slope is infinite"
 
 
 def _spectrum(node: Node, name: str) -> str:

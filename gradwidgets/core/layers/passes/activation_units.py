@@ -61,7 +61,7 @@ def has_units(kind: type) -> bool:
 def saturation(module: nn.Module) -> Callable[[Tensor], Tensor] | None:
     """Return a function that marks a module's saturated outputs; None for a module that does not saturate."""
     kind = type(module)
-    return _at(*bounds_of(module)) if kind in _CLAMPS else SATURATED.get(kind)
+    return _at_bounds(*bounds_of(module)) if kind in _CLAMPS else SATURATED.get(kind)
 
 
 def bounds_of(module: nn.Module) -> tuple[float, ...]:
@@ -72,7 +72,7 @@ def bounds_of(module: nn.Module) -> tuple[float, ...]:
 
 
 @lru_cache(maxsize=512)
-def _at(low: float, high: float) -> Callable[[Tensor], Tensor]:
+def _at_bounds(low: float, high: float) -> Callable[[Tensor], Tensor]:
     """Return a function that marks outputs at a bound; outputs at 0, as those of a ReLU, are not saturated."""
     return (lambda y: y >= high) if low == 0 else lambda y: (y <= low) | (y >= high)
 

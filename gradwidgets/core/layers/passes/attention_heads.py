@@ -8,7 +8,7 @@ from torch import Tensor, nn
 # Usual names of the number of heads, of the layers that compute the heads' values, and of those that read the heads.
 _COUNTS = ("num_heads", "num_attention_heads", "n_heads", "n_head", "nhead", "heads")
 _VALUES = ("v", "value", "values", "v_proj", "to_v", "wv", "w_v", "v_lin")
-_TAKES = ("out", "o", "proj", "out_proj", "o_proj", "c_proj", "to_out", "wo", "w_o", "out_lin")
+_READERS = ("out", "o", "proj", "out_proj", "o_proj", "c_proj", "to_out", "wo", "w_o", "out_lin")
 
 
 def heads_of(module: nn.Module) -> int:
@@ -31,7 +31,7 @@ def split_of(module: nn.Module, part: str, heads: int) -> int:
         return 0
     if part in _VALUES and module.out_features % heads == 0:
         return heads
-    return -heads if part in _TAKES and module.in_features % heads == 0 else 0
+    return -heads if part in _READERS and module.in_features % heads == 0 else 0
 
 
 def gradient_by_head(split: int, weights: Mapping[str, Tensor], gradients: Mapping[int, Tensor]) -> tuple[float, ...]:

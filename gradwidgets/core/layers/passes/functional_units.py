@@ -123,7 +123,7 @@ def _shares(node: Node, largest: float) -> Tensor | None:
     out: float | Tensor = _NONE
     if slope.ndim > 1 and slope.numel() // slope.shape[units] >= FEWEST_VALUES:
         dead = 1 - alive_units(slope[None], units)[0, 0] / slope.shape[units]
-        rest = _rest(node, bounds, _never(slope, units))
+        rest = _dead_output(node, bounds, _dead_units(slope, units))
     if not math.isnan(largest) and not (bounds and math.inf in map(abs, bounds.at)):
         is_flat = slope.abs() < FLAT * largest
         out = (slope == 0).float().mean() if bounds and bounds.rectifies else _NONE
@@ -162,7 +162,7 @@ def _bounds(node: Node) -> _Bounds | None:
     return _Bounds((low, high), (low, high))
 
 
-def _never(slope: Tensor, units: int) -> Tensor:
+def _dead_units(slope: Tensor, units: int) -> Tensor:
     """Return a mask of the units whose slope is 0 everywhere, which broadcasts over the slope."""
     others = [axis for axis in range(slope.ndim) if axis != units]
     mask = slope == 0
@@ -171,7 +171,7 @@ def _never(slope: Tensor, units: int) -> Tensor:
     return mask
 
 
-def _rest(node: Node, bounds: _Bounds | None, dead: Tensor) -> float | Tensor:
+def _dead_output(node: Node, bounds: _Bounds | None, dead: Tensor) -> float | Tensor:
     """Return the output of the dead units; NaN where they differ, or where it is not known."""
     name = plain_name(node.name().split("::")[-1])
     if name in _RECTIFIERS:

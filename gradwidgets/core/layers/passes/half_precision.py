@@ -20,9 +20,9 @@ OVERFLOW, ROUNDED = "half overflow", "half underflow"
 # Factors of the loss; a smaller one is taken where the gradient overflows with a larger one.
 _SCALES = 2.0**14, 2.0**8, 2.0**4
 # Lost shares of a gradient: from the first on it is reported; from the second on it exceeds any batch's own noise.
-_TOLD, _MUCH = 0.05, 0.3
+_REPORTED, _MUCH = 0.05, 0.3
 _NAMED = 3  # layers that a message names
-_KEEP = (
+_ACTION = (
     "Do this part in float32 (x.float(), with autocast off around it), or divide before squaring and adding up; "
     "bfloat16 has the range of float32."
 )
@@ -91,7 +91,7 @@ def _overflow(name: str, right: Tensor, result: Tensor) -> Finding:
         f"finite inputs: float16 holds nothing above 65,504, and the largest would be {number(most)} in float32"
     )
     evidence = {"operation": name, "infinite": count, "largest": most, "threshold": 65504.0}
-    return Finding(OVERFLOW, "error", message, evidence, action=_KEEP)
+    return Finding(OVERFLOW, "error", message, evidence, action=_ACTION)
 
 
 def rounded_in(subject: Subject, rows: Iterable[Row]) -> list[Finding]:
@@ -117,7 +117,7 @@ def rounded_in(subject: Subject, rows: Iterable[Row]) -> list[Finding]:
         if one is not None and other is not None and bool(other.any()):
             share = float((one - other).norm() / other.norm())
             shares[name] = max(share, shares.get(name, 0.0))
-    lost = sorted((name for name in shares if shares[name] > _TOLD), key=shares.__getitem__, reverse=True)
+    lost = sorted((name for name in shares if shares[name] > _REPORTED), key=shares.__getitem__, reverse=True)
     return [_rounded(lost, shares)] if lost else []
 
 
@@ -141,6 +141,6 @@ def _rounded(lost: list[str], shares: dict[str, float]) -> Finding:
         f"half precision makes the gradient of {named} wrong, by up to {percent(worst)} of its size, as a loss that is "
         "scaled up shows: float16 holds few numbers below 6e−5, and none below 6e−8"
     )
-    evidence = {"layers": lost, "lost": worst, "threshold": _TOLD}
+    evidence = {"layers": lost, "lost": worst, "threshold": _REPORTED}
     action = f"{SCALE_IT} Nothing, if the training loop scales the loss already."
     return Finding(ROUNDED, "warning" if worst > _MUCH else "info", message, evidence, action=action)

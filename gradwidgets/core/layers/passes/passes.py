@@ -78,7 +78,7 @@ class Subject:
             inputs = dict(inputs)  # pytrees do not look into every kind of mapping
         numbers, lazy = size_of(subject)
         size = _size(inputs)
-        light = size + numbers * _places(inputs) < SMALL
+        light = size + numbers * _positions(inputs) < SMALL
         return cls(subject, inputs, targets, loss, notes, lazy, size + numbers < SMALL, light)
 
     @property
@@ -189,7 +189,7 @@ def _size(values: object) -> int:
     return sum(leaf.numel() for leaf in leaves if isinstance(leaf, Tensor))
 
 
-def _places(values: object) -> int:
+def _positions(values: object) -> int:
     """Return the number of positions in one sample: pixels of an image, steps of a sequence; 1 for plain features."""
     for one in pytree.tree_leaves(values):
         if isinstance(one, Tensor) and not one.is_nested and one.layout is torch.strided:

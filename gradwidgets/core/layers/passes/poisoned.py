@@ -15,7 +15,7 @@ from gradwidgets.core.subject.held.held import Held
 
 # Functions that join or select parts, so that the loss may use other parts of their output.
 _PARTS = ("cat", "stack", "slice", "select", "index", "split", "split_with_sizes", "unbind", "constant_pad_nd")
-_SINGLY = 8  # layers that are tested separately
+_SINGLE = 8  # layers that are tested separately
 
 
 def unread_rows(subject: Subject, rows: Sequence[Row], graph: ModuleGraph | None) -> list[Row]:
@@ -46,7 +46,7 @@ def _unread(subject: Subject, rows: list[Row]) -> list[Row]:
     loss = _loss(subject, [])
     if _loss(subject, rows) == loss:
         return rows
-    return [row for row in rows[:_SINGLY] if len(rows) > 1 and _loss(subject, [row]) == loss]
+    return [row for row in rows[:_SINGLE] if len(rows) > 1 and _loss(subject, [row]) == loss]
 
 
 def _ends_in_parts(graph: ModuleGraph, vertices: Sequence[int]) -> bool:

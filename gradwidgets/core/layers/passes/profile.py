@@ -78,15 +78,15 @@ def gradient_trend(flow: LayerFlow) -> Trend | None:
     Of its root mean square and its norm, the one that changes less is taken: a narrow last layer changes the one, a
     layer with many outputs the other, and neither is an effect of depth.
     """
-    return _gentler(weighted_layers(flow), lambda s: s.activation_grad_rms, lambda s: s.activation_grad_norm)
+    return _flatter(weighted_layers(flow), lambda s: s.activation_grad_rms, lambda s: s.activation_grad_norm)
 
 
 def signal_trend(flow: LayerFlow) -> Trend | None:
     """Return how the layers' outputs change with depth, by root mean square or norm as in `gradient_trend`."""
-    return _gentler(weighted_layers(flow), lambda s: s.activation_rms, lambda s: s.activation_norm)
+    return _flatter(weighted_layers(flow), lambda s: s.activation_rms, lambda s: s.activation_norm)
 
 
-def _gentler(layers: list[LayerStats], *quantities: Callable[[LayerStats], float]) -> Trend | None:
+def _flatter(layers: list[LayerStats], *quantities: Callable[[LayerStats], float]) -> Trend | None:
     found = [one for quantity in quantities if (one := trend(layers, quantity)) is not None]
     return min(found, key=lambda one: max(abs(one.decades), abs(one.ends)), default=None)
 

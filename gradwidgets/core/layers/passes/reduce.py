@@ -238,7 +238,7 @@ class NodeGradients:
         for node in nodes:
             if node not in self._found:
                 found = self._found[node] = {}
-                self._handles.append(node.register_prehook(self._noting(found)))
+                self._handles.append(node.register_prehook(self._recorder(found)))
 
     def remove(self) -> None:
         """Remove all hooks."""
@@ -254,7 +254,7 @@ class NodeGradients:
         """Return the gradients by all outputs of some operations."""
         return [one for node in nodes for one in self._found.get(node, {}).values()]
 
-    def _noting(self, found: dict[int, Sized]) -> Callable[[tuple[Tensor | None, ...]], None]:
+    def _recorder(self, found: dict[int, Sized]) -> Callable[[tuple[Tensor | None, ...]], None]:
         norm = self._numbers.norm
 
         def note(gradients: tuple[Tensor | None, ...]) -> None:
@@ -284,17 +284,17 @@ def _moments_of_large(row: Tensor) -> Tensor | list[list[float]]:
     if row.dtype is not torch.float32 or row.device.type != "cpu" or row.numel() < _ROW:
         return _moments(row)
     flat, about = row.view(-1), 0.0
-    mean, spread = _about(flat)
+    mean, spread = _mean_and_norm(flat)
     if not mean * mean < spread * spread / len(flat):  # the mean is large, or not finite: sum differences from it
         about = float(flat[:_ROW].mean())
-        mean, spread = _about(flat - about)
+        mean, spread = _mean_and_norm(flat - about)
     low, high = float(flat.amin()), float(flat.amax())
     if not (spread > _SAFE[0] and max(-low, high) < _SAFE[1]):  # a square overflowed or underflowed
         return _moments(row)
     return [[about + mean, spread, low, high]]
 
 
-def _about(flat: Tensor) -> tuple[float, float]:
+def _mean_and_norm(flat: Tensor) -> tuple[float, float]:
     """Compute the mean of some numbers and their norm about it, with sums over rows of `_ROW` numbers."""
     count = len(flat) - len(flat) % _ROW
     rows = flat[:count].view(-1, _ROW)

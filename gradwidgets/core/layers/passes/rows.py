@@ -135,7 +135,7 @@ def never_moves(module: nn.Module) -> bool:
     return not bool(mean.any()) and bool((spread == 1).all())
 
 
-def _has_numbers(parameter: Tensor) -> bool:
+def _has_elements(parameter: Tensor) -> bool:
     return nn.parameter.is_lazy(parameter) or parameter.numel() > 0
 
 
@@ -146,7 +146,7 @@ def rows_of(model: nn.Module) -> list[Row]:
         if id(module) in inside:
             continue
         heads[name] = heads_of(module)
-        own = {key: one for key, one in module._parameters.items() if one is not None and _has_numbers(one)}
+        own = {key: one for key, one in module._parameters.items() if one is not None and _has_elements(one)}
         if "parametrizations" in module._modules and parametrize.is_parametrized(module):
             for one in module.parametrizations.modules():
                 inside.add(id(one))
@@ -180,10 +180,10 @@ def mark_spare(model: nn.Module, rows: list[Row]) -> None:
     idle = [row for row in rows if row.own and not row.calls]
     owners = dict(model.named_modules()) if idle else {}
     for row in idle:
-        row.spare = any(_others_run(owners, *pair, ran) for pair in _cut_in_two(row.name))
+        row.spare = any(_others_run(owners, *pair, ran) for pair in _parents_of(row.name))
 
 
-def _cut_in_two(name: str) -> Iterator[tuple[str, str]]:
+def _parents_of(name: str) -> Iterator[tuple[str, str]]:
     """Yield the names of a module's parents, the nearest first, each with the rest of the module's name."""
     parts = name.split(".")
     for place in range(len(parts) - 1, 0, -1):
@@ -195,7 +195,7 @@ def _others_run(owners: dict[str, nn.Module], above: str, way: str, ran: set[str
     owner = owners.get(above)
     if owner is None or type(owner).__module__.startswith("torch.") or not any(_is_in(one, above) for one in ran):
         return False
-    chosen = (owners.get(f"{above}.{one}") for one, _ in _cut_in_two(way))
+    chosen = (owners.get(f"{above}.{one}") for one, _ in _parents_of(way))
     if any(isinstance(one, (nn.ModuleList, nn.ModuleDict)) for one in chosen):
         return False
     return any(f"{name}.{way}" in ran for name, one in owners.items() if type(one) is type(owner) and name != above)

@@ -84,9 +84,9 @@ class Tracked:
         """Return the shapes before and after of the model's views that mix up axes."""
         nodes = [n for n, v in self._vertex.items() if not self._leaf[v] and self._label[v] in VIEWS]
         own = [n for n in nodes if self._call[self._vertex[n]] is not None]
-        return TurnedViews(own, self._vertex, self._named).found()
+        return TurnedViews(own, self._vertex, self._name_at).found()
 
-    def _named(self, node: Node) -> str:
+    def _name_at(self, node: Node) -> str:
         """Return the name of an operation, or of its layer; "" for one outside of the graph."""
         return self._label[self._vertex[node]] if node in self._vertex else ""
 

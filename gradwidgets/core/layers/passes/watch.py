@@ -113,14 +113,14 @@ class Watch:
         if self.forward_done:
             return
         if row is not None:
-            self._gave(row, output)
+            self._record_outputs(row, output)
             if isinstance(module, nn.Embedding) and module.padding_idx is not None:
                 row.tokens += [one.detach().clone() for one in tensors_in(arguments)]
             if isinstance(module, _CONVOLUTIONS):
                 row.taken = next((tuple(one.shape) for one in tensors_in(arguments)), ())
         self.calls.end(module)
 
-    def _gave(self, row: Row, output: object) -> None:
+    def _record_outputs(self, row: Row, output: object) -> None:
         row.calls += 1
         if row.own:
             self._axis = axis_after(type(row.module))
@@ -137,14 +137,14 @@ class Watch:
             return
         if not first.numel():
             row.note("its output is empty")
-        self._output(row, numbers_of(first))
+        self._reduce_output(row, numbers_of(first))
         for place, tensor in enumerate(tensors[:_OUTPUTS]):
             if tensor.grad_fn is not None:
                 row.outputs[row.calls, place] = tensor.grad_fn, tensor.output_nr
             elif tensor.requires_grad:
                 self._handles.append(tensor.register_hook(partial(self._gradient, row, row.calls, place)))
 
-    def _output(self, row: Row, numbers: Tensor) -> None:
+    def _reduce_output(self, row: Row, numbers: Tensor) -> None:
         axis, units, size = None, 0, numbers.numel()
         if row.units and size:
             if not numbers.ndim:

@@ -28,10 +28,10 @@ def failed_at(error: BaseException, calls: Calls) -> str:
     parts += [f"called in {call.name} ({type(call.module).__name__})" for call in layers if call is not None]
     lines = [one for one in found if is_theirs(one)][-1:]
     parts += [f"{os.path.basename(one.f_code.co_filename)}, line {one.f_lineno}" for one in lines]
-    return (f" ({', '.join(parts)})" if parts else "") + _unknown(str(error))
+    return (f" ({', '.join(parts)})" if parts else "") + _no_derivative(str(error))
 
 
-def _unknown(text: str) -> str:
+def _no_derivative(text: str) -> str:
     """Return what to do about a function without a derivative in torch; "" for other errors."""
     found = _NO_SLOPE.search(text)
     if found is None:

@@ -108,7 +108,7 @@ class Followed:
             return
         self.calls += 1
         state = next((t for t in (hx if isinstance(hx, (tuple, list)) else (hx,)) if isinstance(t, Tensor)), None)
-        begun = None if state is None else _where_from(state, self._runs[-_OPEN:])
+        begun = None if state is None else _continued_by(state, self._runs[-_OPEN:])
         if begun is None:
             cut = None if state is None else _detached_from(state, self._runs[-_OPEN:])
             self._runs.append(Run(before=cut.before + cut.steps if cut else 0))
@@ -141,14 +141,14 @@ class Followed:
             memory = torch.stack([_by_last(runs[-1], row) for row in rows])
         names = tuple(self._named(row) for row in rows)
         return Measured(
-            names, gradient, memory, longest, self.note or self._said(len(runs), alive=alive), self._whole()
+            names, gradient, memory, longest, self.note or self._note_on(len(runs), alive=alive), self._whole()
         )
 
     def _whole(self) -> int:
         """Return the number of steps of the longest sequence, also if its state is detached within it."""
         return max((one.before + one.steps for one in self._runs), default=0)
 
-    def _said(self, longest: int, *, alive: bool) -> str:
+    def _note_on(self, longest: int, *, alive: bool) -> str:
         if longest and not alive:
             return "no gradient passes its states: it is frozen, checkpointed, or runs under no_grad"
         if longest < len(self._runs):
@@ -181,7 +181,7 @@ class _FollowedCell(Followed):
 
     @contextlib.contextmanager
     def _recording(self) -> Iterator[None]:
-        handle = self.module.register_forward_hook(self._ran, with_kwargs=True)
+        handle = self.module.register_forward_hook(self._record, with_kwargs=True)
         try:
             yield
         finally:
@@ -190,7 +190,7 @@ class _FollowedCell(Followed):
     def _named(self, row: int) -> str:
         return "layer 0"
 
-    def _ran(self, module: nn.Module, arguments: tuple[Any, ...], keywords: Mapping[str, Any], output: Any) -> None:
+    def _record(self, module: nn.Module, arguments: tuple[Any, ...], keywords: Mapping[str, Any], output: Any) -> None:
         self._begin(arguments[1] if len(arguments) > 1 else keywords.get("hx"))
         states = output if isinstance(output, tuple) else (output,)
         tap = self._tap(0, [1])
@@ -209,7 +209,7 @@ def followed_in(model: nn.Module) -> Iterator[Followed]:
             yield _FollowedCell(name or "(model)", module)
 
 
-def _where_from(state: Tensor, runs: list[Run]) -> Run | None:
+def _continued_by(state: Tensor, runs: list[Run]) -> Run | None:
     """Return the sequence whose last state a given state is computed from, the nearest in the graph; None for none."""
     ends = {end.grad_fn: one for one in runs for end in one.ends() if end.grad_fn is not None}
     waiting, met = [state.grad_fn], set[Node]()

@@ -224,7 +224,7 @@ class _Steps(torch.autograd.Function):
             (raw, *cells), kept = step.step(parts[t], before)
             new = raw if project is None else raw @ project.t()
             taken[t] = (new, before[0], raw, *kept)
-            state = _over((new, *cells), state, sizes[t])
+            state = _with_first((new, *cells), state, sizes[t])
         outputs, *saved = (_joined(taken, k) for k in range(len(taken[0])))
         ctx.tap, ctx.make, ctx.turn, ctx.has_cell = tap, make, back, cell is not None
         ctx.set_materialize_grads(True)
@@ -247,7 +247,7 @@ class _Steps(torch.autograd.Function):
             by_raw = by_hidden if project is None else by_hidden @ project
             linear, earlier, by_cell = step.back(parts[t], (by_raw, *by_cells))
             taken[t] = (by_hidden, by_raw, linear, *by_cell)
-            state = _over(earlier, state, tap.sizes[t])
+            state = _with_first(earlier, state, tap.sizes[t])
         by_hidden, by_raw, linear, *cells = (_joined(taken, k) for k in range(len(taken[0])))
         tap.hidden = tap.norms(by_hidden)
         tap.cell = tap.norms(cells[0]) if cells else None
@@ -276,7 +276,7 @@ def _first(state: State, count: int) -> State:
     return state if count == len(state[0]) else tuple([one[:count] for one in state])
 
 
-def _over(new: State, old: State, count: int) -> State:
+def _with_first(new: State, old: State, count: int) -> State:
     """Return a state whose first samples are new."""
     if count == len(old[0]):
         return new

@@ -15,7 +15,7 @@ _LAYERS = (
     "Read the last layer: out[:, -1] with samples first, or h_n[-1]; h_n[0] is the first layer's state. Or take the "
     "layers out."
 )
-_WAYS = "Read both directions of the last layer: torch.cat([h_n[-2], h_n[-1]], 1). Or bidirectional=False."
+_DIRECTIONS = "Read both directions of the last layer: torch.cat([h_n[-2], h_n[-1]], 1). Or bidirectional=False."
 
 
 def unread_states(rows: Iterable[Row], reached: Mapping[int, bool]) -> list[Finding]:
@@ -31,11 +31,11 @@ def unread_states(rows: Iterable[Row], reached: Mapping[int, bool]) -> list[Find
             parts = {key: reached.get(id(one), False) for key, one in row.own.items() if _PART.fullmatch(key)}
             missed = [key for key in parts if not parts[key] and row.own[key].requires_grad]
             if missed and any(parts.values()):
-                found.append(_told(row, missed))
+                found.append(_finding(row, missed))
     return found
 
 
-def _told(row: Row, missed: list[str]) -> Finding:
+def _finding(row: Row, missed: list[str]) -> Finding:
     parts = [part for key in missed if (part := _PART.fullmatch(key)) is not None]
     layers = sorted({int(one[1]) + 1 for one in parts})
     one_way = row.module.bidirectional and len({one[2] for one in parts}) == 1
@@ -45,4 +45,4 @@ def _told(row: Row, missed: list[str]) -> Finding:
         what = f"the direction from the {way} of {what}"
     message = f"{row.name}: {what} ({', '.join(missed[:_NAMED])}) gets no gradient: the loss uses only its other states"
     evidence = {"layer": row.name, "weights": missed, "without": len(missed), "threshold": 0}
-    return Finding(UNREAD, "warning", message, evidence, action=_WAYS if one_way else _LAYERS)
+    return Finding(UNREAD, "warning", message, evidence, action=_DIRECTIONS if one_way else _LAYERS)

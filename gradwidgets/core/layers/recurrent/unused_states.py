@@ -67,15 +67,15 @@ def unused_states(subject: Subject, rows: Iterable[Row], gradients: Mapping[int,
     weights = _zero_weights(rows, gradients)
     if not weights:
         return []
-    calls = _watched(subject, [row for row in rows if row.name in weights])
-    told = [_told(row, weights[row.name], calls[row.name]) for row in rows if row.name in calls]
+    calls = _calls_in(subject, [row for row in rows if row.name in weights])
+    told = [_finding(row, weights[row.name], calls[row.name]) for row in rows if row.name in calls]
     return [one for one in told if one is not None]
 
 
-def _watched(subject: Subject, rows: list[Row]) -> dict[str, _Calls]:
+def _calls_in(subject: Subject, rows: list[Row]) -> dict[str, _Calls]:
     """Run the model and return the calls of these modules, by name."""
     seen = {row.name: _Calls() for row in rows}
-    handles = [row.module.register_forward_pre_hook(partial(_note, seen[row.name]), with_kwargs=True) for row in rows]
+    handles = [row.module.register_forward_pre_hook(partial(_record, seen[row.name]), with_kwargs=True) for row in rows]
     try:
         with contextlib.suppress(FlowError):
             run("the model", subject.model, subject.batch()[0], subject.model)
@@ -85,7 +85,7 @@ def _watched(subject: Subject, rows: list[Row]) -> dict[str, _Calls]:
     return {name: one for name, one in seen.items() if one.steps}
 
 
-def _note(calls: _Calls, module: nn.Module, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> None:
+def _record(calls: _Calls, module: nn.Module, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> None:
     given = [*arguments, *keywords.values()]
     states = [t for one in given[1:] for t in (one if isinstance(one, (tuple, list)) else (one,))]
     calls.is_given |= any(isinstance(one, Tensor) and bool(one.detach().any()) for one in states)
@@ -100,7 +100,7 @@ def _steps(module: nn.Module, sequence: Any) -> int:
     return sequence.shape[1 if module.batch_first and sequence.ndim > 2 else 0]
 
 
-def _told(row: Row, weights: list[str], calls: _Calls) -> Finding | None:
+def _finding(row: Row, weights: list[str], calls: _Calls) -> Finding | None:
     """Return the finding; None for a cell that runs once, or for single steps with an initial state."""
     many, longest = len(calls.steps), max(calls.steps)
     if many == longest == 1 and isinstance(row.module, nn.RNNCellBase):

@@ -78,7 +78,7 @@ def kept_graphs(
         return []
     names = list(dict.fromkeys(used))
     message = (
-        f"{', '.join(names[:_NAMED])}: the pass begins with a state of an earlier pass, which still has that graph: "
+        f"{', '.join(names[:_NAMED])}: the pass begins with a state of an earlier pass, which still has its graph: "
         "backward goes on into it, where the saved tensors are freed, and raises"
     )
     evidence = {"layer": names[0].rpartition(".")[0], "states": names, "threshold": 0}

@@ -42,7 +42,7 @@ def plain_tensors(subject: Subject) -> list[Finding]:
         for (name, one), version in zip(held, before, strict=True)
         if id(one) in seen.ids and id(one) in still and one._version == version
     ]
-    return [_told(used)] if used else []
+    return [_finding(used)] if used else []
 
 
 def _held(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
@@ -91,7 +91,7 @@ class _Used(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def _told(used: list[tuple[str, Tensor]]) -> Finding:
+def _finding(used: list[tuple[str, Tensor]]) -> Finding:
     named = ", ".join(f"{name} ({' × '.join(map(str, one.shape))})" for name, one in used[:_MOST])
     named += f" and {len(used) - _MOST} more" if len(used) > _MOST else ""
     verbs = ("is", "a plain tensor", "it") if len(used) == 1 else ("are", "plain tensors", "they")
