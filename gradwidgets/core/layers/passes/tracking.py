@@ -167,7 +167,8 @@ class Tracked:
 
     def _is_modules(self, vertex: int) -> bool:
         """Whether a vertex is a call of an activation module, which is measured as a layer."""
-        return is_activation(type(self._layer(vertex)))
+        call = self._call[vertex]
+        return self._leaf[vertex] and call is not None and is_activation(type(call.module))
 
     def graph(self, gradients: NodeGradients, numbers: Reducer, weights: Mapping[int, Norms]) -> ModuleGraph | None:
         """Build the graph of modules, once the numbers are read.

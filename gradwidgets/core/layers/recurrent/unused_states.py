@@ -135,5 +135,5 @@ def _of_one_step(row: Row, weights: list[str]) -> tuple[str, str]:
         return "the loss uses only the first step of its output, which knows no other step", _LAST
     way = "backwards from the last step" if back else "from the first step on"
     where = "out[:, -1]" if back else "out[:, 0]"
-    why = f"of the half that reads {way}, the loss uses only the step that it begins with ({where})"
+    why = f"of the half that reads {way}, the loss uses only one step, the one that it begins with ({where})"
     return f"{why}, which knows no other step", _BOTH_WAYS
