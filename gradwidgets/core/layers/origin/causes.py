@@ -305,9 +305,8 @@ def _normalised(call: Call) -> Cause | None:
 
 
 def _weight_norm(call: Call) -> Cause:
-    return Cause(
-        f"{call.name} divides by the norm of a weight, which is 0", "Draw the weight at random: its direction is lost."
-    )
+    clause = f"{call.name} divides by the norm of a weight, which is 0"
+    return Cause(clause, "Draw the weight at random: its direction is lost.")
 
 
 _RULES: tuple[tuple[tuple[str, ...], Callable[[Call], Cause | str | None]], ...] = (
