@@ -193,6 +193,7 @@ class Forwards(Watching):
                 self._made[where] = now
 
     def _lost_by(self, name: str, given: list[Tensor], made: list[Tensor]) -> str:
+        """Return the operation that underflowed to 0 in a part of the result; "" for none."""
         if name in LOSING:
             gone = bool(made) and all(is_finite(t) for t in given) and bool((made[0] == 0).any())
             return name if gone else ""
@@ -202,6 +203,7 @@ class Forwards(Watching):
         return known if known and made and bool((made[0] == 0).any()) else ""
 
     def _is_masked(self, name: str, given: list[Tensor], bad: list[_Bad]) -> bool:
+        """Whether the result is computed from exponentials of masked scores."""
         if name == "exp":
             return any(bool((t == -math.inf).any()) for t, _ in bad)
         return name in _SUMS and any(self._known(t).masked for t in given)
@@ -248,6 +250,7 @@ class Forwards(Watching):
         return place
 
     def _made_by(self, name: str, args: Args, made: Tensor) -> MadeSource:
+        """Return the operation as the source of its result, with the cause."""
         place = self._remembered_place()
         maker, masked = (lambda t: self._known(t).operation), (lambda t: self._known(t).masked)
         call = Call(name, args, made, maker, masked, self._samples, lambda t: self._known(t).lost_by)
@@ -256,6 +259,7 @@ class Forwards(Watching):
         return MadeSource(name, place, cause, meant=makes_a_mask(call))
 
     def _known(self, tensor: Tensor) -> _Made:
+        """Return how a tensor was computed, as far as it is known."""
         return self._made.get(_memory(tensor), _Made())
 
     def _epsilon(self, given: Iterable[Tensor]) -> str:

@@ -80,7 +80,7 @@ class Followed:
         self._runs: list[Run] = []
 
     @property
-    def tells(self) -> bool:
+    def is_reported(self) -> bool:
         """Whether there is something to report."""
         return bool(self.note) or self.calls >= self.fewest
 
@@ -99,7 +99,7 @@ class Followed:
         """Return a block that records the states of a module that can be followed."""
         raise NotImplementedError
 
-    def _named(self, row: int) -> str:
+    def _row_name(self, row: int) -> str:
         """Return the name of a row."""
         raise NotImplementedError
 
@@ -139,16 +139,16 @@ class Followed:
         if runs and alive:
             gradient = torch.linalg.vector_norm(_by_loss(loss, runs, rows), dim=0)
             memory = torch.stack([_by_last(runs[-1], row) for row in rows])
-        names = tuple(self._named(row) for row in rows)
+        names = tuple(self._row_name(row) for row in rows)
         return Measured(
-            names, gradient, memory, longest, self.note or self._note_on(len(runs), alive=alive), self._whole()
+            names, gradient, memory, longest, self.note or self._remark(len(runs), alive=alive), self._whole()
         )
 
     def _whole(self) -> int:
         """Return the number of steps of the longest sequence, also if its state is detached within it."""
         return max((one.before + one.steps for one in self._runs), default=0)
 
-    def _note_on(self, longest: int, *, alive: bool) -> str:
+    def _remark(self, longest: int, *, alive: bool) -> str:
         if longest and not alive:
             return "no gradient passes its states: it is frozen, checkpointed, or runs under no_grad"
         if longest < len(self._runs):
@@ -169,7 +169,7 @@ class _FollowedLayers(Followed):
     def _recording(self) -> AbstractContextManager[None]:
         return stepwise(self._layers, self._tap, self._begin, self._end)
 
-    def _named(self, row: int) -> str:
+    def _row_name(self, row: int) -> str:
         directions = 1 + self._layers.bidirectional
         return f"layer {row // directions}" + (", backwards" if row % directions else "")
 
@@ -187,7 +187,7 @@ class _FollowedCell(Followed):
         finally:
             handle.remove()
 
-    def _named(self, row: int) -> str:
+    def _row_name(self, row: int) -> str:
         return "layer 0"
 
     def _record(self, module: nn.Module, arguments: tuple[Any, ...], keywords: Mapping[str, Any], output: Any) -> None:

@@ -85,7 +85,7 @@ def gradients_along_time(subject: Subject) -> tuple[TimeProfile, ...]:
         for one in followed:
             one.over = True
         with abroad():
-            return tuple(_profile(one, loss) for one in followed if one.tells)
+            return tuple(_profile(one, loss) for one in followed if one.is_reported)
 
 
 def _profile(followed: Followed, loss: Tensor) -> TimeProfile:
