@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
@@ -18,6 +17,9 @@ from gradwidgets.core.layers.axes.mixing import mixed_in
 from gradwidgets.core.layers.axes.pooled import pooled_in, pools_of
 from gradwidgets.core.layers.axes.scrambled import place_of, scrambles
 from gradwidgets.core.layers.axes.unread import PICKS, unread_in
+from gradwidgets.core.layers.batchwise.always_dropped import always_dropped
+from gradwidgets.core.layers.batchwise.gates import gates
+from gradwidgets.core.layers.batchwise.suspects import Suspects, suspects_in, told_of
 from gradwidgets.core.layers.causes.asked import without_asked
 from gradwidgets.core.layers.causes.drawn import drawn_in
 from gradwidgets.core.layers.causes.following import cuts_of, stops_of
@@ -29,6 +31,7 @@ from gradwidgets.core.layers.causes.softmax_rows import ATTENTION, SOFTMAX
 from gradwidgets.core.layers.causes.stay_alike import copies_in
 from gradwidgets.core.layers.causes.unlisted import unlisted, with_makers
 from gradwidgets.core.layers.causes.zeroed import drops_all, zeroed_in
+from gradwidgets.core.layers.codes.straight_residuals import straight_residuals
 from gradwidgets.core.layers.misuse.added_masks import added_masks, may_add_masks
 from gradwidgets.core.layers.misuse.attention_masks import MASK
 from gradwidgets.core.layers.misuse.constant_codes import constant_codes
@@ -57,7 +60,7 @@ from gradwidgets.core.layers.passes.passes import (
 )
 from gradwidgets.core.layers.passes.poisoned import unread_rows
 from gradwidgets.core.layers.passes.reduce import Norms, Reducer
-from gradwidgets.core.layers.passes.rows import Row, mark_spare, parameters_of, rows_of, shared_names
+from gradwidgets.core.layers.passes.rows import Row, mark_spare, rows_of, shared_names
 from gradwidgets.core.layers.passes.stats import LayerFlow
 from gradwidgets.core.layers.passes.tracking import Tracked, names_by_id
 from gradwidgets.core.layers.passes.underflow import underflowing
@@ -76,12 +79,13 @@ from gradwidgets.core.layers.scores.softmax_twice import TWICE, taken_twice
 from gradwidgets.core.layers.scores.temperatures import cold
 from gradwidgets.core.layers.summary import Measured, summarise
 from gradwidgets.core.layers.weights.between_passes import kept_graphs, made_anew, states_of
+from gradwidgets.core.layers.weights.by_weights import gradients_by_weights
 from gradwidgets.core.layers.weights.clipped_weights import clipped
 from gradwidgets.core.layers.weights.one_memory import in_one_memory
 from gradwidgets.core.layers.weights.plain_tensors import plain_tensors
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.subject.collection import NoCollection
-from gradwidgets.core.subject.home import abroad, at_home
+from gradwidgets.core.subject.home import at_home
 
 _WITH_LINE = (LONE, AXIS, TWICE, ACROSS)  # findings that another forward pass completes with file and line
 # Norm of the gradients by the weights up to which the loss itself is tested for a slope.
@@ -153,7 +157,7 @@ def _run_further_passes(subject: Subject, found: Measured, given: Subject | None
     if found.unlisted:
         found.unlisted = tuple(without_asked(subject, found.unlisted))
     unreached = [row for row in found.rows if _is_unreached(row, found)]
-    cuts = cuts_of(subject, unreached) if any(row.calls for row in unreached) else {}
+    cuts = cuts_of(subject, unreached) if any(row.calls or "weight" not in row.own for row in unreached) else {}
     for row in unreached:
         row.cut = cuts.get(row.name)
     gradients = _sizes(found.norms, found.numbers)
@@ -171,10 +175,12 @@ def _run_further_passes(subject: Subject, found: Measured, given: Subject | None
         found.operations += left_out(unread_in)(subject, found.output, found.picks)
         found.operations += left_out(ahead_in)(subject)
         found.operations += left_out(pooled_in)(subject, found.output, found.pools) if found.pools else []
+        found.operations += told_of(subject, found.output, found.suspects)
     found.output = None
     found.operations += left_out(own_backwards)(subject, found.own) if found.own else []
     if found.draws:
         found.drawn = drawn_in(subject)
+        found.operations += left_out(always_dropped)(subject)
     if found.half:
         overflows = left_out(overflows_in)(subject)
         found.operations += overflows
@@ -239,12 +245,13 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
             lone = [tracked.vertex_of(one) for one in left_out(lone_keys)(looked_at)]
             operations += _of_scores(looked_at, tracked, names) if look.looks else []
             pools = left_out(pools_of)(tracked.of_model()) if look.looks else []
+            suspects = suspects_in(tracked, model, look.inputs) if look.looks else Suspects()
             watch.place(tracked.vertex_of)
             tracked.watch(watch.gradients_at)
             watch.way_back()
             leaves = tracked.leaves
             gradients = look.at_gradients(
-                lambda: _gradients(loss, rows, inputs, [tensor for tensor, _ in leaves], notes), watch.calls
+                lambda: gradients_by_weights(loss, rows, inputs, [tensor for tensor, _ in leaves], notes), watch.calls
             )
         watch.gradients(gradients)
         value = float(loss.detach())
@@ -270,7 +277,9 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
         seen.sums = sums
         seen.picks, seen.pools = left_out(tracked.picks)(PICKS), pools
         seen.added = left_out(sums_of)(tracked.sums())
-        seen.along = (*look.steps_first(), *tracked.along_samples())
+        seen.along = (*look.steps_first(), *tracked.along_samples(), *left_out(gates)(looked_at, tracked.nodes()))
+        seen.operations += left_out(straight_residuals)(tracked.nodes())
+        seen.suspects = suspects
     return seen
 
 
@@ -321,31 +330,3 @@ def _waits(found: Measured) -> bool:
 
 def _tensors(values: object) -> list[Tensor]:
     return [one for one in pytree.tree_leaves(values) if isinstance(one, Tensor)]
-
-
-def _gradients(
-    loss: Tensor, rows: list[Row], inputs: object, leaves: list[Tensor], notes: list[str]
-) -> dict[int, Tensor]:
-    """Compute the loss's gradient by each tensor in its graph that requires one, by the tensor's id."""
-    wanted = parameters_of(rows)
-    if not wanted:
-        # The gradient still passes through the layers on the way to an input that requires it.
-        wanted = [one for one in _tensors(inputs) if one.requires_grad]
-    if not loss.requires_grad:
-        notes.append(
-            "no gradient at all: every parameter is frozen"
-            if not wanted and any(row.own for row in rows)
-            else "no gradient at all: the loss is cut off from the parameters (look for detach, item, no_grad, argmax)"
-            if wanted
-            else "no gradient at all: the model has no parameters"
-        )
-        return {}
-    if not wanted:
-        return {}
-    wanted = list({id(one): one for one in (*wanted, *leaves)}.values())
-    try:
-        with abroad():
-            found = torch.autograd.grad(loss.reshape(()), wanted, allow_unused=True)
-    except Exception as error:
-        raise FlowError(f"the backward pass raised {type(error).__name__}: {error}".rstrip(".")) from error
-    return {id(one): gradient for one, gradient in zip(wanted, found, strict=True) if gradient is not None}

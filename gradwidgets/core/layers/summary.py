@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from gradwidgets.core.layers.axes.along_samples import Along
 from gradwidgets.core.layers.axes.mixing import Mixed, Shapes
+from gradwidgets.core.layers.batchwise.suspects import Suspects
 from gradwidgets.core.layers.causes.cut import Cut
 from gradwidgets.core.layers.causes.drawn import Drawn
 from gradwidgets.core.layers.causes.same_outputs import Same
@@ -67,6 +68,7 @@ class Measured:
         own: The user's autograd functions in the graph.
         parameters: Why single parameters get no gradient in layers whose other parameters do, by their names.
         lone_keys: The vertices of softmaxes over a single entry.
+        suspects: What further passes have to check of batches, rows and positional encodings.
     """
 
     rows: list[Row]
@@ -101,6 +103,7 @@ class Measured:
     own: list[type] = field(default_factory=list)
     parameters: dict[str, Cut] = field(default_factory=dict)
     lone_keys: tuple[int, ...] = ()
+    suspects: Suspects = field(default_factory=Suspects)
 
     @cached_property
     def zeros(self) -> list[Row]:

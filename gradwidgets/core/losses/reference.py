@@ -5,8 +5,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map
+
+from gradwidgets.core.subject.mode import FunctionMode
 
 LOW = (torch.float32, torch.float16, torch.bfloat16)
 
@@ -17,7 +18,7 @@ _AS_IT_IS = frozenset(
 )
 
 
-class Doubled(TorchFunctionMode):
+class Doubled(FunctionMode):
     """A block in which every floating point tensor that enters a torch function is converted to float64.
 
     A cast to a lower precision does nothing. Tensors that are written to in place keep their dtype.

@@ -11,13 +11,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
+
+from gradwidgets.core.subject.mode import FunctionMode
 
 _ABS = (torch.abs, torch.absolute, Tensor.abs, Tensor.absolute, Tensor.__abs__)
 _SIGN = (torch.sign, torch.sgn, Tensor.sign, Tensor.sgn)
 
 
-class Twice(TorchFunctionMode):
+class Twice(FunctionMode):
     """A block in which |x| is x times its sign, and a sign is a constant: same values and derivatives, even at 0."""
 
     def __torch_function__(

@@ -74,7 +74,8 @@ class History(Recorded):
             entropy of their "frequencies", for zeros and ones that of their "base rate", for numbers their "variance";
             the "largest share" of a class, or the "share of ones"; how many "labels" there were of whole numbers, in
             how many "batches"; the share of "batches of one class", and what it would be "if shuffled", and of those
-            "of the same labels" as the first; of numbers the
+            "of the same labels" as the first, and how often a label is the same as one of the next batch ("alike", in
+            so many pairs of "neighbours") and would be "if drawn" at random; of numbers the
             "mean", and the root mean square "rms".
         outside: Steps before which something else than an optimizer had written to the weights.
         broken: The first step after which weights were not finite, where that was seen; 0 where it was not.
@@ -83,7 +84,8 @@ class History(Recorded):
             runs them so, "aside" where no optimizer holds them.
         turned_off: What evaluation mode turned off where the model was in it, as `monitor_mode.turned_off` says it.
         rivals: Two optimizers that step by the same gradient, by their "names", the parameters "shared", at how many
-            "steps" and how many of them by a gradient used "again"; empty where there are none.
+            "steps" and how many of them by a gradient used "again", as in `rivals.Rivals.told`; empty where there are
+            none.
         optimizers: Who stepped by the model's gradients: the class of the one that was "given" to the monitor and what
             it "holds" of the model; the "lines" of all that stepped, as in `monitor_steppers.Line`; the steps of others
             "since" the last one of that, and the "longest" such stretch before; whether the monitor was "entered", and

@@ -50,7 +50,8 @@ class GradientMonitor(Noting):
             whether it holds parameters of the model: each such step counts, and only the parameters that it holds
             are recorded. Loops without a torch optimizer call `sample()`.
         every: Steps from one sample to the next, or "auto": as seldom as it takes to stay within `budget`. The first
-            step is always sampled.
+            step is always sampled. Where the monitor is told of no optimizer and several step in turn, each one's own
+            steps count, so that none is missed.
         budget: For "auto", the largest share of time in the time of training without it. On an accelerator the time
             of a sample includes waiting for the backward pass, so there the share is rather overestimated.
         grace: For "auto", seconds of looking that the budget does not count, so that a short training is seen too:
@@ -102,6 +103,7 @@ class GradientMonitor(Noting):
         self._updates = updates
         keep = whole("keep", keep, 2)
         self._sampler = Sampler(model, optimizer is not None, activations, self._updates, keep, scaler)
+        self._turns = self._sampler.turns
         self._first = FirstLook() if yes_or_no("preflight", preflight) else None
         self._given = Given(self._sampler.inputs)
         if self._first is not None:
@@ -252,7 +254,7 @@ class GradientMonitor(Noting):
         if not self._active:
             raise RuntimeError("sample_next() works inside the monitor's with block")
         if self._pace.due != self._steps + 1:
-            self._pace.due = self._steps + 1
+            self._pace.ask(self._steps + 1)
             self._sampler.inputs.due = True
             self._sampler.prepare()
 
@@ -263,7 +265,7 @@ class GradientMonitor(Noting):
             return None
         self._count_step()
         self._sampler.begins(self._steps, optimizer)
-        if self._steps != self._pace.due or not self._sampler.willing:
+        if not self._pace.takes(self._steps, self._turns) or not self._sampler.willing:
             self._losses.add(self._steps, self._loss.step(), *self._sampler.about)
             self._passed(begin, sampled=False)
             return None
@@ -319,7 +321,7 @@ class GradientMonitor(Noting):
         self._sampler.inputs.new = None  # of a step that is over
         self._sampler.inputs.small.step(self._steps)
         self._given.answers.step(self._steps, sampled=sampled)
-        self._pace.passed(self._steps, begin, took, sampled)
+        self._pace.passed(self._steps, begin, took, sampled, self._turns)
         if self._pace.due == self._steps + 1:
             self._sampler.inputs.due = True
             self._sampler.prepare()

@@ -3,6 +3,8 @@
 import math
 import time
 
+from gradwidgets.core.monitor.training.parts.own_steps import InTurn
+
 _STEP_WEIGHT = 0.1  # of the newest in the running mean of a step's time
 _COST_WEIGHT = 0.3
 _AIM = 0.7  # of the budget: what a sample drives out of the caches is paid for outside it
@@ -26,7 +28,9 @@ class Pace:
     step or so, if that many of the cheapest so far are within the grace, however slow a busy machine makes the others;
     and where a sample costs less than a step, some are spread over all of the training: the more seldom the longer it
     is. Steps may come in turns, as those of two optimizers do: so that no stride falls in with them, "auto" waits up to
-    half as long again where the turn that is due has had more than its share of the latest samples.
+    half as long again where the turn that is due has had more than its share of the latest samples. Where several
+    optimizers are watched, a number of steps is counted among each one's own, and "auto" waits a few steps for one
+    that has been sampled less than the others.
 
     Args:
         every: Steps from one sample to the next, or "auto".
@@ -42,6 +46,7 @@ class Pace:
         self.every, self.budget, self.grace = every, budget, grace
         self.due: int | None = 1
         self.spent = 0.0
+        self._asked: int | None = None
         self._elapsed = 0.0  # in blocks that are over
         self._since: float | None = None
         self._last: float | None = None  # when the last step's hook was over
@@ -80,7 +85,28 @@ class Pace:
         """Seconds under watch."""
         return self._elapsed + (time.perf_counter() - self._since if self._since is not None else 0.0)
 
-    def passed(self, step: int, begin: float, took: float, sampled: bool) -> None:
+    def ask(self, step: int) -> None:
+        """Have a step sampled, whatever the pace."""
+        self.due = self._asked = step
+
+    def takes(self, step: int, turns: InTurn | None = None) -> bool:
+        """Whether a step that is about to come is sampled.
+
+        Args:
+            step: Its number.
+            turns: The optimizers that are watched; None for one alone, whose steps are all there are.
+        """
+        if turns is None or not turns.are_several or step == self._asked:
+            return step == self.due
+        if self.every != "auto":
+            return turns.takes_every(self.every)
+        if turns.is_new():
+            return True
+        if step == self.due and turns.waits(step):
+            self.due = step + 1
+        return step == self.due
+
+    def passed(self, step: int, begin: float, took: float, sampled: bool, turns: InTurn | None = None) -> None:
         """Note a step.
 
         Args:
@@ -88,7 +114,10 @@ class Pace:
             begin: When its hook began, by `time.perf_counter`.
             took: What it cost in seconds, work elsewhere in the step included.
             sampled: Whether it was sampled.
+            turns: As in `takes`.
         """
+        if sampled and turns is not None:
+            turns.is_sampled()
         self.spent += took
         if self._last is not None:
             gap = begin - self._last
@@ -114,6 +143,8 @@ class Pace:
             self.due = self._next(step)
             # Half-way there it is seen how long the steps, and whatever lies between them, have really taken.
             self._review = None if self.due is None or self.every != "auto" else (step + self.due) // 2
+        if self.every != "auto" and turns is not None and turns.are_several:
+            self.due = step + 1 if turns.comes(step, self.every) else None
         self._last = time.perf_counter()
 
     def _next(self, step: int) -> int | None:

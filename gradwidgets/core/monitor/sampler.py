@@ -16,7 +16,7 @@ from gradwidgets.core.monitor.quantities import QUANTITIES, Sample
 from gradwidgets.core.monitor.taps import Taps
 from gradwidgets.core.monitor.training.after_step import AfterStep
 from gradwidgets.core.monitor.training.beginning import setting_of
-from gradwidgets.core.monitor.training.between import Between, Rivals
+from gradwidgets.core.monitor.training.between import Between
 from gradwidgets.core.monitor.training.closures import ClosureCalls
 from gradwidgets.core.monitor.training.cut_graphs import CutLook
 from gradwidgets.core.monitor.training.first_graph import StandStill
@@ -32,6 +32,9 @@ from gradwidgets.core.monitor.training.optimizer_settings import rule_of, settin
 from gradwidgets.core.monitor.training.parts.frozen_parts import FrozenNorms, RoundedAway, freezing_flags
 from gradwidgets.core.monitor.training.parts.group_rates import GroupRates
 from gradwidgets.core.monitor.training.parts.kept_parts import KeptParts
+from gradwidgets.core.monitor.training.parts.loop_order import clip_ahead
+from gradwidgets.core.monitor.training.parts.own_steps import InTurn
+from gradwidgets.core.monitor.training.parts.rivals import Rivals
 from gradwidgets.core.monitor.training.parts.writes_in_turn import WritesInTurn
 from gradwidgets.core.monitor.training.scaling import Overflow, scale_of
 from gradwidgets.core.monitor.training.steppers import Steppers
@@ -41,6 +44,7 @@ from gradwidgets.core.results.wording import counted
 
 _WAITS = 4  # losses without a step
 _LOOK_EVERY = 8  # samples, for parameters that are new in the model
+_SECOND = 2  # step, at which the loop's own code is looked at
 _PATIENCE = 3  # samples that may fail before no more are taken
 
 
@@ -83,12 +87,13 @@ class Sampler:
         self._targets = TargetRecord()
         self._written = Written()
         self._between, self._rivals, self._cut = Between(), Rivals(), CutLook()
-        self._steppers, self.thrown, self._leftover = Steppers(), Thrown(), Leftover()
+        self._steppers, self.thrown, self._leftover = Steppers(one=one), Thrown(), Leftover()
         self.inputs, self._after, self._pulls = InputsSeen(), AfterStep(), Pulls()
         self.overflow, self.calls = Overflow(), ClosureCalls()
         self._kept, self._groups = KeptParts(), GroupRates()
         self._norms, self._rounded, self._turns = FrozenNorms(), RoundedAway(), WritesInTurn()
         self._setting: dict[str, object] = {}
+        self._ahead: dict[str, int] = {}
         self._taught = 0  # parameters that ask for a gradient
         self._given: dict[str, object] = {}
         self._entered = False
@@ -134,6 +139,11 @@ class Sampler:
         return len(self._names[0])
 
     @property
+    def turns(self) -> InTurn | None:
+        """The optimizers that step, where it may be several."""
+        return self._steppers.turns
+
+    @property
     def willing(self) -> bool:
         """Whether samples may still be tried."""
         return self._failures < _PATIENCE
@@ -169,9 +179,7 @@ class Sampler:
         more |= {f"noted_{name}": getattr(losses, name) for name in ("entropies", "rates", "variances")}
         more |= {"outside": tuple(self._between.steps), "broken": self._between.broken}
         more |= {"cut": dict(self._cut.found), "turned_off": self._turned_off}
-        if (rivals := self._rivals).again:
-            named = {"names": list(rivals.names), "shared": list(rivals.shared)}
-            more["rivals"] = named | {"steps": rivals.steps, "again": rivals.again}
+        more["rivals"] = self._rivals.told
         more |= self._steppers.course.told | {"rate_calls": self._steppers.course.calls}
         more |= {"swings": self._steppers.swings, "thrown": self.thrown.told, "rounded": self._between.rounded}
         more["rounded"] |= {"held": held} if (held := self._rounded.told) else {}
@@ -184,7 +192,9 @@ class Sampler:
         }
         more["pulls"], more["bad_pass"], more["answers"] = self._pulls.told, given.bad_pass, given.answers.told
         more["parts"] = {"kept": self._kept.told, "groups": self._groups.told, "turns": self._turns.told}
+        more["parts"] |= {"ahead": self._ahead} if self._ahead else {}
         more["optimizers"] = self._steppers.told | self._given | {"entered": self._entered, "noted": self.noted}
+        more["optimizers"]["renewed"] = bool({"replaced", "added"} & set(self._table_notes))
         more["optimizers"] |= {"late": self.late, "begun": self.begun, "replaced": "replaced by" in self.notes}
         more["optimizers"] |= {"evaluating": self._mode.told, "failed": self.notes.get("failed", "")}
         more["optimizers"] |= {"overflow": self.overflow.told, "closure": self.calls.told}
@@ -382,6 +392,8 @@ class Sampler:
             self._between.watch(self._table.owned)
             self.calls.watch(self._table.owned)
             self._follow_mode(step)
+            if step == _SECOND:
+                self._ahead = self._softly({}, clip_ahead)
             if optimizer is not None:
                 self._turns.step(optimizer, self.share_of(optimizer))
                 self._stepped_by(optimizer, True, step)
@@ -436,7 +448,14 @@ class Sampler:
             held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
             known = lengths, self._table.owned, [one for one in self._table.owned if id(one.parameter) in held]
             self._held[optimizer] = known
+            self._note_held({one.name for one in known[2]})
         return known[2]
+
+    def _note_held(self, names: set[str]) -> None:
+        """What an optimizer that is met later holds is held."""
+        if names.intersection(self._unheld):
+            self._unheld = tuple(name for name in self._unheld if name not in names)
+            self.notes.pop("outside", None)
 
     @contextlib.contextmanager
     def _guarded(self, what: str) -> Iterator[None]:

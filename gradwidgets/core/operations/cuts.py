@@ -5,11 +5,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from gradwidgets.core.losses.graph import nodes_of
 from gradwidgets.core.losses.loss_function import LossFunction
 from gradwidgets.core.operations.watching import Args, Kwargs, Op, Watching, floats_in, is_own, name_of
+from gradwidgets.core.subject.mode import FunctionMode
 
 DETACHED = "detach or no_grad"
 _NO_GRAD, _REBUILT = "no_grad", "torch.tensor(…)"
@@ -157,7 +157,7 @@ def cutting_along(function: LossFunction, point: Tensor, other: Tensor) -> tuple
     return tuple(dict.fromkeys(name for (name, one), (_, two) in pairs if not torch.equal(one, two)))
 
 
-class _Detached(TorchFunctionMode):
+class _Detached(FunctionMode):
     """Notes what is detached by name: autograd detaches on its own, too, what it keeps.
 
     Attributes:
@@ -202,7 +202,7 @@ _BY_NAME = (Tensor.detach, torch.detach, _READING_DATA)
 _WEIGHING = frozenset(("mul", "rmul", "multiply", "div", "rdiv", "truediv", "rtruediv", "true_divide", "divide"))
 
 
-class _Weighing(TorchFunctionMode):
+class _Weighing(FunctionMode):
     """Follows what is detached by name, and sees what it meets.
 
     Attributes:
@@ -260,7 +260,7 @@ class _Inputs(Watching):
         """Nothing: what is cut shows on the way forward."""
 
 
-class _InnerGradients(TorchFunctionMode):
+class _InnerGradients(FunctionMode):
     """Notes gradients that the loss takes itself and that have none of their own."""
 
     def __init__(self) -> None:

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.graph import Node
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from gradwidgets.core.losses.graph import nodes_of
+from gradwidgets.core.subject.mode import DispatchMode
 
 # An operation as torch hands it over: what to call, with what, and with what by name.
 Op = Callable[..., Any]
@@ -26,7 +26,7 @@ HANDED_ON = frozenset((
 ))  # fmt: skip
 
 
-class Watching(TorchDispatchMode):
+class Watching(DispatchMode):
     """A block that sees every operation; a subclass says what it looks for.
 
     Attributes:

@@ -123,6 +123,8 @@ def test_a_kinked_minimum_is_found_whether_the_grid_hits_it_or_not(loss, dims, r
 
 def test_a_saddle_s_action_does_not_take_every_saddle_for_a_product():
     action = by_name(lambda a, b: a**2 - b**2 + 0.4 * b**4, SQUARE)["saddle"].action
+    assert action.startswith("Begin away from it") and "product" not in action
+    action = by_name(lambda a, b: (a * b - 0.7) ** 2, SQUARE)["saddle"].action
     assert action.startswith("Begin away from it; where it comes from a product near zero, go additive")
 
 

@@ -16,7 +16,7 @@ from gradwidgets.core.layers.origin.found import Origin
 from gradwidgets.core.layers.origin.places import LOSS, Place, has_numbers, is_finite
 from gradwidgets.core.layers.origin.sentences import quoted, within
 from gradwidgets.core.layers.origin.slopes import slope_at
-from gradwidgets.core.losses.graph import nodes_of, variable_of
+from gradwidgets.core.losses.graph import nodes_of, saved, variable_of
 from gradwidgets.core.operations.remedies import action_for, hidden_by_where
 from gradwidgets.core.operations.watching import plain_name
 
@@ -161,15 +161,21 @@ class Backwards:
         """Return the operation that left out the numbers whose gradient is not finite; "" for none."""
         if not any(bool((g == 0).any()) for g in passed.given):
             return ""
+        bad = next((~g.isfinite() for g in passed.made if _any_bad([g])), torch.zeros(0))
         waiting, met = [node], {node}
+        taken: Tensor | None = None
         while waiting and len(met) < _NEAR:
-            for one, _ in above.get(waiting.pop(0), ()):
-                if (name := _name_of(one)) in _LEAVES_OUT:
+            for one, place in above.get(waiting.pop(0), ()):
+                name = _name_of(one)
+                if name == "where" and (condition := saved(one, "condition")).shape == bad.shape:
+                    branch = condition if place == 0 else ~condition
+                    taken = branch if taken is None else taken | branch
+                elif name in _LEAVES_OUT:
                     return name
-                if one not in met:
+                elif one not in met:
                     met.add(one)
                     waiting.append(one)
-        return ""
+        return "where" if taken is not None and not bool((taken & bad).any()) else ""
 
 
 def _with_hiding(cause: Cause, by: str) -> Cause:

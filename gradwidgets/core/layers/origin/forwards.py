@@ -10,7 +10,7 @@ from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.origin.causes import LOSING, REDUCING, Call, Cause, cause_of, makes_a_mask, of_determinants
 from gradwidgets.core.layers.origin.data import Datum
-from gradwidgets.core.layers.origin.epsilons import keeps, lost_epsilon, with_epsilon
+from gradwidgets.core.layers.origin.epsilons import keeps, lost_epsilon, shows, with_epsilon
 from gradwidgets.core.layers.origin.places import Place, Places, has_numbers, is_finite
 from gradwidgets.core.layers.passes.calls import next_number
 from gradwidgets.core.operations.remedies import ACTIONS
@@ -168,7 +168,7 @@ class Forwards(Watching):
         now = _Made(
             name,
             masked,
-            lost_epsilon(name, args, made) or (epsilon if keeps(name) else ""),
+            lost_epsilon(name, args, made) or (epsilon if keeps(name, epsilon) else ""),
             self._lost_by(name, given, made),
         )
         self._determinants = of_determinants(made[0]) if "slogdet" in name and made else self._determinants
@@ -263,8 +263,8 @@ class Forwards(Watching):
         return self._made.get(_memory(tensor), _Made())
 
     def _epsilon(self, given: Iterable[Tensor]) -> str:
-        """Return the clause on the eps that was lost for an input that is 0 somewhere; "" for none."""
-        return next((self._known(t).epsilon for t in given if self._known(t).epsilon and bool((t == 0).any())), "")
+        """Return the clause on an eps that was lost for one of the inputs and shows in its numbers; "" for none."""
+        return next((e for t in given if (e := self._known(t).epsilon) and shows(e, t)), "")
 
 
 def _is_written(arguments: tuple[Args, Kwargs], made: Tensor) -> bool:

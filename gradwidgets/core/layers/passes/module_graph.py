@@ -30,6 +30,7 @@ class ModuleGraph:
         waiting: Names of parameters that are all 0 and get a gradient: they block the gradient of the layers before
             them until the first step.
         sizes: Root mean squares of parameters, by name.
+        kinds: The classes of the layers, by the layers' names.
     """
 
     names: tuple[str, ...]
@@ -44,6 +45,7 @@ class ModuleGraph:
     elements: tuple[int, ...]
     waiting: frozenset[str] = field(default=frozenset())
     sizes: Mapping[str, float] = field(default_factory=dict)
+    kinds: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """The number of vertices."""

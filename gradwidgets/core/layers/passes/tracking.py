@@ -207,6 +207,7 @@ class Tracked:
                 for key, norms in weights.items()
                 if norms.elements and key in self._names
             },
+            {call.name: type(call.module).__name__ for call in self._call if call is not None and not call.inner},
         )
 
     def _sort(self, ordered: list[Node]) -> None:

@@ -6,10 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.overrides import TorchFunctionMode
+
+from gradwidgets.core.subject.mode import FunctionMode
 
 
-class Batched(TorchFunctionMode):
+class Batched(FunctionMode):
     """A block in which these losses are computed by the same formulas, a hundred times faster over many points."""
 
     def __torch_function__(

@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 from torch._ops import OpOverload
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_leaves, tree_unflatten
+
+from gradwidgets.core.subject.mode import DispatchMode
 
 T = TypeVar("T")
 
@@ -89,7 +90,7 @@ class Recorded:
         return loss, gradient
 
 
-class _Recording(TorchDispatchMode):
+class _Recording(DispatchMode):
     """Records every operation that depends on some numbers; everything else is a constant."""
 
     @classmethod

@@ -56,7 +56,7 @@ class Noting(Answering):
         if math.isfinite(value) and self._pace.every != "auto":
             return
         if not self._in_closure and self._pace.due != self._steps + 1:
-            self._pace.due = self._steps + 1
+            self._pace.ask(self._steps + 1)
 
     def note_batch(self, index: int) -> None:
         """Say which batch the next step is of, so that a verdict can name it.

@@ -1,20 +1,16 @@
-"""Who else writes to the weights: between one step of an optimizer and the next, and other optimizers."""
+"""Who else writes to the weights: between one step of an optimizer and the next."""
 
 import math
-import weakref
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.utils.weak import TensorWeakRef
 
 from gradwidgets.core.monitor.owners import Owned
 
 _PARAMETERS = 3  # that are watched
 _NUMBERS = 64  # of each
 _MOST = 1000  # steps that are named
-_FIRST = 64  # gradients of an optimizer's first step
-_OTHERS = 7  # optimizers that a new one is compared with
 _UNDONE = 0.05  # of a step that is left: all but that is taken back
 _SAME = 1e-3  # of a step: less is what rounding leaves of a way there and back
 
@@ -137,80 +133,3 @@ def _left(before: list[Tensor], after: list[Tensor], now: list[Tensor]) -> float
     off = float(torch.linalg.vector_norm(left - share * step)) / math.sqrt(square)
     # Where next to nothing is left, what other steps have left counts for as much.
     return share if off <= max(0.1 * abs(share), 10 * _SAME, _UNDONE if abs(share) < _UNDONE else 0.0) else math.nan
-
-
-class Rivals:
-    """Optimizers that hold the same parameters, and how often one steps by a gradient that another has used.
-
-    Attributes:
-        steps: How many steps were made of parameters that two hold.
-        again: How many of those by a gradient that the other had stepped by already.
-        names: The classes of those that do so, in the order of their steps.
-        shared: The names of what they hold in common.
-    """
-
-    def __init__(self) -> None:
-        self.steps = self.again = 0
-        self.names: tuple[str, ...] = ()
-        self.shared: tuple[str, ...] = ()
-        self.forget()
-
-    def forget(self) -> None:
-        """Let go of the optimizers."""
-        self._held: dict[int, tuple[weakref.ref, str, Sequence[Owned]]] = {}
-        self._pairs: dict[tuple[int, int], list[Owned]] = {}
-        self._last: dict[tuple[int, int], tuple[int, TensorWeakRef, int]] = {}
-        self._first: dict[int, dict[int, tuple[TensorWeakRef, int]]] = {}
-
-    def step(self, optimizer: object, held: Sequence[Owned]) -> None:
-        """An optimizer is about to step, which holds these of the model's parameters."""
-        key = id(optimizer)
-        known = self._held.get(key)
-        if known is None or known[0]() is not optimizer or known[2] is not held:
-            self._take(optimizer, held)
-        if not self._pairs:
-            return
-        pairs = [pair for pair in self._pairs if key in pair]
-        self.steps += bool(pairs)
-        for pair in pairs:
-            self._note(key, pair)
-
-    def _note(self, key: int, pair: tuple[int, int]) -> None:
-        both = self._pairs[pair]
-        gradient = next((one.parameter.grad for one in both if one.parameter.grad is not None), None)
-        last = self._last.get(pair)
-        if gradient is None:
-            return
-        if last is not None and last[0] != key and last[1]() is gradient and last[2] == gradient._version:
-            self.again += 1
-            self.names = self._held[last[0]][1], self._held[key][1]
-            self.shared = tuple(each.name for each in both)
-        self._last[pair] = key, TensorWeakRef(gradient), gradient._version
-
-    def _take(self, optimizer: object, held: Sequence[Owned]) -> None:
-        """Compare a new one with the last few others that are still there: a loop may make one for each step."""
-        key = id(optimizer)
-        self._drop({other for other, (ref, *_) in self._held.items() if ref() is None or other == key})
-        self._drop(set(list(self._held)[: max(0, len(self._held) - _OTHERS)]))
-        ours = {id(one.parameter) for one in held}
-        for other, (*_, theirs) in self._held.items():
-            common = [one for one in theirs if id(one.parameter) in ours]
-            if common:
-                pair = min(key, other), max(key, other)
-                self._pairs[pair] = common
-                known = self._first.get(other, {})
-                used = next((known[id(one.parameter)] for one in common if id(one.parameter) in known), None)
-                if used is not None:
-                    self._last[pair] = other, *used
-        self._held[key] = weakref.ref(optimizer), type(optimizer).__name__, held
-        # By what its first step goes, an optimizer that is met only then may step again.
-        with_one = [one for one in held if one.parameter.grad is not None][:_FIRST]
-        gradients = {id(one.parameter): one.parameter.grad for one in with_one}
-        self._first = {key: {place: (TensorWeakRef(one), one._version) for place, one in gradients.items()}}
-
-    def _drop(self, keys: set[int]) -> None:
-        for key in keys:
-            del self._held[key]
-        for pair in [pair for pair in self._pairs if not keys.isdisjoint(pair)]:
-            del self._pairs[pair]
-            self._last.pop(pair, None)

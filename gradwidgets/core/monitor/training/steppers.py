@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 
 from gradwidgets.core.monitor.owners import Owned
 from gradwidgets.core.monitor.training.optimizer_settings import Swings, memory_of
+from gradwidgets.core.monitor.training.parts.own_steps import InTurn, OwnSteps
 from gradwidgets.core.monitor.training.parts.rate_course import RateCourse
 
 _MOST = 32  # lines that are kept apart
@@ -40,10 +41,12 @@ class Steppers:
     Attributes:
         since: Steps of others since the last one of the optimizer that is watched.
         longest: The most that there were between two of its steps.
+        turns: Those that are watched, for the choice of the steps that are sampled; None where it is one by itself.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, one: bool = False) -> None:
         self.since = self.longest = 0
+        self.turns = None if one else InTurn()
         self._lines: dict[tuple, Line] = {}
         self._known: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
         self._courses: dict[tuple, RateCourse] = {}  # of the lines
@@ -61,11 +64,13 @@ class Steppers:
         known = self._known.get(optimizer)
         if known is None:
             known = self._known[optimizer] = self._line(optimizer, held, watched)
-        line, place, course = known
+        line, place, course, own = known
         line.steps += 1
         line.returns += place != line.made
         course.step(optimizer.param_groups, step)
         if watched:
+            if own is not None:
+                self.turns.step(own, step)
             self.since, self.longest = 0, max(self.longest, self.since)
             if self._newest is None or self._newest() is not optimizer:
                 self._newest = weakref.ref(optimizer)
@@ -89,14 +94,20 @@ class Steppers:
         if optimizer is not None:
             self._known[optimizer][2].passed(waiting)
 
-    def _line(self, optimizer: object, held: Sequence[Owned], watched: bool) -> tuple[Line, int, RateCourse]:
+    def _line(
+        self, optimizer: object, held: Sequence[Owned], watched: bool
+    ) -> tuple[Line, int, RateCourse, OwnSteps | None]:
         name, names = type(optimizer).__name__, tuple(one.name for one in held)
         if (name, names) not in self._lines and len(self._lines) >= _MOST:
-            return Line(name, names, 0.0, watched), 0, RateCourse()
+            return Line(name, names, 0.0, watched), 0, RateCourse(), self._own(("others",), watched)
         line = self._lines.setdefault((name, names), Line(name, names, memory_of(optimizer), watched))
         line.made += 1
         line.watched |= watched
-        return line, line.made, self._courses.setdefault((name, names), RateCourse())
+        course = self._courses.setdefault((name, names), RateCourse())
+        return line, line.made, course, self._own((name, names), watched)
+
+    def _own(self, key: tuple, watched: bool) -> OwnSteps | None:
+        return self.turns.line(key) if watched and self.turns is not None else None
 
     @property
     def swings(self) -> dict[str, float]:

@@ -149,6 +149,12 @@ class JudgedRecord:
         weights = self.history.weight_norm[:, self.weighted]
         return self.samples > 2 and bool((weights == weights[:1]).all())
 
+    def stays(self, column: int) -> bool:
+        """Whether a layer's weights are the same at all samples: nobody moves them, an average of others neither."""
+        weights = self.history.weight_norm[:, column]
+        known = weights[~weights.isnan()]  # at samples of other optimizers it is not looked at
+        return bool((known == known[:1]).all())
+
     @property
     def costs(self) -> dict[str, Tensor]:
         """What guesses that look at no input cost, by the losses that there are for such targets: one for each loss."""

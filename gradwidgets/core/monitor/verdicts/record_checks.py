@@ -32,7 +32,12 @@ from gradwidgets.core.monitor.verdicts.record_jumps import jumped, momentum
 from gradwidgets.core.monitor.verdicts.record_leaps import leaped
 from gradwidgets.core.monitor.verdicts.record_level import above_a_guess
 from gradwidgets.core.monitor.verdicts.record_loss import by_frequencies, diverging, guessing, single
-from gradwidgets.core.monitor.verdicts.record_order import one_after_the_other, perhaps_in_order, sorted_classes
+from gradwidgets.core.monitor.verdicts.record_order import (
+    blending,
+    one_after_the_other,
+    perhaps_in_order,
+    sorted_classes,
+)
 from gradwidgets.core.monitor.verdicts.record_turns import unbalanced
 from gradwidgets.core.monitor.verdicts.steps.record_clips import (
     always_clipped,
@@ -64,6 +69,13 @@ from gradwidgets.core.monitor.verdicts.steps.record_sums import (
 )
 from gradwidgets.core.monitor.verdicts.steps.record_wild import beyond_rule, thrown_far
 from gradwidgets.core.results.finding import NAMES, Finding
+
+
+def in_an_order(judged: JudgedRecord) -> list[Finding]:
+    """Classes that come one after the other, alone in their batches or several at a time."""
+    if one_class(judged):
+        return []
+    return one_after_the_other(judged) or sorted_classes(judged) or blending(judged)
 
 
 def added_sums(judged: JudgedRecord) -> list[Finding]:
@@ -199,7 +211,7 @@ RECORD_CHECKS: dict[str, Check] = {
         "each batch undoes what the last one taught",
         "Shuffle.",
         # Of targets it is said by "one_class".
-        lambda judged: [] if one_class(judged) else one_after_the_other(judged) or sorted_classes(judged),
+        in_an_order,
     ),
     "same_batch": Check(
         "what is learned is one batch",

@@ -264,6 +264,20 @@ def _knew(judged: JudgedRecord) -> bool:
     return not len(values) or not float(values[0]) > _KNEW * judged.likely_guess
 
 
+def _twins(judged: JudgedRecord, columns: list[int]) -> list[int]:
+    """Other layers in a row that are of the same kinds and sizes one by one, and have moved; or none."""
+    history, some = judged.history, judged.weighted
+    kinds = [(history.kinds[column], history.parameters[column]) for column in some]
+    wanted, count = [(history.kinds[column], history.parameters[column]) for column in columns], len(columns)
+    for begin in range(len(some) - count + 1):
+        row = some[begin : begin + count]
+        if kinds[begin : begin + count] == wanted and not any(
+            column in columns or judged.stays(column) for column in row
+        ):
+            return row
+    return []
+
+
 def cut(judged: JudgedRecord) -> list[Finding]:
     """Layers that are used, and whose graph is cut, so that they never get a gradient."""
     history = judged.history
@@ -274,6 +288,7 @@ def cut(judged: JudgedRecord) -> list[Finding]:
         if history.cut.get(history.layers[column], "aside") != "aside"
         and history.layers[column] in owners
         and bool(history.norm[:, column].isnan().all())
+        and judged.stays(column)
     ]
     if not columns or len(columns) == len(judged.weighted):
         return []
@@ -294,6 +309,17 @@ def cut(judged: JudgedRecord) -> list[Finding]:
             f"{listed(names)} {verb} in forward, but under no_grad: no graph is made there, and {gets} no gradient"
         )
         action = "Take torch.no_grad() away from there"
+        if twins := _twins(judged, columns):
+            same = bool((history.weight_norm[0, columns] == history.weight_norm[0, twins]).all())
+            message += (
+                f"; layer for layer they are like {listed(judged.names(twins))}"
+                + (" and began with the same weights" if same else "")
+                + f", which have moved, while these are the same at all {judged.samples:,} samples"
+            )
+            action = (
+                "If they are a copy that is to follow (an average of the weights, a target network), nothing updates "
+                "it: update it after each optimizer.step(). If they are to be trained, take torch.no_grad() away"
+            )
     else:
         message = f"{listed(names)} {verb} in forward, but the graph is cut behind: {gets} no gradient"
         action = "Look for detach, .data, item, argmax and torch.tensor(…) between them and the loss"

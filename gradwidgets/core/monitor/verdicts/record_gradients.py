@@ -124,7 +124,9 @@ def without(judged: JudgedRecord) -> list[Finding]:
     never = [
         column
         for place, column in enumerate(judged.weighted)
-        if judged.history.layers[column] in owners - set(judged.history.cut) and bool(norm[:, place].isnan().all())
+        if judged.history.layers[column] in owners - set(judged.history.cut)
+        and bool(norm[:, place].isnan().all())
+        and judged.stays(column)
     ]
     if not never:
         return []
@@ -207,7 +209,11 @@ def unheld(judged: JudgedRecord) -> list[Finding]:
     evidence: dict[str, object] = {"parameters": names, "count": len(names)}
     lines = judged.history.optimizers.get("lines", [])
     old = [name for name in names if any(name in line["held"] for line in lines)]
-    if old:
+    renewed = judged.history.optimizers.get("renewed", True)
+    if old and not renewed:
+        evidence["let go"] = old
+        message += f": it held {listed(old)} before and holds {'them' if len(old) > 1 else 'it'} no more"
+    elif old:
         evidence["replaced"] = old
         message += (
             f": it holds others, which were {listed(old)} before and which the model no longer has, since the layers "
@@ -217,6 +223,8 @@ def unheld(judged: JudgedRecord) -> list[Finding]:
     action = (
         "Replace layers before the optimizer is made, or give it the new ones (optimizer.add_param_group); to set "
         "weights anew, write into the old ones (reset_parameters, copy_)."
+        if old and renewed
+        else "Look for what takes a group out of optimizer.param_groups, or parameters out of a group."
         if old
         else ""
     )

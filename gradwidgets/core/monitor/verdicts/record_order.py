@@ -18,6 +18,8 @@ _STRONG, _DIFFERENT, _TOP = 0.5, 3, 0.6  # of the samples; classes; the most fre
 _BLOCK, _BLOCKS, _TIMES = 5, 9, 2  # losses of a block; blocks before a leap; blocks behind it
 _BREAKS = 5.0  # times the changes within a block, at its end
 _STEADY, _DOWN = 0.6, 0.5  # of the losses before a leap; of the first of them
+_NEIGHBOURS, _ALIKE, _SE = 16, 0.15, 5.0  # pairs of batches; of the way from chance to all alike; standard errors
+_LEARNS = 0.5  # of the first loss
 _RUNS = 3  # of two samples or more: what a model has yet to learn of one frequent class is one run
 
 
@@ -79,6 +81,35 @@ def sorted_classes(judged: JudgedRecord) -> list[Finding]:
     action = "Shuffle: DataLoader(…, shuffle=True), or draw the rows of a batch at random from all of the data."
     evidence = {"share": share, "classes": len(counts), "threshold": _STRONG}
     return [Finding("one_class_a_batch", "warning", message, evidence, action=action)]
+
+
+def blending(judged: JudgedRecord) -> list[Finding]:
+    """Batches whose labels are like those of the batch before: classes come in an order, though several at a time."""
+    chance = judged.history.chance
+    pairs, drawn = chance.get("neighbours", 0.0), chance.get("if drawn", 1.0)
+    if pairs < _NEIGHBOURS or not drawn < 1 or not judged.has_classes or judged.takes_turns:
+        return []
+    alike, off = chance["alike"], math.sqrt(drawn * (1 - drawn) / (pairs * max(1, judged.history.size)))
+    if not alike - drawn > max(_ALIKE * (1 - drawn), _SE * off):
+        return []
+    message = (
+        f"a label is the same as one of the next batch in {percent(alike)} of all pairs, where labels drawn at random "
+        f"from all that came would be in {percent(drawn)}: the classes come in an order and slide from one to the "
+        "next, so that what the model is asked for is never all of them"
+    )
+    action = (
+        "Shuffle: DataLoader(…, shuffle=True), or draw the rows of a batch at random from all of the data. If the "
+        "order is meant (one task after another), all is well."
+    )
+    evidence = {"alike": alike, "if drawn": drawn, "batches": pairs + 1, "threshold": _ALIKE}
+    severity = "info" if _learns(judged) else "warning"
+    return [Finding("one_class_a_batch", severity, message, evidence, action=action)]
+
+
+def _learns(judged: JudgedRecord) -> bool:
+    """Whether the loss has come far down all the same."""
+    _, values = judged.losses
+    return len(values) > 0 and float(values[-len(values) // 4 :].mean()) < _LEARNS * float(values[0])
 
 
 def perhaps_in_order(judged: JudgedRecord, found: list[Finding]) -> list[Finding]:

@@ -85,6 +85,8 @@ def dead_zone(look: Look) -> Finding | None:
         said.append(
             f"it is {_NAMES.get(stop, stop)} that lets no gradient through{f', and hides {hides}' * bool(hides)}"
         )
+    elif look.known:
+        said.append("no single operation was found that stops it")
     return Finding(
         "dead_zone",
         "warning",

@@ -44,6 +44,7 @@ _LATTICE, _LATTICE_SLOW = {1: 1000, 2: 60}, {1: 100, 2: 16}  # points along each
 _COARSEST, _LATTICE_SHARE = 4, 0.2  # of a costly loss: points along each axis at least, and of the time there is
 _MANY, _FEW = 997, 100  # points of a sample; the second of a slow loss
 _OVERTIME = 0.4  # of the time there was: a part that was begun within it may go on so long after it
+_ASKED = 0.5  # of all the time: so long the look at a precision that was asked for may take in any case
 _INWARDS = 0.01  # of the way to the middle of the view
 _ENDS, _KINKS = 3, 4  # places that are looked at closely: of where descents end, and of kinks
 
@@ -59,6 +60,7 @@ class Look:
         dtype: The precision of the training.
         deadline: When of `time.perf_counter` no further part is begun; None for never.
         starts: Where descents are to begin, name → point, (P,).
+        seconds: All the time that there was; 0 for no limit.
 
     Attributes:
         grid: As given, without a function where it has none.
@@ -80,10 +82,12 @@ class Look:
         dtype: torch.dtype = torch.float32,
         deadline: float | None = None,
         starts: Mapping[str, Tensor] | None = None,
+        seconds: float = 0.0,
     ) -> None:
         now = time.perf_counter()
         self._deadline = math.inf if deadline is None else deadline  # nothing is begun after it
         self._latest = self._deadline + _OVERTIME * max(self._deadline - now, 0.0)  # nothing goes on after it
+        self._seconds = seconds
         self.left_out: list[str] = []
         self.starts = dict(starts or {})
         self.grid, self.names, self.dtype = grid, grid.names, dtype
@@ -127,7 +131,9 @@ class Look:
         yield from part_of(self._sampling(), 0.0, 0.05)
         precision, first = f"a look at {str(self.dtype).removeprefix('torch.')}", math.isfinite(self._deadline)
         if first:
-            yield from part_of(self._timed(precision, self._training()), 0.05, 0.0)
+            # What was asked for by name is looked at whatever time there is left.
+            latest = time.perf_counter() + _ASKED * self._seconds if self.dtype != torch.float32 else 0.0
+            yield from part_of(self._timed(precision, self._training(), latest), 0.05, 0.0)
         self.descents = yield from part_of(self._timed("descents", descending(self.view)), 0.05, 0.4)
         close = yield from part_of(
             self._timed("a closer look between the points", looking_closer(self.view)), 0.45, 0.2
@@ -151,9 +157,15 @@ class Look:
         if not first:
             yield from part_of(self._timed(precision, self._training()), 0.95, 0.05)
 
-    def _timed(self, what: str, work: Slices[T]) -> Slices[T | None]:
-        """The work's result; None where there is no time left to begin it, or it takes far too long: that is noted."""
-        if time.perf_counter() > self._deadline:
+    def _timed(self, what: str, work: Slices[T], latest: float = 0.0) -> Slices[T | None]:
+        """The work's result; None where there is no time left to begin it, or it takes far too long: that is noted.
+
+        Args:
+            what: What to call it.
+            work: The work.
+            latest: Until when it may be begun and go on in any case.
+        """
+        if time.perf_counter() > max(self._deadline, latest):
             self.left_out.append(what)
             return None
         while True:
@@ -162,7 +174,7 @@ class Look:
             except StopIteration as end:
                 return end.value
             yield done
-            if time.perf_counter() > self._latest:
+            if time.perf_counter() > max(self._latest, latest):
                 work.close()
                 self.left_out.append(what)
                 return None

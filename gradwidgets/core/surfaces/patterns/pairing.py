@@ -6,10 +6,10 @@ from itertools import zip_longest
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from gradwidgets.core.operations.watching import Args, Kwargs, Op
+from gradwidgets.core.subject.mode import FunctionMode
 
 # What picks among pairs, or weighs them: then they are meant.
 OF_PAIRS = frozenset(
@@ -74,7 +74,7 @@ class Pairs:
         return larger_sizes(*self.shapes)
 
 
-class Pairing(TorchFunctionMode):
+class Pairing(FunctionMode):
     """Notes pairs that nobody has asked for, and that a mean or a sum is taken of as they are.
 
     Asked for they are where a dimension was put in for them, or where something else goes over the pairs: a choice

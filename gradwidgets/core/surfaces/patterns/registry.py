@@ -16,6 +16,7 @@ from gradwidgets.core.surfaces.critical_points import CriticalPoint
 from gradwidgets.core.surfaces.patterns import broadcast, ground, inputs, jumps_and_cuts, mismatch
 from gradwidgets.core.surfaces.patterns.astray.trials import explaining
 from gradwidgets.core.surfaces.patterns.data import called_again
+from gradwidgets.core.surfaces.patterns.data.signed_limits import with_its_limit
 from gradwidgets.core.surfaces.patterns.ends import minima, seams, valley
 from gradwidgets.core.surfaces.patterns.ends.target import Target
 from gradwidgets.core.surfaces.patterns.look import Look
@@ -23,6 +24,7 @@ from gradwidgets.core.surfaces.patterns.precision import in_training
 from gradwidgets.core.surfaces.patterns.precision.resolution import unresolved
 from gradwidgets.core.surfaces.patterns.precision.training_precision import lost_ground
 from gradwidgets.core.surfaces.patterns.singular import undefined
+from gradwidgets.core.surfaces.patterns.singular.held_divisors import held_divisor
 from gradwidgets.core.surfaces.surface import SurfaceGrid
 
 _NARROW = 100.0
@@ -123,7 +125,7 @@ PATTERNS: dict[str, Pattern] = {
     "singular": Pattern(
         "the nearer to it, the longer the steps: one of them leads anywhere",
         "Keep away from it: add a small eps, clamp, or use another form.",
-        undefined.singular,
+        lambda look: undefined.singular(look) or held_divisor(look),
     ),
     "no_gradient_path": Pattern(
         "a parameter that the gradient never reaches stays as it is",
@@ -255,6 +257,9 @@ _TO_BE_MEANT = ("valley", "flat_bottom", "unexpected_minimum", "not_repeatable")
 # What is said of a loss alone that has no fault beside it.
 _OF_SOUND_ONES = ("valley", "flat_bottom")
 
+# What a limit that goes below 0 may lead to, the first that is found.
+_LIMITED = ("jump", "non_finite", "singular")
+
 # Where a descent may not get as far as an edge of the view it is not told what lies beyond.
 _BEFORE_THE_BOTTOM = ("non_finite", "no_gradient_path")
 
@@ -312,6 +317,7 @@ def surveying(
     dtype: torch.dtype | str = "float32",
     deadline: float | None = None,
     starts: Mapping[str, Tensor] | None = None,
+    seconds: float | None = None,
 ) -> Slices[Survey]:
     """`find_patterns` in slices, with what a picture shows of it.
 
@@ -321,8 +327,9 @@ def surveying(
         dtype: As there.
         deadline: When of `time.perf_counter` no further part is begun; None for never.
         starts: Where descents are to begin, name → point, (P,).
+        seconds: All the time that there was; None for no limit.
     """
-    look = Look(grid, target, check_dtype(dtype), deadline, starts)
+    look = Look(grid, target, check_dtype(dtype), deadline, starts, seconds or 0.0)
     if look.given:
         _ = look.target  # refuse a wrong one before anything else
     nowhere = not bool(look.finite.any()) and not bool(look.lattice.finite.any())
@@ -364,6 +371,10 @@ def surveying(
         found.pop("unexpected_minimum", None)  # each step has a lowest place of its own
     if str(getattr(found.get("non_finite"), "evidence", {}).get("operation", "")).startswith("linalg_"):
         found.pop("gradient_mismatch", None)  # near to where there is no gradient it is wrong as well
+    if getattr(found.get("singular"), "evidence", {}).get("bound"):
+        found.pop("dead_zone", None)  # dead beside the slopes of that ground alone
+    if (limited := next((name for name in _LIMITED if name in blamed), "")) and limited in found:
+        found[limited] = with_its_limit(look, found[limited])
     if look.spike is not None and "no_bottom" in found:
         for other in _BESIDE_A_SPIKE:
             found.pop(other, None)

@@ -1,12 +1,12 @@
 """Targets of another convention than a loss's own: a mask of 255s, labels 0 and 1 where −1 and 1 are meant."""
 
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from gradwidgets.core.losses.loss_data import data_tensors, first_index
 from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
+from gradwidgets.core.subject.mode import FunctionMode
 from gradwidgets.core.surfaces.patterns.look import Look
 
 # Which of its arguments is the target.
@@ -16,7 +16,7 @@ _BYTE = 255.0  # what white is in a picture's file
 _ROUNDING = 1e-3
 
 
-class _Targets(TorchFunctionMode):
+class _Targets(FunctionMode):
     """Notes the first target that a loss of torch's does not take, with the name of that loss."""
 
     def __init__(self) -> None:

@@ -20,8 +20,10 @@ from tests.core.monitor.field.trainings_other import NEW, NEWER
 from tests.core.monitor.field.trainings_parts import PARTS_CLEAN, PARTS_SICK
 from tests.core.monitor.field.trainings_rates import RATES_CLEAN, RATES_SICK
 from tests.core.monitor.field.trainings_recent import RECENT_CLEAN, RECENT_SICK
+from tests.core.monitor.field.trainings_reported import REPORTED_CLEAN, REPORTED_SICK
 from tests.core.monitor.field.trainings_second import SECOND_CLEAN, SECOND_SICK
 from tests.core.monitor.field.trainings_seldom import SELDOM_CLEAN, SELDOM_SICK
+from tests.core.monitor.field.trainings_shared import SHARED_CLEAN, SHARED_SICK
 from tests.core.monitor.field.trainings_sick import SICK as SICK_BEFORE
 from tests.core.monitor.field.trainings_sound import SOUND_CLEAN
 from tests.core.monitor.field.trainings_sound_more import SOUND_MORE
@@ -59,6 +61,8 @@ CLEAN = (
     *SOUND_MORE,
     *RATES_CLEAN,
     *BETWEEN_CLEAN,
+    *SHARED_CLEAN,
+    *REPORTED_CLEAN,
 )
 
 SICK = (
@@ -87,6 +91,8 @@ SICK = (
     *ALIKE_SICK,
     *RATES_SICK,
     *BETWEEN_SICK,
+    *SHARED_SICK,
+    *REPORTED_SICK,
 )
 
 # What still falls short: one of which only "guessing" is said, which it does.

@@ -3,7 +3,7 @@
 # ruff: noqa: E501
 
 import copy
-from functools import cache, partial
+from functools import partial
 
 import torch
 from torch import nn
@@ -11,62 +11,43 @@ from torch.nn import functional as F
 from torch.optim import lr_scheduler
 
 from tests.core.layers.field.case import one_of
+from tests.core.monitor.field.helpers import (
+    BEGINS,
+    DECAY,
+    NEGATED,
+    NOTED,
+    PENALTY,
+    SMALL,
+    SUM,
+    UNHELD,
+    UNLISTED,
+    Block,
+    InAList,
+    Leading,
+    Lstm,
+    Next,
+    against,
+    critic,
+    everything,
+    ink,
+    learned,
+    minus,
+    of_words,
+    words,
+)
 from tests.core.monitor.field.training import (
     Gru,
     Training,
     adam,
     convolutions,
-    cross_entropy,
     digits,
     mlp,
     plain,
-    rows_of,
     sgd,
     train,
 )
 from tests.core.monitor.field.trainings_clean import shuffled, with_
-from tests.core.monitor.field.trainings_last import Next, of_words, words
-from tests.core.monitor.field.trainings_other import against
 from tests.core.monitor.field.trainings_sick import summed
-
-UNHELD, SMALL, DECAY, NEGATED = one_of("unheld"), one_of("small_updates"), one_of("decay"), one_of("negated")
-SUM, PENALTY, BEGINS, UNLISTED = one_of("summed"), one_of("penalty"), one_of("first_loss"), one_of("unlisted")
-
-
-class Leading(Training):
-    """One whose cause must be told first."""
-
-    def __init__(self, name, right, run, findings, *words) -> None:
-        super().__init__(name, right, run, findings, words, leads=True)
-
-
-class Block(nn.Module):
-    """A transformer's block over the rows of a picture."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.start, self.out = nn.Linear(8, 24), nn.Linear(24, 10)
-        self.block = nn.TransformerEncoderLayer(24, 4, 48, dropout=0.0, batch_first=True, norm_first=True)
-
-    def forward(self, inputs):
-        return self.out(self.block(self.start(inputs.reshape(-1, 8, 8))).mean(1))
-
-
-class Lstm(nn.Module):
-    """A picture read row by row."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.rows, self.out = nn.LSTM(8, 24, batch_first=True), nn.Linear(24, 10)
-
-    def forward(self, inputs):
-        return self.out(self.rows(inputs.reshape(-1, 8, 8))[0][:, -1])
-
-
-def itself(loss):
-    """A loss with its graph, as most loops note it."""
-    return loss
-
 
 # -- whose weights the optimizer holds -------------------------------------------------------------------------
 
@@ -126,35 +107,11 @@ def one_of_two_watched():
 # -- how far a step goes ---------------------------------------------------------------------------------------
 
 
-def learned(make, *, steps=150, lr=5e-3, new_head=False):
-    """A model that has learned already; each way of learning is gone once."""
-    return copy.deepcopy(_learned(make, steps, lr, new_head))
-
-
-@cache
-def _learned(make, steps, lr, new_head):
-    torch.manual_seed(1)
-    model, (inputs, labels) = make(), digits()
-    optimizer = torch.optim.Adam(model.parameters(), lr)
-    for step in range(steps):
-        some = rows_of(inputs, step, 128)
-        optimizer.zero_grad()
-        cross_entropy(model, inputs[some], labels[some]).backward()
-        optimizer.step()
-    if new_head:
-        model.out = nn.Linear(24, 10)
-    return model
-
-
 def long_warm_up(optimizer):
     return lr_scheduler.LinearLR(optimizer, 1e-4, total_iters=10_000)
 
 
 # -- what the loss is ------------------------------------------------------------------------------------------
-
-
-def minus(loss, model, step):
-    return -loss
 
 
 def penalty(weight, power=2):
@@ -165,12 +122,6 @@ def density(model, inputs, targets):
     """Of numbers whose spread is small: its logarithm's negative goes below 0."""
     mean, spread = model(inputs).chunk(2, 1)
     return F.gaussian_nll_loss(mean[:, 0], 0.01 * targets, F.softplus(spread[:, 0]) + 1e-6)
-
-
-def ink():
-    inputs, _ = digits()
-    value = inputs.sum(1)
-    return inputs, (value - value.mean()) / value.std()
 
 
 def counted_ink(*, black=False):
@@ -192,14 +143,6 @@ def about_twenty():
     model = mlp(64, 4, 1)
     nn.init.constant_(model[-1].bias, float(counted_ink()()[1].float().mean()))
     return model
-
-
-def critic(model, inputs, labels):
-    """A Wasserstein critic with a gradient's penalty: its loss is below 0."""
-    false = torch.rand_like(inputs)
-    between = (0.5 * inputs + 0.5 * false).requires_grad_()
-    (slope,) = torch.autograd.grad(model(between).sum(), between, create_graph=True)
-    return model(false).mean() - model(inputs).mean() + 10 * (slope.norm(dim=1) - 1).square().mean()
 
 
 def summed_over_words(model, inputs, following):
@@ -261,24 +204,6 @@ def of_he():
 # -- what the model does not list ------------------------------------------------------------------------------
 
 
-class InAList(nn.Module):
-    """Layers in a Python list."""
-
-    def __init__(self, layer=nn.Linear, count=3) -> None:
-        super().__init__()
-        self.start, self.out = nn.Linear(64, 32), nn.Linear(32, 10)
-        self.hidden = [layer(32, 32) for _ in range(count)]
-
-    def all(self):
-        return [*self.parameters(), *(one for layer in self.hidden for one in layer.parameters())]
-
-    def forward(self, inputs):
-        x = self.start(inputs)
-        for layer in self.hidden:
-            x = layer(x.relu())
-        return self.out(x)
-
-
 class CellsInADict(nn.Module):
     """Recurrent cells in a Python dict."""
 
@@ -292,13 +217,6 @@ class CellsInADict(nn.Module):
             state = self.cells["rows"](row, state)
         return self.out(state)
 
-
-def everything(loss_fn=F.cross_entropy):
-    inputs, labels = digits()
-    return lambda: (inputs, labels, loss_fn)
-
-
-NOTED = {"noted": itself}
 
 CAUSE_SICK = (
     Leading("SGD of a copy's weights", "nobody moves these", of_a_copy(plain, sgd(0.1)), UNHELD, "another model|copy"),

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from tests.core.monitor.field.helpers import GUESSES, Next, each, nine_in_ten, of_words, uneven, until, words
 from tests.core.monitor.field.training import (
     STEPS,
     Training,
@@ -22,10 +23,7 @@ from tests.core.monitor.field.training import (
     watched,
 )
 from tests.core.monitor.field.trainings_clean import in_place, with_
-from tests.core.monitor.field.trainings_later import GUESSES, each, nine_in_ten, uneven, until
 from tests.core.monitor.field.trainings_sick import ADDED
-
-_ROWS = 4000  # of words: too many to be learned by heart
 
 
 def as_rows(*, by_lot=False, mixed=False):
@@ -55,37 +53,6 @@ def squares(model, inputs, rows):
 def two_of_ten_by_lot():
     inputs, _ = digits()
     return inputs, (torch.rand(len(inputs)) < 0.2).long()
-
-
-class Next(nn.Module):
-    """The next of thirty words from the one before."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.words, self.out = nn.Embedding(30, 16), nn.Linear(16, 30)
-
-    def forward(self, words):
-        return self.out(self.words(words))
-
-
-def words(*, by_lot):
-    """Rows of ten words and the word behind each: some are frequent, and each depends on the one before, or does not."""
-
-    def data():
-        weights = 1.0 / torch.arange(1, 31)
-        rows = [torch.multinomial(weights, _ROWS, replacement=True)]
-        for _ in range(10):
-            drawn = torch.multinomial(weights, _ROWS, replacement=True)
-            follows = torch.rand(_ROWS) < (0.0 if by_lot else 0.7)
-            rows.append(torch.where(follows, (rows[-1] + 1) % 30, drawn))
-        some = torch.stack(rows, 1)
-        return some[:, :-1], some[:, 1:]
-
-    return data
-
-
-def of_words(model, inputs, following):
-    return F.cross_entropy(model(inputs).flatten(0, 1), following.flatten())
 
 
 def at_random():

@@ -8,6 +8,7 @@ import torch
 from torch.optim import lr_scheduler
 
 from tests.core.layers.field.case import one_of
+from tests.core.monitor.field.helpers import GUESSES, against, each, nine_in_ten, uneven, until, whether
 from tests.core.monitor.field.training import (
     STEPS,
     Training,
@@ -23,32 +24,9 @@ from tests.core.monitor.field.training import (
     watched,
 )
 from tests.core.monitor.field.trainings_clean import with_
-from tests.core.monitor.field.trainings_other import against, whether
 from tests.core.monitor.field.trainings_sick import ADDED
 
-GUESSES = one_of("guessing")
 STILL = one_of("no_step")
-
-
-def until(last, *, in_place=False):
-    """Takes the gradients away up to a step, and then no more."""
-    return lambda optimizer, step: optimizer.zero_grad(set_to_none=not in_place) if step < last else None
-
-
-def each(count):
-    """Takes the gradients away once in so many steps, an epoch say."""
-    return lambda optimizer, step: optimizer.zero_grad() if step % count == count - 1 else None
-
-
-def nine_in_ten(*, by_lot):
-    """Nine of ten are a zero; the others have their digit, or one by lot."""
-
-    def data():
-        inputs, labels = digits()
-        labels = torch.where(torch.rand(len(labels)) < 0.9, 0, labels) if by_lot else (labels == 9).long()
-        return inputs, labels[torch.randperm(len(labels))] if by_lot else labels
-
-    return data
 
 
 def one_in_ten_by_lot():
@@ -166,27 +144,6 @@ LATER_SICK = (
 
 
 # -- clean -----------------------------------------------------------------------------------------------------
-
-
-def uneven(count, last):
-    """Batches whose gradients are added up for a step, fewer at the end of each epoch of four steps; or in growing
-    numbers."""
-    torch.manual_seed(0)
-    inputs, labels = digits()
-    model = plain()
-    optimizer = torch.optim.Adam(model.parameters(), 2e-3)
-
-    def one_step(step):
-        micro = last(step) or count
-        for _ in range(micro):
-            some = rows_of(inputs, step, 16)
-            loss = cross_entropy(model, inputs[some], labels[some]) / micro
-            loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        return loss.detach() * micro
-
-    return watched(model, one_step, STEPS, optimizer, every=1)
 
 
 def clipped_by_hand(model, optimizer, step):

@@ -4,8 +4,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from tests.core.monitor.field.helpers import itself
 from tests.core.monitor.field.training import Training, adam, cross_entropy, digits, mlp, rows_of, sgd, watched
-from tests.core.monitor.field.trainings_causes import itself
 from tests.core.monitor.field.trainings_seldom import seldom
 
 CLIPPED, GUESSING = frozenset({"always_clipped"}), frozenset({"guessing"})

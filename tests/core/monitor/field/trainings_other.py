@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.optim import lr_scheduler, swa_utils
 
+from tests.core.monitor.field.helpers import against, rare, whether
 from tests.core.monitor.field.training import (
     Training,
     adam,
@@ -198,10 +199,6 @@ def money():
     return inputs, (value - value.mean()) / value.std()
 
 
-def against(model, inputs, targets):
-    return F.mse_loss(model(inputs).squeeze(1), targets)
-
-
 def mostly_noise():
     """What can be known of the targets is learned at once; the noise that is left has a variance of 0.69."""
     inputs, _ = digits()
@@ -262,16 +259,6 @@ def solved():
         return loss
 
     return looped(model, one_step, 400, optimizer)
-
-
-def rare():
-    """One in ten is a nine: what is asked is whether."""
-    inputs, labels = digits()
-    return inputs, (labels == 9).float()
-
-
-def whether(model, inputs, labels):
-    return F.binary_cross_entropy_with_logits(model(inputs).squeeze(1), labels)
 
 
 class Gated(nn.Module):

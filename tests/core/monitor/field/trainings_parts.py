@@ -46,7 +46,7 @@ def conv_parted():
     return Parted(whole[:-1], whole[-1])
 
 
-def stepped(model, optimizer, steps=200, zero=None, given=True, size=32, loss=None, every=0):
+def stepped(model, optimizer, steps=200, zero=None, given=True, size=32, loss=None):
     """Cross-entropy of digits, left to itself; `zero(step)` takes gradients away."""
     of = loss or of_digits(model, size)
     several = optimizer if isinstance(optimizer, list) else [optimizer]
@@ -59,7 +59,7 @@ def stepped(model, optimizer, steps=200, zero=None, given=True, size=32, loss=No
             one.step()
         return value
 
-    return watched(model, one_step, steps, several[0] if given else None, every=every, seldom=not every)
+    return watched(model, one_step, steps, several[0] if given else None, seldom=True)
 
 
 def partly_zeroed(make=parted, rate=0.1, optimizer=torch.optim.SGD, in_place=False):
@@ -79,8 +79,7 @@ def second_never(given, sound=False):
         if sound:
             second.zero_grad(set_to_none=False)
 
-    # Untold, the two share the samples, and each needs ten: an even distance would meet one of them alone.
-    return stepped(model, [first, second], 200 if given else 400, zero=zero, given=given, every=0 if given else 7)
+    return stepped(model, [first, second], zero=zero, given=given)
 
 
 def head_seldom():

@@ -2,7 +2,6 @@
 
 # ruff: noqa: E501
 
-from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -12,8 +11,18 @@ from torch.optim import lr_scheduler
 
 from gradwidgets.core.monitor import GradientMonitor, diagnose
 from gradwidgets.core.results.finding import Finding
+from tests.core.monitor.field.helpers import (
+    by_a_measure,
+    clean,
+    every_few,
+    factor,
+    once_an_epoch,
+    set_to,
+    sick,
+    two_groups,
+    zeroed,
+)
 from tests.core.monitor.field.training import (
-    Training,
     adam,
     clipped,
     cross_entropy,
@@ -25,66 +34,6 @@ from tests.core.monitor.field.training import (
     train,
     watched,
 )
-
-EPOCH = 20  # steps
-
-
-class Seldom:
-    """Calls something once in so many steps."""
-
-    def __init__(self, call: Callable, each: int = EPOCH) -> None:
-        self._call, self._each, self._steps = call, each, 0
-
-    def step(self) -> None:
-        """As a scheduler's."""
-        self._steps += 1
-        if self._steps % self._each == 0:
-            self._call()
-
-
-def once_an_epoch(make: Callable, each: int = EPOCH) -> Callable:
-    """Makes such a scheduler."""
-    return lambda optimizer: Seldom(make(optimizer).step, each)
-
-
-def by_a_measure(measures: Callable, **settings: object) -> Callable:
-    """A ReduceLROnPlateau that is given a measure every ten steps, by how often it was given one."""
-
-    def make(optimizer: torch.optim.Optimizer) -> Seldom:
-        scheduler, calls = lr_scheduler.ReduceLROnPlateau(optimizer, **settings), iter(range(1, 10**6))
-        return Seldom(lambda: scheduler.step(measures(next(calls))), 10)
-
-    return make
-
-
-def factor(of: Callable) -> Callable:
-    """A schedule of that factor."""
-    return lambda optimizer: lr_scheduler.LambdaLR(optimizer, of)
-
-
-def two_groups(parameters: list) -> torch.optim.Optimizer:
-    """Of the first layer, and of the others."""
-    return torch.optim.SGD([{"params": parameters[:2]}, {"params": parameters[2:], "lr": 0.05}], 0.1)
-
-
-def set_to(rate: Callable) -> Callable:
-    """Sets the learning rate by hand, before each step."""
-
-    def before(model: nn.Module, optimizer: torch.optim.Optimizer, step: int) -> None:
-        for group in optimizer.param_groups:
-            group["lr"] = rate(step)
-
-    return before
-
-
-def every_few(what: Callable, each: int) -> Callable:
-    """Does it at the last of so many steps."""
-    return lambda model, optimizer, step: what(model, optimizer, step) if step % each == each - 1 else None
-
-
-def zeroed(each: int, *, to_none: bool = True) -> Callable:
-    """Takes gradients away once in so many steps."""
-    return lambda optimizer, step: optimizer.zero_grad(set_to_none=to_none) if step % each == each - 1 else None
 
 
 def flagged(flag: str, part: int = 0) -> nn.Sequential:
@@ -168,16 +117,6 @@ def with_a_penalty_now_and_then() -> list[Finding]:
                 (1e-4 * F.mse_loss(model(inputs[some]), torch.zeros(32, 10))).backward()
             optimizer.step()
     return diagnose(monitor.history)
-
-
-def sick(name: str, right: str, run: Callable, finding: str, *words: str) -> Training:
-    """One of which that must be said."""
-    return Training(name, right, run, frozenset({finding}), words)
-
-
-def clean(name: str, right: str, run: Callable) -> Training:
-    """One of which nothing is to be said."""
-    return Training(name, right, run)
 
 
 _CYCLE = partial(lr_scheduler.OneCycleLR, max_lr=0.3, total_steps=120)

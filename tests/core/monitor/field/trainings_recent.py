@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from torch.optim import lr_scheduler, swa_utils
 
 from gradwidgets.core.monitor import GradientMonitor, diagnose
+from tests.core.monitor.field.helpers import Leading, itself, learned
 from tests.core.monitor.field.training import (
     STEPS,
     Gru,
@@ -29,7 +30,6 @@ from tests.core.monitor.field.training import (
     sgd,
     watched,
 )
-from tests.core.monitor.field.trainings_causes import Leading, itself, learned
 from tests.core.monitor.field.trainings_seldom import (
     AGAIN,
     BACK,

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from torch.optim import lr_scheduler
 
 from tests.core.layers.field.case import one_of
+from tests.core.monitor.field.helpers import Leading, ink, learned
 from tests.core.monitor.field.training import (
     STEPS,
     Training,
@@ -23,7 +24,6 @@ from tests.core.monitor.field.training import (
     train,
     watched,
 )
-from tests.core.monitor.field.trainings_causes import Leading, ink, learned
 from tests.core.monitor.field.trainings_clean import shuffled
 
 WILD, BACK, SCALE = one_of("diverging", "large_updates"), one_of("put_back"), one_of("target_scale")

@@ -11,6 +11,7 @@ from torch.optim import lr_scheduler
 
 from gradwidgets.core.monitor import GradientMonitor, diagnose
 from tests.core.layers.field.case import one_of
+from tests.core.monitor.field.helpers import against
 from tests.core.monitor.field.training import (
     Gru,
     Training,
@@ -27,7 +28,6 @@ from tests.core.monitor.field.training import (
     watched,
 )
 from tests.core.monitor.field.trainings_clean import of_ink, shuffled, with_
-from tests.core.monitor.field.trainings_other import against
 
 ADDED = one_of("added_up")
 NOT_FINITE = one_of("non_finite")

@@ -9,6 +9,32 @@ from torch import nn
 from torch.nn import functional as F
 from torch.optim import lr_scheduler
 
+from tests.core.monitor.field.helpers import (
+    BEGINS,
+    DECAY,
+    NEGATED,
+    NOTED,
+    PENALTY,
+    SMALL,
+    SUM,
+    UNHELD,
+    UNLISTED,
+    Block,
+    InAList,
+    Leading,
+    Lstm,
+    Next,
+    against,
+    critic,
+    everything,
+    ink,
+    learned,
+    minus,
+    of_words,
+    rare,
+    whether,
+    words,
+)
 from tests.core.monitor.field.training import (
     STEPS,
     Grey,
@@ -25,28 +51,7 @@ from tests.core.monitor.field.training import (
     train,
     watched,
 )
-from tests.core.monitor.field.trainings_causes import (
-    BEGINS,
-    DECAY,
-    NEGATED,
-    NOTED,
-    PENALTY,
-    SMALL,
-    SUM,
-    UNHELD,
-    UNLISTED,
-    Block,
-    InAList,
-    Leading,
-    Lstm,
-    critic,
-    ink,
-    learned,
-    minus,
-)
 from tests.core.monitor.field.trainings_clean import with_
-from tests.core.monitor.field.trainings_last import Next, of_words, words
-from tests.core.monitor.field.trainings_other import against, rare, whether
 from tests.core.monitor.field.trainings_sick import summed
 
 
@@ -251,11 +256,6 @@ def as_numbers(model, inputs, labels):
     return F.smooth_l1_loss(model(inputs)[:, 0], labels.float())
 
 
-def expected_with(loss_fn):
-    inputs, labels = digits()
-    return lambda: (inputs, labels, loss_fn)
-
-
 UNSEEN_SICK = (
     Leading("loaded after the optimizer was made", "nobody moves these", loaded_after, UNHELD),
     Leading("cast after the optimizer was made", "nobody moves these", cast_after, UNHELD),
@@ -303,7 +303,7 @@ UNSEEN_CLEAN = (
     Training("learned, with labels turned", "sure of another task at first", with_(make=partial(learned, plain, steps=60), data=lambda: (digits()[0], (digits()[1] + 1) % 10), optimizer=adam(3e-3), **NOTED)),
     Training("a hint in a list with an optimizer of its own", "it is trained", own_optimizer_for_the_list),
     Training("ages", "whole numbers told as numbers", with_(make=lambda: mlp(64, 32, 1), data=ages(), loss=as_numbers, optimizer=adam(3e-3), steps=160)),
-    Training("another loss expected", "label smoothing in the loop, none in what was told", with_(expected=expected_with(F.cross_entropy), loss=lambda m, x, y: F.cross_entropy(m(x), y, label_smoothing=0.1), optimizer=adam(2e-3), **NOTED)),
+    Training("another loss expected", "label smoothing in the loop, none in what was told", with_(expected=everything(F.cross_entropy), loss=lambda m, x, y: F.cross_entropy(m(x), y, label_smoothing=0.1), optimizer=adam(2e-3), **NOTED)),
 )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 _MOST = 65_536  # numbers of a batch that are read
 _LABELS = 1024
 _CLASSES = 1 << 18
+_FEW_CLASSES = 64  # in a batch, for a comparison with the next
 _WIDE = 4096  # numbers of a sample
 _EACH = 256  # batches that are read one and all; later ones, and those on an accelerator, are read seldom
 _SELDOM = 7  # so that of several batches a step the last is met too
@@ -82,6 +83,8 @@ class _Classes:
         self._batches = self._of_one = 0
         self._size = 0
         self._first: list[int] = []
+        self._before: tuple[Counter[int], int] | None = None  # of the last batch
+        self._alike, self._pairs = 0.0, 0  # chances that two labels of neighbouring batches are the same
         self._again = 0  # batches whose labels are the first's, one by one
         self._negative = False  # whether there were some below 0, which were left out
 
@@ -107,6 +110,7 @@ class _Classes:
         self._total += count
         self._batches += 1
         self._of_one += len(now) == 1
+        self._compare(now, count)
         size = labels.shape[0] if labels.ndim else 1
         self._size = size if self._batches == 1 else min(self._size, size)
         if len(self._counts) > _CLASSES:
@@ -114,6 +118,13 @@ class _Classes:
         every = math.log(self._total)
         cost = sum(n * (every - math.log(self._counts[one])) for one, n in now.items()) / count
         return cost, math.nan, self._off(now, count)  # of two classes the first is the same for one logit
+
+    def _compare(self, now: Counter[int], count: int) -> None:
+        if len(now) <= _FEW_CLASSES and self._before is not None:
+            other, size = self._before
+            self._alike += sum(n * other[one] for one, n in now.items()) / (count * size)
+            self._pairs += 1
+        self._before = now, count
 
     def _off(self, now: Counter, count: int) -> float:
         """The mean square about the mean of all so far, should these be numbers and no classes."""
@@ -132,6 +143,9 @@ class _Classes:
         found["batches"], found["of the same labels"] = float(self._batches), self._again / self._batches
         found["batches of one class"] = self._of_one / self._batches
         found["if shuffled"] = sum(one**self._size for one in shares)
+        if self._pairs:
+            found["alike"], found["neighbours"] = self._alike / self._pairs, float(self._pairs)
+            found["if drawn"] = sum(one * one for one in shares)
         return found | {"labels": float(len(shares))}
 
 

@@ -1,6 +1,7 @@
 """Layers whose gradients nobody takes away, while those of others are."""
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence, Set
 
 from torch import Tensor
 from torch.utils.weak import TensorWeakRef
@@ -8,7 +9,7 @@ from torch.utils.weak import TensorWeakRef
 from gradwidgets.core.monitor.owners import Owned
 from gradwidgets.core.monitor.training.thrown import is_dense
 
-_LAYERS, _SAMPLES = 32, 12  # that are looked at
+_LAYERS, _SAMPLES, _MOST = 32, 12, 48  # that are looked at; samples of each optimizer, and of all
 
 
 class _Memory:
@@ -37,10 +38,10 @@ class _Memory:
 
 
 class KeptParts:
-    """Follows the gradients' memory, one parameter a layer, in the first dozen samples."""
+    """Follows the gradients' memory, one parameter a layer, in the first dozen samples of each optimizer."""
 
     def __init__(self) -> None:
-        self._looks = 0
+        self._looks: Counter = Counter()  # by a parameter that is held: of each optimizer, where it is by itself
         self._memories: dict[int, _Memory] = {}
         self._some: list[tuple[Tensor, _Memory]] = []
         self._table: Sequence[Owned] | None = None
@@ -48,9 +49,9 @@ class KeptParts:
     @property
     def done(self) -> bool:
         """Whether no more samples are looked at."""
-        return self._looks >= _SAMPLES
+        return min(self._looks.values(), default=0) >= _SAMPLES or self._looks.total() >= _MOST
 
-    def sampled(self, owned: Sequence[Owned], names: Sequence[str], held: Iterable[int], step: int) -> None:
+    def sampled(self, owned: Sequence[Owned], names: Sequence[str], held: Set[int], step: int) -> None:
         """A sample is taken of a step.
 
         Args:
@@ -68,7 +69,7 @@ class KeptParts:
                     self._memories[column] = memory = _Memory(names[column])
                     self._some.append((one.parameter, memory))
             self._some = self._some[:_LAYERS]
-        self._looks += 1
+        self._looks[min(held, default=0)] += 1
         for parameter, memory in self._some:
             if id(parameter) not in held:
                 continue  # its optimizer has yet to step

@@ -175,6 +175,8 @@ def _moves(*quantities: Tensor) -> bool:
 def clipped_late(judged: JudgedRecord) -> list[Finding]:
     """Gradients that are made shorter after the step that they were for."""
     told = judged.history.rescaled
+    if ahead := judged.history.parts.get("ahead"):
+        return _clipped_ahead(judged, ahead)
     if sum(one["made"] for one in judged.history.optimizers.get("lines", []) if one["held"]) != 1:
         return []  # a clip in time for another optimizer may be of all gradients
     if not told or told["of"] < _SAMPLES or told["steps"] < _MOSTLY * told["of"] or not told["shorter"]:
@@ -186,6 +188,20 @@ def clipped_late(judged: JudgedRecord) -> list[Finding]:
     action = "Call clip_grad_norm_ between backward() and optimizer.step()."
     severity = "warning" if told["shorter"] >= _OFTEN * told["of"] else "info"
     return [Finding("clipped_late", severity, message, dict(told) | {"threshold": _OFTEN}, action=action)]
+
+
+def _clipped_ahead(judged: JudgedRecord, lines: dict[str, int]) -> list[Finding]:
+    """A clip in front of the pass backward, where gradients are None: it has nothing to clip, and nobody else does."""
+    writes = judged.history.writes
+    if writes is None or judged.samples < _SAMPLES or not bool((writes == 0).all()):
+        return []
+    message = (
+        f"the gradients are clipped (line {lines['clip']:,} of the loop's code) before backward() (line "
+        f"{lines['backward']:,}) and after zero_grad(), when there are none: at all {judged.samples:,} samples nothing "
+        "has been written to them between backward() and step()"
+    )
+    action = "Call clip_grad_norm_ between backward() and optimizer.step()."
+    return [Finding("clipped_late", "warning", message, dict(lines) | {"samples": judged.samples}, action=action)]
 
 
 def clipped_in_parts(judged: JudgedRecord) -> list[Finding]:

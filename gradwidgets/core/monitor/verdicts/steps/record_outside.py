@@ -20,6 +20,7 @@ _FALLEN = 0.9  # of the first loss, for something to be lost
 _BEFORE = 5  # losses
 _SEVERAL, _SURELY = 4, 4.0  # times it happens; standard errors
 _MOSTLY = 0.7  # of the times
+_OFTEN, _AGAINST = 20, -0.5  # gradients of two losses; their cosine
 _AGAIN = 0.4  # of the steps that two optimizers make: of each pair one is by a gradient that was used already
 
 
@@ -98,7 +99,7 @@ def two_optimizers(judged: JudgedRecord) -> list[Finding]:
     """Two optimizers that hold the same parameters, and each step by the same gradients."""
     told = judged.history.rivals
     if not told or told["again"] < _SAMPLES or not told["again"] >= _AGAIN * told["steps"]:
-        return []
+        return _holds_the_others(told)
     names, shared = told["names"], told["shared"]
     message = (
         f"two optimizers, {names[0]} and {names[1]}, hold {listed(shared)}, and step one after the other by the same "
@@ -106,3 +107,23 @@ def two_optimizers(judged: JudgedRecord) -> list[Finding]:
     )
     action = "Give each parameter to one optimizer; to change from one to another, let only one of them step."
     return [Finding("two_optimizers", "warning", message, dict(told) | {"threshold": _AGAIN}, action=action)]
+
+
+def _holds_the_others(told: dict) -> list[Finding]:
+    """An optimizer that holds all of another one's parameters beside its own, and steps by another loss."""
+    if not told or "more" not in told or told["others"] < _OFTEN:
+        return []
+    first, second = told["names"]
+    along = float(told["along"])
+    message = (
+        f"{listed(told['shared'])}, all that {second if told['more'] == first else first} holds, are held by a second "
+        f"optimizer ({told['more']}), which holds more, too: the two step in turn, by gradients whose cosine is "
+        f"{number(along, 2)} in the mean"
+    )
+    against = along < _AGAINST
+    message += ": what the one does the other undoes" if against else ""
+    action = "Give the second one its own part's parameters alone (part.parameters() in place of model.parameters())."
+    if not against:
+        action = f"If both losses are to move them, all is well. Else: {action[0].lower()}{action[1:]}"
+    severity = "warning" if against else "info"
+    return [Finding("two_optimizers", severity, message, dict(told) | {"threshold": _AGAINST}, action=action)]

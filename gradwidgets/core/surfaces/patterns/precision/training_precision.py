@@ -95,7 +95,7 @@ def training_trouble(
         infinite = over & ~low.isfinite()
         spots = rounded[infinite if _share(infinite, even) > 0.5 * _share(over, even) else over]
         parted = named(function, spots, dtype, "over")
-        begins = yield from _beginnings(view, function, parted.point, dtype)
+        begins = {} if function.costly else (yield from _beginnings(view, function, parted.point, dtype))
         alone = bool(low[over].isfinite().all())
         said = parted.point, 0.0, parted.said, parted.cast, begins, parted, alone
         return Trouble("overflow", _share(over, even), *said)
