@@ -23,7 +23,7 @@ from gradwidgets.core.surfaces.allowing import allowed_names, allowing
 from gradwidgets.core.surfaces.checking import checking
 from gradwidgets.core.surfaces.pairs import PairsReport, checking_pairs
 from gradwidgets.core.surfaces.patterns.ends.target import Target
-from gradwidgets.core.surfaces.patterns.ground import dead_share
+from gradwidgets.core.surfaces.patterns.flat.ground import dead_share
 from gradwidgets.core.surfaces.patterns.look import Look
 from gradwidgets.core.surfaces.patterns.mismatch import is_meant
 from gradwidgets.core.surfaces.probe import ProbeRow

@@ -11,8 +11,8 @@ from torch.nn import functional
 from gradwidgets.core import EXAMPLES, OBJECTIVES, PATTERNS, check_loss, find_patterns, sample_surface
 from gradwidgets.core.results.slices import finish
 from gradwidgets.core.surfaces.patterns import surveying
+from gradwidgets.core.surfaces.patterns.flat.regions import components
 from gradwidgets.core.surfaces.patterns.look import Look
-from gradwidgets.core.surfaces.patterns.regions import components
 
 SQUARE = {"a": (-1.0, 1.0), "b": (-1.0, 1.0)}
 WIDE = {"a": (-5.0, 5.0), "b": (-5.0, 5.0)}

@@ -24,8 +24,9 @@ from gradwidgets.core.surfaces.patterns.ends.newton import followed
 from gradwidgets.core.surfaces.patterns.ends.turns import WEIGHT, below_zero, why_missed
 from gradwidgets.core.surfaces.patterns.ends.twins import rejected_twin
 from gradwidgets.core.surfaces.patterns.ends.weighed import weighed_away
-from gradwidgets.core.surfaces.patterns.ground import DEAD_SHARE, dead_share
-from gradwidgets.core.surfaces.patterns.look import ABOVE, LOWEST, Look
+from gradwidgets.core.surfaces.patterns.flat.dead_ground import ABOVE
+from gradwidgets.core.surfaces.patterns.flat.ground import DEAD_SHARE, dead_share
+from gradwidgets.core.surfaces.patterns.look import LOWEST, Look
 from gradwidgets.core.surfaces.patterns.singular.spikes import NARROW, Spike
 
 REACHED = 0.9  # of the descents from over the view must end in a target
