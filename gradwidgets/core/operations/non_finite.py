@@ -75,7 +75,17 @@ def blame(function: LossFunction, point: Tensor, dtype: torch.dtype = torch.floa
     flaw, event = flaw_of(function) if watch.data else None, watch.event()
     if flaw is not None and (event is None or event.of_data or flaw[1] == "NaN"):
         return _of_data(*flaw, event, "gradient" if watch.loss_is_finite else "loss")
-    return None if event is None else _with_item(_culprit(watch, event), event, function, point)
+    if event is None:
+        return _of_number(watch) if watch.written else None
+    return _with_item(_culprit(watch, event), event, function, point)
+
+
+def _of_number(watch: NonFiniteWatch) -> Culprit:
+    """NaN that stands in the loss's code as a number, or is a number that it holds."""
+    sentence = f"a number in it is NaN before any operation: the one that {watch.written} takes"
+    return Culprit(
+        "data", "gradient" if watch.loss_is_finite else "loss", sentence, "See where that number comes from."
+    )
 
 
 def hidden_at(function: LossFunction, point: Tensor) -> str:
