@@ -1,9 +1,10 @@
-"""One pass forward and backward through a model, watched, without a trace left on it."""
+"""One pass forward and backward through a model, measured without changing it."""
 
 import math
 import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
@@ -57,7 +58,8 @@ from gradwidgets.core.layers.passes.passes import (
     run,
     without_gradient_hooks,
 )
-from gradwidgets.core.layers.passes.poisoned import mark_unread
+from gradwidgets.core.layers.passes.poisoned import unread_rows
+from gradwidgets.core.layers.passes.reduce import Norms, Reducer
 from gradwidgets.core.layers.passes.rows import Row, mark_spare, rows_of, shared_names
 from gradwidgets.core.layers.passes.stats import LayerFlow
 from gradwidgets.core.layers.passes.tracking import Tracked, names_by_id
@@ -85,50 +87,49 @@ from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.subject.collection import NoCollection
 from gradwidgets.core.subject.home import at_home
 
-_WITH_LINE = (LONE, AXIS, TWICE, ACROSS)  # what is told with file and line, by another pass forward
-# Norm of a gradient by a layer's weights, up to which the loss itself is asked for a slope.
+_WITH_LINE = (LONE, AXIS, TWICE, ACROSS)  # findings that another forward pass completes with file and line
+# Norm of the gradients by the weights up to which the loss itself is tested for a slope.
 FAINT = 1e-7
 
 
 @at_home
-def layer_flow(model: nn.Module, inputs: object, targets: object, loss_fn: Callable) -> LayerFlow:
-    """Run a model forward and backward once, and measure every layer on the way.
+def layer_flow(model: nn.Module, inputs: object, targets: object, loss_fn: Callable[..., Any]) -> LayerFlow:
+    """Run a model forward and backward once, and measure every layer.
 
-    A copy of the model runs. The model itself is left bit-identical, also when something fails or is interrupted, and
-    `certificate` says so: whatever the pass changed beside the copy is put back. The copy runs in the mode that the
-    model is in, on copies of `inputs` and `targets`, with the model's own forward hooks; hooks on gradients (of tensors
-    and modules) are not run, and `notes` says so.
+    A copy of the model runs. The model itself stays bit-identical, even if something fails or is interrupted, and
+    `certificate` proves it: whatever the pass changes outside of the copy is restored. The copy runs in the model's
+    current mode, on copies of `inputs` and `targets`, with the model's own forward hooks; hooks on gradients (of
+    tensors and modules) do not run, and `notes` says so.
 
     Args:
-        model: Any module. One that is compiled, or wrapped in DataParallel, is measured as the module inside; one
-            with lazy parameters, on a copy.
-        inputs: A tuple is handed over as `model(*inputs)`, a mapping as `model(**inputs)`, anything else as
+        model: Any module. One that is compiled, or wrapped in DataParallel, is measured as the module inside.
+        inputs: A tuple is passed as `model(*inputs)`, a mapping as `model(**inputs)`, anything else as
             `model(inputs)`.
-        targets: Handed to the loss.
-        loss_fn: `loss_fn(model's output, targets)`, a tensor of one real number.
+        targets: The second argument of the loss.
+        loss_fn: `loss_fn(model's output, targets)` returns a tensor of one real number.
 
     Returns:
-        What was measured. Modules that own parameters directly and torch's activation modules have a row each;
+        The measurements. Modules that own parameters directly and torch's activation modules have a row each;
         activations that are called as functions (`F.relu`) have none.
 
     Raises:
-        TypeError: `model` is no module, or `loss_fn` cannot be called.
-        FlowError: (a ValueError) The model or the loss raised, or the loss is no real number in a tensor.
+        TypeError: `model` is not a module, or `loss_fn` is not callable.
+        FlowError: (a ValueError) The model or the loss raised, or the loss is not a tensor of one real number.
     """
     return flow_of(Subject.of(model, inputs, targets, loss_fn))
 
 
 @at_home
 def flow_of(subject: Subject, *, own: bool = False, known: bool = False) -> LayerFlow:
-    """`layer_flow` of a checked subject.
+    """Run `layer_flow` of a checked subject.
 
     Args:
         subject: Model, batch and loss.
-        own: Whether the model is nobody's but ours, so that it need not be copied.
-        known: Whether the batch and the loss are ours too, so that nothing can be wrong with them.
+        own: Whether the model was made by this package for this one use, so that it need not be copied.
+        known: Whether the batch and the loss were made by this package too, so that no fault is searched for in them.
     """
     subject.notes += hooks_in_words(subject.model)
-    look = _measure_plainly if known else partial(_looked, given=None if own else subject)
+    look = _measure_plainly if known else partial(_measure_fully, given=None if own else subject)
     with NoCollection() as block, block:
         found, certificate = subject.looked_at(look, own=own)
         found.unlisted = with_makers(subject.model, found.unlisted)
@@ -136,8 +137,8 @@ def flow_of(subject: Subject, *, own: bool = False, known: bool = False) -> Laye
             return summarise(found, certificate, subject.notes)
 
 
-def _looked(subject: Subject, given: Subject | None) -> Measured:
-    """One pass, and what only further passes tell where there is something to tell."""
+def _measure_fully(subject: Subject, given: Subject | None) -> Measured:
+    """Measure one pass, then run further passes where its results call for them."""
     look = Look(subject, *subject.batch())
     try:
         found = _measure(subject, look)
@@ -147,19 +148,19 @@ def _looked(subject: Subject, given: Subject | None) -> Measured:
             raise
         raise told from error.__cause__
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # further passes warn of what is told of the first
-        return _told_by_further_passes(subject, found, given)
+        warnings.simplefilter("ignore")  # the first pass has given these warnings already
+        return _run_further_passes(subject, found, given)
 
 
-def _told_by_further_passes(subject: Subject, found: Measured, given: Subject | None) -> Measured:
-    """The same with what only they tell."""
+def _run_further_passes(subject: Subject, found: Measured, given: Subject | None) -> Measured:
+    """Add what only further passes can find, each run only if the first pass has a symptom."""
     if found.unlisted:
         found.unlisted = tuple(without_asked(subject, found.unlisted))
     unreached = [row for row in found.rows if _is_unreached(row, found)]
     cuts = cuts_of(subject, unreached) if any(row.calls or "weight" not in row.own for row in unreached) else {}
     for row in unreached:
         row.cut = cuts.get(row.name)
-    gradients = _sizes(found)
+    gradients = _sizes(found.norms, found.numbers)
     found.parameters = put_to_layers(found.rows, dict(causes_of(subject, *apart(found.rows, gradients))))
     if not math.isfinite(found.loss):
         found.culprit = unless_written(origin_of(subject), given)
@@ -192,7 +193,9 @@ def _told_by_further_passes(subject: Subject, found: Measured, given: Subject | 
     if found.zeros and (not _waits(found) or drops_all(subject.model)):
         found.zeroed = zeroed_in(subject)
         if not found.zeroed:
-            left_out(mark_unread)(subject, [one for one in found.zeros if one.name not in found.stops], found.graph)
+            others = [one for one in found.zeros if one.name not in found.stops]
+            for row in left_out(unread_rows)(subject, others, found.graph):
+                row.unread = True
     if found.sums and not any(one.name == MASK for one in found.operations):
         found.operations += left_out(added_masks)(subject)
     if found.scrambling:
@@ -235,7 +238,7 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
             tracked = Tracked(loss, watch.calls, names)
             slopes = tracked.activations() if look.looks else []
             looked_at = tracked.operations(LOOKED_AT) if look.looks else []
-            operations = _at_operations(looked_at, look, names) if look.looks else []
+            operations = _at_operations(looked_at, look, names) if isinstance(look, Look) else []
             sums = may_add_masks(one for one in looked_at if one.name in SOFTMAX)
             compared = (tracked.of_loss(), _tensors(look.targets)) if look.looks else ([], [])
             operations += left_out(of_order)(*compared)
@@ -257,10 +260,10 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
     graph = tracked.graph(watch.gradients_at, watch.numbers, watch.norms)
     given = _tensors((inputs, look.targets))
     missed = unlisted(model, leaves, [*model.parameters(), *given]) if look.looks else ()
-    reaches = any(not watch.numbers[norms[2]][0] <= FAINT for norms in watch.norms.values() if norms[2] is not None)
+    reaches = any(not size <= FAINT for size in _sizes(watch.norms, watch.numbers).values() if size is not None)
     said = tuple(look.findings(loss, reaches=reaches))
     seen = Measured(rows, watch.numbers, watch.norms, value, model.training, graph, tuple(missed), slopes, said)
-    if look.looks:
+    if isinstance(look, Look):
         seen.output, seen.views = output, (*tracked.views(), *look.taken())
         seen.operations += operations
         seen.lone_keys = tuple(one for one in lone if one is not None)
@@ -281,7 +284,7 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
 
 
 def _across_samples(operations: list[Finding]) -> list[Along]:
-    """Softmaxes in two axes whose shares sum to 1 along the first, and weigh what stands along the second."""
+    """Return softmaxes of matrices along the first axis, whose shares weight the entries of the second."""
     axes = [one.evidence for one in operations if one.name == AXIS and not one.evidence["axis"]]
     return [Along("softmax", "softmax", tuple(one["shape"])) for one in axes if len(one["shape"]) == 2]
 
@@ -292,7 +295,7 @@ def _at_operations(operations: list[Operation], look: Look, names: Mapping[int, 
 
 
 def _of_scores(operations: list[Operation], tracked: Tracked, names: Mapping[int, str]) -> list[Finding]:
-    """What is said of scores, bags, and places that drown tokens: while the graph keeps its numbers."""
+    """Check attention scores, bags and positional encodings, while the graph still has its saved tensors."""
     nodes, softmaxes = tracked.nodes(), [one for one in operations if one.name in SOFTMAX and one.name != ATTENTION]
     checks = (masked_by_zero, cold, between_layers, taken_twice) if softmaxes else ()
     found = [told for check in checks for told in left_out(check)(softmaxes, nodes)]
@@ -303,25 +306,25 @@ def _of_scores(operations: list[Operation], tracked: Tracked, names: Mapping[int
 
 
 def _of_weights(found: Measured, gradients: Mapping[int, Tensor]) -> list[Finding]:
-    """What is said of weights by their numbers: copies of each other, or clipped."""
-    sizes = {key: found.numbers[norms[1]][0] for key, norms in found.norms.items()}
+    """Check the weights' values: copies of each other, or clipped."""
+    sizes = {key: found.numbers[norms.weight][0] for key, norms in found.norms.items()}
     copies = left_out(copies_in)(found.rows, sizes, gradients, found.graph)
     return copies + left_out(clipped)(found.rows, found.graph)
 
 
-def _sizes(found: Measured) -> dict[int, float | None]:
-    """The norms of the gradients by parameters, by their ids; None where none came."""
-    return {key: None if norms[2] is None else found.numbers[norms[2]][0] for key, norms in found.norms.items()}
+def _sizes(norms: Mapping[int, Norms], numbers: Reducer) -> dict[int, float | None]:
+    """Return the norms of the gradients by parameters, by the parameters' ids; None for those without a gradient."""
+    return {key: None if one.gradient is None else numbers[one.gradient][0] for key, one in norms.items()}
 
 
 def _is_unreached(row: Row, found: Measured) -> bool:
-    """Whether it should be trained, and no gradient came to its weights."""
+    """Whether a layer requires a gradient, and none came to its parameters."""
     own = [one for one in row.own.values() if id(one) in found.norms]
-    return any(one.requires_grad for one in own) and all(found.norms[id(o)][2] is None for o in own)
+    return any(one.requires_grad for one in own) and all(found.norms[id(one)].gradient is None for one in own)
 
 
 def _waits(found: Measured) -> bool:
-    """Whether weights that begin at 0 explain it, and the next step ends it: a further pass would tell nothing."""
+    """Whether weights that start at 0 explain gradients of 0, which end with the next step, without a further pass."""
     return found.graph is not None and any("bias" not in name for name in found.graph.waiting)
 
 

@@ -364,7 +364,7 @@ def surveying(
             if not (other == "precision" and found.get(other) and found[other].severity == "error"):
                 found.pop(other, None)  # but what is not finite is no other gradient's
     if mismatch.leads_elsewhere(cut):
-        found.pop("wrong_direction", None)  # it goes by the value
+        found.pop("wrong_direction", None)  # it is judged by the value alone
     if "wrong_input" in blamed and getattr(found.get("no_gradient_path"), "severity", "") == "info":
         found.pop("no_gradient_path", None)  # what cancels in a softmax that goes the wrong way is flat for that
     for name in _MISSED:
