@@ -1,0 +1,1 @@
+"""How a sample is taken of one step, and what else is looked at from step to step."""
