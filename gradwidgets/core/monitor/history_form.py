@@ -1,15 +1,12 @@
 """A record of a training as values for JSON and arrays, which a file holds, and the way back."""
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from torch import Tensor
 
 from gradwidgets.core.monitor.quantities import QUANTITIES
 from gradwidgets.core.results.finding import SEVERITIES, Finding
-
-if TYPE_CHECKING:
-    from gradwidgets.core.monitor.history import History
 
 _WORDS = ("layers", "kinds", "parameters", "notes")
 _MORE_WORDS = ("unheld", "missing", "strays", "of_loss")  # files of earlier versions do not have them
@@ -23,7 +20,26 @@ _NOTED = ("noted_steps", "noted_losses", "noted_batches", "noted_entropies", "no
 _COURSE = ("rate_steps", "highest_rates", "lowest_rates")
 
 
-def packed(history: "History") -> tuple[dict[str, Any], dict[str, Tensor]]:
+class _History(Protocol):
+    """The fields of a history that are not read by their names alone."""
+
+    @property
+    def layers(self) -> tuple[str, ...]: ...
+    @property
+    def steps(self) -> Tensor: ...
+    @property
+    def seconds(self) -> Tensor: ...
+    @property
+    def loss(self) -> Tensor: ...
+    @property
+    def quantities(self) -> dict[str, Tensor]: ...
+    @property
+    def span(self) -> float: ...
+    @property
+    def preflight(self) -> tuple[Finding, ...]: ...
+
+
+def packed(history: _History) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Split a history into values that JSON can hold, and arrays by name."""
     tensors = {"steps": history.steps, "seconds": history.seconds, "loss": history.loss, **history.quantities}
     tensors |= {name: value for name in (*HEADS, *_NOTED, *_COURSE) if (value := getattr(history, name)) is not None}
@@ -53,7 +69,7 @@ def unpacked(about: dict[str, Any], tensors: dict[str, Tensor]) -> dict[str, Any
     return words | {name: tensors.get(name) for name in names}
 
 
-def is_whole(found: "History", tensors: dict[str, Tensor]) -> bool:
+def is_whole(found: _History, tensors: dict[str, Tensor]) -> bool:
     """Whether everything that is needed is there, and of one length."""
     needed = {name for name, one in QUANTITIES.items() if not one.needs} <= set(tensors)
     shapes = {tuple(one.shape) for one in found.quantities.values()}

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.optim import Optimizer
 
 from gradwidgets.core.monitor.pace import Pace
 from gradwidgets.core.monitor.quantities import Sample
@@ -81,7 +80,7 @@ class GradientMonitor(Noting):
     def __init__(
         self,
         model: nn.Module,
-        optimizer: Optimizer | None = None,
+        optimizer: torch.optim.Optimizer | None = None,
         *,
         every: int | str = "auto",
         budget: float = 0.03,
@@ -94,7 +93,7 @@ class GradientMonitor(Noting):
     ) -> None:
         if not isinstance(model, nn.Module):
             raise TypeError(f"model must be a torch.nn.Module; got {type(model).__name__}")
-        if optimizer is not None and not isinstance(optimizer, Optimizer):
+        if optimizer is not None and not isinstance(optimizer, torch.optim.Optimizer):
             raise TypeError(f"optimizer must be a torch.optim.Optimizer or None; got {type(optimizer).__name__}")
         if scaler is not None and not all(callable(getattr(scaler, one, None)) for one in ("is_enabled", "get_scale")):
             raise TypeError(f"scaler must be a torch.amp.GradScaler or None; got {type(scaler).__name__}")
@@ -264,7 +263,7 @@ class GradientMonitor(Noting):
             self._sampler.prepare()
 
     def _before_step(
-        self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, optimizer: torch.optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
         begin = time.perf_counter()
         if self._optimizer is None and not self._sampler.share_of(optimizer):
@@ -291,16 +290,16 @@ class GradientMonitor(Noting):
         self._sampled = False
         self._sampler.passes()
 
-    def _take_in_closure(self, optimizer: Optimizer) -> None:
+    def _take_in_closure(self, optimizer: torch.optim.Optimizer) -> None:
         begin = time.perf_counter()
         self._in_closure = False
         self._passed(begin, sampled=self._take(optimizer))
 
-    def _before_other(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def _before_other(self, optimizer: torch.optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if self._optimizer is None or optimizer is not self._optimizer():
             self._sampler.other(optimizer)
 
-    def _after_step(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def _after_step(self, optimizer: torch.optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         begin = time.perf_counter()
         if self._optimizer is None and not self._sampler.share_of(optimizer):
             return
@@ -309,7 +308,7 @@ class GradientMonitor(Noting):
         else:
             self._pace.spent += time.perf_counter() - begin
 
-    def _take(self, optimizer: Optimizer | None) -> bool:
+    def _take(self, optimizer: torch.optim.Optimizer | None) -> bool:
         loss = self._loss.step()
         self._sampled = self._sampler.take(self._steps, self._pace.elapsed, loss, optimizer)
         loss = self._sampler.loss if self._sampled and loss is not None else loss

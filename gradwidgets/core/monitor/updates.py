@@ -3,8 +3,8 @@
 import math
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
-from torch.optim import Optimizer
 
 from gradwidgets.core.monitor.numbers import norms_of, read
 from gradwidgets.core.monitor.owners import Owned, values_of
@@ -12,7 +12,7 @@ from gradwidgets.core.monitor.owners import Owned, values_of
 _MOST = 65_536  # elements of a parameter that are copied
 
 
-def plain_lr(optimizer: Optimizer) -> float | None:
+def plain_lr(optimizer: torch.optim.Optimizer) -> float | None:
     """The learning rate of an optimizer that is plain gradient descent with one rate; None for any other."""
     if type(optimizer).__name__ != "SGD" or not type(optimizer).__module__.startswith("torch.optim"):
         return None

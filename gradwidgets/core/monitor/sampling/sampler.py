@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from gradwidgets.core.monitor.history import History
 from gradwidgets.core.monitor.kept_rows import Columns, Record
@@ -16,7 +15,7 @@ from gradwidgets.core.monitor.owners import LayerTable, Owned, Written, writes_o
 from gradwidgets.core.monitor.quantities import QUANTITIES, Sample
 from gradwidgets.core.monitor.sampling.notes import Notes
 from gradwidgets.core.monitor.sampling.observers import Observers
-from gradwidgets.core.monitor.sampling.untrained import LOOK_EVERY, Untrained, without_gradient
+from gradwidgets.core.monitor.sampling.unmoved import LOOK_EVERY, Untrained, without_gradient
 from gradwidgets.core.monitor.taps import Taps
 from gradwidgets.core.monitor.training.beginning import setting_of
 from gradwidgets.core.monitor.training.first_pass import FirstLook
@@ -84,7 +83,7 @@ class Sampler:
         self._model = weakref.ref(model)
         self._one, self._activations, self._scaler = one, activations, scaler
         self._updates = Updates() if updates else None
-        self._held: weakref.WeakKeyDictionary[Optimizer, _Share] = weakref.WeakKeyDictionary()
+        self._held: weakref.WeakKeyDictionary[torch.optim.Optimizer, _Share] = weakref.WeakKeyDictionary()
         self._failures = 0
         table = LayerTable(model, activations)
         self._table = LayerTable.of_nothing()
@@ -196,7 +195,7 @@ class Sampler:
         """The newest sample; None before the first."""
         return self._record.latest(self._columns, self.sentences)
 
-    def open(self, model: nn.Module, optimizer: Optimizer | None = None) -> None:
+    def open(self, model: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> None:
         """Look at the model, and at the one optimizer; columns that are recorded already stay where they are."""
         self._table = LayerTable(model, self._activations, self._columns.layers, self._columns.kinds)
         self._describe(self._table)
@@ -204,7 +203,7 @@ class Sampler:
         if optimizer is not None:
             self._note_given(optimizer)
 
-    def _note_given(self, optimizer: Optimizer) -> None:
+    def _note_given(self, optimizer: torch.optim.Optimizer) -> None:
         """See which of the model's parameters the one optimizer holds: that of another model holds none."""
         held = [one.name for one in self.share_of(optimizer)]
         self.observers.given = {"given": type(optimizer).__name__, "holds": held}
@@ -233,7 +232,9 @@ class Sampler:
         with self.notes.guarded("prepared"):
             self.taps.arm(self._table.modules)
 
-    def take(self, step: int, seconds: float, loss: float | Tensor | None, optimizer: Optimizer | None) -> bool:
+    def take(
+        self, step: int, seconds: float, loss: float | Tensor | None, optimizer: torch.optim.Optimizer | None
+    ) -> bool:
         """Record the step that is about to happen; training goes on whatever happens here.
 
         Args:
@@ -267,7 +268,7 @@ class Sampler:
         self._failures += 1
         return False
 
-    def _beside(self, owned: list[Owned], step: int, optimizer: Optimizer | None) -> None:
+    def _beside(self, owned: list[Owned], step: int, optimizer: torch.optim.Optimizer | None) -> None:
         """Look at what a sample needs beside its numbers, part by part, so that a failure in one loses no other."""
         softly = self.notes.softly
         softly(None, self.observers.between.sampled)
@@ -289,14 +290,14 @@ class Sampler:
             without = self.untrained.still_there(without, self._table)
         self.untrained.note_missing(without, owned, step, self._model(), self._table, self._ids_held())
 
-    def _note_unheld(self, optimizer: Optimizer) -> None:
+    def _note_unheld(self, optimizer: torch.optim.Optimizer) -> None:
         self.untrained.look_at_unheld(optimizer, self._table, self._ids_held(), len(self._record))
 
     def _ids_held(self) -> set[int]:
         """The ids of the `Owned` that any optimizer holds."""
         return {id(one) for *_, those in self._held.values() for one in those}
 
-    def _note_parts(self, step: int, optimizer: Optimizer | None) -> None:
+    def _note_parts(self, step: int, optimizer: torch.optim.Optimizer | None) -> None:
         kept = self.observers.kept
         if not kept.done:
             if optimizer is not None and not self._one:  # each by its own steps
@@ -309,12 +310,12 @@ class Sampler:
             self.observers.groups.begins(optimizer, self.share_of(optimizer))
             self.observers.rounded.sampled(self.share_of(optimizer))
 
-    def _note_rule(self, optimizer: Optimizer) -> None:
+    def _note_rule(self, optimizer: torch.optim.Optimizer) -> None:
         self._lrs[id(optimizer)] = plain_lr(optimizer)
         shares = shares_of(optimizer, self.share_of(optimizer), self._table.names)
         self.observers.rules[id(optimizer)] = {**rule_of(optimizer), **shares}
 
-    def _head(self, owned: list[Owned], optimizer: Optimizer | None) -> tuple[float, ...]:
+    def _head(self, owned: list[Owned], optimizer: torch.optim.Optimizer | None) -> tuple[float, ...]:
         """The numbers of a sample as a whole; NaN for those that are not known."""
         softly = self.notes.softly
         # Gradients of parameters that no optimizer holds may add up.
@@ -337,7 +338,7 @@ class Sampler:
             self.notes["empty"] = f"no gradient at step {step}: call sample() after backward() and before zero_grad()"
         return there
 
-    def begins(self, step: int, optimizer: Optimizer | None) -> None:
+    def begins(self, step: int, optimizer: torch.optim.Optimizer | None) -> None:
         """Look, before a step, sampled or not, at what has happened since the last one."""
         observers = self.observers
         if self.untrained.cut.handles:
@@ -360,14 +361,14 @@ class Sampler:
         except Exception as error:
             self.notes.failed(f"what came before step {step}", error)
 
-    def other(self, optimizer: Optimizer) -> None:
+    def other(self, optimizer: torch.optim.Optimizer) -> None:
         """Look at an unwatched optimizer before its step: it may hold the same parameters as a watched one."""
         try:
             self._stepped_by(optimizer, False)
         except Exception as error:
             self.notes.failed("another optimizer", error)
 
-    def _stepped_by(self, optimizer: Optimizer, watched: bool, step: int = 0) -> None:
+    def _stepped_by(self, optimizer: torch.optim.Optimizer, watched: bool, step: int = 0) -> None:
         held, observers = self.share_of(optimizer), self.observers
         if not watched:
             observers.thrown.used()
@@ -399,7 +400,7 @@ class Sampler:
         """Give the newest sample its loss."""
         self._record.amend_loss(loss)
 
-    def share_of(self, optimizer: Optimizer) -> list[Owned]:
+    def share_of(self, optimizer: torch.optim.Optimizer) -> list[Owned]:
         """The model's parameters that an optimizer holds."""
         lengths = [len(group["params"]) for group in optimizer.param_groups]
         known = self._held.get(optimizer)
@@ -426,7 +427,7 @@ class Sampler:
         self._table_notes = dict(table.notes)
         self._outputs = table.outputs
 
-    def _owned(self, optimizer: Optimizer | None) -> list[Owned]:
+    def _owned(self, optimizer: torch.optim.Optimizer | None) -> list[Owned]:
         """The parameters to record at a step of the optimizer."""
         held = self._table.owned if optimizer is None else self.share_of(optimizer)
         return self._table.owned if self._one else held

@@ -3,13 +3,12 @@
 import sys
 
 import torch
-from torch.optim import Optimizer
 
 from gradwidgets.core.monitor.taps import Hook, Removable
 
 
 def add_step_hooks(
-    handles: list[Removable], optimizer: Optimizer | None, before: Hook, after: Hook, other: Hook
+    handles: list[Removable], optimizer: torch.optim.Optimizer | None, before: Hook, after: Hook, other: Hook
 ) -> None:
     """Add hooks that are called at optimizers' steps.
 

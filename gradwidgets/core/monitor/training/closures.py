@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
-from torch.optim import Optimizer
 from torch.utils.weak import TensorWeakRef
 
 from gradwidgets.core.monitor.owners import Owned
@@ -72,7 +72,7 @@ class WatchedCalls:
     """
 
     def __init__(
-        self, closure: Callable[..., Any], tell: Hook, optimizer: Optimizer, begins: Hook, ended: Hook
+        self, closure: Callable[..., Any], tell: Hook, optimizer: torch.optim.Optimizer, begins: Hook, ended: Hook
     ) -> None:
         self._closure, self._optimizer = closure, optimizer
         self._tell: Hook | None = tell

@@ -3,9 +3,9 @@
 import weakref
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim import Optimizer
 from torch.utils.weak import TensorWeakRef
 
 from gradwidgets.core.monitor.facts import LeftoverFacts
@@ -69,9 +69,9 @@ class Leftover:
 
     def forget(self) -> None:
         """Let go of the optimizers."""
-        self._holders: weakref.WeakKeyDictionary[Optimizer, _Holder] = weakref.WeakKeyDictionary()
+        self._holders: weakref.WeakKeyDictionary[torch.optim.Optimizer, _Holder] = weakref.WeakKeyDictionary()
 
-    def step(self, optimizer: Optimizer, held: Sequence[Owned]) -> None:
+    def step(self, optimizer: torch.optim.Optimizer, held: Sequence[Owned]) -> None:
         """Look at the gradients before a step of an optimizer, which holds these of the model's parameters."""
         first = next((one.parameter for one in held if one.plain), None)
         for other, holder in self._holders.items():

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from torch.optim import Optimizer
+import torch
 
 from gradwidgets.core.monitor.facts import LineFacts, StepperFacts
 from gradwidgets.core.monitor.owners import Owned
@@ -63,11 +63,11 @@ class Steppers:
         self.since = self.longest = 0
         self.turns = None if one else InTurn()
         self._lines: dict[_Key, Line] = {}
-        self._known: weakref.WeakKeyDictionary[Optimizer, _Stepper] = weakref.WeakKeyDictionary()
+        self._known: weakref.WeakKeyDictionary[torch.optim.Optimizer, _Stepper] = weakref.WeakKeyDictionary()
         self._courses: dict[_Key, RateCourse] = {}  # of the lines
-        self._newest: weakref.ref[Optimizer] | None = None  # the watched optimizer that stepped last
+        self._newest: weakref.ref[torch.optim.Optimizer] | None = None  # the watched optimizer that stepped last
 
-    def step(self, optimizer: Optimizer, held: Sequence[Owned], watched: bool, step: int = 0) -> None:
+    def step(self, optimizer: torch.optim.Optimizer, held: Sequence[Owned], watched: bool, step: int = 0) -> None:
         """Count a step of an optimizer.
 
         Args:
@@ -92,7 +92,7 @@ class Steppers:
         else:
             self.since += 1
 
-    def steps_of(self, optimizer: Optimizer) -> int:
+    def steps_of(self, optimizer: torch.optim.Optimizer) -> int:
         """How many steps an optimizer and the others of its line have made."""
         known = self._known.get(optimizer)
         return 0 if known is None else known.line.steps
@@ -109,7 +109,7 @@ class Steppers:
         if optimizer is not None:
             self._known[optimizer].course.passed(waiting)
 
-    def _line(self, optimizer: Optimizer, held: Sequence[Owned], watched: bool) -> _Stepper:
+    def _line(self, optimizer: torch.optim.Optimizer, held: Sequence[Owned], watched: bool) -> _Stepper:
         name, names = type(optimizer).__name__, tuple(one.name for one in held)
         if (name, names) not in self._lines and len(self._lines) >= _MOST:
             return _Stepper(Line(name, names, 0.0, watched), 0, RateCourse(), self._own(("others", ()), watched))

@@ -7,7 +7,6 @@ from statistics import median
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
 
 from gradwidgets.core.monitor.facts import GroupFacts
 from gradwidgets.core.monitor.owners import Owned
@@ -58,9 +57,9 @@ class GroupRates:
     def __init__(self) -> None:
         self._looks = 0
         self._groups: list[_Group] = []
-        self._optimizer: weakref.ref[Optimizer] | None = None
+        self._optimizer: weakref.ref[torch.optim.Optimizer] | None = None
 
-    def begins(self, optimizer: Optimizer, held: Sequence[Owned]) -> None:
+    def begins(self, optimizer: torch.optim.Optimizer, held: Sequence[Owned]) -> None:
         """Look at the weights before a sampled step."""
         if len(optimizer.param_groups) < 2 or self._looks >= _SAMPLES:
             return
@@ -97,7 +96,7 @@ class GroupRates:
         ]
 
 
-def _groups_of(optimizer: Optimizer, held: Sequence[Owned]) -> list[_Group]:
+def _groups_of(optimizer: torch.optim.Optimizer, held: Sequence[Owned]) -> list[_Group]:
     """The groups, each by its largest parameter that is not too large; none where no rate is far above another."""
     names = {id(one.parameter): one.name for one in held if one.plain}
     found = []

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.optim import Optimizer
 from torch.utils.weak import TensorWeakRef
 
 from gradwidgets.core.monitor.facts import RivalFacts
@@ -117,11 +116,11 @@ class Rivals:
 
     def forget(self) -> None:
         """Let go of the optimizers."""
-        self._held: dict[int, tuple[weakref.ref[Optimizer], str, Sequence[Owned]]] = {}
+        self._held: dict[int, tuple[weakref.ref[torch.optim.Optimizer], str, Sequence[Owned]]] = {}
         self._first: dict[int, dict[int, _Used]] = {}
         self._end(set(self._pairs))
 
-    def step(self, optimizer: Optimizer, held: Sequence[Owned]) -> None:
+    def step(self, optimizer: torch.optim.Optimizer, held: Sequence[Owned]) -> None:
         """Look at the gradients before a step of an optimizer, which holds these of the model's parameters."""
         key = id(optimizer)
         known = self._held.get(key)
@@ -131,7 +130,7 @@ class Rivals:
             if key in keys:
                 pair.step(key, self._held[key][1])
 
-    def _take(self, optimizer: Optimizer, held: Sequence[Owned]) -> None:
+    def _take(self, optimizer: torch.optim.Optimizer, held: Sequence[Owned]) -> None:
         """Pair a new optimizer with the last few that are still there: a loop may make one for each step."""
         key, name = id(optimizer), type(optimizer).__name__
         self._drop({other for other, (ref, *_) in self._held.items() if ref() is None or other == key})

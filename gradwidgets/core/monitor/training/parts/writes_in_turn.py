@@ -4,8 +4,8 @@ import weakref
 from collections.abc import Sequence
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 from torch.utils.weak import TensorWeakRef
 
 from gradwidgets.core.monitor.owners import Owned
@@ -21,7 +21,7 @@ class WritesInTurn:
 
     def __init__(self) -> None:
         self._parameter: nn.Parameter | None = None
-        self._optimizer: weakref.ref[Optimizer] | None = None
+        self._optimizer: weakref.ref[torch.optim.Optimizer] | None = None
         self._last: tuple[TensorWeakRef, int] | None = None
         self._noted: tuple[TensorWeakRef, int, Tensor] | None = None
         self._zeroed = False
@@ -40,7 +40,7 @@ class WritesInTurn:
             self._looks += 1
             self._noted = TensorWeakRef(gradient), gradient._version, some_of(gradient)
 
-    def step(self, optimizer: Optimizer, held: Sequence[Owned]) -> None:
+    def step(self, optimizer: torch.optim.Optimizer, held: Sequence[Owned]) -> None:
         """Count the writes before a step of an optimizer, which holds these; a second optimizer's do not count."""
         if len(self._writes) >= _STEPS or (self._optimizer is not None and self._optimizer() is not optimizer):
             return

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from gradwidgets.core.monitor.owners import LayerTable, Owned, listed
 from gradwidgets.core.monitor.sampling.notes import Notes
@@ -65,7 +65,7 @@ class Untrained:
             self.unheld = tuple(name for name in self.unheld if name not in names)
             self._notes.pop("outside", None)
 
-    def look_at_unheld(self, optimizer: Optimizer, table: LayerTable, held: set[int], samples: int) -> None:
+    def look_at_unheld(self, optimizer: torch.optim.Optimizer, table: LayerTable, held: set[int], samples: int) -> None:
         """Look for gradients that no optimizer uses; an optimizer that has yet to step is given time for it.
 
         Args:
@@ -90,7 +90,7 @@ class Untrained:
             whose = "the optimizer" if self._one else "any optimizer that made a step"
             self._notes["outside"] = f"with a gradient, but not in {whose}: {listed(found)}"
 
-    def _stray(self, optimizer: Optimizer) -> Iterator[tuple[str, Tensor]]:
+    def _stray(self, optimizer: torch.optim.Optimizer) -> Iterator[tuple[str, Tensor]]:
         held = {id(one) for group in optimizer.param_groups for one in group["params"]}
         for name, tensor in self.strays().items():
             if id(tensor) not in held and _is_taught(tensor):
