@@ -50,8 +50,8 @@ class History(Recorded):
         rates: The optimizer's learning rate, the largest of its groups, (S,), float64.
         decays: Its weight decay, likewise.
         evaluating: 1 where all of the model was in evaluation mode at the step, else 0, (S,), float64.
-        asked: The class that the gradient of the last layer's bias asks for, where it asks for only one, and -1 where
-            it asks for several, (S,), float64. NaN where the loss is no cross-entropy of three classes or more.
+        asked: The class that the gradient of the last layer's bias makes likelier, where it is only one, and -1 where
+            there are several, (S,), float64. NaN where the loss is no cross-entropy of three classes or more.
         left: How much of the step was left before the next one, (S,), float64: 1 where nothing but the optimizer has
             written to the weights, 0 where they were put back. NaN where that is unknown, or where what was written has
             nothing to do with the step.
@@ -69,8 +69,8 @@ class History(Recorded):
         lowest_rates: The lowest rate, likewise.
         unheld: Parameters with a gradient that no watched optimizer holds, and that have not moved.
         missing: Parameters that had no gradient at the first sample that lacked some.
-        strays: Tensors of the model that take part and ask for a gradient, that its parameters do not list, and that
-            have not moved.
+        strays: Tensors of the model that require a gradient and are used in its pass, that its parameters do not list,
+            and that have not moved.
         of_loss: What the first loss consists of, as far as its graph shows it, see `first_graph.of_loss`.
         span: How far the largest number of a row of the first output is above the smallest, on average; NaN where
             that is unknown.

@@ -1,4 +1,4 @@
-"""A record of a training in a file: NumPy's npz with JSON beside the arrays, which need no unpickling."""
+"""A record of a training in a file: NumPy's npz with JSON and arrays, which needs no unpickling."""
 
 import ast
 import json

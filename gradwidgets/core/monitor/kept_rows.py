@@ -43,7 +43,7 @@ class Record:
     share their memory.
 
     Args:
-        quantities: What is recorded.
+        quantities: The names of the quantities that are recorded.
         layers: How many columns there are.
         keep: The most rows; fewer where that would take more than `MOST_BYTES`.
     """

@@ -162,7 +162,7 @@ def writes_of(owned: Sequence[Owned]) -> float:
 
 
 class Written:
-    """Tells whether gradients were written to, or made anew, between samples. It does not keep them alive."""
+    """Finds out whether gradients were written to, or replaced, between samples, without keeping them alive."""
 
     def __init__(self) -> None:
         self._before: dict[str, tuple[TensorWeakRef, int]] = {}
@@ -226,7 +226,7 @@ def _opaque(model: nn.Module) -> str:
 
 
 def _parameters(model: nn.Module) -> list[nn.Parameter | None]:
-    """Every parameter as it stands in a module: a tenth of the time that `model.parameters()` takes."""
+    """Every parameter, read from the modules directly: in a tenth of the time that `model.parameters()` takes."""
     found: list[nn.Parameter | None] = []
     stack: list[nn.Module | None] = [model]
     seen: set[int] = set()

@@ -1,4 +1,4 @@
-"""What is recorded for each layer, at one sampled step or at all."""
+"""The quantities that are recorded for each layer."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING

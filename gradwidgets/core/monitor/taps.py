@@ -82,7 +82,7 @@ class _Tap(Hook):
 
 
 class _Moments:
-    """Sum and norm of an output; the norm is that of the centred output where its spread is small beside the mean."""
+    """Sum and norm of an output; the norm is that of the centred output where its spread is small compared with the mean."""
 
     __slots__ = ("centred", "count", "numbers")
 
@@ -126,7 +126,7 @@ class Taps:
         self._readings: list[_Moments | _Units | None] = []
         self._nonlinear: list[bool] = []
         self._negative: list[bool] = []  # whether outputs below zero are possible
-        self._narrow: list[bool] = []  # whether the spread may be small beside the mean
+        self._narrow: list[bool] = []  # whether the spread may be small compared with the mean
         self._second: list[bool] = []  # whether channels come second in the output
         self._channels_second = False
 

@@ -1,1 +1,1 @@
-"""How a sample is taken of one step, and what else is looked at from step to step."""
+"""Taking samples of single steps, and following a training from step to step."""

@@ -1,4 +1,4 @@
-"""What a monitor's user is told in sentences, failures of the monitor's own code among it."""
+"""Sentences for a monitor's user, those on failures of the monitor's own code included."""
 
 import contextlib
 from collections.abc import Callable, Iterator

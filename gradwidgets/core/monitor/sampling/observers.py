@@ -1,4 +1,4 @@
-"""What is observed of a training from step to step, beside the numbers of the samples."""
+"""Observation of a training from step to step, in addition to the numbers of the samples."""
 
 from typing import Any
 
@@ -32,24 +32,24 @@ class Observers:
         one: Whether a single optimizer is watched.
 
     Attributes:
-        targets: Of the batches.
+        targets: The targets of the batches.
         between: Writes to the weights between two steps.
         rivals: Optimizers that hold the same parameters.
         steppers: All optimizers that step.
         thrown: Gradients that are thrown away, or clipped, between the losses of a step.
         leftover: Gradients that another loss has left.
-        inputs: Of sampled steps.
+        inputs: The inputs of sampled steps.
         after: Gradients that are multiplied after the step.
-        pulls: Classes that single batches ask for.
+        pulls: Classes that single batches make likelier.
         overflow: Gradients that are there while no step comes.
-        calls: Those of closures.
+        calls: The calls of closures.
         kept: Layers whose gradients are never cleared.
         groups: Parameter groups with rates that are far apart.
         norms: Batch norms with frozen weights.
         rounded: Vectors of half precision that no step moves.
         turns: Writes to a gradient that come every few steps.
         mode: The steps in evaluation mode.
-        setting: What the model is set to at first.
+        setting: The settings of the model at first that may keep it from learning.
         ahead: Where the loop clips before the gradient is there, see `clip_ahead`.
         turned_off: What evaluation mode turned off.
         rules: How each optimizer computes its steps, by its id.

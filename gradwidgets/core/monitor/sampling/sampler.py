@@ -3,29 +3,24 @@
 import math
 import weakref
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from gradwidgets.core.monitor.history import History
 from gradwidgets.core.monitor.kept_rows import Columns, Record
 from gradwidgets.core.monitor.numbers import gradient_numbers
 from gradwidgets.core.monitor.owners import LayerTable, Owned, Written, writes_of
-from gradwidgets.core.monitor.quantities import QUANTITIES, Sample
+from gradwidgets.core.monitor.quantities import QUANTITIES
 from gradwidgets.core.monitor.sampling.notes import Notes
 from gradwidgets.core.monitor.sampling.observers import Observers
+from gradwidgets.core.monitor.sampling.sampled import Sampled
 from gradwidgets.core.monitor.sampling.unmoved import LOOK_EVERY, Untrained, without_gradient
 from gradwidgets.core.monitor.taps import Taps
 from gradwidgets.core.monitor.training.beginning import setting_of
-from gradwidgets.core.monitor.training.first_pass import FirstLook
 from gradwidgets.core.monitor.training.given.classes_asked import asked_class, of_last_bias
-from gradwidgets.core.monitor.training.given.last_batch import Given
-from gradwidgets.core.monitor.training.noted_loss import Losses
 from gradwidgets.core.monitor.training.optimizer_settings import rule_of, settings_of, shares_of
 from gradwidgets.core.monitor.training.parts.frozen_parts import freezing_flags
 from gradwidgets.core.monitor.training.parts.loop_order import clip_ahead
-from gradwidgets.core.monitor.training.parts.own_steps import InTurn
 from gradwidgets.core.monitor.training.scaling import scale_of
 from gradwidgets.core.monitor.updates import Updates, plain_lr
 from gradwidgets.core.results.wording import counted
@@ -38,7 +33,7 @@ _PATIENCE = 3  # samples that may fail before no more are taken
 _Share = tuple[list[int], Sequence[Owned], list[Owned]]
 
 
-class Sampler:
+class Sampler(Sampled):
     """Takes the samples of a `GradientMonitor`, which says when.
 
     Args:
@@ -53,8 +48,8 @@ class Sampler:
     Attributes:
         notes: Sentences by kind.
         taps: The hooks in the forward pass.
-        observers: What is followed from step to step beside the samples.
-        untrained: What is known of parameters that no step moves.
+        observers: The objects that follow the training from step to step.
+        untrained: The parameters that no step moves.
         loss: The newest sample's loss; NaN for none.
         batch: The batch that the next sample is of; NaN where that is unknown.
         waiting: How many losses were noted since the last step.
@@ -92,74 +87,10 @@ class Sampler:
         recorded = tuple(name for name, quantity in QUANTITIES.items() if wanted[quantity.needs])
         self._record = Record(recorded, len(table.names), keep)
 
-    def __len__(self) -> int:
-        """How many samples are kept."""
-        return len(self._record)
-
-    @property
-    def lr(self) -> float | None:
-        """The learning rate of plain gradient descent; None for other optimizers, or where there are several rates."""
-        rates = set(self._lrs.values())
-        return rates.pop() if len(rates) == 1 else None
-
-    @property
-    def about(self) -> tuple[float, ...]:
-        """The batch that the next step is of, and what guesses cost there, as in `Losses`."""
-        return self.batch, *self.observers.targets.cost
-
-    @property
-    def layers(self) -> int:
-        """How many layers there are."""
-        return len(self._columns.layers)
-
-    @property
-    def turns(self) -> InTurn | None:
-        """The optimizers that step; None where only one is watched."""
-        return self.observers.steppers.turns
-
     @property
     def willing(self) -> bool:
         """Whether samples may still be tried."""
         return self._failures < _PATIENCE
-
-    @property
-    def sentences(self) -> tuple[str, ...]:
-        """All notes."""
-        return tuple({**self._table_notes, **self.notes, **self.untrained.sentences}.values())
-
-    @property
-    def opaque(self) -> str:
-        """Why hooks do not run: "compiled" or "scripted"; "" where they do."""
-        return self._table.opaque
-
-    def history(self, losses: Losses, first: FirstLook | None, given: Given) -> History:
-        """All samples, the losses that were noted, and what was seen of the first pass."""
-        untrained = self.untrained
-        more: dict[str, Any] = self.observers.fields | {
-            "unheld": untrained.unheld,
-            "missing": untrained.missing,
-            "strays": untrained.unlisted,
-            "cut": dict(untrained.cut.found),
-            "outputs": self._outputs,
-            "waiting": self.waiting,
-            "bad_pass": given.bad_pass,
-            "answers": given.answers.told,
-        }
-        more |= {"noted_steps": losses.steps, "noted_losses": losses.values, "noted_batches": losses.batches}
-        more |= {f"noted_{name}": getattr(losses, name) for name in ("entropies", "rates", "variances")}
-        more["optimizers"] = self.observers.optimizers | {
-            "noted": self.noted,
-            "late": self.late,
-            "begun": self.begun,
-            "renewed": bool({"replaced", "added"} & set(self._table_notes)),
-            "replaced": "replaced by" in self.notes,
-            "failed": self.notes.get("failed", ""),
-        }
-        if first is not None:
-            more["size"] = max(more["size"], first.size)
-            more |= {"preflight": first.told_of(more["chance"]), "looked_at": first.seen, "unseen": first.unseen}
-            more |= {"of_loss": first.made, "span": first.span, "first_output": first.output}
-        return self._record.history(self._columns, self.sentences, **more)
 
     def note_loss(self, *, ended: bool = False, outside: bool = False) -> None:
         """Count a loss; one that came after the watch had ended, or before it had begun, is only noted as such."""
@@ -189,11 +120,6 @@ class Sampler:
             record.add(targets)
             if record.unclear:
                 self.notes["targets"] = f"what a guess would cost is not known: {record.unclear}"
-
-    @property
-    def latest(self) -> Sample | None:
-        """The newest sample; None before the first."""
-        return self._record.latest(self._columns, self.sentences)
 
     def open(self, model: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> None:
         """Look at the model, and at the one optimizer; columns that are recorded already stay where they are."""
@@ -269,7 +195,7 @@ class Sampler:
         return False
 
     def _beside(self, owned: list[Owned], step: int, optimizer: torch.optim.Optimizer | None) -> None:
-        """Look at what a sample needs beside its numbers, part by part, so that a failure in one loses no other."""
+        """Collect what belongs to a sample besides its numbers, part by part, so that one failure affects no other part."""
         softly = self.notes.softly
         softly(None, self.observers.between.sampled)
         softly(None, self._note_missing, owned, step)
@@ -380,7 +306,7 @@ class Sampler:
             self._note_given(optimizer)
 
     def stepped(self, sampled: bool) -> bool:
-        """Look at what a step has done, and add to its sample how far it went; return whether that was asked for."""
+        """Look at the weights after a step, and add the update to its sample; return whether updates are recorded."""
         observers = self.observers
         try:
             observers.between.ended()

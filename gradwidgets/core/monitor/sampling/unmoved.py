@@ -25,7 +25,7 @@ class Untrained:
     """Looks at sampled steps for parameters that get no gradient, or whose gradient no optimizer uses.
 
     Args:
-        notes: Takes what is found, in sentences.
+        notes: The findings are added to it, in sentences.
         one: Whether a single optimizer is watched.
 
     Attributes:
@@ -43,13 +43,13 @@ class Untrained:
         self.unheld: tuple[str, ...] = ()
         self.unlisted: tuple[str, ...] = ()
         self._notes, self._one = notes, one
-        self._taught = 0  # parameters that ask for a gradient
+        self._taught = 0  # parameters that require a gradient
         self._still = StandStill()
         self._lacking: _Lacking | None = None
 
     @property
     def sentences(self) -> dict[str, str]:
-        """What is said of parameters without a gradient, once it is known which of them are used all the same."""
+        """The note on parameters without a gradient, once it is known which of them are used all the same."""
         layers = {name: name.rpartition(".")[0] or name for name in self.missing}
         used = [name for name, layer in layers.items() if self.cut.found.get(layer) in ("no_grad", "checkpoint")]
         if not used or self._lacking is None:
@@ -134,7 +134,7 @@ class Untrained:
 
 
 def without_gradient(owned: Sequence[Owned]) -> list[Owned]:
-    """The parameters that ask for a gradient and have none."""
+    """The parameters that require a gradient and have none."""
     return [one for one in owned if one.parameter.grad is None and one.parameter.requires_grad]
 
 

@@ -25,7 +25,7 @@ class Noting(Answering):
 
     @at_home
     def note_loss(self, value: float | Tensor) -> None:
-        """Record the loss beside the gradients; call it once per step, before the optimizer's step or after it.
+        """Record the loss of a step; call it once per step, before the optimizer's step or after it.
 
         Of several values for one step the last counts. A tensor on an accelerator is read at sampled steps only,
         and when it is the newest. Outside of the block no loss is recorded, and `notes` says so.

@@ -131,5 +131,5 @@ def _left(before: list[Tensor], after: list[Tensor], now: list[Tensor]) -> float
         return math.nan
     share = float(left @ step) / square
     off = float(torch.linalg.vector_norm(left - share * step)) / math.sqrt(square)
-    # Where next to nothing is left, the rests of other steps are as large.
+    # Where hardly anything of the step is left, the rest of other steps is as large.
     return share if off <= max(0.1 * abs(share), 10 * _SAME, _UNDONE if abs(share) < _UNDONE else 0.0) else math.nan

@@ -31,11 +31,11 @@ class ClosureCalls:
         self._before: tuple[TensorWeakRef, int] | None = None
 
     def watch(self, owned: Sequence[Owned]) -> None:
-        """Watch the first of these parameters that asks for a gradient, from the next call on."""
+        """Watch the first of these parameters that requires a gradient, from the next call on."""
         self._parameters = owned
 
     def begins(self) -> None:
-        """Keep what the gradient is before a call."""
+        """Keep the gradient's version before a call."""
         some = (one.parameter for one in self._parameters if one.plain and one.parameter.requires_grad)
         self._parameter = next(some, None)
         gradient = None if self._parameter is None else dense_gradient(self._parameter)

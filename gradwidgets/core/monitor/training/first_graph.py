@@ -207,7 +207,7 @@ def _span(output: Tensor) -> list[float]:
 
 
 class Strays:
-    """Tensors in a model's graph that ask for a gradient and that its parameters do not list."""
+    """Tensors in a model's graph that require a gradient and that its parameters do not list."""
 
     def __init__(self, model: nn.Module, nodes: Iterable[Node], inputs: object) -> None:
         given = [one for _, one in named_tensors(inputs, "inputs")]
@@ -228,7 +228,7 @@ class Strays:
 
 
 def _leaves(nodes: Iterable[Node | None], stop: Set[Node]) -> list[Tensor]:
-    """The tensors that ask for a gradient and that some nodes depend on, each once."""
+    """The tensors that require a gradient and that some nodes depend on, each once."""
     todo, found = [one for one in nodes if one is not None], dict[int, Tensor]()
     seen = set(todo) | stop
     while todo and len(seen) < _MOST:

@@ -1,4 +1,4 @@
-"""The loss that is noted beside the gradients."""
+"""The losses that a loop notes."""
 
 import math
 from array import array

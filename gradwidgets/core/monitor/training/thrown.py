@@ -18,7 +18,7 @@ _SOME = 64  # numbers of a gradient
 _ALONG = 0.999  # least cosine of a gradient with itself after it was scaled
 _LEAST, _SHORTER = 1e-6, 0.999  # times its former length, after a clip that took effect
 _DIGITS = 4  # times the error of rounding
-_PLACES = 64  # passes of a step that are told apart
+_PLACES = 64  # passes of a step that are distinguished
 
 
 class Thrown:
@@ -63,7 +63,7 @@ class Thrown:
             self.handles.append(parameter.register_post_accumulate_grad_hook(Hook(self._added)))
 
     def used(self) -> None:
-        """Begin anew, as another optimizer steps: the gradient was for that step."""
+        """Start again, as another optimizer steps: the gradient was for that step."""
         self._begin()
 
     def step(self) -> None:

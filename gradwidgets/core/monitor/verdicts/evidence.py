@@ -75,7 +75,7 @@ class JudgedRecord:
 
     Attributes:
         history: The record.
-        known: What else is known.
+        known: Facts that the record does not hold.
     """
 
     history: History

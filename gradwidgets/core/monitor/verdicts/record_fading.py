@@ -14,9 +14,9 @@ _LATE = 0.9  # of the steps
 _SOME = 4  # samples of one of two, where the other has enough
 _FIRST = 3  # samples
 _FADED, _WELL = 1e-4, 1e-2  # of the norm at first
-_UP_TO, _LITTLE = 0.02, 0.05  # of the loss at first, which is below 0; of the norm at first, where that is so
+_UP_TO, _LITTLE = 0.02, 0.05  # of a first loss that is below 0; of the norm at first, in that case
 _NOTHING = 1e-3  # below 0: log(1 - D) is -0.69 for a critic that knows nothing, and 0 for one that is sure
-_RISEN = 1e-3  # of the loss at first: what has converged is below it
+_RISEN = 1e-3  # of the first loss: a training that has converged ends below it
 
 _Norms = tuple[float, float]
 

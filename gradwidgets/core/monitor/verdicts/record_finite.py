@@ -21,7 +21,7 @@ _STEPS = 3  # losses, each above the one before
 _MOSTLY = 0.75  # of the steps on the way
 _CALM = 4.0  # times the median
 
-_HALF_LEAST = 2**-25  # what is below rounds to 0 in float16
+_HALF_LEAST = 2**-25  # smaller numbers are rounded to 0 in float16
 
 _TOO_LARGE_FOR_HALF = (
     "Make the scale smaller, leave out each step whose gradients are not finite, and halve the scale then: so does "

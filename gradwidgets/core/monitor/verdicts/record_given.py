@@ -11,7 +11,7 @@ from gradwidgets.core.results.wording import counted, number, percent
 _LOSSES = 12
 _BATCHES = 16
 _FAR = 100.0  # root mean square of targets
-_SMALL, _LARGER = 0.3, 3.0  # outputs in what the loss's root is; times the targets, to make the loss
+_SMALL, _LARGER = 0.3, 3.0  # times the root of the loss are small outputs; times the targets are large ones
 _FEW = 3  # losses
 _SQUARED = 10.0  # times that: a first loss from there on is of squares
 _ALL = 0.5  # of what guessing the mean costs: where more is left, nothing is learned

@@ -15,9 +15,9 @@ from gradwidgets.core.results.wording import counted, number
 
 _LOSSES = 24
 _BEFORE, _AFTER = 10, 8  # losses
-_LEAP, _ABOVE = 30.0, 10.0  # times the median before, which is beyond what heavy tails do; times the highest before
-_LOST = 0.3  # of the loss at first: where it leaps less far, little of what was learned is lost
-_STAYS = 3.0  # times the level before, in all that follow at once: heavy tails and odd batches are over at the next
+_LEAP, _ABOVE = 30.0, 10.0  # times the median before, which is beyond heavy tails; times the highest loss before
+_LOST = 0.3  # of the first loss: after a leap to less, little of what was learned is lost
+_STAYS = 3.0  # times the level before are all losses right after a leap: an odd batch is over at the next step
 _NEAR = 3  # steps before the leap at which a gradient counts
 
 

@@ -16,7 +16,7 @@ _APART = 4, 1 << 30  # steps at most from one sample to the next
 _FEWER, _SURELY = 0.6, 4.0  # of the changes by chance; standard deviations below them
 _MANY = 16  # samples of a batch, most of which are of one class by no chance
 _STRONG, _DIFFERENT, _TOP = 0.5, 3, 0.6  # of the samples; classes; the most frequent one's share
-_BLOCK, _BLOCKS, _TIMES = 5, 9, 2  # losses of a block; blocks before a leap; blocks behind it
+_BLOCK, _BLOCKS, _TIMES = 5, 9, 2  # least losses of a block; most blocks before a leap; blocks after it
 _BREAKS = 5.0  # times the changes within a block, at its end
 _STEADY, _DOWN = 0.6, 0.5  # of the losses before a leap; of the first of them
 _NEIGHBOURS, _ALIKE, _SE = 16, 0.15, 5.0  # pairs of batches; of the way from chance to all alike; standard errors
@@ -25,7 +25,7 @@ _RUNS = 3  # of two samples or more: what a model has yet to learn of one freque
 
 
 def one_after_the_other(judged: JudgedRecord) -> list[Finding]:
-    """Gradients that ask for one class only, the same one for many steps in a row, though there are several."""
+    """Gradients that make only one class likelier, the same for many steps in a row, though there are several."""
     asked = judged.history.asked
     if asked is None or judged.takes_turns:
         return []

@@ -11,7 +11,7 @@ from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
 
-_CYCLES = range(2, 7)  # steps after which the turns begin anew
+_CYCLES = range(2, 7)  # steps after which the turns repeat
 _SAMPLES, _LOSSES = 3, 8  # of each
 _NOTHING, _RISEN = 0.05, 1.5  # times its first
 _PART = 5  # of a series

@@ -1,4 +1,4 @@
-"""The class that the gradient of the last layer's bias asks for, where a batch holds one class only."""
+"""The class that a step makes likelier, by the gradient of the last layer's bias, where a batch has one class only."""
 
 import math
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from torch import Tensor
 from gradwidgets.core.monitor.facts import PullFacts
 from gradwidgets.core.monitor.owners import Owned
 
-_CLASSES = 3, 1024  # with two classes, every batch asks for more of one of them
+_CLASSES = 3, 1024  # with two classes, every batch makes one of them likelier
 _PULLED, _PULLED_OF_FEW, _SEVERAL = 0.4, 0.6, 5  # least shares of a batch: of five classes or more, and of fewer
 _NONE = 1e-3  # of the largest: shares sum to 1, so a cross-entropy's gradients sum to 0
 
@@ -39,7 +39,7 @@ def of_last_bias(owned: Sequence[Owned], outputs: int) -> list[float] | None:
 
 
 class Pulls:
-    """Counts the batches that ask for one class more than shuffled ones do, by the gradient of the last layer's bias.
+    """Counts the batches with more of one class than shuffled ones have, by the gradient of the last layer's bias.
 
     For a mean cross-entropy that gradient is each class's mean share minus how often it came: its lowest number is no
     lower than minus the share of the most frequent class in the batch.

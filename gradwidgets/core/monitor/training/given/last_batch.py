@@ -65,7 +65,7 @@ class Given:
             self._seen.see(there[0][1])
 
     def findings(self, step: int) -> list[Finding]:
-        """What is not finite in these inputs and targets, which are those of this step."""
+        """Findings on inputs and targets of this step that are not finite."""
         labels = None if self._labels is None else self._labels()
         found = data_findings(_there(self._inputs), _there(self._targets)) + _ignored(labels)
         return [replace(one, evidence=one.evidence | {"step": step}) for one in found]

@@ -18,7 +18,7 @@ _BatchNorm = nn.modules.batchnorm._BatchNorm
 def freezing_flags(model: nn.Module) -> dict[str, str]:
     """Modules with a plain attribute that is False and freezes nothing: the attribute's name by the module's.
 
-    Only modules are returned all of whose parameters ask for a gradient all the same.
+    Only modules are returned all of whose parameters require a gradient all the same.
     """
     if not any(flag in one.__dict__ for one in model.modules() for flag in _FLAGS):
         return {}

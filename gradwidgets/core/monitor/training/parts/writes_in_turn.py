@@ -17,7 +17,7 @@ _MOST = 1 << 22  # most numbers of a gradient
 
 
 class WritesInTurn:
-    """Counts, from step to step, how often one gradient is written to, and when its memory is made anew."""
+    """Counts, from step to step, how often one gradient is written to, and when its memory is replaced."""
 
     def __init__(self) -> None:
         self._parameter: nn.Parameter | None = None

@@ -11,14 +11,14 @@ from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, percent
 
 _MOSTLY, _HALF = 0.8, 0.5  # of the samples since then
-_MORE_THAN_HALF = 0.6  # of them, where the loss stands still
-_LITTLE = 1e-3  # of the largest before, for the others
-_SAMPLES, _FEW = 5, 3  # since then; where the loss stands still beside it
+_MORE_THAN_HALF = 0.6  # of the samples, where the loss keeps one value
+_LITTLE = 1e-3  # of the largest norm before, for the samples that are not exactly 0
+_SAMPLES, _FEW = 5, 3  # samples since then; the same where the loss also keeps one value
 _STILL = 0.02  # of its level
 _LONG = 1 / 4  # of the steps
 _LOSSES = 8  # since then
-_LOST = 3.0  # times the first loss: above that it is the steps before that have thrown it away
-_FALLEN = 0.7  # of the first loss: by so much it is lower, and what there was to learn may be learned
+_LOST = 3.0  # times the first loss: above that, the steps before have made it so high
+_FALLEN = 0.7  # of the first loss: if it is lower by that much, everything may have been learned
 
 
 def gone(judged: JudgedRecord) -> list[Finding]:

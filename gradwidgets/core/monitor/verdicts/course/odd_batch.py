@@ -14,14 +14,14 @@ from gradwidgets.core.results.wording import number
 _BEFORE = 8  # losses
 _LEAP, _ABOVE = 30.0, 10.0  # times the median of those before, and the highest of them
 _SEEN = 3  # steps whose inputs were seen before
-_LARGER = 3.0  # times the largest inputs before
+_LARGER = 3.0  # times as large as the largest inputs before
 _WIDER = 2.0  # times the most numbers of a sample, where shapes differ from batch to batch
 _RAISED = 1.5  # times the learning rate before
 _LATE = 2  # steps after a leap at which inputs may first be seen
 
 _GOES_ON, _AS_HIGH = 4, 0.5  # losses from the leap on; of the loss there
 _SEVERAL, _CLEAR = 6.0, 1.5  # times the median before, and the highest of them, where it goes on
-_KNEW = 0.3  # of the first loss: below that little of what was learned is lost
+_KNEW = 0.3  # of the first loss: after a leap to less, little of what was learned is lost
 
 FROM_THERE = (
     "Look at what is different from step {} on: labels that no longer belong to their inputs (counted from 1 and not "

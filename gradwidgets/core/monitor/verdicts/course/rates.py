@@ -12,7 +12,7 @@ _RISES = 3.0  # times the first learning rate
 _SHORT = 0.1  # of the planned rate
 _SELDOM, _OFTEN = 0.5, 4  # the same where the rate changes once in more steps than so many
 _USUALLY = {True: 0.02, False: 0.99}  # the highest rate by design: of steps that are scaled to it, and of gradients
-_APART = 1e-3  # of the largest rate: less is nothing beside it
+_APART = 1e-3  # of the largest rate: with less, a layer hardly moves
 _PART = 0.3  # of the layers
 
 

@@ -11,11 +11,11 @@ from gradwidgets.core.results.wording import number, percent
 
 _SAMPLES = 5
 _LEFT = 0.5  # of a step, at most, for steps that are mostly taken back
-_NEXT_TO_NOTHING = 0.1  # of a step that is left: no way of averaging is meant so, whatever the loss does
-_ALIKE = 0.2  # how far what is left may be from its median, relative: an average keeps the same share each time
-_NOTHING = 0.02  # of a step: as much more or less is left where other steps have left something too
+_NEXT_TO_NOTHING = 0.1  # of a step that is left: no averaging leaves so little on purpose, whatever the loss does
+_ALIKE = 0.2  # relative distance of the rests from their median: an average keeps the same share each time
+_NOTHING = 0.02  # of a step: the rest of other steps may add or remove that much
 _LESS = 0.9  # of the loss at first: something was gained
-_SELDOM = 0.25  # of the steps: what is written at more of them does not begin anew each time
+_SELDOM = 0.25  # of the steps: writes at more steps than this are no new initialization each time
 _BACK = 0.5  # of the way from the losses before to the first one
 _FALLEN = 0.9  # of the first loss, for something to be lost
 _BEFORE = 5  # losses

@@ -1,4 +1,4 @@
-"""The learning rate: brought to nearly nothing long before the training's end, or far above what is usual."""
+"""The learning rate: 0 at first, nearly 0 long before the training's end, or far above the usual."""
 
 import math
 
@@ -16,18 +16,18 @@ _NEGLIGIBLE = 1e-5  # update / weight
 _LONG = 1 / 3  # of the steps
 _SAMPLES, _EARLY = 8, 2  # in all, and the first of them
 _FULL = 0.5  # of the largest rate
-_WELL_USED = 0.4  # of the steps at the full rate: what comes then may be meant so
-_LOSSES = 24  # at the full rate, that it may be seen to have been level there
+_WELL_USED = 0.4  # of the steps at the full rate: a low rate after that may be intended
+_LOSSES = 24  # at the full rate, needed to see whether the loss was level there
 _MOST_GONE = 0.2  # of the loss at first
 _LEVEL = 0.05  # of the way down
 
-_IDLE = 5  # steps of a rate of 0, of which one is how many schedules begin
+_IDLE = 5  # steps with a rate of 0; many schedules begin with one
 _FEW = 3  # samples, and steps, of a rate of 0
 _SWINGS = 4  # times down and up
 
 _FAMILY = ("adam", "rmsprop", "lion")
-_SELDOM_LESS = 1e-5  # the lowest, of what has learned nothing before
-_USUALLY = 0.02  # the highest rate that these are given by design
+_SELDOM_LESS = 1e-5  # the lowest usual rate for an untrained model
+_USUALLY = 0.02  # the highest usual rate of these
 
 
 def of_nothing(judged: JudgedRecord) -> list[Finding]:
@@ -57,7 +57,7 @@ def of_nothing(judged: JudgedRecord) -> list[Finding]:
 
 
 def begins_at_0(judged: JudgedRecord) -> list[Finding]:
-    """A learning rate that is exactly 0 for the first steps, but for fewer than `of_nothing` asks for."""
+    """A learning rate that is exactly 0 for the first steps, but for fewer than `of_nothing` requires."""
     history, (begins, rates) = judged.history, judged.rate_course
     moving = (rates != 0).nonzero().flatten()
     last = int(begins[moving[0]]) - 1 if len(moving) and moving[0] else 0

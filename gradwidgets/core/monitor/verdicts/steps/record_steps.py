@@ -16,8 +16,8 @@ RATIO = 1e-6, 1e-1  # update / weight, outside of which training is slow or wild
 _MOST_LAYERS = 0.5
 _LONG = 0.5  # of the record above the range
 _ALL_ALONG = 0.9  # of the record below it: where it ends there, the training has converged
-_GROWN = 10.0  # times what weights were, with nothing to show for it
-_GONE, _LEFT = 1e-3, 0.5  # of the gradient and of the loss at first: solved; far from it
+_GROWN = 10.0  # times as large as before, while nothing was learned
+_GONE, _LEFT = 1e-3, 0.5  # of the first gradient and loss: less is solved; more is far from solved
 _SAMPLES = 8
 DEAD = 0.75, 0.99  # shares of a layer's units
 _MORE_DEAD = 0.25  # than at first
@@ -25,13 +25,13 @@ _HARDLY = 1e-5  # update / weight that is too small where the learning rate is t
 _TINY = {False: 1e-4, True: 1e-6}  # learning rates below any that is usual: of gradients, of steps that are scaled
 _USUAL = 1e-3  # update / weight of most trainings that go well
 _RISES, _SOON = 1.5, 10.0  # times the first learning rate in a warm-up; times the record until it suffices
-_ENDED = 1e-3  # of the largest learning rate: to less than that a schedule has brought it down
+_ENDED = 1e-3  # of the largest learning rate: below that a schedule has ended
 _ELSEWHERE = 3.0  # times as far as the steps together can have gone
 _ABOUT = 3.0  # times what weights were
 _FLAT = 0.01  # of the loss
 _WHILE, _LITTLE_LESS = 100, 0.85  # losses; of the loss at first
 _LOST, _NUMBERS = 0.9, 100  # of the numbers that were looked at, and how many these are at least
-_BEYOND = 1.1, 2.0  # lr · λ / 2: a training that goes well comes to its edge
+_BEYOND = 1.1, 2.0  # lr · λ / 2: even a training that goes well comes near 1
 
 
 def out_of_range(judged: JudgedRecord) -> list[Finding]:
