@@ -1,6 +1,7 @@
-"""Where the gradient goes in a network: built or your own, measured layer by layer, judged, mended on a copy."""
+"""The gradient in a network, measured layer by layer, with verdicts and with fixes that are tried on copies."""
 
-from gradwidgets.core.layers.clipping.clippers import CLIPPERS, Clipped, clip_gradients
+from gradwidgets.core.layers.clipping.clippers import CLIPPERS, clip_gradients
+from gradwidgets.core.layers.clipping.clippers_compared import Clipped
 from gradwidgets.core.layers.clipping.gradients import batch_norms, parameter_gradients
 from gradwidgets.core.layers.fixes.applied import AppliedFix, apply_in_place
 from gradwidgets.core.layers.fixes.fix_table import FIXES, Fix

@@ -1,11 +1,11 @@
-"""One pass forward and backward through a model, watched, without a trace left on it."""
+"""One pass forward and backward through a model, measured without changing it."""
 
 import math
 import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
@@ -17,6 +17,9 @@ from gradwidgets.core.layers.axes.mixing import mixed_in
 from gradwidgets.core.layers.axes.pooled import pooled_in, pools_of
 from gradwidgets.core.layers.axes.scrambled import place_of, scrambles
 from gradwidgets.core.layers.axes.unread import PICKS, unread_in
+from gradwidgets.core.layers.batchwise.always_dropped import always_dropped
+from gradwidgets.core.layers.batchwise.gates import gates
+from gradwidgets.core.layers.batchwise.suspects import Suspects, suspects_in, told_of
 from gradwidgets.core.layers.causes.asked import without_asked
 from gradwidgets.core.layers.causes.drawn import drawn_in
 from gradwidgets.core.layers.causes.following import cuts_of, stops_of
@@ -28,6 +31,7 @@ from gradwidgets.core.layers.causes.softmax_rows import ATTENTION, SOFTMAX
 from gradwidgets.core.layers.causes.stay_alike import copies_in
 from gradwidgets.core.layers.causes.unlisted import unlisted, with_makers
 from gradwidgets.core.layers.causes.zeroed import drops_all, zeroed_in
+from gradwidgets.core.layers.codes.straight_residuals import straight_residuals
 from gradwidgets.core.layers.misuse.added_masks import added_masks, may_add_masks
 from gradwidgets.core.layers.misuse.attention_masks import MASK
 from gradwidgets.core.layers.misuse.constant_codes import constant_codes
@@ -54,8 +58,9 @@ from gradwidgets.core.layers.passes.passes import (
     run,
     without_gradient_hooks,
 )
-from gradwidgets.core.layers.passes.poisoned import mark_unread
-from gradwidgets.core.layers.passes.rows import Row, mark_spare, parameters_of, rows_of, shared_names
+from gradwidgets.core.layers.passes.poisoned import unread_rows
+from gradwidgets.core.layers.passes.reduce import Norms, Reducer
+from gradwidgets.core.layers.passes.rows import Row, mark_spare, rows_of, shared_names
 from gradwidgets.core.layers.passes.stats import LayerFlow
 from gradwidgets.core.layers.passes.tracking import Tracked, names_by_id
 from gradwidgets.core.layers.passes.underflow import underflowing
@@ -74,57 +79,57 @@ from gradwidgets.core.layers.scores.softmax_twice import TWICE, taken_twice
 from gradwidgets.core.layers.scores.temperatures import cold
 from gradwidgets.core.layers.summary import Measured, summarise
 from gradwidgets.core.layers.weights.between_passes import kept_graphs, made_anew, states_of
+from gradwidgets.core.layers.weights.by_weights import gradients_by_weights
 from gradwidgets.core.layers.weights.clipped_weights import clipped
 from gradwidgets.core.layers.weights.one_memory import in_one_memory
 from gradwidgets.core.layers.weights.plain_tensors import plain_tensors
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.subject.collection import NoCollection
-from gradwidgets.core.subject.home import abroad, at_home
+from gradwidgets.core.subject.home import at_home
 
-_WITH_LINE = (LONE, AXIS, TWICE, ACROSS)  # what is told with file and line, by another pass forward
-# Norm of a gradient by a layer's weights, up to which the loss itself is asked for a slope.
+_WITH_LINE = (LONE, AXIS, TWICE, ACROSS)  # findings that another forward pass completes with file and line
+# Norm of the gradients by the weights up to which the loss itself is tested for a slope.
 FAINT = 1e-7
 
 
 @at_home
-def layer_flow(model: nn.Module, inputs: object, targets: object, loss_fn: Callable) -> LayerFlow:
-    """Run a model forward and backward once, and measure every layer on the way.
+def layer_flow(model: nn.Module, inputs: object, targets: object, loss_fn: Callable[..., Any]) -> LayerFlow:
+    """Run a model forward and backward once, and measure every layer.
 
-    A copy of the model runs. The model itself is left bit-identical, also when something fails or is interrupted, and
-    `certificate` says so: whatever the pass changed beside the copy is put back. The copy runs in the mode that the
-    model is in, on copies of `inputs` and `targets`, with the model's own forward hooks; hooks on gradients (of tensors
-    and modules) are not run, and `notes` says so.
+    A copy of the model runs. The model itself stays bit-identical, even if something fails or is interrupted, and
+    `certificate` proves it: whatever the pass changes outside of the copy is restored. The copy runs in the model's
+    current mode, on copies of `inputs` and `targets`, with the model's own forward hooks; hooks on gradients (of
+    tensors and modules) do not run, and `notes` says so.
 
     Args:
-        model: Any module. One that is compiled, or wrapped in DataParallel, is measured as the module inside; one
-            with lazy parameters, on a copy.
-        inputs: A tuple is handed over as `model(*inputs)`, a mapping as `model(**inputs)`, anything else as
+        model: Any module. One that is compiled, or wrapped in DataParallel, is measured as the module inside.
+        inputs: A tuple is passed as `model(*inputs)`, a mapping as `model(**inputs)`, anything else as
             `model(inputs)`.
-        targets: Handed to the loss.
-        loss_fn: `loss_fn(model's output, targets)`, a tensor of one real number.
+        targets: The second argument of the loss.
+        loss_fn: `loss_fn(model's output, targets)` returns a tensor of one real number.
 
     Returns:
-        What was measured. Modules that own parameters directly and torch's activation modules have a row each;
+        The measurements. Modules that own parameters directly and torch's activation modules have a row each;
         activations that are called as functions (`F.relu`) have none.
 
     Raises:
-        TypeError: `model` is no module, or `loss_fn` cannot be called.
-        FlowError: (a ValueError) The model or the loss raised, or the loss is no real number in a tensor.
+        TypeError: `model` is not a module, or `loss_fn` is not callable.
+        FlowError: (a ValueError) The model or the loss raised, or the loss is not a tensor of one real number.
     """
     return flow_of(Subject.of(model, inputs, targets, loss_fn))
 
 
 @at_home
 def flow_of(subject: Subject, *, own: bool = False, known: bool = False) -> LayerFlow:
-    """`layer_flow` of a checked subject.
+    """Run `layer_flow` of a checked subject.
 
     Args:
         subject: Model, batch and loss.
-        own: Whether the model is nobody's but ours, so that it need not be copied.
-        known: Whether the batch and the loss are ours too, so that nothing can be wrong with them.
+        own: Whether the model was made by this package for this one use, so that it need not be copied.
+        known: Whether the batch and the loss were made by this package too, so that no fault is searched for in them.
     """
     subject.notes += hooks_in_words(subject.model)
-    look = _measure_plainly if known else partial(_looked, given=None if own else subject)
+    look = _measure_plainly if known else partial(_measure_fully, given=None if own else subject)
     with NoCollection() as block, block:
         found, certificate = subject.looked_at(look, own=own)
         found.unlisted = with_makers(subject.model, found.unlisted)
@@ -132,8 +137,8 @@ def flow_of(subject: Subject, *, own: bool = False, known: bool = False) -> Laye
             return summarise(found, certificate, subject.notes)
 
 
-def _looked(subject: Subject, given: Subject | None) -> Measured:
-    """One pass, and what only further passes tell where there is something to tell."""
+def _measure_fully(subject: Subject, given: Subject | None) -> Measured:
+    """Measure one pass, then run further passes where its results call for them."""
     look = Look(subject, *subject.batch())
     try:
         found = _measure(subject, look)
@@ -143,19 +148,19 @@ def _looked(subject: Subject, given: Subject | None) -> Measured:
             raise
         raise told from error.__cause__
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # further passes warn of what is told of the first
-        return _told_by_further_passes(subject, found, given)
+        warnings.simplefilter("ignore")  # the first pass has given these warnings already
+        return _run_further_passes(subject, found, given)
 
 
-def _told_by_further_passes(subject: Subject, found: Measured, given: Subject | None) -> Measured:
-    """The same with what only they tell."""
+def _run_further_passes(subject: Subject, found: Measured, given: Subject | None) -> Measured:
+    """Add what only further passes can find, each run only if the first pass has a symptom."""
     if found.unlisted:
         found.unlisted = tuple(without_asked(subject, found.unlisted))
     unreached = [row for row in found.rows if _is_unreached(row, found)]
-    cuts = cuts_of(subject, unreached) if any(row.calls for row in unreached) else {}
+    cuts = cuts_of(subject, unreached) if any(row.calls or "weight" not in row.own for row in unreached) else {}
     for row in unreached:
         row.cut = cuts.get(row.name)
-    gradients = _sizes(found)
+    gradients = _sizes(found.norms, found.numbers)
     found.parameters = put_to_layers(found.rows, dict(causes_of(subject, *apart(found.rows, gradients))))
     if not math.isfinite(found.loss):
         found.culprit = unless_written(origin_of(subject), given)
@@ -170,10 +175,12 @@ def _told_by_further_passes(subject: Subject, found: Measured, given: Subject | 
         found.operations += left_out(unread_in)(subject, found.output, found.picks)
         found.operations += left_out(ahead_in)(subject)
         found.operations += left_out(pooled_in)(subject, found.output, found.pools) if found.pools else []
+        found.operations += told_of(subject, found.output, found.suspects)
     found.output = None
     found.operations += left_out(own_backwards)(subject, found.own) if found.own else []
     if found.draws:
         found.drawn = drawn_in(subject)
+        found.operations += left_out(always_dropped)(subject)
     if found.half:
         overflows = left_out(overflows_in)(subject)
         found.operations += overflows
@@ -186,7 +193,9 @@ def _told_by_further_passes(subject: Subject, found: Measured, given: Subject | 
     if found.zeros and (not _waits(found) or drops_all(subject.model)):
         found.zeroed = zeroed_in(subject)
         if not found.zeroed:
-            left_out(mark_unread)(subject, [one for one in found.zeros if one.name not in found.stops], found.graph)
+            others = [one for one in found.zeros if one.name not in found.stops]
+            for row in left_out(unread_rows)(subject, others, found.graph):
+                row.unread = True
     if found.sums and not any(one.name == MASK for one in found.operations):
         found.operations += left_out(added_masks)(subject)
     if found.scrambling:
@@ -229,19 +238,20 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
             tracked = Tracked(loss, watch.calls, names)
             slopes = tracked.activations() if look.looks else []
             looked_at = tracked.operations(LOOKED_AT) if look.looks else []
-            operations = _at_operations(looked_at, look, names) if look.looks else []
+            operations = _at_operations(looked_at, look, names) if isinstance(look, Look) else []
             sums = may_add_masks(one for one in looked_at if one.name in SOFTMAX)
             compared = (tracked.of_loss(), _tensors(look.targets)) if look.looks else ([], [])
             operations += left_out(of_order)(*compared)
             lone = [tracked.vertex_of(one) for one in left_out(lone_keys)(looked_at)]
             operations += _of_scores(looked_at, tracked, names) if look.looks else []
             pools = left_out(pools_of)(tracked.of_model()) if look.looks else []
+            suspects = suspects_in(tracked, model, look.inputs) if look.looks else Suspects()
             watch.place(tracked.vertex_of)
             tracked.watch(watch.gradients_at)
             watch.way_back()
             leaves = tracked.leaves
             gradients = look.at_gradients(
-                lambda: _gradients(loss, rows, inputs, [tensor for tensor, _ in leaves], notes), watch.calls
+                lambda: gradients_by_weights(loss, rows, inputs, [tensor for tensor, _ in leaves], notes), watch.calls
             )
         watch.gradients(gradients)
         value = float(loss.detach())
@@ -250,10 +260,10 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
     graph = tracked.graph(watch.gradients_at, watch.numbers, watch.norms)
     given = _tensors((inputs, look.targets))
     missed = unlisted(model, leaves, [*model.parameters(), *given]) if look.looks else ()
-    reaches = any(not watch.numbers[norms[2]][0] <= FAINT for norms in watch.norms.values() if norms[2] is not None)
+    reaches = any(not size <= FAINT for size in _sizes(watch.norms, watch.numbers).values() if size is not None)
     said = tuple(look.findings(loss, reaches=reaches))
     seen = Measured(rows, watch.numbers, watch.norms, value, model.training, graph, tuple(missed), slopes, said)
-    if look.looks:
+    if isinstance(look, Look):
         seen.output, seen.views = output, (*tracked.views(), *look.taken())
         seen.operations += operations
         seen.lone_keys = tuple(one for one in lone if one is not None)
@@ -267,12 +277,14 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
         seen.sums = sums
         seen.picks, seen.pools = left_out(tracked.picks)(PICKS), pools
         seen.added = left_out(sums_of)(tracked.sums())
-        seen.along = (*look.steps_first(), *tracked.along_samples())
+        seen.along = (*look.steps_first(), *tracked.along_samples(), *left_out(gates)(looked_at, tracked.nodes()))
+        seen.operations += left_out(straight_residuals)(tracked.nodes())
+        seen.suspects = suspects
     return seen
 
 
 def _across_samples(operations: list[Finding]) -> list[Along]:
-    """Softmaxes in two axes whose shares sum to 1 along the first, and weigh what stands along the second."""
+    """Return softmaxes of matrices along the first axis, whose shares weight the entries of the second."""
     axes = [one.evidence for one in operations if one.name == AXIS and not one.evidence["axis"]]
     return [Along("softmax", "softmax", tuple(one["shape"])) for one in axes if len(one["shape"]) == 2]
 
@@ -283,7 +295,7 @@ def _at_operations(operations: list[Operation], look: Look, names: Mapping[int, 
 
 
 def _of_scores(operations: list[Operation], tracked: Tracked, names: Mapping[int, str]) -> list[Finding]:
-    """What is said of scores, bags, and places that drown tokens: while the graph keeps its numbers."""
+    """Check attention scores, bags and positional encodings, while the graph still has its saved tensors."""
     nodes, softmaxes = tracked.nodes(), [one for one in operations if one.name in SOFTMAX and one.name != ATTENTION]
     checks = (masked_by_zero, cold, between_layers, taken_twice) if softmaxes else ()
     found = [told for check in checks for told in left_out(check)(softmaxes, nodes)]
@@ -294,55 +306,27 @@ def _of_scores(operations: list[Operation], tracked: Tracked, names: Mapping[int
 
 
 def _of_weights(found: Measured, gradients: Mapping[int, Tensor]) -> list[Finding]:
-    """What is said of weights by their numbers: copies of each other, or clipped."""
-    sizes = {key: found.numbers[norms[1]][0] for key, norms in found.norms.items()}
+    """Check the weights' values: copies of each other, or clipped."""
+    sizes = {key: found.numbers[norms.weight][0] for key, norms in found.norms.items()}
     copies = left_out(copies_in)(found.rows, sizes, gradients, found.graph)
     return copies + left_out(clipped)(found.rows, found.graph)
 
 
-def _sizes(found: Measured) -> dict[int, float | None]:
-    """The norms of the gradients by parameters, by their ids; None where none came."""
-    return {key: None if norms[2] is None else found.numbers[norms[2]][0] for key, norms in found.norms.items()}
+def _sizes(norms: Mapping[int, Norms], numbers: Reducer) -> dict[int, float | None]:
+    """Return the norms of the gradients by parameters, by the parameters' ids; None for those without a gradient."""
+    return {key: None if one.gradient is None else numbers[one.gradient][0] for key, one in norms.items()}
 
 
 def _is_unreached(row: Row, found: Measured) -> bool:
-    """Whether it should be trained, and no gradient came to its weights."""
+    """Whether a layer requires a gradient, and none came to its parameters."""
     own = [one for one in row.own.values() if id(one) in found.norms]
-    return any(one.requires_grad for one in own) and all(found.norms[id(o)][2] is None for o in own)
+    return any(one.requires_grad for one in own) and all(found.norms[id(one)].gradient is None for one in own)
 
 
 def _waits(found: Measured) -> bool:
-    """Whether weights that begin at 0 explain it, and the next step ends it: a further pass would tell nothing."""
+    """Whether weights that start at 0 explain gradients of 0, which end with the next step, without a further pass."""
     return found.graph is not None and any("bias" not in name for name in found.graph.waiting)
 
 
 def _tensors(values: object) -> list[Tensor]:
     return [one for one in pytree.tree_leaves(values) if isinstance(one, Tensor)]
-
-
-def _gradients(
-    loss: Tensor, rows: list[Row], inputs: object, leaves: list[Tensor], notes: list[str]
-) -> dict[int, Tensor]:
-    """The loss's gradient by each tensor that it depends on and that asks for one, by the tensor's id."""
-    wanted = parameters_of(rows)
-    if not wanted:
-        # The gradient still passes the layers on its way to an input that asks for it.
-        wanted = [one for one in _tensors(inputs) if one.requires_grad]
-    if not loss.requires_grad:
-        notes.append(
-            "no gradient at all: every parameter is frozen"
-            if not wanted and any(row.own for row in rows)
-            else "no gradient at all: the loss is cut off from the parameters (look for detach, item, no_grad, argmax)"
-            if wanted
-            else "no gradient at all: the model has no parameters"
-        )
-        return {}
-    if not wanted:
-        return {}
-    wanted = list({id(one): one for one in (*wanted, *leaves)}.values())
-    try:
-        with abroad():
-            found = torch.autograd.grad(loss.reshape(()), wanted, allow_unused=True)
-    except Exception as error:
-        raise FlowError(f"the backward pass raised {type(error).__name__}: {error}".rstrip(".")) from error
-    return {id(one): gradient for one, gradient in zip(wanted, found, strict=True) if gradient is not None}

@@ -1,4 +1,4 @@
-"""From the numbers of a pass to a result."""
+"""The summary of a pass: from its recorded numbers to a `LayerFlow`."""
 
 import math
 from dataclasses import dataclass, field
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from gradwidgets.core.layers.axes.along_samples import Along
 from gradwidgets.core.layers.axes.mixing import Mixed, Shapes
+from gradwidgets.core.layers.batchwise.suspects import Suspects
 from gradwidgets.core.layers.causes.cut import Cut
 from gradwidgets.core.layers.causes.drawn import Drawn
 from gradwidgets.core.layers.causes.same_outputs import Same
@@ -19,7 +20,7 @@ from gradwidgets.core.layers.misuse.place_codes import Sum
 from gradwidgets.core.layers.origin import Origin
 from gradwidgets.core.layers.passes.functional_units import FunctionStats
 from gradwidgets.core.layers.passes.module_graph import ModuleGraph
-from gradwidgets.core.layers.passes.reduce import Reducer, joined
+from gradwidgets.core.layers.passes.reduce import Counted, Norms, Reducer, Sized, joined
 from gradwidgets.core.layers.passes.rows import ROOT, Row, in_order
 from gradwidgets.core.layers.passes.stats import LayerFlow, LayerStats, Reached
 from gradwidgets.core.layers.recurrent.time_gradients import TimeProfile
@@ -27,51 +28,52 @@ from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.subject.held.certificate import Certificate
 
 _NAN = float("nan")
-MANY = 0.75  # of the units of one call, that are dead
+MANY = 0.75  # share of dead units from which a single call is reported
 
 
 @dataclass
 class Measured:
-    """A pass as it was seen.
+    """What was recorded of a pass.
 
     Attributes:
-        rows: In the model's order.
-        numbers: The numbers, read.
-        norms: See `Watch.norms`.
-        loss: Its value.
-        training: The model's own mode.
-        graph: What fed what; None where that cannot be told.
-        unlisted: What takes part and is no parameter.
-        slopes: What `slopes_of` tells of activations that are called as functions, with vertices.
-        preflight: What is wrong with the batch and the loss.
-        culprit: Who made what is not finite.
-        along_time: The gradient along time, of each recurrent module.
-        zeroed: What gives 0 whatever comes in, looked for where a gradient is exactly 0.
-        mixed: What mixes samples.
-        views: Shapes before and after what counts anew.
-        along: What runs along a first axis.
-        scrambling: Shapes before and after of views that change axes over.
-        turned: The same of the loss's.
-        operations: What is wrong with single operations.
-        stops: What keeps layers whose gradient is exactly 0 from the loss, by their names.
-        draws: Whether numbers were drawn at random, other than by dropout.
-        drawn: A draw that cuts off what it is drawn from.
-        half: Whether something is computed in half precision.
-        underflowing: Layers whose gradient is 0 for want of smaller numbers.
-        output: What the model gave.
-        sums: Whether something without a gradient is added to what a softmax is taken of.
-        added: Sums in which a code of places may be added.
-        picks: Shapes of what the model picks some of.
-        same: What it gives for samples that it does not tell apart.
-        pools: Shapes of what means are taken of along a first axis.
-        own: Somebody's own functions that took part, with a backward of their own.
-        parameters: Why no gradient comes to single parameters of layers that get one, by their names.
-        lone_keys: The vertices of softmaxes over one entry.
+        rows: The measured modules, in the model's order.
+        numbers: The reducer with all numbers, already copied to the CPU.
+        norms: The norms of each parameter and its gradient, by the parameter's id.
+        loss: The loss's value.
+        training: Whether the model is in training mode.
+        graph: The data flow between layers and functions; None if it is not known.
+        unlisted: Tensors in the graph that require a gradient and that `model.parameters()` does not list.
+        slopes: The results of `slopes_of` for activations that are called as functions, with their vertices.
+        preflight: Findings on the batch and the loss.
+        culprit: Where the first number that is not finite comes from.
+        along_time: The gradient along time, for each recurrent module.
+        zeroed: Operations that return 0 whatever their input, searched for if a gradient is exactly 0.
+        mixed: What mixes the samples of the batch.
+        views: Shapes before and after operations that reshape.
+        along: Layers and operations that run along a first axis.
+        scrambling: Shapes before and after of the model's views that mix up axes.
+        turned: Shapes before and after of the loss's views that mix up axes.
+        operations: Findings on single operations.
+        stops: What else stops the gradient of layers where it is exactly 0, by the layers' names.
+        draws: Whether random numbers were drawn, other than by dropout.
+        drawn: A random draw that cuts off the gradient of its parameters.
+        half: Whether any operation computes in half precision.
+        underflowing: Names of layers whose gradient is 0 because half precision holds no number as small.
+        output: The model's output.
+        sums: Whether a tensor without a gradient is added to the input of a softmax.
+        added: Sums in which a positional encoding may be added.
+        picks: Shapes of the tensors that the model selects from.
+        same: The model's output for samples that it does not distinguish.
+        pools: Shapes of the tensors whose mean is taken along a first axis.
+        own: The user's autograd functions in the graph.
+        parameters: Why single parameters get no gradient in layers whose other parameters do, by their names.
+        lone_keys: The vertices of softmaxes over a single entry.
+        suspects: What further passes have to check of batches, rows and positional encodings.
     """
 
     rows: list[Row]
     numbers: Reducer
-    norms: dict[int, tuple]
+    norms: dict[int, Norms]
     loss: float
     training: bool
     graph: ModuleGraph | None = None
@@ -101,15 +103,15 @@ class Measured:
     own: list[type] = field(default_factory=list)
     parameters: dict[str, Cut] = field(default_factory=dict)
     lone_keys: tuple[int, ...] = ()
+    suspects: Suspects = field(default_factory=Suspects)
 
     @cached_property
     def zeros(self) -> list[Row]:
-        """The layers to whose weights a gradient of exactly 0 comes, once the numbers are read."""
+        """The layers whose weights get a gradient of exactly 0, once the numbers are read."""
         found = []
         for row in self.rows:
-            places = [
-                norms[2] for one in row.weights.values() if (norms := self.norms.get(id(one))) and norms[2] is not None
-            ]
+            norms = [self.norms[id(one)] for one in row.weights.values() if id(one) in self.norms]
+            places = [one.gradient for one in norms if one.gradient is not None]
             if places and all(self.numbers[place][0] == 0 for place in places):
                 found.append(row)
         return found
@@ -117,25 +119,25 @@ class Measured:
     @property
     def is_finite(self) -> bool:
         """Whether all norms of gradients are finite."""
-        norms = [norms[2] for norms in self.norms.values() if norms[2] is not None]
-        norms += [place for row in self.rows for _, place in row.gradients.values()]
-        return all(math.isfinite(self.numbers[place][0]) for place in norms)
+        places = [norms.gradient for norms in self.norms.values() if norms.gradient is not None]
+        places += [place for row in self.rows for _, place in row.gradients.values()]
+        return all(math.isfinite(self.numbers[place][0]) for place in places)
 
 
 def summarise(measured: Measured, certificate: Certificate, notes: list[str]) -> LayerFlow:
-    """Put the numbers of a pass in order.
+    """Compute the result of a pass.
 
     Args:
-        measured: The numbers.
-        certificate: Handed on.
-        notes: What was said about the whole on the way.
+        measured: What was recorded of the pass.
+        certificate: The proof that the model is unchanged.
+        notes: Remarks about the whole model.
     """
-    ways = _ways(measured.graph)
+    ways = _positions(measured.graph)
     layers = tuple(_stats(row, measured, *ways.get(row.name, (0, (), ()))) for row in in_order(measured.rows))
     unmeasured = [(ROOT, note) for note in notes if note.startswith("no gradient at all")]
-    unmeasured += [(layer.name, layer.note) for layer in layers if layer.note and _lacks(layer)]
+    unmeasured += [(layer.name, layer.note) for layer in layers if layer.note and _is_incomplete(layer)]
     mode = "training" if measured.training else "evaluation"
-    notes += _alike(measured.rows)
+    notes += _identical_units(measured.rows)
     whole = (*notes, f"measured in {mode} mode")
     return LayerFlow(
         layers,
@@ -169,38 +171,42 @@ def _functions(measured: Measured) -> tuple[FunctionStats, ...]:
     before, place = graph.neighbours(onward=False), {vertex: i for i, vertex in enumerate(reversed(graph.order))}
     told = sorted(((v, name, share) for v, name, share in measured.slopes if v in place), key=lambda one: place[one[0]])
     numbers = torch.stack([share for *_, share in told]).tolist() if told else []
-    # Behind a layer's own weights, what comes before the layer does not come before it.
+    # A function inside a layer with weights comes after these weights, and not after the layers before.
     return tuple(
-        FunctionStats(
-            name,
-            graph.places[v] or "",
-            *shares[:3],
-            () if graph.weighted[v] else before[v],
-            graph.is_layer[v],
-            *((_NAN, *shares[3:]) if name in SOFTMAX else (shares[3], _NAN, _NAN)),
-        )
+        _function(name, graph.places[v] or "", () if graph.weighted[v] else before[v], graph.is_layer[v], shares)
         for (v, name, _), shares in zip(told, numbers, strict=True)
     )
 
 
+def _function(name: str, place: str, before: tuple[str, ...], within: bool, shares: list[float]) -> FunctionStats:
+    """Make the result for one activation from the five numbers of `slopes_of`."""
+    dead, saturated, rests_at, fourth, scale = shares
+    if name in SOFTMAX:
+        return FunctionStats(name, place, dead, saturated, rests_at, before, within, spread=fourth, scale=scale)
+    return FunctionStats(name, place, dead, saturated, rests_at, before, within, outside=fourth)
+
+
 def _single_calls(measured: Measured) -> list[FunctionStats]:
-    """The calls of an activation's module most of whose units are dead, where those of all its calls are not."""
-    rows = [row for row in measured.rows if row.vertices and not row.bounds and measured.graph is not None]
-    before = measured.graph.neighbours(onward=False) if rows else []
+    """Return the calls of an activation module with mostly dead units, if the units of all its calls are not."""
+    rows = [row for row in measured.rows if row.vertices and not row.bounds]
+    if measured.graph is None or not rows:
+        return []
+    before = measured.graph.neighbours(onward=False)
     return [
-        FunctionStats(row.kind, row.name, dead, _NAN, 0.0, before[row.vertices[call]], call=_said(row, call))
+        FunctionStats(row.kind, row.name, dead, _NAN, 0.0, before[row.vertices[call]], call=_call_in_words(row, call))
         for row in rows
         for call, dead in zip(row.alive_at, (1 - _share([one], measured.numbers) for one in row.alive), strict=True)
         if dead > MANY and call in row.vertices and 1 - _share(row.alive, measured.numbers) <= MANY
     ]
 
 
-def _said(row: Row, call: int) -> str:
+def _call_in_words(row: Row, call: int) -> str:
+    """Name one call of a layer in words."""
     return f"{row.name} (call {call} of {row.calls})"
 
 
-def _ways(graph: ModuleGraph | None) -> dict[str, tuple[int, tuple[str, ...], tuple[str, ...]]]:
-    """Depth, layers before and layers after, by the layer's name."""
+def _positions(graph: ModuleGraph | None) -> dict[str, tuple[int, tuple[str, ...], tuple[str, ...]]]:
+    """Return depth, layers before and layers after, by the layer's name."""
     if graph is None:
         return {}
     before, after = graph.neighbours(onward=False), graph.neighbours(onward=True)
@@ -214,7 +220,7 @@ def _united(names: list[tuple[str, ...]], calls: list[int]) -> tuple[str, ...]:
     return names[calls[0]] if len(calls) == 1 else tuple(dict.fromkeys(name for i in calls for name in names[i]))
 
 
-def _alike(rows: list[Row]) -> list[str]:
+def _identical_units(rows: list[Row]) -> list[str]:
     names = [row.name for row in rows if row.calls and row.alike == "for good"]
     if not names:
         return []
@@ -222,7 +228,7 @@ def _alike(rows: list[Row]) -> list[str]:
     return [f"{listed}: all units have the same weights, and will stay the same: draw them at random"]
 
 
-def _lacks(layer: LayerStats) -> bool:
+def _is_incomplete(layer: LayerStats) -> bool:
     """Whether something that the layer should have was not measured."""
     return (
         layer.gradient not in ("measured", "no weights")
@@ -234,12 +240,13 @@ def _lacks(layer: LayerStats) -> bool:
 def _stats(row: Row, measured: Measured, depth: int, before: tuple[str, ...], after: tuple[str, ...]) -> LayerStats:
     read = measured.numbers
     held = [(key, p, measured.norms[id(p)]) for key, p in row.weights.items() if id(p) in measured.norms]
-    reached = _reached(row, [p for _, p, _ in held], [norms for *_, norms in held if norms[2] is not None])
-    size, norm = _pooled([norms[:2] for *_, norms in held], read)
-    moved, gradient_norm = _pooled([(norms[0], norms[2]) for *_, norms in held if norms[2] is not None], read)
+    gradients = [(norms.elements, norms.gradient) for *_, norms in held if norms.gradient is not None]
+    reached = _reached(row, [p for _, p, _ in held], has_gradient=bool(gradients))
+    size, norm = _pooled([(norms.elements, norms.weight) for *_, norms in held], read)
+    moved, gradient_norm = _pooled(gradients, read)
     if 0 < moved < size:
-        row.note("no gradient for " + ", ".join(key for key, _, norms in held if norms[2] is None))
-    output = joined([(count, *read[place]) for count, place in row.pieces])
+        row.note("no gradient for " + ", ".join(key for key, _, norms in held if norms.gradient is None))
+    output = joined([(count, read[place]) for count, place in row.pieces])
     first = {call: row.gradients[call, place] for call, place in sorted(row.gradients, reverse=True)}
     elements, back = _pooled(list(first.values()), read)
     if row.calls and not first and reached not in ("cut off", "unused", "frozen"):
@@ -247,7 +254,7 @@ def _stats(row: Row, measured: Measured, depth: int, before: tuple[str, ...], af
     wrong = []
     if size and not math.isfinite(norm):
         wrong.append("weight")
-    if output.count and not (math.isfinite(output.low) and math.isfinite(output.high)):
+    if output.elements and not (math.isfinite(output.low) and math.isfinite(output.high)):
         wrong.append("activation")
     if elements and not math.isfinite(back):
         wrong.append("activation gradient")
@@ -257,7 +264,7 @@ def _stats(row: Row, measured: Measured, depth: int, before: tuple[str, ...], af
         row.name,
         row.kind,
         row.calls,
-        sum([measured.norms[id(p)][0] for p in row.own.values() if id(p) in measured.norms]),
+        sum([measured.norms[id(p)].elements for p in row.own.values() if id(p) in measured.norms]),
         norm,
         gradient_norm,
         gradient_norm / math.sqrt(moved) if moved else _NAN,
@@ -272,7 +279,7 @@ def _stats(row: Row, measured: Measured, depth: int, before: tuple[str, ...], af
         reached,
         tuple(wrong),
         size,
-        output.count,
+        output.elements,
         bool(row.module._modules),
         depth,
         before,
@@ -294,17 +301,20 @@ def _stats(row: Row, measured: Measured, depth: int, before: tuple[str, ...], af
 
 
 def _of_biases(row: Row, measured: Measured) -> float:
+    """Return the norm of the gradient by a layer's biases; NaN without any."""
     biases = [measured.norms.get(id(one)) for key, one in row.own.items() if key not in row.weights]
-    found = [measured.numbers[norms[2]][0] for norms in biases if norms is not None and norms[2] is not None]
+    places = [norms.gradient for norms in biases if norms is not None and norms.gradient is not None]
+    found = [measured.numbers[place][0] for place in places]
     return math.hypot(*found) if found else _NAN
 
 
-def _reached(row: Row, held: list[nn.Parameter], moved: list[tuple]) -> Reached:
+def _reached(row: Row, held: list[nn.Parameter], *, has_gradient: bool) -> Reached:
+    """Return why a layer's weights have a gradient or not, and add a remark."""
     if not row.own:
         if not row.calls:
             row.note("never ran as a module")
         return "no weights"
-    if moved:
+    if has_gradient:
         if row.scripted:
             row.note("scripted: its outputs are not seen, and of what it does inside only the weights' gradients")
         elif not row.calls:
@@ -326,8 +336,8 @@ def _reached(row: Row, held: list[nn.Parameter], moved: list[tuple]) -> Reached:
     return "cut off"
 
 
-def _pooled(parts: list[tuple], numbers: Reducer) -> tuple[int, float]:
-    """Elements and Euclidean norm of several tensors taken together."""
+def _pooled(parts: list[Sized], numbers: Reducer) -> tuple[int, float]:
+    """Return the number of elements and the Euclidean norm of several tensors taken together."""
     if len(parts) == 1:
         return parts[0][0], numbers[parts[0][1]][0]
     if not parts:
@@ -335,8 +345,8 @@ def _pooled(parts: list[tuple], numbers: Reducer) -> tuple[int, float]:
     return sum([elements for elements, _ in parts]), math.hypot(*(numbers[place][0] for _, place in parts))
 
 
-def _share(parts: list[tuple], numbers: Reducer) -> float:
-    """Share of things counted in several places; NaN for none."""
+def _share(parts: list[Counted], numbers: Reducer) -> float:
+    """Return the share that was counted in several places together; NaN for none."""
     if not parts:
         return _NAN
     return sum([numbers[place][0] for place, _ in parts]) / sum([n for _, n in parts])

@@ -5,7 +5,7 @@ import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping
 from numbers import Integral, Real
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -22,12 +22,15 @@ def cause_of(error: Exception) -> BaseException | None:
     return error.__cause__ if isinstance(error, LossError) else error
 
 
-def check_loss(loss: object, name: str = "loss") -> None:
+def check_loss(loss: object, name: str = "loss") -> Callable[..., Any]:
     """Reject what cannot be a loss.
 
     Args:
         loss: The argument to check.
         name: The argument's name.
+
+    Returns:
+        The loss.
 
     Raises:
         TypeError: `loss` is not callable, or is a loss class instead of an instance.
@@ -38,6 +41,7 @@ def check_loss(loss: object, name: str = "loss") -> None:
         raise TypeError(f"{name} is the class {loss.__name__}, not an instance: write {loss.__name__}()")
     if inspect.iscoroutinefunction(loss) or inspect.iscoroutinefunction(getattr(loss, "__call__", None)):  # noqa: B004
         raise TypeError(f"{name} is a coroutine function (async def), which returns no value when it is called")
+    return loss
 
 
 class LossCall:

@@ -11,6 +11,7 @@ from gradwidgets.core.operations.watching import Args, Kwargs, Op, Watching
 
 _BESIDE = 1e-3  # of the view: how far away on both sides
 _ALIKE = 10.0  # times: the numbers on both sides are as large, give or take
+_BOUNDING = ("clamp", "clamp_min", "maximum")
 _ROOTS = ("sqrt", "norm", "linalg_vector_norm", "std", "pow")
 
 
@@ -125,7 +126,7 @@ class _Divisors(Watching):
             self.seen.of_quotients.add("atan")
         elif name == "sum" and given[0].numel() > 1:
             self._sums[result.data_ptr()] = _kind_of(given[0])
-        elif name in ("add", "mul"):
+        elif name in ("add", "mul", *_BOUNDING):
             kinds = [self._sums.get(one.data_ptr(), set()) for one in given]
             if any(kinds):
                 self._sums[result.data_ptr()] = set().union(*kinds)

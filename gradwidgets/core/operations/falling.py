@@ -1,4 +1,4 @@
-"""Which term of a loss falls, where the loss falls without end."""
+"""Which term of a loss falls, where the loss falls without end, and how much each has of its slope."""
 
 import bisect
 from collections.abc import Iterator
@@ -11,6 +11,7 @@ from torch.utils._pytree import tree_leaves
 from gradwidgets.core.losses.loss_function import LossFunction
 from gradwidgets.core.operations.watching import HANDED_ON, Args, Kwargs, Op, Watching
 
+_OFF = 1e-3  # of the steepest: what is missing of a sum of slopes
 _SHARE = 0.5  # of all that falls: a term with less is not the one
 _SIGNED = {"add": (1.0, 1.0), "sub": (1.0, -1.0), "rsub": (-1.0, 1.0), "neg": (-1.0,)}
 _KEEPS = HANDED_ON | {"mean", "sum", "permute", "transpose", "t", "reshape", "unsafe_view"}
@@ -31,11 +32,15 @@ class Term:
     subtracted: bool
 
     @property
+    def name(self) -> str:
+        """The name of the operation."""
+        what = " and ".join(self.of)
+        return f"{self.operation} of {what}" if self.operation else what
+
+    @property
     def sentence(self) -> str:
         """What falls, in words."""
-        what = " and ".join(self.of)
-        what = f"{self.operation} of {what}" if self.operation else what
-        return f"it is {what} that {'grows there, and is subtracted' if self.subtracted else 'falls there'}"
+        return f"it is {self.name} that {'grows there, and is subtracted' if self.subtracted else 'falls there'}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +83,7 @@ class _Terms(Watching):
         return result
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
-        """Take the value apart; nobody needs to follow it back."""
+        """Take the value apart; no backward pass is needed."""
         self._leaves = {leaf.data_ptr(): k for k, leaf in enumerate(leaves)}
         self.terms = list(self._apart(value, 1.0, len(self._made)))
 
@@ -114,18 +119,49 @@ def _is_scaled(made: _Made) -> bool:
 
 def falling_term(function: LossFunction, near: Tensor, far: Tensor) -> Term | None:
     """The term that falls most from one point to another, (P,) both; None where no one does, or none is to be seen."""
+    terms = _changes(function, near, far)
+    all_of_it = sum(-change for _, change in terms if change < 0)
+    if not terms or not -min(change for _, change in terms) > _SHARE * all_of_it:
+        return None
+    return min(terms, key=lambda one: one[1])[0]
+
+
+def slopes_of_terms(function: LossFunction, point: Tensor, axis: int, step: float) -> list[tuple[Term, float]]:
+    """The terms that a parameter is in, each with its slope along it, the steepest first.
+
+    Args:
+        function: The loss.
+        point: (P,), where.
+        axis: Which parameter.
+        step: By how much it is moved either way.
+
+    Returns:
+        Terms and slopes; none where they do not add up to the loss's own slope.
+    """
+    way = torch.zeros_like(point)
+    way[axis] = step
+    ends = torch.stack([point - way, point + way])
+    terms = [(term, change / (2 * step)) for term, change in _changes(function, *ends)]
+    whole = float(function.values(ends).loss.double().diff()) / (2 * step)
+    if abs(sum(slope for _, slope in terms) - whole) > _OFF * max((abs(slope) for _, slope in terms), default=0.0):
+        return []
+    own = [(term, slope) for term, slope in terms if function.parameters[axis] in term.of]
+    return sorted(own, key=lambda one: -abs(one[1]))
+
+
+def _changes(function: LossFunction, near: Tensor, far: Tensor) -> list[tuple[Term, float]]:
+    """All terms of a loss with their changes from one point to another, (P,) both; none where they are not the same."""
     watches = [_Terms(), _Terms()]
     try:
         for point, watch in zip((near, far), watches, strict=True):
             function.run_at(point, torch.float64, watch)
     except Exception:
-        return None
+        return []
     before, after = (watch.terms for watch in watches)
     if [one.name for one in before] != [one.name for one in after]:
-        return None
-    falls = [float(one.factor * (one.value - two.value)) for one, two in zip(before, after, strict=True)]
-    all_of_it = sum(fall for fall in falls if fall > 0)
-    if not falls or not max(falls) > _SHARE * all_of_it:
-        return None
-    first = before[falls.index(max(falls))]
-    return Term(first.name, tuple(function.parameters[k] for k in sorted(first.of)), first.factor < 0)
+        return []
+    names = [tuple(function.parameters[k] for k in sorted(one.of)) for one in before]
+    return [
+        (Term(one.name, of, one.factor < 0), float(one.factor * (two.value - one.value)))
+        for one, two, of in zip(before, after, names, strict=True)
+    ]

@@ -42,6 +42,7 @@ class Culprit:
         sentence: What happened, in words.
         action: What to do.
         of: What was seen of that operation; None where that tells no more.
+        steep: Of torch.where the operations in the branch that it does not take; else none.
     """
 
     operation: str
@@ -49,6 +50,7 @@ class Culprit:
     sentence: str
     action: str
     of: Event | None = field(default=None, compare=False)
+    steep: tuple[str, ...] = ()
 
 
 def blame(function: LossFunction, point: Tensor, dtype: torch.dtype = torch.float64) -> Culprit | None:
@@ -68,16 +70,26 @@ def blame(function: LossFunction, point: Tensor, dtype: torch.dtype = torch.floa
         function.run_at(point, dtype, watch)
     except Exception:
         if not (watch.data or watch.inf or watch.nan):
-            # Beside tensors of its own a loss may take nothing but float32.
+            # A loss that holds tensors may accept nothing but float32.
             return blame(function, point, torch.float32) if dtype == torch.float64 else None
     flaw, event = flaw_of(function) if watch.data else None, watch.event()
     if flaw is not None and (event is None or event.of_data or flaw[1] == "NaN"):
         return _of_data(*flaw, event, "gradient" if watch.loss_is_finite else "loss")
-    return None if event is None else _with_item(_culprit(watch, event), event, function, point)
+    if event is None:
+        return _of_number(watch) if watch.written else None
+    return _with_item(_culprit(watch, event), event, function, point)
+
+
+def _of_number(watch: NonFiniteWatch) -> Culprit:
+    """NaN that stands in the loss's code as a number, or is a number that it holds."""
+    sentence = f"a number in it is NaN before any operation: the one that {watch.written} takes"
+    return Culprit(
+        "data", "gradient" if watch.loss_is_finite else "loss", sentence, "See where that number comes from."
+    )
 
 
 def hidden_at(function: LossFunction, point: Tensor) -> str:
-    """What makes at a point, (P,), that which nan_to_num hides, in words; "" where that is not to be seen."""
+    """The operation whose result nan_to_num hides at a point, (P,), in words; "" if there is none."""
     watch = NonFiniteWatch()
     try:
         function.run_at(point, torch.float64, watch)
@@ -94,7 +106,7 @@ def _with_item(culprit: Culprit, event: Event, function: LossFunction, point: Te
     if event.why in ("constant", "number", "detached") and (said := number_to_blame(function, point)):
         name = said.partition(" ")[0]
         return replace(culprit, sentence=f"{culprit.sentence}; {said}", action=LIMIT.format(name))
-    if event.bad is None or event.operand is None or event.why in ("below", "indefinite", "single"):
+    if event.bad is None or event.operand is None or event.why in ("below", "beyond", "indefinite", "single"):
         return culprit
     item = item_of(function, event.operand, event.bad, event.sources, event.free)
     if item is None or (event.back and (item.whole or not item.zero)):
@@ -141,11 +153,13 @@ def _culprit(watch: NonFiniteWatch, event: Event) -> Culprit:
     if not watch.loss_is_finite:
         masked = event.of_infinity and event.operation in _FACTORS and first is not event
         return Culprit(first.who, "loss", chain, cure(first.who, first.why, first.lost_by) + MASKED * masked, first)
-    if watch.hid or event.of_where:
+    if event.of_where or (watch.hid and not event.taken):
         steep = list(dict.fromkeys([*watch.steep, (watch.inf or first).who]))
         has = "have" if len(steep) > 1 else "has"
         said = f"torch.where takes the finite branch, but {' and '.join(steep)} in the other one {has} no finite "
-        return Culprit("where", "gradient", f"{said}gradient, and 0 × that is NaN", hidden_by_where(steep))
+        said += "gradient, and 0 × that is NaN"
+        return Culprit("where", "gradient", said, hidden_by_where(steep), steep=tuple(steep))
+    chain += "; torch.where takes that branch there" * (first is event and event.taken)
     own = "own" if first.own else "" if first.back else first.why
     return Culprit(first.who, "gradient", chain, cure(first.who, own, first.lost_by), first)
 
@@ -172,6 +186,7 @@ def _made_of(event: Event) -> str:
 
 _MADE_OF = {
     "below": "of a number below zero",
+    "beyond": "of a number beyond ±1",
     "constant": "of a divisor that is 0 whatever the parameters are",
     "energy": "of a divisor that is 0 whatever the parameters are",
     "count": "of a count that is 0 there",

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
@@ -13,6 +14,13 @@ _CONSTANTS = frozenset(("scalar_tensor", "full", "full_like"))
 _CUTTING_OFF = frozenset(("relu", "clamp", "clamp_min", "threshold"))
 _SQUARING = frozenset(("pow", "square", "norm", "linalg_vector_norm"))
 _DIVIDING = frozenset(("div", "reciprocal"))
+_WITHIN_ONE, _ROUNDED = frozenset(("acos", "asin", "atanh")), 1e-6  # what takes −1 to 1; what rounding adds to that
+_Key = tuple[int, torch.Size]  # where a tensor lies, and its shape: a view lies there too
+# What only moves elements, of a mask as of a gradient.
+_MOVING = frozenset((
+    "view", "reshape", "unsqueeze", "squeeze", "expand", "t", "transpose", "permute", "select", "slice", "alias",
+    "clone", "detach", "unsafe_view",
+))  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -25,16 +33,17 @@ class Event:
         back: Whether that was on the way back.
         of_infinity: Whether NaN came of infinity.
         of_data: Whether it came of data that are not finite.
-        why: What is special about its input: "below" zero, a "constant" divisor of 0, a "count" of 0, a "detached"
-            divisor of 0, the "energy" of data that are 0, "empty", a "single" value, an "indefinite" matrix; a divisor
-            that is 0 "partly", or the "number" 0; or "".
+        why: What is special about its input: "below" zero, "beyond" ±1, a "constant" divisor of 0, a "count" of 0, a
+            "detached" divisor of 0, the "energy" of data that are 0, "empty", a "single" value, an "indefinite"
+            matrix; a divisor that is 0 "partly", or the "number" 0; or "".
         operand: The input that makes it so, a divisor say; None where that is not known.
         bad: Where that one is not to be taken, of its shape.
         sources: Where the data lie that it is made of.
         free: Whether no parameter has a part in it.
         lost_by: The operation that has made its input next to 0, as "exp" or "1 − sigmoid"; "" for none.
-        own: Whether it belongs to a backward of somebody's own.
+        own: Whether it belongs to the backward of a custom autograd function.
         of_where: Whether it is given the gradient of 0 that torch.where hands to what it has not taken.
+        taken: Whether it is known that torch.where takes it there: a gradient of 0 is then no doing of where's.
     """
 
     who: str
@@ -50,6 +59,7 @@ class Event:
     lost_by: str = ""
     own: bool = False
     of_where: bool = False
+    taken: bool = False
 
     @property
     def is_sum(self) -> bool:
@@ -72,6 +82,7 @@ class NonFiniteWatch(Watching):
         loss_is_finite: Whether the loss is.
         loss_is_nan: Whether it is NaN.
         replaced: Whether nan_to_num has put numbers in the place of what is not finite.
+        written: The first operation that takes a NaN which stands in the formula as a number; "" for none.
         steep: What has an infinite slope whatever is handed to its backward, in the order of the way forward.
     """
 
@@ -82,12 +93,12 @@ class NonFiniteWatch(Watching):
         self.data, self.loss_is_finite, self.loss_is_nan = False, True, False
         self.steep: list[str] = []
         self._provenance = Provenance()
-        self.replaced = False
+        self.replaced, self.written = False, ""
         self._squares: set[int] = set()  # where squares of data lie, and sums of them
         self._made: set[int] = set()
         self._cut_off: set[int] = set()  # where results lie of what a clamp has cut off
         self._of_data: set[int] = set()  # where results lie that are not finite as the data are not
-        self._from_where: set[int] = set()  # where gradients lie that torch.where has handed on
+        self._left_out: dict[_Key, Tensor] = {}  # gradients behind a torch.where → what of them it has not taken
         self._turned = False  # whether a determinant is below zero, by its sign
         self._below: set[int] = set()  # where determinants lie that are below zero
 
@@ -95,10 +106,11 @@ class NonFiniteWatch(Watching):
         """Run an operation and see whether it is the first to make something that is not finite."""
         given = floats_in((args, kwargs))
         nan_in, inf_in = any(map(_has_nan, given)), any(map(_has_inf, given))
+        written = any(isinstance(one, float) and one != one for one in tree_leaves((args, kwargs)))
+        if written and not self.node:
+            self.written = self.written or name
         # NaN that stands in the formula as a number: no operation has made it.
-        nan_in |= name in _CONSTANTS or any(
-            isinstance(one, float) and one != one for one in tree_leaves((args, kwargs))
-        )
+        nan_in |= name in _CONSTANTS or written
         of_data = any(t.data_ptr() in self._of_data for t in given)
         if not self.node and (nan_in or inf_in):
             fresh = any((_has_nan(t) or _has_inf(t)) and t.data_ptr() not in self._made for t in given)
@@ -113,8 +125,8 @@ class NonFiniteWatch(Watching):
         self._note_squares(name, given, out)
         self._note_steep(name, given)
         self._note_turned(name, out)
-        if self.node == "where" or (self.node and any(t.data_ptr() in self._from_where for t in given)):
-            self._from_where |= {tensor.data_ptr() for tensor in out}
+        if self.node:
+            self._note_left_out(name, func, args, out)
         if self.nan is None and any(map(_has_nan, out)):
             if not nan_in:
                 self.nan = self._event(name, args, out, inf_in, of_data)
@@ -149,18 +161,42 @@ class NonFiniteWatch(Watching):
         lost_by = self._provenance.lost_by(floats_in(args))
         if back and who in DIVIDING and not lost_by:
             lost_by = self._provenance.faint_by(floats_in(args))  # it divides by the square
-        own, of_where = back and self.own, back and self._is_of_where(args, out)
+        own, left_out = back and self.own, self._how_left_out(args, out) if back else None
         sources: frozenset[int] = frozenset()
         free = False
         if bad is not None and operand is not None:
             sources, free = self._provenance.sources([operand]), not self._provenance.of_parameters(operand)
             operand = operand.detach()
-        return Event(who, name, back, of_infinity, of_data, why, operand, bad, sources, free, lost_by, own, of_where)
+        of_where, taken = left_out is True, left_out is False
+        return Event(
+            who, name, back, of_infinity, of_data, why, operand, bad, sources, free, lost_by, own, of_where, taken
+        )
 
-    def _is_of_where(self, args: Args, out: list[Tensor]) -> bool:
+    def _how_left_out(self, args: Args, out: list[Tensor]) -> bool | None:
+        """Whether what is not finite is something that torch.where has not taken; None where it has had no part."""
         bad = ~out[0].isfinite()
-        handed = [one for one in floats_in(args) if one.data_ptr() in self._from_where]
-        return any(bool(((one == 0)[bad] if one.shape == bad.shape else one == 0).any()) for one in handed)
+        handed = [self._left_out[_key(one)] for one in floats_in(args) if _key(one) in self._left_out]
+        return any(bool((_of_shape(one, bad.shape) & bad).any()) for one in handed) if handed else None
+
+    def _note_left_out(self, name: str, func: Op, args: Args, out: list[Tensor]) -> None:
+        """Follow, on the way back, which elements torch.where has not taken."""
+        if not out:
+            return
+        masks = [self._left_out[_key(one)] for one in floats_in(args) if _key(one) in self._left_out]
+        if self.node == "where" and name == "where":
+            # Of what it has taken it hands the gradient on, to the rest it gives a single 0.
+            left_out = args[0] if args[1].ndim == 0 and args[2].ndim else ~args[0]
+        elif not masks:
+            return
+        elif name in _MOVING:
+            left_out = func(masks[0], *args[1:])
+        elif name == "sum" and masks[0].shape == args[0].shape:
+            left_out = func((~masks[0]).long(), *args[1:]) == 0
+        else:
+            masks = [_of_shape(one, out[0].shape) for one in masks]
+            left_out = torch.stack(masks).all(0) if name == "add" and len(masks) > 1 else torch.stack(masks).any(0)
+        for tensor in out:
+            self._left_out[_key(tensor)] = _of_shape(left_out, tensor.shape)
 
     def _note_steep(self, name: str, given: list[Tensor]) -> None:
         new = self.node and self.node not in self.steep
@@ -204,6 +240,8 @@ class NonFiniteWatch(Watching):
             if bool((first < 0)[bad].any()):
                 return "indefinite" if first.data_ptr() in self._below else "below", None, None
             return "", first, first == 0
+        if name in _WITHIN_ONE and first.shape == bad.shape and bool((first.abs() > 1 + _ROUNDED)[bad].any()):
+            return "beyond", None, None
         known = not self.node and first.shape == bad.shape
         return "", first if known else None, bad if known else None
 
@@ -221,6 +259,18 @@ def _of_what_is_cut_off(name: str, args: Args, cut_off: set[int]) -> bool:
     """Whether an operation that is infinite at 0 is given what a clamp has cut off there."""
     given = [part for part in args if isinstance(part, Tensor)]
     return bool(given) and name in ("log", "log2", "log10", "reciprocal", "div") and given[-1].data_ptr() in cut_off
+
+
+def _key(tensor: Tensor) -> _Key:
+    return tensor.data_ptr(), tensor.shape
+
+
+def _of_shape(mask: Tensor, shape: torch.Size) -> Tensor:
+    """A mask in another shape: as it is where it goes into that, else all of it if any of it is true."""
+    try:
+        return mask.expand(shape)
+    except RuntimeError:
+        return mask.any().expand(shape)
 
 
 def _has_nan(tensor: Tensor) -> bool:

@@ -78,6 +78,11 @@ LIMIT = (
     "The formula has another form there, its limit (a logarithm, where a power's exponent comes to 0): keep {0} off it."
 )
 _BECAUSE = {
+    "beyond": (
+        "That is more than rounding, and no cosine or correlation is there: normalise both vectors (F.normalize), and "
+        "sum over their own dimension alone; of a free number take tanh. Then clamp a little inside (−1, 1), from "
+        "−1 + eps to 1 − eps: a clamp alone would hide the rest, and stop the gradient."
+    ),
     "constant": NOTHING,
     "energy": (
         "What it is divided by is the size of data that are 0, silence or a vector of zeros: add a small eps to the "
@@ -156,7 +161,7 @@ def cure(name: str, why: str, lost_by: str = "") -> str:
 
     Args:
         name: The operation.
-        why: For what reason, as `Event.why`; "own" where it is somebody's own backward.
+        why: For what reason, as `Event.why`; "own" for the backward of a custom autograd function.
         lost_by: What has made its input next to 0, as `Event.lost_by`.
     """
     if why == "below":

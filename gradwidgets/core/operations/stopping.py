@@ -12,10 +12,23 @@ from gradwidgets.core.losses.loss_function import LossFunction
 from gradwidgets.core.operations.watching import plain_name
 
 Gradients = tuple[Tensor | None, ...]
+_MOVING = frozenset((
+    "view", "reshape_alias", "unsqueeze", "squeeze", "expand", "t", "transpose", "permute", "select", "slice", "index",
+    "clone", "neg",
+))  # fmt: skip
 _LITTLE = 1e-3  # of a gradient that comes in: less is none
 _BOUNDS = (
     "Bound it smoothly (sigmoid, tanh, softplus); a parameter itself may be clamped after each step, under "
     "torch.no_grad()."
+)
+_INSIDE = (
+    "That clamp is for rounding alone, so look at what it is given: no cosine, or correlation, is beyond ±1. Normalise "
+    "both vectors (F.normalize), sum over their own dimension and over no batch, and clamp a little inside, "
+    "(−1 + eps, 1 − eps); atan2 of both sides of the triangle needs no clamp."
+)
+_OF_SHARES = (
+    "It stops the gradient just where the logarithm is steepest, which is where most is to be learnt: take the loss of "
+    "logits (log_softmax, logsigmoid), or add an eps in place of the clamp."
 )
 _ONE_SIDE = (
     "Is it clamped on the right side? A hinge keeps what is wrong and stops what is right: clamp(min=0) of the margin "
@@ -34,11 +47,19 @@ ACTIONS = {
         "the operation before it where that is defined (softplus or a clamp from below before a log or a root), and "
         "leave nan_to_num out."
     ),
+    "clamp before acos": _INSIDE,
+    "clamp before asin": _INSIDE,
+    "clamp before atanh": _INSIDE,
+    "clamp before log": _OF_SHARES,
+    "clamp_min before log": _OF_SHARES,
+    "clamp before mul": _CLIPPED,
+    "clamp before minimum": _CLIPPED,
+    "clamp before maximum": _CLIPPED,
     "hardtanh": _BOUNDS,
     "hardsigmoid": _BOUNDS,
     "clamp_min": _ONE_SIDE,
     "clamp_max": _ONE_SIDE,
-    "clamp": _CLIPPED,
+    "clamp": _BOUNDS,
     "overlap": (
         "Where two do not overlap, nothing of how far apart they are is left in the loss: add a term that sees the "
         "distance, that of the centres say, as DIoU and GIoU do."
@@ -90,13 +111,16 @@ class _Stops(contextlib.nullcontext[None]):
     def __init__(self, axis: int | None) -> None:
         super().__init__()
         self.name, self._axis = "", axis
+        self._takers: dict[Node, str] = {}  # a clamp → what takes its result
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
         if value.grad_fn is None:  # of a leaf too, whose graph has no operation
             return
         wanted = leaves if self._axis is None else [leaves[self._axis]]
         leads = _leading_to(value.grad_fn, {id(leaf) for leaf in wanted})
-        hooks = [node.register_hook(self._noting(node)) for node in nodes_of(value) if node in leads]
+        nodes = list(nodes_of(value))
+        self._takers = {child: plain_name(node.name()) for node in nodes for child in _given_to(node)}
+        hooks = [node.register_hook(self._noting(node)) for node in nodes if node in leads]
         try:
             torch.autograd.grad(value, leaves, allow_unused=True)
         finally:
@@ -108,9 +132,21 @@ class _Stops(contextlib.nullcontext[None]):
             come, gone = _largest(given), _largest(passed)
             if not self.name and come > 0 and gone <= _LITTLE * come:
                 name = "overlap" if _is_overlap(node) else plain_name(node.name()) + _side(node)
-                self.name = name if action_for(name) else ""
+                before = f"{name} before {self._takers.get(node, '')}"
+                self.name = before if before in ACTIONS else name if action_for(name) else ""
 
         return note
+
+
+def _given_to(node: Node) -> list[Node]:
+    """What a node is given the results of, past what only moves numbers."""
+    found = [child for child, _ in node.next_functions if child is not None]
+    if plain_name(node.name()) in _MOVING:
+        return []
+    while moved := [child for child in found if plain_name(child.name()) in _MOVING]:
+        found = [child for child in found if child not in moved]
+        found += [below for child in moved for below, _ in child.next_functions if below is not None]
+    return found
 
 
 def _side(node: Node) -> str:

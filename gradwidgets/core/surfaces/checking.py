@@ -34,7 +34,7 @@ class Checked:
     """What is to be said of a loss.
 
     Attributes:
-        name: What it is called.
+        name: The name of the loss.
         grid: Its surface.
         rows: The table.
         findings: The verdict, worst first.
@@ -71,7 +71,7 @@ def checking(
         pace = yield from _pace(function, axes, seconds)
         fine, note = _afforded(resolution, len(axes), pace, seconds)
         grid = yield from part_of(sampling_function(function, axes, fine), 0.0, 0.4)
-    work = surveying(grid, target=target, dtype=dtype, deadline=deadline, starts=starts)
+    work = surveying(grid, target=target, dtype=dtype, deadline=deadline, starts=starts, seconds=seconds)
     survey = yield from part_of(work, 0.4, 0.5)
     if survey.left_out:
         note = f"{note}; " if note else f"within {number(seconds)} s, "

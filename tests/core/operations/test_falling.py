@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gradwidgets.core.losses.loss_function import LossFunction
-from gradwidgets.core.operations.falling import falling_term
+from gradwidgets.core.operations.falling import falling_term, slopes_of_terms
 
 NEAR, FAR = torch.tensor([0.5, 0.4], dtype=torch.float64), torch.tensor([9.0, 7.0], dtype=torch.float64)
 
@@ -40,3 +40,17 @@ def test_a_deep_computation_takes_no_time():
     function = LossFunction(loss, ("a", "b"))
     function.values(torch.stack([NEAR, FAR]))
     assert falling_term(function, NEAR, FAR) is not None
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_the_slopes_of_the_terms_are_those_of_autograd_and_add_up(axis):
+    def loss(a, b):
+        return 3 * a**2 - 2 * torch.exp(b) + 0.5 * b + torch.sin(a * b) / 4
+
+    function = LossFunction(loss, ("a", "b"))
+    function.values(torch.stack([NEAR, FAR]))
+    terms = slopes_of_terms(function, NEAR, axis, 1e-5)
+    assert sum(slope for _, slope in terms) == pytest.approx(float(function.values(NEAR[None]).gradient[0, axis]))
+    exp = {term.name: slope for term, slope in terms}.get("exp of b")
+    assert exp == (None if axis == 0 else pytest.approx(-2 * float(NEAR[1].exp())))
+    assert terms[0][1] == max((slope for _, slope in terms), key=abs)

@@ -111,3 +111,29 @@ def test_what_has_lost_a_number_is_named_and_a_true_zero_is_nobodys(loss, at, lo
     culprit = blamed(loss, at)
     assert lost in culprit.sentence and words in culprit.action
     assert ("underflows" in culprit.sentence) == ("underflows" in lost)
+
+
+def test_torch_where_is_blamed_only_where_it_does_not_take_the_branch():
+    taken = blamed(lambda x: torch.where(x < 1, torch.sqrt(x.abs()), x), 0.0)
+    assert (
+        taken.operation == "sqrt"
+        and "torch.where takes that branch"
+        in taken.sentence + blamed(lambda x: torch.where(x < 1, torch.sqrt(x), x), 0.0).sentence
+    )
+    hidden = blamed(lambda x: torch.where(x > 0, torch.sqrt(x.clamp(min=0)), x), -0.5)
+    assert hidden.operation == "where" and hidden.steep == ("sqrt",)
+
+
+@pytest.mark.parametrize(
+    "shaped",
+    [lambda v: v, lambda v: v.reshape(2, 2).T, lambda v: torch.stack([v, v + 1]), lambda v: v[None].expand(3, 4)],
+)
+def test_an_element_is_told_from_the_others_whatever_shape_it_has(shaped):
+    def loss(x, weights):
+        v = shaped(torch.stack([x, x + 1, x + 2, x - 3]))
+        root = torch.where(v < 1, torch.sqrt((v - 0.5).abs()), v)
+        return (root * weights).sum()
+
+    for weight in (0.0, 1.0):  # a gradient that is 0 for another reason is no doing of where's
+        found = blamed(lambda x, weight=weight: loss(x, weight), 0.5)
+        assert found.operation == "sqrt" and "add a small eps" in found.action.lower()

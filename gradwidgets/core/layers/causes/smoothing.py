@@ -19,6 +19,10 @@ NODES = "nodes alike"
 _ALIKE = 0.01  # of the nodes' directions, that is left to tell them apart; graph networks of 2 to 4 layers keep 0.1
 _APART = 0.1  # where the first layer takes them
 _FEWEST = 4  # layers
+_OWN = (
+    "Add what each node has of its own, as GraphSAGE and GIN do: self_layer(x) + neighbours, a residual connection, or "
+    "both side by side; or keep fewer neighbours, the nearest ones say."
+)
 _ONE_STEP = 0.5  # of the decades lost, at one layer: more is no smoothing but something there
 
 
@@ -32,18 +36,31 @@ def smoothed_in(subject: Subject, output: object) -> list[Finding]:
         output: What it gave.
     """
     batch = batch_of(subject.inputs, output)
-    if batch is None or batch[0] or not _has_graph(subject, batch[1]):
+    if batch is None or batch[0] or not has_graph(subject, batch[1]):
         return []
     try:
         spreads = _spreads(subject, batch[1])
     except FlowError:
         return []
-    return [_found(spreads, batch[1])] if _is_smoothed([one for _, one in spreads]) else []
+    inside = spreads[:-1]
+    if _is_smoothed([one for _, one in inside]):
+        return [_found(inside, batch[1])]
+    return _at_once(spreads, batch[1]) if _have_same(subject, batch[1]) else []
 
 
-def _has_graph(subject: Subject, count: int) -> bool:
+def has_graph(subject: Subject, count: int) -> bool:
+    """Whether a model is given a graph of so many nodes, or holds one, as a matrix or as pairs."""
     given = (*_tensors(subject.inputs), *subject.model.buffers())
-    return any(tuple(one.shape) == (count, count) or _are_pairs(one, count) for one in given)
+    return any(_is_matrix(one, count) or _are_pairs(one, count) for one in given)
+
+
+def _is_matrix(one: Tensor, count: int) -> bool:
+    """Whether it may be a matrix of neighbours: symmetric, or without numbers below 0, as features seldom are."""
+    if tuple(one.shape) != (count, count) or one.is_complex():
+        return False
+    if one.layout is not torch.strided:
+        return True
+    return not one.is_floating_point() or bool((one >= 0).all()) or torch.equal(one, one.T)
 
 
 def _are_pairs(one: Tensor, count: int) -> bool:
@@ -52,17 +69,45 @@ def _are_pairs(one: Tensor, count: int) -> bool:
     return one.dtype is torch.long and int(one.max()) < count
 
 
+def _have_same(subject: Subject, count: int) -> bool:
+    """Whether all nodes have the same neighbours: every one all others, say."""
+    for one in (*_tensors(subject.inputs), *subject.model.buffers()):
+        if _is_matrix(one, count) and one.layout is torch.strided:
+            ones = (one != 0) | torch.eye(count, dtype=torch.bool, device=one.device)
+            if bool((ones == ones[:1]).all()):
+                return True
+        elif _are_pairs(one, count) and one.numel() // 2 >= count * (count - 1):
+            return True
+    return False
+
+
+def _at_once(spreads: list[tuple[str, float]], count: int) -> list[Finding]:
+    """What to say of nodes that one layer makes alike, as it takes the same neighbours for each."""
+    for (first, begun), (last, left) in pairwise(spreads):
+        if begun > _APART and left < _ALIKE:
+            message = (
+                f"the {counted(count, 'node')} become alike in one step: they differ by {percent(begun)} of their "
+                f"size where {first} takes them, and by {percent(left)} where {last} does. All have the same "
+                "neighbours, every node of the graph, so that a mean over neighbours, weighed by attention or not, is "
+                "nearly the same for each"
+            )
+            evidence = {"layer": first, "at first": begun, "at last": left, "threshold": _ALIKE, "nodes": count}
+            return [Finding(NODES, "warning", message, evidence | {"same neighbours": True}, action=_OWN)]
+    return []
+
+
 def _spreads(subject: Subject, count: int) -> list[tuple[str, float]]:
-    """By how much nodes differ in what each layer with weights is given, in order."""
+    """By how much nodes differ in what each layer with weights is given, in order, and the loss."""
     seen: list[tuple[str, float]] = []
     kept = [(name, one) for name, one in subject.model.named_modules() if _is_layer(one)]
     handles = [one.register_forward_pre_hook(partial(_note, seen, count, name)) for name, one in kept]
     try:
         with without_dropout(subject.model), torch.no_grad():
-            run("the model", subject.model, copied(subject.inputs), subject.model)
+            output = run("the model", subject.model, copied(subject.inputs), subject.model)
     finally:
         for handle in handles:
             handle.remove()
+    _note(seen, count, "the loss", subject.model, (output,))
     return seen
 
 

@@ -1,1 +1,1 @@
-"""The gradients of one step, and four ways to clip them."""
+"""The gradients of one training step, and four ways to clip them."""

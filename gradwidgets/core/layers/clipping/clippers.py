@@ -1,30 +1,30 @@
-"""Four ways to clip a step's gradients, and what each does to the direction of the step."""
+"""Four ways to clip the gradients of a step, and how each changes the direction of the step."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from numbers import Real
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from gradwidgets.core.layers.clipping.clippers_compared import Clipped, Gradients, compared, values_of
-from gradwidgets.core.results.allowed import choose
+from gradwidgets.core.results.allowed import choose, is_number
 from gradwidgets.core.subject.home import at_home
 
-# What torch adds to the norm before it divides by it.
+# torch adds this to the norm before dividing by it.
 EPSILON = 1e-6
 
 
 @dataclass(frozen=True)
 class Option:
-    """A number that a clipper takes.
+    """A numeric argument of a clipper.
 
     Attributes:
-        default: Its value unless given.
-        low: The smallest that is allowed.
-        high: The largest that is allowed.
-        about: What it means.
+        default: The default value.
+        low: The smallest value allowed.
+        high: The largest value allowed.
+        about: The meaning of the number.
     """
 
     default: float
@@ -33,9 +33,9 @@ class Option:
     about: str
 
     def check(self, name: str, value: object) -> float:
-        """Accept or refuse a value; errors name the option, the value and the range."""
+        """Return a value as a float if it is allowed; error messages name the option, the value and the range."""
         allowed = f"a number ≥ {self.low:g}" if math.isinf(self.high) else f"a number in {self.low:g} … {self.high:g}"
-        if isinstance(value, bool) or not isinstance(value, Real):
+        if not is_number(value):
             raise TypeError(f"{name} must be {allowed}; got {value!r}")
         number = float(value)
         if not self.low <= number <= self.high:
@@ -45,15 +45,15 @@ class Option:
 
 @dataclass(frozen=True)
 class Clipper:
-    """A way to clip.
+    """A way to clip gradients.
 
     Attributes:
-        about: What it does, in a sentence.
-        options: Its numbers by name.
-        clip: Takes gradients (dense or coalesced, None where there is none), the options by name and, if
-            `needs_history`, `history`; returns new gradients, the coefficient (None where there is no common one)
-            and the threshold. What it is given it leaves alone.
-        elementwise: Whether each element is clipped for itself, which changes the direction.
+        about: What the clipper does, in a sentence.
+        options: The clipper's numeric arguments by name.
+        clip: The function. It takes gradients (dense or coalesced, None where a parameter has none), the options by
+            name and, if `needs_history`, `history`; it returns new gradients, the common coefficient (None if each
+            element is clipped separately) and the threshold. Its arguments stay unchanged.
+        elementwise: Whether each element is clipped separately, which changes the direction.
         needs_history: Whether the norms of earlier steps matter.
     """
 
@@ -66,26 +66,26 @@ class Clipper:
 
 @at_home
 def clip_gradients(gradients: Sequence[Tensor | None], name: str, **options: object) -> Clipped:
-    """Clip the gradients of one step; the tensors given stay as they are.
+    """Clip the gradients of one step; the given tensors stay unchanged.
 
     Args:
-        gradients: One a parameter, of any shapes, dtypes and devices; None where a parameter has none.
+        gradients: One per parameter, of any shape, dtype and device; None where a parameter has none.
         name: A key of `CLIPPERS`.
-        **options: The clipper's numbers: `max_norm`, `clip_value` or `percentile`; for "autoclip" also `history`,
+        **options: The clipper's arguments: `max_norm`, `clip_value` or `percentile`; for "autoclip" also `history`,
             the global norms of the earlier steps (`norm_before` of each).
 
     Returns:
         The new gradients and how they differ.
 
     Raises:
-        TypeError: A gradient is no tensor of real or complex floating-point numbers; an option is unknown or no
-            number; elements of complex gradients are to be compared.
+        TypeError: A gradient is not a tensor of real or complex floating-point numbers; an option is unknown or not
+            a number; the clipper compares elements and a gradient is complex.
         ValueError: There is no such clipper; an option is out of its range.
     """
     clipper = choose("clipper", name, CLIPPERS)
     settings = _settings(name, clipper, options)
     with torch.no_grad():
-        plain = [_plain(place, gradient) for place, gradient in enumerate(gradients)]
+        plain = [_checked(place, gradient) for place, gradient in enumerate(gradients)]
         if clipper.elementwise:
             _refuse_complex(name, plain)
         clipped, coefficient, threshold = clipper.clip(plain, **settings)
@@ -93,36 +93,36 @@ def clip_gradients(gradients: Sequence[Tensor | None], name: str, **options: obj
 
 
 def by_norm(gradients: Gradients, max_norm: float) -> tuple[Gradients, float | None, float]:
-    """Multiply all by one coefficient so that the global norm is at most `max_norm`; the direction stays.
+    """Multiply all gradients by one coefficient so that the global norm is at most `max_norm`; the direction stays.
 
-    coefficient = min(1, max_norm / (norm + 1e-6)) with norm = (Σ of all elements squared)^½. Written out like this it
-    is what `torch.nn.utils.clip_grad_norm_` computes, so the two are one clipper and not two.
+    coefficient = min(1, max_norm / (norm + 1e-6)) with norm = (Σ of all elements squared)^½. This is
+    what `torch.nn.utils.clip_grad_norm_` computes.
     """
     present = [values_of(gradient) for gradient in gradients if gradient is not None]
     if not present:
         return list(gradients), 1.0, max_norm
-    # The norm of the tensors' norms, as torch has it: other orders of summation differ in the last bit.
+    # The norm of the tensors' norms, as in torch: another order of summation differs in the last bit.
     norm = torch.nn.utils.get_total_norm(present)
     coefficient = (max_norm / (norm + EPSILON)).clamp(max=1.0)
-    return _each(gradients, lambda g: g.mul(coefficient.to(g.device)).to(g.dtype)), float(coefficient), max_norm
+    return _changed(gradients, lambda g: g.mul(coefficient.to(g.device)).to(g.dtype)), float(coefficient), max_norm
 
 
 def by_value(gradients: Gradients, clip_value: float) -> tuple[Gradients, float | None, float]:
-    """Clamp every element to −clip_value … clip_value; equals `torch.nn.utils.clip_grad_value_`."""
-    return _each(gradients, lambda g: g.clamp_min(-clip_value).clamp_max(clip_value)), None, clip_value
+    """Clamp every element to −clip_value … clip_value, as `torch.nn.utils.clip_grad_value_` does."""
+    return _changed(gradients, lambda g: g.clamp_min(-clip_value).clamp_max(clip_value)), None, clip_value
 
 
 def by_percentile(gradients: Gradients, percentile: float) -> tuple[Gradients, float | None, float]:
     """Clamp every element to a percentile of this step's |elements|.
 
-    A share of 1 − percentile/100 of the elements is changed at every step, however healthy the gradients are: for
-    clipping that adapts to the training, take "autoclip". Elements that are not finite do not count.
+    This changes a share of 1 − percentile/100 of the elements at every step, however healthy the gradients are; use
+    "autoclip" for clipping that adapts to the training. Elements that are not finite are ignored.
     """
     sizes = [values_of(g).abs().flatten().to("cpu", torch.float64) for g in gradients if g is not None]
     everything = torch.cat(sizes) if sizes else torch.empty(0, dtype=torch.float64)
     threshold = percentile_of(everything, percentile)
-    if math.isnan(threshold):  # nothing finite to compare with
-        return _each(gradients, Tensor.clone), None, threshold
+    if math.isnan(threshold):  # no element is finite
+        return _changed(gradients, Tensor.clone), None, threshold
     return by_value(gradients, threshold)
 
 
@@ -131,8 +131,8 @@ def by_history(
 ) -> tuple[Gradients, float | None, float]:
     """Clip by norm, at a percentile of the global norms of all steps so far, this one included.
 
-    AutoClip, Seetharaman et al. 2020. With no history the threshold is this step's own norm. Norms that are not
-    finite do not count; if no norm is finite the threshold is infinite, and the gradients are as "norm" leaves them.
+    This is AutoClip (Seetharaman et al. 2020). Without a history the threshold is this step's norm. Norms that are
+    not finite are ignored; if none is finite the threshold is infinite, and the gradients are those of "norm".
     """
     present = [values_of(gradient) for gradient in gradients if gradient is not None]
     norm = float(torch.nn.utils.get_total_norm(present)) if present else 0.0
@@ -168,9 +168,9 @@ CLIPPERS: dict[str, Clipper] = {
 
 
 def percentile_of(values: Tensor, percentile: float) -> float:
-    """The percentile of the finite ones among `values` (N,), by linear interpolation; NaN if there are none.
+    """Return a percentile of the finite ones of `values` (N,), by linear interpolation; NaN if there are none.
 
-    `torch.quantile` stops at 2²⁴ elements; this does not.
+    Unlike `torch.quantile`, this is not limited to 2²⁴ elements.
     """
     values = values[values.isfinite()]
     if not len(values):
@@ -184,12 +184,12 @@ def percentile_of(values: Tensor, percentile: float) -> float:
     return low + (place - below) * (high - low)
 
 
-def _settings(name: str, clipper: Clipper, options: dict[str, object]) -> dict[str, object]:
+def _settings(name: str, clipper: Clipper, options: dict[str, object]) -> dict[str, Any]:
     allowed = [*clipper.options, *(["history"] if clipper.needs_history else [])]
     for option in options:
         if option not in allowed:
             raise TypeError(f"{name!r} takes {' and '.join(allowed)}; got {option}={options[option]!r}")
-    settings: dict[str, object] = {
+    settings: dict[str, Any] = {
         key: option.check(key, options.get(key, option.default)) for key, option in clipper.options.items()
     }
     if clipper.needs_history:
@@ -205,14 +205,14 @@ def _norms(history: object) -> list[float]:
         raise TypeError(f"history must be {allowed}; got {history!r}")
     norms = list(history)
     for norm in norms:
-        if isinstance(norm, bool) or not isinstance(norm, Real):
+        if not is_number(norm):
             raise TypeError(f"history must be {allowed}; got {norm!r} in it")
         if norm < 0:
             raise ValueError(f"history must be {allowed}; got {norm!r} in it")
     return [float(norm) for norm in norms]
 
 
-def _plain(place: int, gradient: object) -> Tensor | None:
+def _checked(place: int, gradient: object) -> Tensor | None:
     if gradient is None:
         return None
     if not isinstance(gradient, Tensor):
@@ -229,8 +229,8 @@ def _refuse_complex(name: str, gradients: Gradients) -> None:
             raise TypeError(f'{name!r} compares elements, and gradients[{place}] is complex: take "norm"')
 
 
-def _each(gradients: Gradients, change: Callable[[Tensor], Tensor]) -> Gradients:
-    """`change` applied to what each gradient stores."""
+def _changed(gradients: Gradients, change: Callable[[Tensor], Tensor]) -> Gradients:
+    """Apply `change` to the stored values of each gradient."""
     return [None if g is None else _rebuilt(g, change(values_of(g))) for g in gradients]
 
 

@@ -1,32 +1,36 @@
-"""A step's gradients before and after clipping."""
+"""The gradients of a step before and after clipping, compared."""
 
 import math
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from gradwidgets.core.results.result import Result
 
+if TYPE_CHECKING:
+    import pandas
+
 Gradients = list[Tensor | None]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Clipped(Result):
-    """A step's gradients after clipping, and how they differ from those before.
+    """The gradients of a step after clipping, and how they differ from those before.
 
     Attributes:
         name: The clipper.
-        gradients: New tensors in the order given; None where there was none. Sparse ones are coalesced. They count in
-            no comparison and no `to_dict`: the numbers below do.
-        coefficient: What all gradients were multiplied by; None where each element is clipped for itself.
-        threshold: The norm ("norm", "autoclip") or size of an element ("value", "percentile") that was allowed.
-        cosine: Of the angle between the gradients before and after, all taken as one vector, in float64; exactly 1
-            where nothing changed, NaN where there is no direction left or a number is not finite.
-        share_changed: Of the elements, 0 to 1. A sparse gradient's elements are its stored ones.
-        norm_before: Euclidean norm of all gradients together, in float64.
+        gradients: New tensors in the given order; None where there was none. Sparse ones are coalesced. They take no
+            part in comparisons and in `to_dict`.
+        coefficient: The factor of all gradients; None if each element is clipped separately.
+        threshold: The largest norm ("norm", "autoclip") or element ("value", "percentile") that was allowed.
+        cosine: Cosine of the angle between all gradients before and after, each taken as one vector, in float64;
+            exactly 1 where nothing changed, NaN where a vector is 0 or a number is not finite.
+        share_changed: The share of the elements that changed, 0 to 1; of a sparse gradient its stored elements count.
+        norm_before: Euclidean norm of all gradients together before clipping, in float64.
         norm_after: The same after clipping.
-        norms_before: Of each gradient, (G,), float64, NaN where there is none.
+        norms_before: Euclidean norm of each gradient before clipping, (G,), float64, NaN where there is none.
         norms_after: The same after clipping.
     """
 
@@ -41,12 +45,8 @@ class Clipped(Result):
     norms_before: Tensor
     norms_after: Tensor
 
-    def to_frame(self):
-        """One row a gradient: its norm before and after.
-
-        Returns:
-            A pandas DataFrame.
-        """
+    def to_frame(self) -> "pandas.DataFrame":
+        """Return a pandas DataFrame with one row per gradient: its norm before and after."""
         import pandas as pd
 
         before, after = self.norms_before.tolist(), self.norms_after.tolist()
@@ -54,8 +54,9 @@ class Clipped(Result):
 
 
 def compared(name: str, before: Gradients, after: Gradients, coefficient: float | None, threshold: float) -> Clipped:
-    """Tell how clipped gradients differ from those before; sparse ones must be coalesced."""
-    pairs = [(_wide(a), _wide(b)) for a, b in zip(before, after, strict=True) if a is not None]
+    """Compare gradients before and after clipping; sparse ones must be coalesced."""
+    both = [(a, b) for a, b in zip(before, after, strict=True) if a is not None and b is not None]
+    pairs = [(_wide(a), _wide(b)) for a, b in both]
     present = torch.tensor([gradient is not None for gradient in before], dtype=torch.bool)
     norms = torch.full((len(before), 2), math.nan, dtype=torch.float64)
     norms[present] = torch.tensor([[_norm(a), _norm(b)] for a, b in pairs], dtype=torch.float64).reshape(-1, 2)
@@ -82,7 +83,7 @@ def _wide(gradient: Tensor) -> Tensor:
 
 
 def _norm(values: Tensor) -> Tensor:
-    """Euclidean norm of a flat tensor, in float64, where squares under- or overflow too."""
+    """Return the Euclidean norm of a flat tensor in float64, also where its squares under- or overflow."""
     if not len(values):
         return torch.zeros((), dtype=torch.float64)
     largest = values.abs().amax()
@@ -104,5 +105,5 @@ def _cosine(pairs: list[tuple[Tensor, Tensor]], norm_before: float, norm_after: 
 
 
 def values_of(gradient: Tensor) -> Tensor:
-    """The elements that a gradient stores: of a sparse one, once it is coalesced, its values."""
+    """Return the stored elements of a gradient: all of a dense one, the values of a sparse one once it is coalesced."""
     return gradient.coalesce().values() if gradient.is_sparse else gradient

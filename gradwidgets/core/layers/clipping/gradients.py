@@ -1,7 +1,8 @@
-"""The gradients of one step, parameter by parameter, and how long those of mini-batches are."""
+"""The gradients of one step, parameter by parameter, and the norms of those of mini-batches."""
 
 import math
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,42 +17,45 @@ from gradwidgets.core.subject.sliced import sliced
 
 
 @at_home
-def parameter_gradients(model: nn.Module, inputs: object, targets: object, loss_fn: Callable) -> "Gradients":
-    """The gradient of loss_fn(model(inputs), targets) by every trainable parameter; the model stays as it is.
+def parameter_gradients(model: nn.Module, inputs: object, targets: object, loss_fn: Callable[..., Any]) -> "Gradients":
+    """Compute the gradient of loss_fn(model(inputs), targets) by every trainable parameter; the model stays as it is.
 
-    A copy of the model runs, as in `layer_flow`, and hooks on gradients are not run.
+    A copy of the model runs, as in `layer_flow`; hooks on gradients do not run.
 
     Args:
-        model: Any module, in the mode that it is in.
-        inputs: A tuple is handed over as `model(*inputs)`, a mapping as `model(**inputs)`, anything else as
+        model: Any module; it runs in its current mode.
+        inputs: A tuple is passed as `model(*inputs)`, a mapping as `model(**inputs)`, anything else as
             `model(inputs)`.
-        targets: Handed to the loss.
-        loss_fn: `loss_fn(model's output, targets)`, a tensor of one real number.
+        targets: The second argument of the loss.
+        loss_fn: `loss_fn(model's output, targets)` returns a tensor of one real number.
 
     Returns:
         A dict, dotted name → gradient, shaped as the parameter; None where the loss does not depend on it. A parameter
         that several modules share has one name, its first. Its `certificate` proves that the model is as it was.
 
     Raises:
-        TypeError: `model` is no module, or `loss_fn` cannot be called.
-        FlowError: (a ValueError) The model, the loss or the backward pass raised, or the loss is no real number.
+        TypeError: `model` is not a module, or `loss_fn` is not callable.
+        FlowError: (a ValueError) The model, the loss or the backward pass raised, or the loss is not a real number.
     """
     found, certificate = Subject.of(model, inputs, targets, loss_fn).looked_at(_gradients)
     return Gradients(found, certificate)
 
 
-def gradient_of_layer(model: nn.Module, inputs: object, targets: object, loss_fn: Callable, layer: str) -> Tensor:
-    """All elements of the loss's gradient by one layer's weights.
+def gradient_of_layer(
+    model: nn.Module, inputs: object, targets: object, loss_fn: Callable[..., Any], layer: str
+) -> Tensor:
+    """Compute all elements of the loss's gradient by one layer's weights.
 
     Args:
         model: As in `parameter_gradients`.
-        inputs: Likewise.
-        targets: Likewise.
-        loss_fn: Likewise.
-        layer: Its dotted name, as `layer_flow` calls it.
+        inputs: As in `parameter_gradients`.
+        targets: As in `parameter_gradients`.
+        loss_fn: As in `parameter_gradients`.
+        layer: The layer's dotted name, as in `layer_flow`.
 
     Returns:
-        Flat, float64, on the CPU; of a layer without weights, its biases'; empty where there is no gradient.
+        A flat tensor, float64, on the CPU; the gradient by the biases for a layer without weights; empty where there is
+        no gradient.
     """
     gradients = parameter_gradients(model, inputs, targets, loss_fn)
     own = {n: g for n, g in gradients.items() if g is not None and (n.rpartition(".")[0] or "(model)") == layer}
@@ -78,10 +82,10 @@ def _gradients(subject: Subject) -> dict[str, Tensor | None]:
 
 
 def gradients_of(loss: Tensor, model: nn.Module) -> dict[str, Tensor | None]:
-    """The gradient of a loss by every trainable parameter of a model; None where it does not depend on it.
+    """Compute the gradient of a loss by every trainable parameter; None where the loss does not depend on it.
 
     Args:
-        loss: One number, with its graph.
+        loss: A tensor of one number, with its graph.
         model: Any module.
 
     Raises:
@@ -99,7 +103,7 @@ def gradients_of(loss: Tensor, model: nn.Module) -> dict[str, Tensor | None]:
 
 
 def global_norm(gradients: Iterable[Tensor | None]) -> float:
-    """Euclidean norm of all gradients together, in float64."""
+    """Return the Euclidean norm of all gradients together, in float64."""
     norms = [
         float(torch.linalg.vector_norm((g.coalesce().values() if g.is_sparse else g).detach(), dtype=_wide(g)))
         for g in gradients
@@ -113,24 +117,26 @@ def _wide(gradient: Tensor) -> torch.dtype:
 
 
 @sliced
-def batch_norms(model: nn.Module, inputs: object, targets: object, loss_fn: Callable, parts: int = 8) -> Slices[Tensor]:
-    """How long the gradients of mini-batches are that a batch is cut into.
+def batch_norms(
+    model: nn.Module, inputs: object, targets: object, loss_fn: Callable[..., Any], parts: int = 8
+) -> Slices[Tensor]:
+    """Compute the global norms of the gradients of mini-batches that a batch is cut into.
 
     Args:
         model: As in `parameter_gradients`.
-        inputs: As there.
-        targets: As there.
-        loss_fn: As there.
-        parts: The most mini-batches.
+        inputs: As in `parameter_gradients`.
+        targets: As in `parameter_gradients`.
+        loss_fn: As in `parameter_gradients`.
+        parts: The largest number of mini-batches.
 
     Returns:
         The global norms, (n,), float64, n ≤ parts; none where the batch cannot be cut: its tensors' first axes
-        differ or hold a single sample, or the model takes the whole and not the pieces.
+        differ or hold a single sample, or the model accepts the whole batch but not its parts.
 
     Raises:
-        TypeError: As there, or `parts` is no whole number.
+        TypeError: As for `parameter_gradients`, or `parts` is not a whole number.
         ValueError: `parts` is less than 1.
-        FlowError: As there.
+        FlowError: As for `parameter_gradients`.
     """
     pieces = cut((inputs, targets), whole("parts", parts, 1, 10_000))
     light, norms = Subject.of(model, inputs, targets, loss_fn).light, []
@@ -139,7 +145,7 @@ def batch_norms(model: nn.Module, inputs: object, targets: object, loss_fn: Call
             with quietly(light) as quiet, quiet.again():
                 norms.append(global_norm(parameter_gradients(model, some, its_targets, loss_fn).values()))
         except FlowError:
-            # BatchNorm, say, takes no single sample. What refuses the whole batch too is an error.
+            # BatchNorm, for example, refuses a single sample. A model that refuses the whole batch too raises here.
             parameter_gradients(model, inputs, targets, loss_fn)
             norms = []
             break
@@ -148,11 +154,11 @@ def batch_norms(model: nn.Module, inputs: object, targets: object, loss_fn: Call
 
 
 def cut(batch: tuple[object, object], parts: int) -> list[tuple[object, object]]:
-    """Cut a batch into mini-batches of one size along the first axis of every tensor; what is over is left out.
+    """Cut a batch into mini-batches of equal size along the first axis of every tensor; the rest is left out.
 
     Args:
         batch: Inputs and targets, tensors or pytrees of them.
-        parts: The most.
+        parts: The largest number of mini-batches.
 
     Returns:
         (inputs, targets) of each; none where the tensors' first axes differ or hold a single sample.

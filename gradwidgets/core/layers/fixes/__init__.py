@@ -1,1 +1,1 @@
-"""Remedies: what they change, tried on copies, ranked, applied and taken back."""
+"""Fixes for what the checks find: applied to copies or in place, tried, ranked and undone."""

@@ -1,6 +1,7 @@
-"""A fix applied to the model itself, and taken back to the bit."""
+"""A fix applied to the model itself, which can be undone bit for bit."""
 
 import weakref
+from typing import Any
 
 from torch import nn
 
@@ -14,24 +15,23 @@ from gradwidgets.core.subject.held.held import Held
 from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.subject.untouched import Untouched
 
-# Model → what was applied to it, in this order; whoever applied it keeps it alive.
+# The fixes applied to each model, in order, as weak references: only the user keeps them alive.
 _in_order: "weakref.WeakKeyDictionary[nn.Module, list[weakref.ref[AppliedFix]]]" = weakref.WeakKeyDictionary()
 
 
 class AppliedFix:
-    """A change that can be taken back once.
+    """A change of a model that can be undone once.
 
     Attributes:
         name: The fix, a key of `FIXES`.
-        options: All of its options.
-        note: Which parameters are new or gone, so that an optimizer has to be made anew; "" if none.
-        changed: The share of the weights that the model had (tensors of two axes or more) whose numbers are others
-            now; NaN if it had none.
-        reach: What is to be said of that: for a fix that is for the weights, that it changed nothing or less than half
-            of them; "" otherwise.
+        options: All options of the fix.
+        note: Which parameters are new or gone, so that the optimizer must be recreated; "" if none.
+        changed: The share of the model's weights (tensors with two axes or more) whose numbers changed; NaN for a
+            model without weights.
+        reach: For a fix of the weights, a remark if it changed none or less than half of them; "" otherwise.
     """
 
-    def __init__(self, name: str, options: dict[str, object], model: nn.Module, held: Held) -> None:
+    def __init__(self, name: str, options: dict[str, Any], model: nn.Module, held: Held) -> None:
         self.name, self.options, self.note = name, options, ""
         self._small = size_of(model)[0] < SMALL
         self._state: Held | None = held
@@ -45,16 +45,16 @@ class AppliedFix:
         self._later.append(weakref.ref(self))
 
     def undo(self) -> Certificate:
-        """Bring the model back to what it was before the fix: parameters, gradients, buffers, modules, modes, hooks.
+        """Restore the model as it was before the fix: parameters, gradients, buffers, modules, modes, hooks.
 
-        Whatever happened to it since, training too, is undone as well. Random generators stay where they are.
+        All later changes, such as training, are undone too. Random generators are not changed.
 
         Returns:
-            The proof.
+            The proof that the model is as it was before the fix.
 
         Raises:
-            RuntimeError: It was taken back already.
-            ValueError: Another fix was applied to the model after it, here or elsewhere: that one comes first.
+            RuntimeError: The fix was undone already.
+            ValueError: Another fix was applied to the model later; undo that one first.
         """
         if self._state is None:
             raise RuntimeError(f"{FIXES[self.name].title} was taken back already")
@@ -67,31 +67,31 @@ class AppliedFix:
         return certificate
 
     def __repr__(self) -> str:
-        """What was applied."""
+        """Return the title of the fix, and whether it was undone."""
         taken = ", taken back" if self._state is None else ""
         return f"<AppliedFix: {FIXES[self.name].title}{taken}>"
 
 
 @at_home
 def apply_in_place(model: nn.Module, name: str, **options: object) -> AppliedFix:
-    """Apply a fix to a model itself, as `apply_fix` does to a copy; `undo` takes it back.
+    """Apply a fix to a model itself, as `apply_fix` does to a copy; the result's `undo` reverts it.
 
-    Parameters of which only the numbers change stay the same objects, so that an optimizer goes on with them; `note`
-    says if others came or went. If the change fails half-way the model is put back.
+    Parameters of which only the numbers change stay the same objects, so that an optimizer can go on with them; `note`
+    names new and missing ones. If the change fails half-way, the model is restored.
 
     Args:
-        model: Any module; of one that is compiled or wrapped in DataParallel the module inside is changed.
+        model: Any module; of one that is compiled or wrapped in DataParallel, the module inside is changed.
         name: One of `FIXES`.
-        **options: Of this fix, see its `options`.
+        **options: The options of this fix, see its `options`.
 
     Returns:
-        What was done.
+        The applied fix.
 
     Raises:
-        TypeError: `model` is no module, or an option is unknown or of the wrong kind.
-        ValueError: The name is unknown, an option is not allowed, the fix finds nothing in this model that it could
-            change, it is one that acts on the training (clipping), or the model has lazy layers without sizes, which
-            could not be made lazy again.
+        TypeError: `model` is not a module, or an option is unknown or of the wrong type.
+        ValueError: The name is unknown, an option is not allowed, the fix finds nothing to change in this model, it
+            acts on the training (clipping), or the model has lazy layers without sizes, which could not be made lazy
+            again.
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be a torch.nn.Module; got {type(model).__name__} {model!r:.60}")
@@ -114,7 +114,7 @@ def apply_in_place(model: nn.Module, name: str, **options: object) -> AppliedFix
         except BaseException:
             held.restore()
             raise
-    except BaseException:  # an interrupt may come while it is put back
+    except BaseException:  # an interrupt may come during the restoration above
         held.restore()
         raise
 
@@ -123,10 +123,10 @@ def _difference(before: dict[str, nn.Parameter], after: dict[str, nn.Parameter])
     known, now = {id(p) for p in before.values()}, {id(p) for p in after.values()}
     new = [name for name, p in after.items() if id(p) not in known]
     gone = [name for name, p in before.items() if id(p) not in now]
-    parts = [f"new parameters: {_some(new)}"] if new else []
-    parts += [f"parameters gone: {_some(gone)}"] if gone else []
+    parts = [f"new parameters: {_listed(new)}"] if new else []
+    parts += [f"parameters gone: {_listed(gone)}"] if gone else []
     return "; ".join([*parts, "make the optimizer anew"]) if parts else ""
 
 
-def _some(names: list[str]) -> str:
+def _listed(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -1,4 +1,4 @@
-"""The fixes as plain torch code, for somebody's own script: it changes `model`."""
+"""The fixes as plain torch code that changes `model`, to be copied into the user's script."""
 
 from collections.abc import Iterable, Mapping
 
@@ -7,7 +7,7 @@ _ALL = f"{_LAYERS}, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d"
 
 
 def reinitialise(call: str, *, seed: int, also: Mapping[str, str | None] | None = None) -> str:
-    """Code that draws all weights anew with `call`, which names each `part`."""
+    """Return code that initialises all weights again with `call`, a statement about each `part`."""
     return f"""\
 import torch
 from torch import nn
@@ -24,7 +24,7 @@ with torch.no_grad():
 
 
 def _matrices(also: Mapping[str, str | None] | None) -> str:
-    """Code that lists the trained matrices as `chosen`."""
+    """Return code that lists the trained matrices as `chosen`."""
     more = f"""\
 for name, bias in {dict(also)!r}.items():
     weight = model.get_parameter(name.removesuffix(".T"))
@@ -48,7 +48,7 @@ def matrices(module):
 found = [(module, *one) for module in model.modules() for one in matrices(module)]
 {more}own = {{(id(module), id(weight)) for module, weight, _, _ in found}}
 kept = [(id(module), id(p)) for module in model.modules() for p in module._parameters.values() if p is not None]
-left = {{weight for module, weight in kept if (module, weight) not in own}}  # what is an embedding too, say
+left = {{weight for module, weight in kept if (module, weight) not in own}}  # also used as an embedding, say
 once = {{id(one[1]): one[1:] for one in reversed(found)}}
 order = dict.fromkeys(id(one[1]) for one in found)
 chosen = [once[key] for key in order if key not in left and once[key][0].requires_grad]
@@ -56,7 +56,7 @@ chosen = [once[key] for key in order if key not in left and once[key][0].require
 
 
 def activation(*, to: str, which: Iterable[str] | None) -> str:
-    """Code that replaces the activations of these names; for None those that are listed before the last layer."""
+    """Return code that replaces the activations of these names, or, for None, all listed before the last layer."""
     if which is not None:
         return f"""\
 from torch import nn
@@ -83,7 +83,7 @@ for parent in list(model.modules()):
 
 
 def normalization(*, kind: str) -> str:
-    """Code that puts a normalisation after every layer but the last."""
+    """Return code that inserts a normalisation after every layer but the last."""
     flat = "nn.LayerNorm(layer.out_features)" if kind == "layer" else "nn.BatchNorm1d(layer.out_features)"
     if kind == "layer":
         maps = "nn.GroupNorm(1, layer.out_channels)"
@@ -116,7 +116,7 @@ for parent in list(model.modules()):
 
 
 def residual(*, layers: int, scale: float | None) -> str:
-    """Code that puts the identity beside every run of `layers` layers that keep the width."""
+    """Return code that adds the identity to every run of `layers` layers that keep the width."""
     by = "1 / math.sqrt(max(1, sum(map(len, blocks.values()))))" if scale is None else repr(scale)
     return f"""\
 import math
@@ -181,7 +181,7 @@ for parent, its in blocks.items():
 
 
 def gain(*, gain: float | None, also: Mapping[str, str | None] | None = None) -> str:
-    """Code that scales every weight to an RMS of gain/√inputs."""
+    """Return code that scales every weight to an RMS of gain/√inputs."""
     value = "math.sqrt(2)  # for ReLU; nn.init.calculate_gain knows others" if gain is None else repr(gain)
     return f"""\
 import math
@@ -201,7 +201,7 @@ with torch.no_grad():
 
 
 def drop_output_activation(*, which: Iterable[str] | None) -> str:
-    """Code that takes the activation away that gives the output."""
+    """Return code that removes the activation at the output."""
     if which is None:
         name = "[name for name, one in model.named_modules(remove_duplicate=False) if name and not one._modules][-1]"
     else:
@@ -216,7 +216,7 @@ model.get_submodule(parent)._modules[key] = nn.Identity()
 
 
 def clip(*, max_norm: float) -> str:
-    """The line of clipping, where it stands in a training step."""
+    """Return the line that clips, between backward and step."""
     return f"""\
 import torch
 

@@ -1,8 +1,9 @@
-"""The remedies that there are: what each answers, changes and costs."""
+"""The table of all fixes: which findings each one answers, what it changes and what it costs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from torch import nn
 
@@ -17,28 +18,28 @@ from gradwidgets.core.results.finding import Finding
 
 @dataclass(frozen=True)
 class Fix:
-    """One remedy.
+    """One fix.
 
     Attributes:
-        title: What it does, in a few words.
-        answers: The findings that it is for.
-        about: What it changes, and what it costs.
-        text: Gives the code, from all options by name.
-        options: What can be chosen, with what holds if nothing is. What draws weights takes `also` besides: further
-            matrices, name of the parameter (with ".T" behind it where it is stored (inputs, outputs)) → name of its
-            bias or None; without it they are looked for.
-        plan: Looks at a model, given all options by name, and returns what changes it in place; None for what acts on
-            the training.
-        check: Refuses options that are not allowed.
-        sometimes: Tells the findings besides that it is for, from what was measured where that is known.
-        draws: Whether it gives the weights other numbers: then how many of them is a question.
+        title: What the fix does, in a few words.
+        answers: The names of the findings that the fix is for.
+        about: What the fix changes, and what it costs.
+        text: Returns the code, from all options by name.
+        options: The options with their defaults. A fix with `draws` also takes `also`: further matrices, as the name
+            of the parameter (followed by ".T" if it is stored as (inputs, outputs)) → the name of its bias or None;
+            without it they are searched for.
+        plan: Inspects a model, given all options by name, and returns a function that changes it in place; None for a
+            fix that acts on the training.
+        check: Raises for options that are not allowed.
+        sometimes: Returns whether the fix is also for a given finding, from the measurements if there are any.
+        draws: Whether the fix changes the weights' numbers, so that the share changed is of interest.
     """
 
     title: str
     answers: tuple[str, ...]
     about: str
     text: Callable[..., str]
-    options: Mapping[str, object] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
     plan: Callable[..., rebuild.Change] | None = None
     check: Callable[..., object] = lambda **options: None
     sometimes: Callable[[Finding, LayerFlow | None], bool] = lambda finding, flow: False
@@ -46,7 +47,7 @@ class Fix:
 
     @property
     def changes_model(self) -> bool:
-        """Whether there is something to try on a copy."""
+        """Whether the fix changes the model, and not only the training."""
         return self.plan is not None
 
     def change(self, model: nn.Module, **options: object) -> None:
@@ -54,27 +55,29 @@ class Fix:
 
         Args:
             model: The model.
-            **options: As in `options`, all of them.
+            **options: All options by name.
 
         Raises:
-            ValueError: There is nothing in it that could be changed.
+            ValueError: There is nothing to change in the model, or the fix acts on the training.
         """
+        if self.plan is None:
+            raise rebuild.NothingToChange(f"{self.title} acts on the training, and not on the model")
         self.plan(model, **options)()
 
     def code(self, **options: object) -> str:
-        """Plain torch code that does the same to `model`, or the line to put into the training.
+        """Return plain torch code that does the same to `model`, or the line to insert into the training.
 
         Args:
-            **options: As in `options`.
+            **options: Some of the options by name.
 
         Raises:
-            TypeError: There is no such option, or it is of the wrong kind.
-            ValueError: It is not allowed.
+            TypeError: An option is unknown, or of the wrong type.
+            ValueError: An option is not allowed.
         """
         return self.text(**self.settled(options))
 
-    def settled(self, options: Mapping[str, object]) -> dict[str, object]:
-        """All options, those given in place of what holds otherwise; errors as for `code`."""
+    def settled(self, options: Mapping[str, object]) -> dict[str, Any]:
+        """Return all options, the given ones and the defaults of the others; errors as for `code`."""
         known = {*self.options, *(["also"] if self.draws else [])}
         wrong = [name for name in options if name not in known]
         if wrong:
@@ -91,15 +94,17 @@ def _check_draw(seed: object, also: object = None) -> None:
 
 
 def _check_also(also: object) -> None:
-    fits = also is None or isinstance(also, Mapping)
-    if not fits or not all(
-        isinstance(name, str) and isinstance(bias, str | None) for name, bias in (also or {}).items()
-    ):
+    fits = isinstance(also, Mapping) and all(
+        isinstance(name, str) and isinstance(bias, str | None) for name, bias in also.items()
+    )
+    if also is not None and not fits:
         raise TypeError(f"also must map names of parameters to names of their biases or None, or be None; got {also!r}")
 
 
 def _check_names(which: object) -> None:
-    if which is not None and (isinstance(which, str) or not all(isinstance(name, str) for name in which)):
+    # A Collection, since the names of an iterator would be gone after the check.
+    names = which if isinstance(which, Collection) and not isinstance(which, str) else None
+    if which is not None and (names is None or not all(isinstance(name, str) for name in names)):
         raise TypeError(f"which must be names of modules, or None; got {which!r}")
 
 
@@ -124,14 +129,14 @@ def _check_gain(gain: object, also: object = None) -> None:
         positive("gain", gain)
 
 
-_LOSES = (
+_LOST = (
     "What the layers have learned is lost; frozen layers, embeddings, what is tied to one, and recurrent layers stay "
     "as they are."
 )
 
 
-def _all_zero(finding: Finding, flow: LayerFlow | None) -> bool:
-    """Whether what is found comes from weights that are all 0."""
+def _is_due_to_zero_weights(finding: Finding, flow: LayerFlow | None) -> bool:
+    """Whether a finding is due to weights that are all 0."""
     if finding.name != "no_gradient":
         return False
     if flow is None:
@@ -140,37 +145,37 @@ def _all_zero(finding: Finding, flow: LayerFlow | None) -> bool:
     return bool(layers) and all(layer.weight_norm == 0 for layer in layers)
 
 
-def _dead_output(finding: Finding, flow: LayerFlow | None) -> bool:
-    """Whether what is found comes from an activation that gives the output and is 0 throughout."""
+def _is_due_to_dead_output(finding: Finding, flow: LayerFlow | None) -> bool:
+    """Whether a finding is due to an activation at the output that is always 0."""
     if finding.name not in ("dead_units", "no_gradient"):
         return False
-    return finding.name == "dead_units" if flow is None else bool(_dead_last(flow))
+    return finding.name == "dead_units" if flow is None else bool(_dead_output(flow))
 
 
-def _dead_last(flow: LayerFlow) -> str:
-    """The name of the activation that ran last, once, if all of its units are dead; "" otherwise."""
+def _dead_output(flow: LayerFlow) -> str:
+    """Return the name of the activation that ran last, once, if all its units are dead; "" otherwise."""
     ran = [layer for layer in flow.layers if layer.calls and not layer.composite]
     last = ran[-1] if ran else None
     return last.name if last is not None and last.calls == 1 and last.dead_fraction > DEAD[1] else ""
 
 
-def _draw(title: str, answers: tuple[str, ...], about: str, code: str, init: Callable[..., object]) -> Fix:
-    """Draw the weights anew; `code` is the text of what `init` does to a part."""
+def _initialisation(title: str, answers: tuple[str, ...], about: str, code: str, init: Callable[..., object]) -> Fix:
+    """Return a fix that initialises the weights again; `code` is the text of what `init` does to a part."""
     return Fix(
         f"{title} re-initialisation",
         answers,
-        f"{about} {_LOSES}",
+        f"{about} {_LOST}",
         partial(fix_code.reinitialise, code),
         {"seed": 0},
         lambda model, **options: rebuild.reinitialise(model, init, **options),
         _check_draw,
-        _all_zero,
+        _is_due_to_zero_weights,
         draws=True,
     )
 
 
 FIXES: dict[str, Fix] = {
-    "he": _draw(
+    "he": _initialisation(
         "He",
         ("vanishing", "dead_units", "exploding", "units alike"),
         "Weights of linear and convolution layers, attention's projections and other matrices from N(0, 2/inputs), "
@@ -178,14 +183,14 @@ FIXES: dict[str, Fix] = {
         "nn.init.kaiming_normal_(part, nonlinearity='relu')",
         partial(nn.init.kaiming_normal_, nonlinearity="relu"),
     ),
-    "xavier": _draw(
+    "xavier": _initialisation(
         "Xavier",
         ("vanishing", "exploding", "saturated", "units alike"),
         "Weights from N(0, 2/(inputs + outputs)), biases 0: for tanh.",
         "nn.init.xavier_normal_(part)",
         nn.init.xavier_normal_,
     ),
-    "orthogonal": _draw(
+    "orthogonal": _initialisation(
         "Orthogonal",
         ("vanishing", "exploding", "saturated", "units alike"),
         "Weights that turn without stretching, biases 0: for deep tanh or linear networks.",
@@ -237,13 +242,13 @@ FIXES: dict[str, Fix] = {
     "drop_output_activation": Fix(
         "No activation at the output",
         ("not_logits",),
-        "The activation module that gives the output is taken away: a ReLU there whose outputs are all 0 lets nothing "
-        "back, and a loss of logits wants none.",
+        "The activation module at the output is removed: a ReLU there whose outputs are all 0 passes back no gradient, "
+        "and a loss of logits expects none.",
         fix_code.drop_output_activation,
         {"which": None},
         rebuild.drop_output_activation,
         _check_names,
-        _dead_output,
+        _is_due_to_dead_output,
     ),
     "clip": Fix(
         "Gradient clipping",

@@ -1,6 +1,7 @@
-"""Remedies for what the checks find, tried on a copy of the model."""
+"""Fixes applied to copies of a model, and which of them answer a finding."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import nn
@@ -21,20 +22,20 @@ from gradwidgets.core.subject.untouched import Untouched
 
 @at_home
 def apply_fix(model: nn.Module, name: str, **options: object) -> nn.Module:
-    """Apply a fix to a copy of a model; the model itself is left alone.
+    """Apply a fix to a copy of a model; the model itself stays unchanged.
 
     Args:
         model: Any module.
         name: One of `FIXES`.
-        **options: Of this fix, see its `options`.
+        **options: The options of this fix, see its `options`.
 
     Returns:
         The changed copy, in the same modes and on the same device.
 
     Raises:
-        TypeError: `model` is no module, or an option is unknown or of the wrong kind.
-        ValueError: The name is unknown, an option is not allowed, the fix finds nothing in this model that it could
-            change, or it is one that acts on the training (clipping).
+        TypeError: `model` is not a module, or an option is unknown or of the wrong type.
+        ValueError: The name is unknown, an option is not allowed, the fix finds nothing to change in this model, or it
+            acts on the training (clipping).
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be a torch.nn.Module; got {type(model).__name__} {model!r:.60}")
@@ -56,7 +57,7 @@ def make_change(model: nn.Module, name: str, **options: object) -> None:
     """Apply a fix to a model itself.
 
     Raises:
-        ValueError: It finds nothing that it could change, or its tensors do not let themselves be changed.
+        ValueError: The fix finds nothing to change, or the tensors cannot be changed.
     """
     if any(parameter.is_meta for parameter in model.parameters()):
         raise ValueError("the model is on the meta device, where tensors have shapes and no numbers")
@@ -67,43 +68,43 @@ def make_change(model: nn.Module, name: str, **options: object) -> None:
 
 
 def refusal(model: nn.Module, name: str, **options: object) -> str:
-    """Say why a fix cannot be applied to a model; "" if it can. The model is only looked at.
+    """Return why a fix cannot be applied to a model; "" if it can. The model is only inspected.
 
     Args:
         model: Any module.
         name: One of `FIXES`.
-        **options: Of this fix, see its `options`.
+        **options: The options of this fix, see its `options`.
 
     Raises:
-        TypeError: An option is unknown or of the wrong kind.
+        TypeError: An option is unknown or of the wrong type.
         ValueError: The name is unknown, or an option is not allowed.
     """
     fix = choose("fix", name, FIXES)
     settled = fix.settled(options)
     try:
-        if fix.changes_model:
+        if fix.plan is not None:
             fix.plan(model, **settled)
     except rebuild.NothingToChange as failure:
         return str(failure)
     return ""
 
 
-def completed(name: str, options: Mapping[str, object], model: nn.Module, flow: LayerFlow) -> dict[str, object]:
-    """Options of a fix, with what only a pass shows filled in.
+def completed(name: str, options: Mapping[str, Any], model: nn.Module, flow: LayerFlow) -> dict[str, Any]:
+    """Complete the options of a fix by what only a pass shows.
 
-    For "activation" that is which of them stand between layers, where the order in which the model lists its modules
-    does not tell: those that ran before the last layer with weights, or more than once.
+    For "activation" these are the activations between layers, if the order of the model's modules differs from the
+    order of the calls: those that ran before the last layer with weights, or more than once.
 
     Args:
         name: One of `FIXES`.
-        options: What was chosen.
-        model: What it is for.
-        flow: What was measured of the model.
+        options: The options chosen.
+        model: The model that the fix is for.
+        flow: The measurements of the model.
     """
     if name == "drop_output_activation" and options.get("which") is None:
-        last = _last_run(flow, model)
-        same = last == rebuild.output_activation(model)
-        return dict(options) if same else {**options, "which": (last,) if last else ()}
+        output = _output_activation(flow, model)
+        same = output == rebuild.output_activation(model)
+        return dict(options) if same else {**options, "which": (output,) if output else ()}
     if FIXES[name].draws and options.get("also") is None:
         also = disguised(model)
         return {**options, "also": also} if also else dict(options)
@@ -118,35 +119,34 @@ def completed(name: str, options: Mapping[str, object], model: nn.Module, flow: 
         if (k < last or layer.calls > 1) and layer.name in modules and has_units(type(modules[layer.name]))
     }
     try:
-        told = {id(module) for module in rebuild.listed_inner(model)}
+        same = {id(module) for module in rebuild.listed_inner(model)} == {id(module) for module in inner.values()}
     except rebuild.NothingToChange:
-        told = None
-    same = told == {id(module) for module in inner.values()}
+        same = False
     return dict(options) if same else {**options, "which": tuple(inner)}
 
 
-def _last_run(flow: LayerFlow, model: nn.Module) -> str:
-    """The name of the activation that ran last, once and after all layers with weights; "" for none."""
+def _output_activation(flow: LayerFlow, model: nn.Module) -> str:
+    """Return the name of the module that ran last, if it is an activation and ran once; "" otherwise."""
     ran = [layer for layer in flow.layers if layer.calls and not layer.composite]
     modules = dict(model.named_modules())
     one = modules.get(ran[-1].name) if ran else None
     return ran[-1].name if one is not None and ran[-1].calls == 1 and is_activation(type(one)) else ""
 
 
-_WITHIN = ("activation", "normalization")  # leave the output as it is
+_NOT_AT_OUTPUT = ("activation", "normalization")  # fixes that do not change the activation at the output
 
 
 def fixes_for(finding: Finding | str, flow: LayerFlow | None = None) -> list[str]:
-    """Names of the fixes that answer a finding, in the order of `FIXES`.
+    """Return the names of the fixes that answer a finding, in the order of `FIXES`.
 
     Args:
         finding: A finding, or its name.
-        flow: Where it was found, by which some are told: a random draw where all weights are 0, the removal of an
-            activation at the output that is dead.
+        flow: The measurements that the finding is from. They decide about some fixes: initialisation if all weights
+            are 0, removal of an activation at the output if it is dead.
 
     Raises:
-        TypeError: It is neither, a list of findings say.
-        ValueError: No finding is called so.
+        TypeError: `finding` is neither, a list of findings for example.
+        ValueError: There is no finding of this name.
     """
     if not isinstance(finding, (Finding, str)):
         some = ": one at a time, as in [fixes_for(one, flow) for one in diagnose(flow)]"
@@ -159,7 +159,7 @@ def fixes_for(finding: Finding | str, flow: LayerFlow | None = None) -> list[str
             )
             raise ValueError(f"no finding is called {finding!r}: there are fixes for {answered}")
         return [key for key, fix in FIXES.items() if finding in fix.answers]
-    within = _WITHIN if finding.evidence.get(AT_OUTPUT) else ()
+    within = _NOT_AT_OUTPUT if finding.evidence.get(AT_OUTPUT) else ()
     return [
         key
         for key, fix in FIXES.items()
@@ -168,11 +168,11 @@ def fixes_for(finding: Finding | str, flow: LayerFlow | None = None) -> list[str
 
 
 def reach(name: str, share: float) -> str:
-    """What is to be said of how much a fix has changed; "" where it is no question, or most of the weights.
+    """Return a remark if a fix of the weights changed less than half of them; "" otherwise.
 
     Args:
         name: One of `FIXES`.
-        share: Of the weights that have other numbers now.
+        share: The share of the weights whose numbers changed.
     """
     if not FIXES[name].draws or not share < 0.5:
         return ""

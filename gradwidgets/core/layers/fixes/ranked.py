@@ -1,7 +1,8 @@
-"""Fixes as they were ranked: what each did to the loss, and which of them help."""
+"""The result of a ranking: what each fix did to the loss, and which fixes help."""
 
 from dataclasses import dataclass, field
 from statistics import median
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
@@ -9,37 +10,40 @@ from gradwidgets.core.results.result import Result
 from gradwidgets.core.results.wording import counted, number, percent, table
 from gradwidgets.core.subject.held.certificate import Certificate
 
+if TYPE_CHECKING:
+    import pandas
+
 WITHOUT = "no fix"
 HEAD = ("fix", "helps", "loss after", "lr", "changed")  # of a table
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class RankedFix(Result):
-    """One fix in a ranking, or the network without any.
+    """One fix in a ranking, or the network without a fix.
 
     Attributes:
-        name: In a few words, a key of `TRIES` say; `WITHOUT` for none.
-        fix: A key of `FIXES`; "" for none.
-        options: All of its options, but for the seed.
-        lr: Learning rate of its steps.
-        losses: Before each step and after the last, one row a seed, (seeds, steps + 1), float64; NaN from where one is
-            not finite. Where nothing is random there is one row.
-        loss: The median over seeds after the last step, infinite where half of them or more diverged.
-        low: The smallest of them.
-        high: The largest, infinite where one diverged.
-        ratio: `loss` in the loss of the network as it is, before any step; NaN where that is not above 0.
-        changed: The share of the weights that the fix gives other numbers; 0 for one that leaves them, NaN where that
-            is not known.
-        diverged: How many seeds led to a loss that is not finite.
-        helps: Whether its worst seed ends below the network's best without it, by 1 % of that or more; where that
-            diverges, below the loss that it begins with. No fix helps with which nothing is trained.
-        note: What is to be known: that it changed nothing, say.
-        trained: Whether any weight got a gradient that was not 0.
+        name: A name of a few words, such as a key of `TRIES`; `WITHOUT` for no fix.
+        fix: A key of `FIXES`; "" for no fix.
+        options: All options of the fix, except the seed.
+        lr: Learning rate of the steps.
+        losses: The losses before each step and after the last, one row per seed, (seeds, steps + 1), float64; NaN from
+            the first one that is not finite. If nothing is random there is one row.
+        loss: The median over seeds of the loss after the last step; infinite if half of the seeds or more diverged.
+        low: The smallest loss after the last step.
+        high: The largest loss after the last step; infinite if a seed diverged.
+        ratio: `loss` divided by the unchanged network's loss before any step; NaN if that is not above 0.
+        changed: The share of the weights whose numbers the fix changes; 0 for a fix that does not concern them, NaN if
+            it is not known.
+        diverged: The number of seeds with a loss that is not finite.
+        helps: Whether the worst seed ends at least 1 % below the network's best without a fix; if all seeds diverge
+            without a fix, whether it ends below its own initial loss. A fix with which nothing is trained never helps.
+        note: Remarks, for example that the fix changed nothing.
+        trained: Whether any weight got a gradient other than 0.
     """
 
     name: str
     fix: str
-    options: dict[str, object]
+    options: dict[str, Any]
     lr: float
     losses: Tensor
     loss: float
@@ -54,7 +58,7 @@ class RankedFix(Result):
 
     @property
     def sentence(self) -> str:
-        """The fix in words."""
+        """The effect of the fix in words."""
         begin = median(self.losses[:, 0].tolist())
         told = f"{self.name}: loss {number(begin, 3)} → {number(self.loss, 3)}"
         if self.diverged:
@@ -66,17 +70,17 @@ class RankedFix(Result):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class FixRanking(Result):
-    """What every fix that fits does to the first steps of gradient descent on one batch.
+    """The effects of all applicable fixes on the first steps of gradient descent on one batch.
 
     Attributes:
-        fixes: Those that could be tried, the best first.
+        fixes: The fixes that could be tried, the best first.
         baseline: The network without a fix.
-        refused: Name and reason of those that could not be tried.
-        steps: How many steps each was given.
-        seeds: With how many seeds, where something is random.
-        certificate: The proof that the model itself is as it was before. In slices, where others work on the model in
-            between, nothing is put back.
-        note: What is to be known about how they were tried; "" for nothing.
+        refused: Name and reason for each fix that could not be tried.
+        steps: The number of steps.
+        seeds: The number of seeds, used if something is random.
+        certificate: The proof that the model itself is unchanged. When the ranking runs in slices, between which other
+            code may change the model, nothing is restored.
+        note: Remarks on how the fixes were tried; "" for none.
     """
 
     fixes: tuple[RankedFix, ...]
@@ -89,7 +93,7 @@ class FixRanking(Result):
 
     @property
     def sentence(self) -> str:
-        """What helps, in words."""
+        """The fixes that help, in words."""
         helping = [one for one in self.fixes if one.helps]
         without = self.baseline.sentence.removeprefix(f"{WITHOUT}: ")
         if not any(one.trained for one in (*self.fixes, self.baseline)):
@@ -107,19 +111,15 @@ class FixRanking(Result):
         return f"{best.sentence}; {rest}. Without a fix: {without}."
 
     def __str__(self) -> str:
-        """What helps, then a table: a line for each fix and one without any, then what could not be tried."""
+        """Return what helps, a table with a line for each fix and one without any, and what could not be tried."""
         rows = sorted((*self.fixes, self.baseline), key=place_of)
         noted = [f"{one.name}: {one.note}" for one in rows if one.note]
         refused = [f"not tried: {name}: {reason}" for name, reason in self.refused]
         lines = table([HEAD, *map(row_of, rows)])
         return "\n".join([self.sentence, "", *lines, *noted, *refused, *([self.note] if self.note else [])])
 
-    def to_frame(self):
-        """One row a fix, the best first, and one for the network without any, at its place among them.
-
-        Returns:
-            A pandas DataFrame.
-        """
+    def to_frame(self) -> "pandas.DataFrame":
+        """Return a pandas DataFrame with one row per fix, the best first, and one for the network without a fix."""
         import pandas as pd
 
         names = ("name", "fix", "lr", "loss", "low", "high", "ratio", "changed", "diverged", "helps", "note")
@@ -128,7 +128,7 @@ class FixRanking(Result):
 
 
 def row_of(one: RankedFix) -> tuple[str, ...]:
-    """A fix as texts below `HEAD`."""
+    """Return a fix as a row of the table with the header `HEAD`."""
     loss = f"{one.diverged} of {len(one.losses)} diverged" if one.diverged else number(one.loss, 3)
     low, high = number(one.low, 3), number(one.high, 3)
     if low != high and not one.diverged:
@@ -139,5 +139,5 @@ def row_of(one: RankedFix) -> tuple[str, ...]:
 
 
 def place_of(one: RankedFix) -> tuple[float, float]:
-    """What a ranking goes by, the best first."""
+    """Return the sort key of a ranking: the best comes first."""
     return one.loss, one.high

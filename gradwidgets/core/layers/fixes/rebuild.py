@@ -1,11 +1,12 @@
-"""Changes to a model's modules, in place: what the fixes do to their copy.
+"""Changes of a model's modules and weights in place, which the fixes make.
 
-Each function only looks at the model. It returns what makes the change, or raises `NothingToChange`.
+Each function only inspects the model. It returns a function that makes the change, or raises `NothingToChange`.
 """
 
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Literal, TypeAlias
 
 import torch
 from torch import nn
@@ -17,24 +18,24 @@ from gradwidgets.core.layers.networks.networks import Residual
 from gradwidgets.core.layers.passes.activation_units import has_units, is_activation
 
 _NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._NormBase)
-_BATCH_NORMS = {nn.Conv1d: nn.BatchNorm1d, nn.Conv2d: nn.BatchNorm2d, nn.Conv3d: nn.BatchNorm3d}
+_Layer: TypeAlias = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
+_Nonlinearity: TypeAlias = Literal["linear", "relu", "leaky_relu", "tanh", "selu", "sigmoid"]
 
-
-Change = Callable[[], None]
+Change: TypeAlias = Callable[[], None]
 _NO_ACTIVATION = (
-    "no activation between layers is a module of its own (nn.ReLU, say): one that is called as a function has to be "
+    "no activation between layers is a module (nn.ReLU, for example): one that is called as a function has to be "
     "changed in the model's forward"
 )
 
 
 class NothingToChange(ValueError):
-    """The fix finds nothing in this model that it could change."""
+    """The fix finds nothing to change in this model."""
 
 
 def reinitialise(
     model: nn.Module, draw: Callable[..., object], seed: int, also: Mapping[str, str | None] | None = None
 ) -> Change:
-    """Draw all trained matrices anew, each by itself where several are stacked, and set their biases to 0."""
+    """Initialise all trained matrices again, stacked ones separately, and set their biases to 0."""
     layers, seed = _trained(model, also), whole("seed", seed, 0, 2**63 - 1)
 
     @torch.no_grad()
@@ -53,11 +54,11 @@ def reinitialise(
 
 
 def rescale(model: nn.Module, gain: float | None, also: Mapping[str, str | None] | None = None) -> Change:
-    """Scale every trained matrix to an RMS of gain/√inputs, its directions kept.
+    """Scale every trained matrix to an RMS of gain/√inputs, keeping its directions.
 
     Args:
-        model: What to change.
-        gain: None for what torch's `calculate_gain` has for the activation that the model lists next.
+        model: The model to change.
+        gain: The gain; None for that of torch's `calculate_gain` for the next activation in the model's order.
         also: As for `matrices`.
     """
     modules, layers = list(model.modules()), _trained(model, also)
@@ -79,11 +80,11 @@ def rescale(model: nn.Module, gain: float | None, also: Mapping[str, str | None]
 
 
 def drop_output_activation(model: nn.Module, which: Iterable[str] | None) -> Change:
-    """Put nn.Identity in the place of the activation that gives the output.
+    """Replace the activation at the output by nn.Identity.
 
     Args:
-        model: What to change.
-        which: Its name; None for the activation that the model lists last, behind its last layer.
+        model: The model to change.
+        which: The activation's name; None for the last module of the model, if that is an activation.
     """
     name = output_activation(model) if which is None else next(iter(which), "")
     if not name:
@@ -103,7 +104,7 @@ def drop_output_activation(model: nn.Module, which: Iterable[str] | None) -> Cha
 
 
 def output_activation(model: nn.Module) -> str:
-    """The name of the last module, where that is an activation; "" where it is not, or stands between layers too."""
+    """Return the name of the model's last module if that is an activation and the model has layers; "" otherwise."""
     named = [(name, m) for name, m in model.named_modules(remove_duplicate=False) if name and not m._modules]
     if not named or not is_activation(type(named[-1][1])) or not any(isinstance(m, WEIGHTED) for _, m in named):
         return ""
@@ -111,12 +112,12 @@ def output_activation(model: nn.Module) -> str:
 
 
 def swap_activations(model: nn.Module, to: str, which: Iterable[str] | None) -> Change:
-    """Put another activation in the place of those between layers.
+    """Replace the activations between layers.
 
     Args:
-        model: What to change.
-        to: A name in `ACTIVATIONS`.
-        which: Names of those; None for all that the model lists before its last layer.
+        model: The model to change.
+        to: The new activation, a name in `ACTIVATIONS`.
+        which: The names of the activations to replace; None for all that the model lists before its last layer.
     """
     if which is None:
         inner = listed_inner(model)
@@ -131,7 +132,7 @@ def swap_activations(model: nn.Module, to: str, which: Iterable[str] | None) -> 
     places = [
         (parent, name, child)
         for parent in model.modules()
-        for name, child in parent._modules.items()
+        for name, child in _children(parent)
         if any(child is one for one in inner)
     ]
 
@@ -144,13 +145,13 @@ def swap_activations(model: nn.Module, to: str, which: Iterable[str] | None) -> 
 
 
 def normalise(model: nn.Module, kind: str) -> Change:
-    """Put a normalisation after every linear or convolution layer but the last, where none stands."""
+    """Insert a normalisation after every linear or convolution layer but the last, where there is none."""
     layers = [m for m in model.modules() if isinstance(m, (*LINEAR, *CONVOLUTIONS))]
-    places: list[tuple[nn.Module, str, nn.Module]] = []
+    places: list[tuple[nn.Module, str, _Layer]] = []
     for parent in list(model.modules()):
-        if not _is_open(parent):
+        if not _may_be_wrapped(parent):
             continue
-        children = list(parent._modules.items())
+        children = _children(parent)
         for i, (name, child) in enumerate(children):
             if not isinstance(child, (*LINEAR, *CONVOLUTIONS)) or child is layers[-1]:
                 continue
@@ -162,14 +163,15 @@ def normalise(model: nn.Module, kind: str) -> Change:
 
     def change() -> None:
         for parent, name, child in places:
-            parent._modules[name] = nn.Sequential(OrderedDict(layer=child, norm=_norm_for(child, kind)))
-            parent._modules[name].training = child.training
+            normalised = nn.Sequential(OrderedDict[str, nn.Module](layer=child, norm=_norm_for(child, kind)))
+            normalised.training = child.training
+            parent._modules[name] = normalised
 
     return change
 
 
 def add_residuals(model: nn.Module, layers: int, scale: float | None) -> Change:
-    """Put the identity beside runs of layers that keep the width, in every `nn.Sequential`."""
+    """Add the identity to runs of layers that keep the width, in every `nn.Sequential`."""
     last = next((m for m in reversed(list(model.modules())) if isinstance(m, WEIGHTED)), None)
     runs = [
         (parent, run)
@@ -186,21 +188,22 @@ def add_residuals(model: nn.Module, layers: int, scale: float | None) -> Change:
 
     def change() -> None:
         for parent in {id(parent): parent for parent, _ in runs}.values():
-            _put_beside(parent, [run for owner, run in runs if owner is parent], by)
+            _wrap_runs(parent, [run for owner, run in runs if owner is parent], by)
 
     return change
 
 
-def _put_beside(parent: nn.Sequential, runs: list[list[str]], by: float) -> None:
-    """Make a block of each run of a `nn.Sequential`'s children."""
+def _wrap_runs(parent: nn.Sequential, runs: list[list[str]], by: float) -> None:
+    """Replace each run of an `nn.Sequential`'s children by one residual block."""
     starts = {run[0]: run for run in runs}
     inside = {name for run in starts.values() for name in run[1:]}
     kept: list[tuple[str, nn.Module]] = []
-    for name, child in parent._modules.items():
+    children = dict(_children(parent))
+    for name, child in children.items():
         if name in starts:
-            branch = nn.Sequential(OrderedDict((one, parent._modules[one]) for one in starts[name]))
+            branch = nn.Sequential(OrderedDict((one, children[one]) for one in starts[name]))
             block = Residual(branch, by)
-            # Not `train`, which would reach the layers inside: each keeps the mode that it has.
+            # Not by `train`, which would change the layers inside: they keep their modes.
             block.training = branch.training = child.training
             kept.append((name, block))
         elif name not in inside:
@@ -211,7 +214,13 @@ def _put_beside(parent: nn.Sequential, runs: list[list[str]], by: float) -> None
     parent._modules.update(kept)
 
 
+def _children(module: nn.Module) -> list[tuple[str, nn.Module]]:
+    """Return the children of a module with their names, one that has several names under each of them."""
+    return [(name, child) for name, child in module._modules.items() if child is not None]
+
+
 def _trained(model: nn.Module, also: Mapping[str, str | None] | None) -> list[Matrix]:
+    """Return the trained matrices that have no other use."""
     trained = matrices(model, also)
     if not trained:
         raise NothingToChange("the model has no linear or convolution layer whose weight is trained")
@@ -224,7 +233,7 @@ def _norm(weight: torch.Tensor) -> float:
 
 
 def listed_inner(model: nn.Module) -> list[nn.Module]:
-    """The activations that the model lists before its last layer."""
+    """Return the activations that the model lists before its last layer."""
     order = [m for m in model.modules() if isinstance(m, WEIGHTED) or has_units(type(m))]
     last = max((i for i, m in enumerate(order) if isinstance(m, WEIGHTED)), default=-1)
     inner = [m for m in order[: last + 1] if not isinstance(m, WEIGHTED)]
@@ -249,55 +258,63 @@ def _activation_named(name: str, modules: dict[str, nn.Module]) -> nn.Module:
 
 
 def _gain_of(activation: nn.Module | None) -> float:
-    names = {nn.ReLU: "relu", nn.LeakyReLU: "leaky_relu", nn.Tanh: "tanh", nn.SELU: "selu", nn.Sigmoid: "sigmoid"}
-    names |= {nn.GELU: "relu", nn.SiLU: "relu", nn.ELU: "relu"}
+    names: dict[type, _Nonlinearity] = {
+        nn.ReLU: "relu", nn.LeakyReLU: "leaky_relu", nn.Tanh: "tanh", nn.SELU: "selu", nn.Sigmoid: "sigmoid",
+        nn.GELU: "relu", nn.SiLU: "relu", nn.ELU: "relu",
+    }  # fmt: skip
     slope = getattr(activation, "negative_slope", None)
     return nn.init.calculate_gain(names.get(type(activation), "linear"), slope)
 
 
-def _is_open(module: nn.Module) -> bool:
-    """Whether its children may be wrapped: torch's own modules use theirs by attribute."""
-    return isinstance(module, (nn.Sequential, nn.ModuleList, nn.ModuleDict)) or not type(module).__module__.startswith(
-        "torch."
-    )
+def _may_be_wrapped(module: nn.Module) -> bool:
+    """Whether a module's children may be replaced by wrappers; torch's own modules use their children's attributes."""
+    is_container = isinstance(module, (nn.Sequential, nn.ModuleList, nn.ModuleDict))
+    return is_container or not type(module).__module__.startswith("torch.")
 
 
-def _norm_for(layer: nn.Module, kind: str) -> nn.Module:
-    like = {"device": layer.weight.device, "dtype": layer.weight.dtype}
+def _norm_for(layer: _Layer, kind: str) -> nn.Module:
+    make = _layer_norm if kind == "layer" else _batch_norm
+    return make(layer, layer.weight.device, layer.weight.dtype).train(layer.training)
+
+
+def _layer_norm(layer: _Layer, device: torch.device, dtype: torch.dtype) -> nn.Module:
     if isinstance(layer, nn.Linear):
-        norm = (
-            nn.LayerNorm(layer.out_features, **like) if kind == "layer" else nn.BatchNorm1d(layer.out_features, **like)
-        )
-    elif kind == "layer":
-        norm = nn.GroupNorm(1, layer.out_channels, **like)
-    else:
-        norm = next(made for of, made in _BATCH_NORMS.items() if isinstance(layer, of))(layer.out_channels, **like)
-    return norm.train(layer.training)
+        return nn.LayerNorm(layer.out_features, device=device, dtype=dtype)
+    return nn.GroupNorm(1, layer.out_channels, device=device, dtype=dtype)
+
+
+def _batch_norm(layer: _Layer, device: torch.device, dtype: torch.dtype) -> nn.Module:
+    if isinstance(layer, nn.Linear):
+        return nn.BatchNorm1d(layer.out_features, device=device, dtype=dtype)
+    kinds = {nn.Conv1d: nn.BatchNorm1d, nn.Conv2d: nn.BatchNorm2d, nn.Conv3d: nn.BatchNorm3d}
+    made = next(made for kind, made in kinds.items() if isinstance(layer, kind))
+    return made(layer.out_channels, device=device, dtype=dtype)
 
 
 def _keeps_shape(layer: nn.Module) -> bool:
+    """Whether the output of a layer has the shape of its input."""
     if isinstance(layer, nn.Linear):
         return layer.in_features == layer.out_features
     if not isinstance(layer, CONVOLUTIONS) or layer.in_channels != layer.out_channels or set(layer.stride) != {1}:
         return False
-    if layer.padding == "same":
-        return True
+    if isinstance(layer.padding, str):
+        return layer.padding == "same"
     sizes = zip(layer.kernel_size, layer.padding, layer.dilation, strict=True)
-    return layer.padding != "valid" and all(2 * padding == dilation * (size - 1) for size, padding, dilation in sizes)
+    return all(2 * padding == dilation * (size - 1) for size, padding, dilation in sizes)
 
 
 def _runs(parent: nn.Sequential, layers: int, last: nn.Module | None) -> Iterator[list[str]]:
-    """Names of the children that make up each run of so many layers and what follows them."""
+    """Yield the names of the children in each run of so many layers, with the activations and norms behind them."""
     run: list[str] = []
     count = 0
     for name, child in [*parent._modules.items(), ("", None)]:
-        begins = child is not None and isinstance(child, WEIGHTED)
-        follows = child is not None and (has_units(type(child)) or isinstance(child, (*_NORMS, nn.Dropout)))
-        if run and not follows and (not begins or count == layers or not _keeps_shape(child) or child is last):
+        fits = isinstance(child, WEIGHTED) and child is not last and _keeps_shape(child)
+        follows = has_units(type(child)) or isinstance(child, (*_NORMS, nn.Dropout))
+        if run and not follows and (not fits or count == layers):
             if count == layers:
                 yield run
             run, count = [], 0
-        if begins and _keeps_shape(child) and child is not last:
+        if fits:
             run, count = [*run, name], count + 1
         elif run and follows:
             run.append(name)

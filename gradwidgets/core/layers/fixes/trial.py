@@ -1,8 +1,9 @@
-"""A fix, tried on a copy: the network and its first steps of training, with and without."""
+"""A trial of a fix: a network and its first steps of training, with the fix and without."""
 
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -25,35 +26,39 @@ from gradwidgets.core.subject.sliced import measured
 from gradwidgets.core.subject.undisturbed import models_in
 from gradwidgets.core.subject.untouched import Untouched
 
+if TYPE_CHECKING:
+    import pandas
+
 _HEAD = ("", "loss at first", "after", "gradient at first", "after", "verdict")  # of a table
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Trial(Result):
-    """What a fix does to a network and to its first steps of gradient descent on one batch.
+    """The effect of a fix on a network and on its first steps of gradient descent on one batch.
 
     Attributes:
         fix: A key of `FIXES`.
-        options: All of its options.
+        options: All options of the fix.
         lr: Learning rate of the steps.
-        before: A copy of the network as it is.
-        after: The copy with the fix.
-        findings_before: The verdict on the one.
-        findings_after: The verdict on the other.
-        losses_before: Before each step and after the last, (steps + 1,), float64; NaN from where one is not finite.
+        before: The measurements of the network without the fix.
+        after: The measurements of the network with the fix.
+        findings_before: The findings without the fix.
+        findings_after: The findings with the fix.
+        losses_before: The losses without the fix, before each step and after the last, (steps + 1,), float64; NaN from
+            the first one that is not finite.
         losses_after: The same with the fix.
-        norms_before: Global norms of the gradients there, before any clipping, (steps + 1,), float64.
+        norms_before: The global norms of the gradients without the fix, before any clipping, (steps + 1,), float64.
         norms_after: The same with the fix.
-        certificate: The proof that the model itself is as it was before the trial. `try_fix` puts back what is not,
-            random generators included; in slices, where others work on the model in between, nothing is put back.
-        note: What is to be known about how it was tried, and of a fix that is for the weights whether it changed
-            nothing or less than half of them; "" for nothing.
-        changed: The share of the weights (tensors of two axes or more) whose numbers are others with the fix; NaN for
-            a model without weights, and for one that was built anew.
+        certificate: The proof that the model itself is unchanged. `try_fix` restores changes, random generators
+            included; when it runs in slices, between which other code may change the model, nothing is restored.
+        note: Remarks on how the fix was tried, and for a fix of the weights whether it changed none or less than half
+            of them; "" for none.
+        changed: The share of the weights (tensors with two axes or more) whose numbers the fix changed; NaN for a model
+            without weights, and for one that was built from scratch.
     """
 
     fix: str
-    options: dict[str, object]
+    options: dict[str, Any]
     lr: float
     before: LayerFlow
     after: LayerFlow
@@ -69,10 +74,10 @@ class Trial(Result):
 
     @property
     def sentence(self) -> str:
-        """The trial in words."""
+        """The result of the trial in words."""
         steps = len(self.losses_before) - 1
         parts = [
-            f"loss in {counted(steps, 'step')}: {_way(self.losses_after)} with it, {_way(self.losses_before)} without"
+            f"loss in {counted(steps, 'step')}: {_span(self.losses_after)} with it, {_span(self.losses_before)} without"
         ]
         if not bool((torch.cat((self.norms_before, self.norms_after)) != 0).any()):
             parts.append("no weight gets a gradient in either, so that nothing is trained")
@@ -83,7 +88,7 @@ class Trial(Result):
         return "; ".join(parts) + "."
 
     def __str__(self) -> str:
-        """The trial in words, a table with a line for each of the two, and what is to be known."""
+        """Return the result in words, a table with a line for each of the two networks, and the remarks."""
         ways = (
             ("without it", self.losses_before, self.norms_before, self.findings_before),
             ("with it", self.losses_after, self.norms_after, self.findings_after),
@@ -93,12 +98,8 @@ class Trial(Result):
         head = f"{FIXES[self.fix].title}{f' ({given})' if given else ''}, at a learning rate of {number(self.lr, 3)}"
         return "\n".join([f"{head}: {self.sentence}", "", *lines, *([self.note] if self.note else [])])
 
-    def to_frame(self):
-        """One row a step: the losses and the norms of the gradients.
-
-        Returns:
-            A pandas DataFrame.
-        """
+    def to_frame(self) -> "pandas.DataFrame":
+        """Return a pandas DataFrame with one row per step: the losses and the norms of the gradients."""
         import pandas as pd
 
         names = ("losses_before", "losses_after", "norms_before", "norms_after")
@@ -111,7 +112,7 @@ def try_fix(
     model: nn.Module,
     inputs: object,
     targets: object,
-    loss_fn: Callable,
+    loss_fn: Callable[..., Any],
     name: str,
     *,
     lr: float = 0.01,
@@ -121,29 +122,28 @@ def try_fix(
 ) -> Slices[Trial]:
     """Apply a fix to a copy of a model, measure both, and train copies of both for a few steps on the one batch.
 
-    The steps are plain gradient descent, p ← p − lr·∂loss/∂p, as `torch.optim.SGD` takes them, with the same random
-    numbers (dropout) for both. With "clip" the copy's gradients are clipped by norm in each step. Nothing of the model
-    changes.
+    The steps are plain gradient descent, p ← p − lr·∂loss/∂p, as by `torch.optim.SGD`, with the same random numbers
+    (dropout) for both. With "clip" the copy's gradients are clipped by norm in each step. The model stays unchanged.
 
     Args:
-        model: Any module, in the mode that it is in.
-        inputs: A tuple is handed over as `model(*inputs)`, a mapping as `model(**inputs)`, anything else as
+        model: Any module; it runs in its current mode.
+        inputs: A tuple is passed as `model(*inputs)`, a mapping as `model(**inputs)`, anything else as
             `model(inputs)`.
-        targets: Handed to the loss.
-        loss_fn: `loss_fn(model's output, targets)`, a tensor of one real number.
+        targets: The second argument of the loss.
+        loss_fn: `loss_fn(model's output, targets)` returns a tensor of one real number.
         name: A key of `FIXES`.
         lr: Learning rate, ≥ 0.
-        steps: How many, 0 to 10,000.
-        made: What the fix makes of the model, where that was done otherwise: by building it anew, say.
-        **options: Of the fix, see its `options`.
+        steps: The number of steps, 0 to 10,000.
+        made: The changed model, if it was built from scratch instead of changed by the fix.
+        **options: The options of the fix, see its `options`.
 
     Returns:
-        What came of it.
+        The result of the trial.
 
     Raises:
-        TypeError: An argument is of the wrong type, or an option unknown.
-        ValueError: One is not allowed, the fix finds nothing that it could change, or (FlowError) the model or the
-            loss raised.
+        TypeError: An argument has the wrong type, or an option is unknown.
+        ValueError: An argument is not allowed, the fix finds nothing to change, or (FlowError) the model or the loss
+            raised.
     """
     fix = choose("fix", name, FIXES)
     settled = fix.settled(options)
@@ -151,7 +151,10 @@ def try_fix(
     subject = Subject.of(model, inputs, targets, loss_fn)
     plain = trainee(subject)
     yield 0.05
-    with Untouched(*subject.roots) as block, block.again():  # a copy may share with the model what cannot be copied
+    with (
+        Untouched(*subject.roots) as block,
+        block.again(),
+    ):  # a copy may share parts with the model that cannot be copied
         before = flow_of(plain, own=True)
     yield 0.1
     settled = completed(name, settled, plain.model, before)
@@ -186,34 +189,34 @@ def try_fix(
 trying_fix = try_fix.in_slices
 
 
-def applied(model: nn.Module, name: str, options: dict[str, object]) -> tuple[nn.Module, float]:
-    """What a fix makes of a model, and the share of the weights that it changes; NaN where they are not its matter."""
+def applied(model: nn.Module, name: str, options: dict[str, Any]) -> tuple[nn.Module, float]:
+    """Return a copy with a fix, and the share of the weights that changed; NaN for a fix of the training."""
     if not FIXES[name].changes_model:
         return model, math.nan
     fixed = apply_fix(model, name, **options)
-    # What has another place in a copy has another name: a module that is wrapped keeps the numbers of its weights.
+    # Other fixes may rename weights by moving modules; they do not change the weights' numbers.
     changed = share_changed(weights_of(model), fixed) if FIXES[name].draws else 0.0
     return fixed, changed
 
 
 def notes_of(subject: Subject) -> Iterator[str]:
-    """What is to be known about how copies of a subject are trained."""
+    """Yield remarks on how copies of a subject are trained."""
     yield from subject.notes
     if hooks := hooks_left_out(subject.model):
         were = "hook of the model was" if hooks == 1 else "hooks of the model were"
-        yield f"{hooks} {were} left out, so that steps that nobody took are neither logged nor changed"
+        yield f"{hooks} {were} left out, so that the trial's steps are neither logged nor changed"
     if models := [] if isinstance(subject.loss_fn, nn.Module) else models_in(subject.loss_fn):
         yield f"loss_fn holds {counted(len(models), 'model')}, which no step changes"
 
 
 def _row(name: str, losses: Tensor, norms: Tensor, findings: list[Finding]) -> tuple[str, ...]:
-    """A network as texts below `_HEAD`."""
+    """Return a network as a row of the table with the header `_HEAD`."""
     ends = [number(float(some[place]), 3) for some in (losses, norms) for place in (0, -1)]
     said = ", ".join(dict.fromkeys(f"{one.name} ({one.severity})" for one in findings if one.severity != "info"))
     return name, *ends, said
 
 
-def _way(losses: Tensor) -> str:
+def _span(losses: Tensor) -> str:
     known = losses[losses.isfinite()].tolist()
     if not known:
         return "not finite"
@@ -222,6 +225,6 @@ def _way(losses: Tensor) -> str:
 
 
 def _ratio(flow: LayerFlow) -> float:
-    """The first weighted layer's gradient RMS in the last one's."""
+    """Return the ratio of the weight gradient's RMS at the first layer to that at the last."""
     rms = [layer.weight_grad_rms for layer in flow.layers if layer.weights and "Norm" not in layer.kind]
     return rms[0] / rms[-1] if len(rms) > 1 and rms[-1] > 0 else math.nan

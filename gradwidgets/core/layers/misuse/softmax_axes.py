@@ -33,7 +33,7 @@ def of_axes_summed(operations: Sequence[Operation]) -> list[Finding]:
     """
     for one in operations:
         for place, contracted in ((0, -1), (1, -2)):
-            found = _softmax_behind(one.node.next_functions[place][0], contracted)
+            found = softmax_behind(one.node.next_functions[place][0], contracted)
             if found is None or found[1] == found[2] or not _is_of_scores(found[0]):
                 continue
             if not _mixes(one, place, found[0], operations):
@@ -98,7 +98,7 @@ def _turned(values: Tensor, way: Sequence[Node]) -> Tensor:
     return values
 
 
-def _softmax_behind(node: Node | None, axis: int) -> tuple[Node, int, int] | None:
+def softmax_behind(node: Node | None, axis: int) -> tuple[Node, int, int] | None:
     """The softmax that makes a factor, its axis, and the one of the factor that is summed over."""
     axis = axis + len(_shape(node)) if node is not None else None
     for _ in range(_FEW):
@@ -158,7 +158,9 @@ def _is_of_scores(node: Node) -> bool:
         node = next((one for one, _ in node.next_functions if one is not None), None)
         name = plain_name(node.name()) if node is not None else ""
         if name in ("mm", "bmm", "baddbmm"):
-            return all(_is_computed(one) for one, _ in node.next_functions[-2:])
+            pair = [one for one, _ in node.next_functions[-2:]]
+            given = name != "mm" and sum(one is None for one in pair) == 1  # of each sample, so that it is no weight
+            return all(_is_computed(one) or (given and one is None) for one in pair)
         if name not in _SCORES:
             return False
     return False
@@ -174,9 +176,9 @@ def _told(one: Operation, node: Node, own: int, summed: int) -> Finding:
     shape = _shape(node)
     square = len(shape) > 1 and shape[-1] == shape[-2]
     message = (
-        f"softmax in {one.place}: its shares sum to 1 along axis {own} of {shape}, and then weigh what "
-        f"stands along axis {summed}: they are no shares of that, so that what a query gets is no mean "
-        "over the keys, and depends on what all other queries ask for"
+        f"softmax in {one.place}: it runs along axis {own} of {shape}, and what it weighs is then summed along axis "
+        f"{summed}: what one query gets is no weighted mean over the keys, as its weights do not sum to 1, and they "
+        "depend on what all other queries ask for"
     )
     evidence = {"layer": one.place, "shape": shape, "axis": own, "summed": summed, "threshold": 0}
     return Finding(AXIS, "warning" if square or own < len(shape) - 2 else "info", message, evidence, action=_ACTION)

@@ -1,1 +1,1 @@
-"""Networks that are built here, and what theory says of them."""
+"""Networks built to order, and what mean-field theory predicts for them."""

@@ -13,7 +13,7 @@ class Activation:
 
     Attributes:
         module: Makes the module; called once for every place in the network.
-        about: What it does to a gradient that comes back through it.
+        about: What the function does to a gradient that passes back through it.
     """
 
     module: Callable[[], nn.Module]
@@ -38,12 +38,12 @@ def with_slope(name: str, low: float, high: float, points: int) -> tuple[Tensor,
 
     Args:
         name: A key of `ACTIVATIONS`.
-        low: Where the interval begins.
-        high: Where it ends.
-        points: How many, evenly spaced.
+        low: The start of the interval.
+        high: The end of the interval.
+        points: The number of evenly spaced points.
 
     Returns:
-        Where, the activation and its slope, each of shape (points,).
+        The points, the activation and its slope there, each of shape (points,).
     """
     x = torch.linspace(low, high, points, dtype=torch.float64, requires_grad=True)
     with torch.inference_mode(False), torch.enable_grad():

@@ -1,4 +1,4 @@
-"""The ways in which the weights of a network can begin."""
+"""The initialisations that a network can be built with."""
 
 import math
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-# Old recipes drew every weight with this standard deviation, however many there were.
+# Old recipes drew every weight with this standard deviation, whatever the layer's width.
 SMALL = 0.01
 
 
@@ -17,7 +17,7 @@ def uniform(weight: Tensor, std: float, generator: torch.Generator) -> None:
     Args:
         weight: What to fill, in place.
         std: Standard deviation of one element.
-        generator: Where the random numbers come from.
+        generator: The source of the random numbers.
     """
     weight.uniform_(-math.sqrt(3) * std, math.sqrt(3) * std, generator=generator)
 
@@ -28,21 +28,21 @@ def normal(weight: Tensor, std: float, generator: torch.Generator) -> None:
 
 
 def orthogonal(weight: Tensor, std: float, generator: torch.Generator) -> None:
-    """Fill with orthonormal rows or columns, whichever are fewer, times what gives `std` (Saxe et al. 2014)."""
+    """Fill with orthonormal rows or columns, whichever are fewer, scaled to `std` (Saxe et al. 2014)."""
     nn.init.orthogonal_(weight, std * math.sqrt(max(weight.shape)), generator=generator)
 
 
 @dataclass(frozen=True)
 class Init:
-    """One way to begin.
+    """One initialisation.
 
     Attributes:
-        about: What it is good for.
-        std: Standard deviation of a weight at gain 1, from the numbers of inputs and outputs of its layer.
+        about: What the initialisation does and what it is good for.
+        std: Gives the standard deviation of a weight at gain 1 from the numbers of inputs and outputs of its layer.
         fill: Fills a weight of shape (outputs, inputs) with that standard deviation.
-        random_biases: Whether biases begin as U(−1/√inputs, 1/√inputs), as torch has them, and not at zero.
-        branches_at_zero: Whether the last layer of every residual branch begins at zero.
-        kinds: The networks that it is for.
+        random_biases: Whether biases are drawn from U(−1/√inputs, 1/√inputs), as in torch, instead of set to zero.
+        branches_at_zero: Whether the last layer of every residual branch starts at zero.
+        kinds: The kinds of networks that the initialisation is for.
     """
 
     about: str
@@ -53,7 +53,7 @@ class Init:
     kinds: tuple[str, ...] = ("plain", "residual", "dense")
 
     def weight_variance(self, width: int) -> float:
-        """`width` × the variance of a weight of a layer from `width` to `width` units, at gain 1."""
+        """Return `width` × the variance of a weight of a layer from `width` to `width` units, at gain 1."""
         return width * self.std(width, width) ** 2
 
 

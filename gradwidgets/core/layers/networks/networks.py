@@ -1,8 +1,9 @@
-"""Networks of any depth and width, built fast enough to sit under a slider."""
+"""Networks of any depth and width, built fast enough to follow a slider."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -18,15 +19,18 @@ from gradwidgets.core.subject.threads import one_thread
 DEEPEST, WIDEST = 1000, 4096
 _MOST_ENDS = 100_000  # inputs or outputs
 _MOST_PARAMETERS = 100_000_000  # 400 MB
-_FEW_WEIGHTS = 5_000_000  # that one thread fills as soon as several
+_FEW_WEIGHTS = 5_000_000  # weights that one thread fills as quickly as several
+
+# Makes a normalisation from the number of features, the device and the dtype.
+_MakeNorm: TypeAlias = Callable[..., nn.Module]
 
 
 class Residual(nn.Module):
     """x + scale · branch(x), the identity beside a branch (He et al. 2016).
 
     Args:
-        branch: What is added; its output has the input's shape.
-        scale: By what the branch's output is multiplied.
+        branch: The module beside the identity; its output has the input's shape.
+        scale: The factor of the branch's output.
     """
 
     def __init__(self, branch: nn.Module, scale: float = 1.0) -> None:
@@ -34,16 +38,16 @@ class Residual(nn.Module):
         self.branch, self.scale = branch, scale
 
     def forward(self, x: Tensor) -> Tensor:
-        """Give x + scale · branch(x)."""
+        """Return x + scale · branch(x)."""
         added = self.branch(x)
         return x + (added if self.scale == 1.0 else self.scale * added)
 
 
 class Dense(nn.Module):
-    """x beside what a layer makes of it, so that later layers see all that came before (Huang et al. 2017).
+    """x and a layer's output, concatenated, so that later layers see all earlier features (Huang et al. 2017).
 
     Args:
-        layer: Its output's last axis is joined to the input's.
+        layer: The module whose output is concatenated to its input along the last axis.
     """
 
     def __init__(self, layer: nn.Module) -> None:
@@ -51,29 +55,35 @@ class Dense(nn.Module):
         self.layer = layer
 
     def forward(self, x: Tensor) -> Tensor:
-        """Give (x, layer(x)), joined along the last axis."""
+        """Return x and layer(x), concatenated along the last axis."""
         return torch.cat([x, self.layer(x)], dim=-1)
 
 
-class _Bare(nn.Linear):
-    """A Linear whose weights are still to be filled: to fill them twice would take as long again."""
+class _UninitialisedLinear(nn.Linear):
+    """A Linear that leaves its weights uninitialised, since filling them twice would take twice as long."""
 
     def reset_parameters(self) -> None:
         pass
 
 
 class _Parts:
-    """Makes the parts of one network, the layers filled in the order in which they are asked for."""
+    """Makes the modules of one network; the layers draw their weights in the order in which they are requested."""
 
     def __init__(
-        self, activation: Callable[[], nn.Module], init: Init, gain: float, norm: Callable | None, bias: bool, seed: int
+        self,
+        activation: Callable[[], nn.Module],
+        init: Init,
+        gain: float,
+        norm: _MakeNorm | None,
+        bias: bool,
+        seed: int,
     ) -> None:
         self.activation, self._init, self._gain, self._norm, self._bias = activation, init, gain, norm, bias
         self._generator = torch.Generator().manual_seed(seed)
 
     @torch.no_grad()
     def linear(self, inputs: int, outputs: int, *, ends_branch: bool = False) -> nn.Linear:
-        layer = _Bare(inputs, outputs, bias=self._bias, device="cpu", dtype=torch.float32)
+        layer: nn.Linear = _UninitialisedLinear(inputs, outputs, bias=self._bias, device="cpu", dtype=torch.float32)
         layer.__class__ = nn.Linear
         self._init.fill(layer.weight, self._gain * self._init.std(inputs, outputs), self._generator)
         if ends_branch and self._init.branches_at_zero:
@@ -86,7 +96,7 @@ class _Parts:
         return layer
 
     def after(self, width: int, number: int) -> Iterator[tuple[str, nn.Module]]:
-        """What comes between two layers."""
+        """Yield the modules between two linear layers, with their names."""
         if self._norm is not None:
             yield f"norm_{number}", self._norm(width, device="cpu", dtype=torch.float32)
         yield f"act_{number}", self.activation()
@@ -127,9 +137,9 @@ class Network:
     """One architecture.
 
     Attributes:
-        about: How its layers are joined, and what `depth` and `width` count.
-        build: Makes it from parts, depth, width, inputs and outputs.
-        weights: How many weights its layers have, from the same numbers.
+        about: How the layers are connected, and what `depth` and `width` count.
+        build: Builds the network from parts, depth, width, inputs and outputs.
+        weights: Gives the number of weights from depth, width, inputs and outputs.
     """
 
     about: str
@@ -155,7 +165,7 @@ NETWORKS: dict[str, Network] = {
     ),
 }
 
-NORMALIZATIONS: dict[str | None, Callable | None] = {None: None, "layer": nn.LayerNorm, "batch": nn.BatchNorm1d}
+NORMALIZATIONS: dict[str | None, _MakeNorm | None] = {None: None, "layer": nn.LayerNorm, "batch": nn.BatchNorm1d}
 
 
 @at_home
@@ -181,20 +191,20 @@ def build_network(
         width: Units of an inner layer; of a dense network, the features that each block adds; 1 to 4096.
         activation: One of `ACTIVATIONS`.
         init: One of `INITS`.
-        gain: What all weights are multiplied by (biases are not).
-        normalization: None, "layer" or "batch": before each activation.
+        gain: The factor of all weights; biases are not scaled.
+        normalization: The normalisation before each activation: "layer", "batch" or None.
         inputs: Size of the input's last axis; `width` if None.
         outputs: Size of the output's last axis.
         bias: Whether the linear layers have biases.
-        seed: Of the weights; torch's own random numbers are left alone.
+        seed: The seed of the weights; torch's global random generators are not used.
 
     Returns:
         An `nn.Sequential` whose parts have names: linear_1, norm_1, act_1; stem, block_1, head.
 
     Raises:
-        TypeError: A number is of the wrong kind.
-        ValueError: A name is unknown (the message lists the right ones), a number out of range, `init` not for this
-            kind, or the network would have more than 100 million weights.
+        TypeError: An argument has the wrong type.
+        ValueError: A name is unknown (the message lists the right ones), a number is out of range, `init` is not for
+            this kind, or the network would have more than 100 million weights.
     """
     network = choose("network", kind, NETWORKS)
     depth, width = whole("depth", depth, 1, DEEPEST), whole("width", width, 1, WIDEST)
@@ -220,8 +230,7 @@ def build_network(
 
 
 def random_batch(samples: int, width: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Inputs (samples, width) and targets (samples, 1) from the standard normal distribution, float32 on the CPU."""
+    """Draw inputs (samples, width) and targets (samples, 1) from N(0, 1), float32 on the CPU."""
     generator = torch.Generator().manual_seed(seed)
-    as_the_network = {"generator": generator, "dtype": torch.float32, "device": "cpu"}
-    inputs = torch.randn(samples, width, **as_the_network)
-    return inputs, torch.randn(samples, 1, **as_the_network)
+    inputs = torch.randn(samples, width, generator=generator, dtype=torch.float32, device="cpu")
+    return inputs, torch.randn(samples, 1, generator=generator, dtype=torch.float32, device="cpu")

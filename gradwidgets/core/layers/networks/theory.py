@@ -1,4 +1,4 @@
-"""How much of a gradient a wide layer hands back, by mean-field theory."""
+"""How much of a gradient a wide layer passes back, by mean-field theory."""
 
 import math
 from functools import lru_cache
@@ -14,35 +14,35 @@ from gradwidgets.core.results.allowed import choose
 from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.subject.threads import one_thread
 
-# Midpoints of (−9, 9), so that a corner at zero lies between two of them.
+# Midpoints of intervals of (−9, 9), so that a kink at zero lies between two points.
 _POINTS, _END = 1200, 9.0
-_LEAST, _MOST = 1e-12, 1e12  # variances below and above which nothing changes any more
-_STEADY = 1e-9  # relative change of the variance from layer to layer
+_LEAST, _MOST = 1e-12, 1e12  # variances at which the iteration is stopped
+_STEADY = 1e-9  # relative change of the variance from layer to layer at which it counts as settled
 
 
 @at_home
 def predicted_factor(activation: str, init: str, gain: float = 1.0, *, width: int | None = None) -> float:
-    """√χ: the factor by which the RMS of the gradient changes from a layer's output to that of the layer before.
+    """Return √χ, the factor by which the RMS of the gradient changes from a layer's output to that of the layer before.
 
     For wide layers z = W φ(z') + b the variance of z goes from layer to layer as q ← σ_w² E[φ(√q ξ)²] + σ_b²
-    with ξ standard normal, and the mean squared gradient changes by χ = σ_w² E[φ'(√q ξ)²] on its way back
+    with ξ standard normal, and the mean squared gradient changes by χ = σ_w² E[φ'(√q ξ)²] on the way back
     (Poole et al. 2016, Schoenholz et al. 2017). σ_w² is the variance of a weight times the number of inputs. χ is
-    taken where the variance settles, begun at 1; for ReLU and its like it is the same everywhere. Below 1 gradients
-    vanish with depth, above 1 they explode.
+    computed at the variance to which q converges from 1; for ReLU and similar functions it is the same everywhere.
+    Below 1 gradients vanish with depth, above 1 they explode.
 
     Args:
         activation: One of `ACTIVATIONS`.
         init: One of `INITS`; "zero branch" gives 1, since its blocks begin as the identity.
         gain: As for `build_network`.
-        width: Units of a layer; None for the limit of many. It matters to biases that are random and to
-            "small normal", which without a width has no answer: NaN.
+        width: Units of a layer; None for the limit of many. It matters for random biases and for "small normal",
+            for which the result is NaN without a width.
 
     Returns:
         √χ, for square layers without normalisation.
 
     Raises:
-        TypeError: A number is of the wrong kind.
-        ValueError: A name is unknown, or a number out of range.
+        TypeError: An argument has the wrong type.
+        ValueError: A name is unknown, or a number is out of range.
     """
     weights, biases = _variances(activation, init, gain, width)
     if INITS[init].branches_at_zero:
@@ -57,19 +57,19 @@ def predicted_factor(activation: str, init: str, gain: float = 1.0, *, width: in
 def predicted_factors(
     activation: str, init: str, gain: float = 1.0, *, depth: int, width: int | None = None, variance: float = 1.0
 ) -> tuple[float, ...]:
-    """√χ of every inner layer of a plain network, while the variance is still on its way.
+    """Return √χ of every inner layer of a plain network, where the variance has not settled yet.
 
     Args:
         activation: As for `predicted_factor`.
         init: As for `predicted_factor`.
         gain: As for `predicted_factor`.
-        depth: Linear layers, 1 to 1000.
+        depth: The number of linear layers, 1 to 1000.
         width: As for `predicted_factor`.
         variance: Mean square of the network's input.
 
     Returns:
         `depth` − 1 factors: the l-th is the RMS of the gradient by the output of linear layer l over that of layer
-        l + 1. The last is of an outward layer as wide as the others, which scales all the gradients alike.
+        l + 1. The last is that of an output layer as wide as the others, which scales all gradients alike.
 
     Raises:
         TypeError: As for `predicted_factor`.
@@ -80,12 +80,12 @@ def predicted_factors(
     if INITS[init].branches_at_zero or math.isnan(weights):
         return (1.0 if INITS[init].branches_at_zero else float("nan"),) * (depth - 1)
     with one_thread() as threads, threads.again():
-        return _on_the_way(activation, weights, biases, weights * variance + biases, depth)
+        return _unsettled(activation, weights, biases, weights * variance + biases, depth)
 
 
 @lru_cache(maxsize=256)
-def _on_the_way(activation: str, weights: float, biases: float, q: float, depth: int) -> tuple[float, ...]:
-    """√χ of each inner layer, from variance `q` of the first one's output."""
+def _unsettled(activation: str, weights: float, biases: float, q: float, depth: int) -> tuple[float, ...]:
+    """Return √χ of each inner layer, given the variance `q` of the first layer's output."""
     variances: list[float] = []
     for _ in range(depth - 1):
         variances.append(q)
@@ -98,7 +98,7 @@ def _on_the_way(activation: str, weights: float, biases: float, q: float, depth:
 
 
 def _variances(activation: str, init: str, gain: float, width: int | None) -> tuple[float, float]:
-    """σ_w² and σ_b²."""
+    """Return σ_w² and σ_b²; σ_w² is NaN where it depends on a width that is not given."""
     choose("activation", activation, ACTIVATIONS)
     start, gain = choose("init", init, INITS), positive("gain", gain)
     if width is not None:
@@ -111,9 +111,9 @@ def _variances(activation: str, init: str, gain: float, width: int | None) -> tu
 
 @lru_cache(maxsize=1)
 def _normal() -> tuple[Tensor, Tensor]:
-    """Points of a standard normal and their weights, (P,) each, float64."""
+    """Return quadrature points of a standard normal distribution and their weights, (P,) each, float64."""
     step = 2 * _END / _POINTS
-    with torch.inference_mode(False):  # they are kept for later, when gradients may be asked for
+    with torch.inference_mode(False):  # the cached tensors may be used later with gradients
         points = (torch.arange(_POINTS, dtype=torch.float64, device="cpu") + 0.5) * step - _END
         density = torch.exp(-points.square() / 2)
         return points, density / density.sum()
@@ -121,7 +121,7 @@ def _normal() -> tuple[Tensor, Tensor]:
 
 @lru_cache(maxsize=32)
 def _function(activation: str) -> nn.Module:
-    """φ; to make the module takes as long as to apply it."""
+    """Return φ; cached, since making the module takes as long as applying it."""
     return ACTIVATIONS[activation].module()
 
 
@@ -145,14 +145,14 @@ def _slopes(activation: str, variances: list[float]) -> list[float]:
 
 @lru_cache(maxsize=256)
 def _settled(activation: str, weights: float, biases: float) -> float:
-    """Where q ← weights · E[φ(√q ξ)²] + biases ends, begun at 1: found by halving, since steps may be tiny."""
+    """Return the limit of q ← weights · E[φ(√q ξ)²] + biases from 1, by bisection, since its steps may be tiny."""
 
     def grows(q: float) -> bool:
         after = weights * _square(activation, q) + biases
         return after > q * (1 + _STEADY)
 
     upwards = grows(1.0)
-    near, far = 0.0, 0.0  # exponents of 10: where it still moves, and where it no longer does
+    near, far = 0.0, 0.0  # exponents of 10 on either side of the limit
     end = math.log10(_MOST if upwards else _LEAST)
     while grows(10**far) == upwards:
         near, far = far, far + (0.25 if upwards else -0.25)

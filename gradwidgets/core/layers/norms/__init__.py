@@ -1,1 +1,1 @@
-"""Norms that leave nothing of what they are given, or normalise nothing."""
+"""Normalisations that leave nothing of their input, or do not normalise it."""

@@ -1,14 +1,15 @@
-"""Norms over one number, which always give their bias, or over two, which give their order and no more."""
+"""Normalisations over one number, which always return their bias, or over two, which only return their order."""
 
 import math
 from collections.abc import Sequence
 
 from gradwidgets.core.layers.misuse.operation import Operation
+from gradwidgets.core.losses.graph import saved
 from gradwidgets.core.results.finding import Finding
 
 NORMS = ("native_layer_norm", "native_group_norm")
 NORM_OF_ONE = "norm_of_one"
-FEWEST = 3  # numbers among which a norm leaves something to be told
+FEWEST = 3  # the smallest number of elements of which a normalisation leaves more than their order
 _ACTIONS = {
     "native_layer_norm": "A LayerNorm is as wide as the features that it normalises: the last axis of what it is "
     "given, which has to be more than one; or leave it out.",
@@ -18,15 +19,14 @@ _ACTIONS = {
 
 
 def of_norms(operations: Sequence[Operation]) -> list[Finding]:
-    """The norm over the fewest numbers, where these are too few."""
-    counts = [(_numbers(one), one) for one in operations]
+    """Find the normalisation over the fewest numbers, if these are too few."""
+    counts = [(_count(one), one) for one in operations]
     few = [(count, one) for count, one in counts if 0 < count < FEWEST]
     if not few:
         return []
     count, one = min(few, key=lambda pair: pair[0])
     message = (
-        f"{one} is a norm over one number: without its own mean, 0 is left of it whatever comes in, and the bias alone "
-        "goes on"
+        f"{one} is a norm over one number: minus its own mean it is 0 whatever comes in, and only the bias is passed on"
         if count == 1
         else f"{one} is a norm over two numbers: it gives their sign, 1 for the larger and −1 for the smaller, and "
         "next to no gradient goes back"
@@ -39,9 +39,9 @@ def of_norms(operations: Sequence[Operation]) -> list[Finding]:
     return [Finding(NORM_OF_ONE, "error" if count == 1 else "warning", message, evidence, action=_ACTIONS[one.name])]
 
 
-def _numbers(one: Operation) -> int:
-    """Over how many numbers it normalises."""
+def _count(one: Operation) -> int:
+    """Return how many numbers a normalisation is over."""
     node = one.node
     if one.name == "native_layer_norm":
-        return math.prod(node._saved_normalized_shape)
-    return node._saved_C // node._saved_group * node._saved_HxW
+        return math.prod(saved(node, "normalized_shape"))
+    return saved(node, "C") // saved(node, "group") * saved(node, "HxW")

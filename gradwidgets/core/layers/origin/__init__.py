@@ -1,8 +1,8 @@
-"""Who made the first number that is not finite: an operation, named with its module, line and cause, or the data.
+"""Where the first number that is not finite comes from: an operation, with its module, line and cause, or the data.
 
-A second pass tells. `Forwards` follows every operation and keeps, for each tensor that is not finite, where that began;
-what the loss ends with is the culprit, and not what came first in time: NaN in a branch that `torch.where` leaves is
-nobody's fault. On the way back `Backwards` looks at what goes into each node of the graph and what comes out.
+A second pass finds it. `Forwards` follows every operation and keeps, for each tensor that is not finite, where that
+began. The source of the loss's value is reported, not what came first in time: NaN in a branch that `torch.where`
+discards does no harm. In the backward pass, `Backwards` compares the gradients into and out of each node of the graph.
 """
 
 from gradwidgets.core.layers.origin.found import Origin

@@ -1,8 +1,9 @@
-"""Why an operation makes something that is not finite of numbers that are, each in a clause of its own."""
+"""The causes of results that are not finite: a rule for each kind of operation, which returns a clause."""
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,10 +19,10 @@ _UNMASK = (
 )
 _NOTHING = "Leave such a batch out, or divide the sum by a count of at least 1."
 _OVERFLOW = "Scale what goes in, or use bfloat16 (the range of float32) or float32 there."
-# What may give 0 of a finite number for want of smaller ones.
+# Operations that may underflow to 0 for finite inputs.
 LOSING = ("exp", "sigmoid", "softmax", "erfc", "special_ndtr")
 _DENSITY = " Of a density, a distribution's log_prob is that logarithm."
-# What gives −inf where everything that it is taken over is masked.
+# Reductions that return −inf where all their inputs are masked.
 REDUCING = ("logsumexp", "amax", "max")
 _DETERMINANT = (
     "torch.linalg.slogdet gives the logarithm of the absolute value, and the sign beside it; or parametrise the matrix "
@@ -32,13 +33,13 @@ _ROWS = "{bad} of {all} rows{of} are all −inf: everything in them is masked"
 
 @dataclass(frozen=True)
 class Cause:
-    """Why.
+    """Why a result is not finite.
 
     Attributes:
-        clause: In words, the operation's name included.
-        action: What to do.
-        masked: Whether all of a row is masked.
-        samples: Of which samples, where that is known.
+        clause: The cause in words, with the operation's name.
+        action: What to do about it.
+        masked: Whether the cause is a completely masked row.
+        samples: The samples with such rows; () if they are not known.
     """
 
     clause: str
@@ -49,20 +50,20 @@ class Cause:
 
 @dataclass(frozen=True)
 class Call:
-    """An operation as it was called.
+    """A call of an operation.
 
     Attributes:
-        name: torch's name for it.
-        args: Its arguments, tensors as they were before.
-        made: What it gave: the first tensor that is not finite.
-        maker: Gives the operation that made a tensor; "" for none.
-        masked: Whether a tensor is made of the exponentials of rows that are all −inf.
-        samples: How many samples the batch has; 0 where that is not known.
-        lost_by: Gives the operation that has rounded a part of a tensor to 0; "" for none.
+        name: torch's name of the operation.
+        args: The arguments, with tensors as they were before the call.
+        made: The first tensor among the results that is not finite.
+        maker: Returns the operation that computed a tensor; "" if it is not known.
+        masked: Whether a tensor was computed from exponentials of completely masked rows.
+        samples: The number of samples in the batch; 0 if it is not known.
+        lost_by: Returns the operation that underflowed to 0 in a part of a tensor; "" for none.
     """
 
     name: str
-    args: tuple
+    args: tuple[Any, ...]
     made: Tensor
     maker: Callable[[Tensor], str]
     masked: Callable[[Tensor], bool]
@@ -70,18 +71,18 @@ class Call:
     lost_by: Callable[[Tensor], str] = lambda _: ""
 
     def tensor(self, place: int) -> Tensor | None:
-        """One of its arguments, if it is a tensor of real numbers."""
+        """Return an argument if it is a tensor of real numbers."""
         one = self.args[place] if place < len(self.args) else None
         return one if isinstance(one, Tensor) and not one.is_complex() else None
 
     def scalar(self, place: int) -> float | None:
-        """One of its arguments, if it is a number."""
+        """Return an argument if it is a number."""
         one = self.args[place] if place < len(self.args) else None
         return float(one) if isinstance(one, (int, float)) and not isinstance(one, bool) else None
 
 
 def cause_of(call: Call) -> Cause:
-    """Why an operation made what is not finite."""
+    """Return why an operation's result is not finite."""
     rule = next((rule for names, rule in _RULES if call.name in names), None)
     clause = None if rule is None else rule(call)
     if isinstance(clause, Cause):
@@ -92,7 +93,7 @@ def cause_of(call: Call) -> Cause:
 
 
 def of_determinants(signs: Tensor) -> Cause | None:
-    """Why a logarithm of determinants is none: some of them are not above 0; None where all are."""
+    """Return why a logarithm of determinants is not finite; None if all determinants are above 0."""
     bad = int((signs <= 0).sum())
     if not bad:
         return None
@@ -102,7 +103,7 @@ def of_determinants(signs: Tensor) -> Cause | None:
 
 
 def makes_a_mask(call: Call) -> bool:
-    """Whether −inf is made as for a mask: log of 0 and 1, or the sum of masks of the most negative number."""
+    """Whether −inf may be made for a mask: by log of 0 and 1, or by adding masks of the most negative number."""
     given = [t for t in (call.tensor(0), call.tensor(1)) if t is not None and t.is_floating_point() and t.numel()]
     if not given or not bool((call.made.isfinite() | (call.made == -math.inf)).all()):
         return False
@@ -196,9 +197,11 @@ def _log(call: Call) -> Cause | str | None:
     return f"{call.name} is taken of 0 ({zero} of {given.numel()} numbers)" if zero else None
 
 
-def _root(call: Call) -> str | None:
+def _root(call: Call) -> Cause | str | None:
     given = call.tensor(0)
-    negative = 0 if given is None else int((given < 0).sum())
+    if given is None:
+        return _quotient(call)
+    negative = int((given < 0).sum())
     return f"{call.name} is taken of negative numbers ({negative} of {given.numel()})" if negative else _quotient(call)
 
 
@@ -223,7 +226,9 @@ def _arc(call: Call) -> str | None:
 
 def _logit(call: Call) -> str | None:
     given = call.tensor(0)
-    bad = 0 if given is None else int(((given <= 0) | (given >= 1)).sum())
+    if given is None:
+        return None
+    bad = int(((given <= 0) | (given >= 1)).sum())
     return f"logit is taken of numbers that are not between 0 and 1 ({bad} of {given.numel()})" if bad else None
 
 
@@ -235,7 +240,7 @@ def _exponential(call: Call) -> Cause | None:
     if not over.numel():
         return None
     low, high = (float(one) for one in over.aminmax())
-    # A hyperbolic sine overflows on either side.
+    # sinh overflows for large numbers of either sign.
     words = f"of numbers up to {number(high)}" if low > 0 else f"of numbers down to {number(low)}"
     words = words if low > 0 or high < 0 else f"of numbers up to ±{number(max(-low, high))}"
     return Cause(f"{call.name} {words} overflows {_range_of(call.made)}", action_for(call.name))
@@ -253,10 +258,8 @@ def _deviation(call: Call) -> Cause | str | None:
     if given is None:
         return None
     if given.numel() <= max(call.made.numel(), 1):
-        return Cause(
-            f"{call.name} is taken of a single number: n − 1 is 0",
-            "Take it over more numbers, or with correction=0.",
-        )
+        clause = f"{call.name} is taken of a single number: n − 1 is 0"
+        return Cause(clause, "Take it over more numbers, or with correction=0.")
     return None
 
 
@@ -302,9 +305,8 @@ def _normalised(call: Call) -> Cause | None:
 
 
 def _weight_norm(call: Call) -> Cause:
-    return Cause(
-        f"{call.name} divides by the norm of a weight, which is 0", "Draw the weight at random: its direction is lost."
-    )
+    clause = f"{call.name} divides by the norm of a weight, which is 0"
+    return Cause(clause, "Draw the weight at random: its direction is lost.")
 
 
 _RULES: tuple[tuple[tuple[str, ...], Callable[[Call], Cause | str | None]], ...] = (
@@ -345,7 +347,4 @@ def _overflow(call: Call) -> Cause:
     far = max((float(t.detach().abs().max()) for t in given), default=0.0)
     if far <= 1:
         return Cause(f"{call.name} makes infinity of finite numbers", action_for(call.name))
-    return Cause(
-        f"{call.name} of numbers up to {number(far)} overflows {_range_of(call.made)}",
-        _OVERFLOW,
-    )
+    return Cause(f"{call.name} of numbers up to {number(far)} overflows {_range_of(call.made)}", _OVERFLOW)

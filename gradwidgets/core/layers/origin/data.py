@@ -1,34 +1,34 @@
-"""Numbers that were not finite before any operation ran: in the batch, in weights and buffers, in what a loss holds."""
+"""Numbers that were not finite before any operation ran: in the batch, the model, or data that the loss holds."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from gradwidgets.core.layers.origin.found import Origin
+from gradwidgets.core.layers.origin.found import Origin, Which
 from gradwidgets.core.layers.origin.places import LOSS, has_numbers, is_finite
 from gradwidgets.core.layers.passes.passes import Subject
 from gradwidgets.core.layers.passes.rows import ROOT
 from gradwidgets.core.losses.loss_data import first_index, held_tensors
 from gradwidgets.core.operations.remedies import ACTIONS
 
-_RETURN = "Go back to weights that are sound; then lower the learning rate, or clip the gradient."
-_ANEW = "Set it anew (reset_running_stats), and look at the batches."
+_RESTORE = "Go back to weights that are sound; then lower the learning rate, or clip the gradient."
+_RESET = "Set it anew (reset_running_stats), and look at the batches."
 _BATCH = "it is in the batch itself"
 
 
 @dataclass(frozen=True, eq=False)
 class Datum:
-    """A tensor that no operation of the pass made.
+    """A tensor that existed before the pass.
 
     Attributes:
-        tensor: It.
-        where: What holds it: "inputs", "targets", a module, the loss function.
-        name: What it is called in a sentence; for a batch of several tensors "the inputs" all the same.
-        part: Which of several tensors, "inputs[1]" say; "" for the only one.
-        verdict: What that means.
-        action: What to do.
-        kept: Whether it is a parameter or buffer.
+        tensor: The tensor.
+        where: What holds the tensor: "inputs", "targets", a module's name, or the loss function.
+        name: The tensor's name in a sentence; "the inputs" also for one of several.
+        part: Which of several tensors it is, "inputs[1]" for example; "" for a single one.
+        verdict: What it means that the tensor is not finite.
+        action: What to do about it.
+        kept: Whether the tensor is a parameter or buffer.
     """
 
     tensor: Tensor
@@ -41,11 +41,11 @@ class Datum:
 
     @property
     def masks(self) -> bool:
-        """Whether it may be meant: −inf and numbers, as in a mask."""
+        """Whether the numbers may be intended: −inf and finite numbers, as in a mask."""
         return not bool((self.tensor.isnan() | (self.tensor == float("inf"))).any())
 
-    def origin(self, which: str) -> Origin:
-        """Blame it."""
+    def origin(self, which: Which) -> Origin:
+        """Return the origin that names this tensor."""
         bad = ~self.tensor.detach().isfinite()
         index = first_index(bad) if bool(bad.any()) else []
         nan, infinite = bool(self.tensor.isnan().any()), bool(self.tensor.isinf().any())
@@ -59,19 +59,19 @@ class Datum:
 
 
 def data_of(subject: Subject, inputs: object, targets: object) -> Iterator[Datum]:
-    """All tensors that hold something not finite before the pass.
+    """Yield all tensors that are not finite before the pass.
 
     Args:
         subject: Model and loss.
-        inputs: What the model is given.
-        targets: What the loss is given.
+        inputs: The model's inputs.
+        targets: The loss's targets.
     """
-    for datum in _all(subject, inputs, targets):
+    for datum in _candidates(subject, inputs, targets):
         if has_numbers(datum.tensor) and not is_finite(datum.tensor):
             yield datum
 
 
-def _all(subject: Subject, inputs: object, targets: object) -> Iterator[Datum]:
+def _candidates(subject: Subject, inputs: object, targets: object) -> Iterator[Datum]:
     for where, values in (("inputs", inputs), ("targets", targets)):
         clean = f"Clean the data: torch.isfinite({where}) says where."
         for part, tensor in _parts(where, values):
@@ -80,11 +80,11 @@ def _all(subject: Subject, inputs: object, targets: object) -> Iterator[Datum]:
     for name, tensor in model.named_parameters():
         if not nn.parameter.is_lazy(tensor):
             verdict = "the weights themselves are spoilt, by an earlier step perhaps"
-            yield Datum(tensor, _owner(name), name, "", verdict, _RETURN, kept=True)
+            yield Datum(tensor, _owner(name), name, "", verdict, _RESTORE, kept=True)
     for name, tensor in model.named_buffers():
         if not nn.parameter.is_lazy(tensor):
             verdict = "the buffer itself is spoilt, by an earlier batch perhaps"
-            yield Datum(tensor, _owner(name), name, "", verdict, _ANEW, kept=True)
+            yield Datum(tensor, _owner(name), name, "", verdict, _RESET, kept=True)
     for owner, module in model.named_modules():
         for key, value in list(vars(module).items()):
             for part, tensor in _parts(f"{owner}.{key}" if owner else key, value) if key[:1] != "_" else ():

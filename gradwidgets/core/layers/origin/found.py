@@ -1,9 +1,11 @@
-"""What a search for the first number that is not finite gives."""
+"""The result of a search for the first number that is not finite."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 from gradwidgets.core.results.result import Result
+
+Which = Literal["loss", "gradient"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -13,13 +15,13 @@ class Origin(Result):
     Attributes:
         sentence: What happened, in words, without a full stop.
         action: What to do about it.
-        operation: torch's name for the operation; "data" where it was none.
-        module: The module that it ran in, "(model)" for the model's own forward, "the loss function"; for data
-            "inputs", "targets", or the module that holds them.
-        line: File, number and text of the line that called it; "" where that is not to be seen.
+        operation: torch's name of the operation; "data" if no operation is to blame.
+        module: The module that the operation ran in, "(model)" for the model's own forward, "the loss function"; for
+            data "inputs", "targets", or the module that holds them.
+        line: File, number and text of the line that called the operation; "" if it is not known.
         which: What is not finite: the loss, or only the gradient.
-        samples: Places in the batch of the samples that are masked wholly; () where it is not that, or not known.
-        held: For data, the parameter or buffer that holds it; "" for all else.
+        samples: Positions in the batch of completely masked samples; () if there are none, or if it is not known.
+        held: For data in a parameter or buffer, its name; "" otherwise.
     """
 
     sentence: str
@@ -27,6 +29,6 @@ class Origin(Result):
     operation: str
     module: str
     line: str
-    which: Literal["loss", "gradient"]
+    which: Which
     samples: tuple[int, ...] = ()
     held: str = ""

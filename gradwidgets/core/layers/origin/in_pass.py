@@ -1,4 +1,4 @@
-"""Parameters and buffers that were finite before a pass, and that the pass itself writes over."""
+"""Parameters and buffers that were finite before a pass and are overwritten by the pass itself."""
 
 from dataclasses import replace
 
@@ -13,11 +13,11 @@ _LOOK = "Look at what forward writes there: a statistic of the first batch needs
 
 
 def unless_written(found: Origin | None, given: Subject | None) -> Origin | None:
-    """What a search found; where that is what the pass before has written, what a search from the beginning finds.
+    """Return the result of a search, repeated on a fresh copy if it blames a tensor that the first pass overwrote.
 
     Args:
-        found: What a pass after the first blames.
-        given: The model as it was handed over; None where that is not there any more.
+        found: The result of a search in a pass after the first.
+        given: The unchanged model; None if it is not available.
     """
     if found is None or not found.held or given is None or given.lazy or not _was_finite(given.model, found.held):
         return found

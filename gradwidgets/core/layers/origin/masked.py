@@ -1,24 +1,24 @@
-"""Rows of scores that are masked wholly, and of which samples they are."""
+"""Rows of scores that are completely masked, and the samples that they belong to."""
 
 import math
 
 from torch import Tensor
 
-_FIRST = 5  # samples that a sentence names
+_FIRST = 5  # the most samples that a sentence names
 
 
 def rows_masked(scores: Tensor, axis: int = -1) -> Tensor:
-    """Which rows along an axis are all −inf."""
+    """Return a mask of the rows along an axis that are all −inf."""
     return (scores == -math.inf).all(axis) if scores.ndim else scores == -math.inf
 
 
 def samples_of(rows: Tensor, samples: int, axis: int = -1) -> tuple[int, ...]:
-    """Of which samples some rows are; () where that cannot be told.
+    """Return the samples that the marked rows belong to; () if it is not known.
 
     Args:
-        rows: Which they are, (samples, …), or (samples · heads, …) where each sample's heads stand together.
-        samples: How many there are.
-        axis: Along which they were, so that it is none of them.
+        rows: A mask of the rows, (samples, …), or (samples · heads, …) with each sample's heads together.
+        samples: The number of samples.
+        axis: The axis along which the rows ran; with 0 the samples are not known.
     """
     if not samples or axis == 0 or not rows.ndim or rows.shape[0] % samples:
         return ()
@@ -26,7 +26,7 @@ def samples_of(rows: Tensor, samples: int, axis: int = -1) -> tuple[int, ...]:
 
 
 def in_samples(samples: tuple[int, ...], of: int) -> str:
-    """The first of some samples, as the end of a clause; "" for none."""
+    """Return the first samples as the end of a clause; "" for none."""
     if not samples or len(samples) == of:
         return ", in every sample" if samples else ""
     first = ", ".join(map(str, samples[:_FIRST]))

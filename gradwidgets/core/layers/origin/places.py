@@ -1,4 +1,4 @@
-"""Where in somebody's code a pass is: which module runs, between which others, and at which line."""
+"""The place of a pass in the user's code: the module that runs, the modules around it, and the line."""
 
 import linecache
 import re
@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from gradwidgets.core.layers.passes.rows import ROOT
 from gradwidgets.core.layers.passes.watch import tensors_in
@@ -18,7 +21,7 @@ LOSS = "the loss function"
 _PACKAGE = str(Path(__file__).parents[3])
 _TORCH = str(Path(torch.__file__).parent)
 _CELL = re.compile(r"ipykernel_\d+|^<ipython-input")
-_LONGEST = 100  # letters of a line that are quoted
+_LONGEST = 100  # the most characters of a line that are quoted
 
 
 @dataclass(eq=False)
@@ -27,11 +30,11 @@ class Place:
 
     Attributes:
         module: The innermost module's name, `ROOT` in the model's own forward, `LOSS` after it.
-        kind: Its class.
-        sound: Whether it was given finite numbers alone.
-        after: The last module that had ended before; "" for none.
-        before: The next module that was given something not finite; "" for none.
-        code: File and number of the line; None where none of somebody's own ran.
+        kind: The name of that module's class.
+        sound: Whether all inputs of that module were finite.
+        after: The last module that had returned before; "" for none.
+        before: The next module with an input that is not finite; "" for none.
+        code: File and number of the user's line; None if no code of the user's ran.
     """
 
     module: str
@@ -43,7 +46,7 @@ class Place:
 
     @property
     def line(self) -> str:
-        """The line in words, with its text; "" for none."""
+        """The line in words, with its text; "" if it is not known."""
         if self.code is None:
             return ""
         path, number = self.code
@@ -55,6 +58,8 @@ class Place:
 
 @dataclass(eq=False)
 class _Call:
+    """A call of a module that has not returned yet."""
+
     module: nn.Module
     name: str
     sound: bool
@@ -66,7 +71,7 @@ class Places:
 
     Attributes:
         model: The model.
-        in_loss: Set after its pass: what runs then outside of its modules is the loss.
+        in_loss: Set by the user after the model has run: what runs outside of modules from then on is the loss.
     """
 
     model: nn.Module
@@ -74,11 +79,11 @@ class Places:
     _calls: list[_Call] = field(default_factory=list)
     _last: str = ""
     _open: list[Place] = field(default_factory=list)
-    _handles: list = field(default_factory=list)
+    _handles: list[RemovableHandle] = field(default_factory=list)
 
     def __enter__(self) -> "Places":
         for name, module in self.model.named_modules():
-            # A weight that is computed belongs to the layer whose weight it is.
+            # The computation of a parametrized weight belongs to the layer with the weight.
             if isinstance(module, torch.jit.ScriptModule) or ".parametrizations." in f".{name}.":
                 continue
             begins = partial(self._begins, name or ROOT)
@@ -92,7 +97,7 @@ class Places:
         self._handles.clear()
 
     def here(self) -> Place:
-        """Where the pass is now."""
+        """Return the current place of the pass."""
         code = _line_of_theirs()
         if not self._calls:
             return Place(LOSS if self.in_loss else ROOT, after=self._last, code=code)
@@ -100,10 +105,10 @@ class Places:
         return Place(call.name, type(call.module).__name__, call.sound, self._last, "", code)
 
     def remember(self, place: Place) -> None:
-        """Have the module noted that is next given something not finite."""
+        """Set `before` of this place at the next module with an input that is not finite."""
         self._open.append(place)
 
-    def _begins(self, name: str, module: nn.Module, arguments: tuple, keywords: Mapping) -> None:
+    def _begins(self, name: str, module: nn.Module, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> None:
         sound = all(is_finite(t) for t in tensors_in((arguments, keywords)) if has_numbers(t))
         if not sound:
             for place in self._open:
@@ -115,19 +120,18 @@ class Places:
         while self._calls:
             call = self._calls.pop()
             if call.module is module:
+                self._last = self._last if module._modules else call.name
                 break
-        if not module._modules:
-            self._last = call.name
 
 
 def has_numbers(tensor: Tensor) -> bool:
-    """Whether a tensor has numbers of floating point that can be looked at."""
+    """Whether a tensor has floating-point numbers that can be read."""
     plain = tensor.layout is torch.strided and not (tensor.is_nested or tensor.is_meta or tensor.is_quantized)
     return plain and (tensor.is_floating_point() or tensor.is_complex())
 
 
 def is_finite(tensor: Tensor) -> bool:
-    """Whether all numbers of a tensor are finite; of a dtype that torch cannot tell it of, they are taken to be."""
+    """Whether all numbers of a tensor are finite; assumed for a dtype that torch cannot check."""
     try:
         return bool(tensor.detach().isfinite().all())
     except (RuntimeError, NotImplementedError):
@@ -135,8 +139,9 @@ def is_finite(tensor: Tensor) -> bool:
 
 
 def _line_of_theirs() -> tuple[str, int] | None:
-    """The innermost line that is neither torch's nor ours, above the call of the model or the loss."""
-    frame, begun = sys._getframe(1), False
+    """Return the innermost line of the user's code, below the call of the model or the loss."""
+    frame: FrameType | None = sys._getframe(1)
+    begun = False
     while frame is not None:
         path = frame.f_code.co_filename
         if path.startswith(_PACKAGE):

@@ -1,4 +1,4 @@
-"""The searches: one pass forward, or one forward and one backward, up to a culprit and a sentence."""
+"""The searches for what is not finite: a forward pass, or a forward and a backward pass, up to the `Origin`."""
 
 import warnings
 from collections.abc import Callable
@@ -14,48 +14,48 @@ from gradwidgets.core.layers.origin.forwards import Forwards
 from gradwidgets.core.layers.origin.found import Origin
 from gradwidgets.core.layers.origin.places import Places, is_finite
 from gradwidgets.core.layers.origin.sentences import blamed
-from gradwidgets.core.layers.passes.passes import Subject, run, without_gradient_hooks
+from gradwidgets.core.layers.passes.passes import Subject, checked, run, without_gradient_hooks
 from gradwidgets.core.subject.home import abroad
 
 T = TypeVar("T")
 
 
 def origin_of_non_finite(subject: Subject) -> str:
-    """The sentence of `origin_of`; "" for None."""
+    """Return the sentence of `origin_of`; "" for None."""
     found = origin_of(subject)
     return found.sentence if found is not None else ""
 
 
 def origin_of(subject: Subject) -> Origin | None:
-    """Run model and loss once more, and say where what is not finite in the loss began.
+    """Run model and loss once more, and find where the loss began not to be finite.
 
     Args:
-        subject: The model and its batch; whoever calls puts the model back afterwards.
+        subject: A copy of the model, with its batch; the caller restores it.
 
     Returns:
-        An operation or the data; None where the loss is finite in this pass, or the pass fails.
+        An operation or the data; None if the loss is finite in this pass, or the pass fails.
     """
-    return _quietly(lambda: _forwards(subject))
+    return _or_none(lambda: _forwards(subject))
 
 
 def origin_of_bad_gradient(subject: Subject) -> Origin | None:
-    """Run model and loss once more, forwards and backwards, and say where the gradient stops being finite.
+    """Run model and loss once more, forward and backward, and find where the gradient stops being finite.
 
     Args:
         subject: As for `origin_of`.
 
     Returns:
-        The operation whose backward makes NaN or infinity of finite gradients, or what `origin_of` gives where the loss
-        is not finite either; None where all gradients are finite in this pass, or it fails.
+        The operation whose backward makes NaN or infinity of finite gradients, or the result of `origin_of` if the loss
+        is not finite either; None if all gradients are finite in this pass, or it fails.
     """
-    return _quietly(lambda: _backwards(subject))
+    return _or_none(lambda: _backwards(subject))
 
 
-def _quietly(search: Callable[[], T]) -> T | None:
-    """What a search gives; None where it fails: a result without an explanation is better than none."""
+def _or_none(search: Callable[[], T]) -> T | None:
+    """Run a search; return None if it fails: a result without an explanation is better than no result."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the pass that is looked into has said them
+            warnings.simplefilter("ignore")  # the first pass has given these warnings already
             return search()
     except Exception:
         return None
@@ -63,11 +63,11 @@ def _quietly(search: Callable[[], T]) -> T | None:
 
 def _forwards(subject: Subject) -> Origin | None:
     with without_gradient_hooks(subject.model):
-        loss, watch, data = _followed(subject)
-    return _of_loss(loss, watch, data)
+        loss, watch, data = _run_followed(subject)
+    return _origin_of_loss(loss, watch, data)
 
 
-def _of_loss(loss: Tensor, watch: Forwards, data: list[Datum]) -> Origin | None:
+def _origin_of_loss(loss: Tensor, watch: Forwards, data: list[Datum]) -> Origin | None:
     if is_finite(loss):
         return None
     source = watch.source_of(loss)
@@ -76,27 +76,27 @@ def _of_loss(loss: Tensor, watch: Forwards, data: list[Datum]) -> Origin | None:
     return data[0].origin("loss") if data else None
 
 
-def _followed(subject: Subject, *, record: bool = False) -> tuple[Tensor, Forwards, list[Datum]]:
-    """The loss, with where each tensor that is not finite began, and the data that were not finite before."""
+def _run_followed(subject: Subject, *, record: bool = False) -> tuple[Tensor, Forwards, list[Datum]]:
+    """Run model and loss, followed by `Forwards`; return the loss, `Forwards`, and the data that are not finite."""
     inputs, targets = subject.batch()
     data = list(data_of(subject, inputs, targets))
     with Places(subject.model) as places, Forwards(places, data, record=record, samples=_count(inputs)) as watch:
         output = run("the model", subject.model, inputs, subject.model)
         places.in_loss = True
         loss = run("the loss", lambda: subject.loss_fn(output, targets), (), subject.model)
-    return loss, watch, data
+    return checked(loss), watch, data
 
 
 def _count(inputs: object) -> int:
-    """How many samples a batch has, as its first axis; 0 where it has none."""
+    """Return the number of samples of a batch, from its first axis; 0 if it has none."""
     return next((one.shape[0] for one in pytree.tree_leaves(inputs) if isinstance(one, Tensor) and one.ndim > 1), 0)
 
 
 def _backwards(subject: Subject) -> Origin | None:
     with without_gradient_hooks(subject.model):
-        loss, watch, data = _followed(subject, record=True)
+        loss, watch, data = _run_followed(subject, record=True)
         if not is_finite(loss):
-            return _of_loss(loss, watch, data)
+            return _origin_of_loss(loss, watch, data)
         wanted = _wanted(subject)
         if not wanted or not loss.requires_grad:
             return None

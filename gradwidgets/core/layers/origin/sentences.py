@@ -1,9 +1,9 @@
-"""Culprits in words."""
+"""Sources of what is not finite, in words."""
 
 from torch import Tensor
 
 from gradwidgets.core.layers.origin.causes import Cause
-from gradwidgets.core.layers.origin.forwards import Source
+from gradwidgets.core.layers.origin.forwards import DataSource, MadeSource, Source
 from gradwidgets.core.layers.origin.found import Origin
 from gradwidgets.core.layers.origin.places import LOSS, Place
 from gradwidgets.core.layers.passes.rows import ROOT
@@ -11,18 +11,17 @@ from gradwidgets.core.operations.remedies import ACTIONS
 
 
 def blamed(source: Source, loss: Tensor) -> Origin:
-    """Whoever made a loss that is not finite."""
-    if source.datum is not None:
+    """Return the origin of a loss that is not finite."""
+    if isinstance(source, DataSource):
         return source.datum.origin("loss")
     what = "NaN" if bool(loss.isnan().any()) else "infinity"
-    cause = source.cause or _written(source.operation, what)
-    clause = cause.clause
+    cause = source.cause if isinstance(source, MadeSource) else _written(source.operation, what)
+    clause, place = cause.clause, source.place
     if source.then is not None:
-        name, place = source.then
-        where = f" in {within(place)}" if place.module != source.place.module else ""
+        name, later = source.then
+        where = f" in {within(later)}" if later.module != place.module else ""
         clause += f", and {name}{where} then makes NaN of it"
-    sentence = f"{_subject(source.place, what)}: {clause}{quoted(source.place)}"
-    place = source.place
+    sentence = f"{_subject(place, what)}: {clause}{quoted(place)}"
     return Origin(sentence, cause.action, source.operation, place.module, place.line, "loss", cause.samples)
 
 
@@ -46,10 +45,10 @@ def _subject(place: Place, what: str) -> str:
 
 
 def within(place: Place) -> str:
-    """A place's module with its class."""
+    """Return the module of a place, with its class."""
     return f"{place.module} ({place.kind})" if place.kind and place.module != ROOT else place.module
 
 
 def quoted(place: Place) -> str:
-    """A place's line in brackets; "" for none."""
+    """Return the line of a place in brackets; "" if it is not known."""
     return f" ({place.line})" if place.line else ""

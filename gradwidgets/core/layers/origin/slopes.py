@@ -1,53 +1,58 @@
-"""Where operations have a value and no finite slope, read from what autograd keeps of them."""
+"""Operations with a finite value and no finite slope, recognised by the tensors that autograd saved."""
 
 from collections.abc import Callable
 
 from torch import Tensor
 from torch.autograd.graph import Node
 
+from gradwidgets.core.losses.graph import saved
+
 
 def slope_at(node: Node, name: str) -> str | None:
-    """Why an operation has no finite slope, in a clause; None where that is not to be seen."""
+    """Return a clause on why an operation has no finite slope; None if it is not known."""
     rule = _RULES.get(name)
     return None if rule is None else rule(node, name)
 
 
-def _kept(node: Node, *keys: str) -> Tensor | None:
+def _saved_tensor(node: Node, *keys: str) -> Tensor | None:
+    """Return the first tensor that the operation saved under one of these names."""
     for key in keys:
         try:
-            value = getattr(node, f"_saved_{key}")
-        except (AttributeError, RuntimeError):  # it was overwritten since
+            value = saved(node, key)
+        except (AttributeError, RuntimeError):  # the tensor was changed in place since
             continue
         if isinstance(value, Tensor):
             return value
     return None
 
 
-def _at(mask: Tensor) -> str:
+def _count(mask: Tensor) -> str:
     return f"{int(mask.sum())} of {mask.numel()}"
 
 
 def _zero(*keys: str) -> Callable[[Node, str], str | None]:
     def rule(node: Node, name: str) -> str | None:
-        kept = _kept(node, *keys)
+        kept = _saved_tensor(node, *keys)
         if kept is None or not bool((kept == 0).any()):
             return None
-        return f"{name} is taken of 0 ({_at(kept == 0)} numbers), where its slope is infinite"
+        return f"{name} is taken of 0 ({_count(kept == 0)} numbers), where its slope is infinite"
 
     return rule
 
 
 def _division(node: Node, name: str) -> str | None:
-    kept = _kept(node, "other")
-    bad = 0 if kept is None else int((kept == 0).sum())
+    kept = _saved_tensor(node, "other")
+    if kept is None:
+        return None
+    bad = int((kept == 0).sum())
     return f"{bad} of {kept.numel()} divisors {'is' if bad == 1 else 'are'} 0" if bad else None
 
 
 def _arc(node: Node, name: str) -> str | None:
-    kept = _kept(node, "self")
+    kept = _saved_tensor(node, "self")
     if kept is None or not bool((kept.abs() >= 1).any()):
         return None
-    return f"{name} is taken of 1 or −1 ({_at(kept.abs() >= 1)} numbers), where its slope is infinite"
+    return f"{name} is taken of 1 or −1 ({_count(kept.abs() >= 1)} numbers), where its slope is infinite"
 
 
 def _spectrum(node: Node, name: str) -> str:

@@ -1,1 +1,1 @@
-"""One pass forward and backward, watched: its calls, its graph, its layers and their units in numbers."""
+"""One pass forward and backward, recorded: the calls, the graph, and numbers of layers and their units."""

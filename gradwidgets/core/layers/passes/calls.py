@@ -1,10 +1,11 @@
-"""Which module was at work when: the calls of one pass, told by autograd's own count of operations."""
+"""Which module ran which operation: the calls of one pass, recorded with autograd's numbers of operations."""
 
 import bisect
-from collections.abc import Callable
 
-import torch
 from torch import nn
+from torch._C._autograd import _get_sequence_nr
+
+next_number = _get_sequence_nr  # returns the number of the operation that autograd records next on this thread
 
 
 class Call:
@@ -13,7 +14,7 @@ class Call:
     Attributes:
         name: The module's name.
         module: The module.
-        inner: Whether other modules ran inside.
+        inner: Whether the call ran other modules.
     """
 
     __slots__ = ("inner", "module", "name")
@@ -23,21 +24,20 @@ class Call:
 
 
 class Calls:
-    """The calls of a pass forward, in the order in which they began.
+    """The calls of a forward pass, in the order in which they began.
 
-    Autograd numbers the operations that it records; noting the next number where a call begins and ends tells later,
-    of any operation in the graph, which call recorded it, whatever the module put out. The numbers are a thread's own.
+    Autograd numbers the operations that it records, separately on each thread. The number at the begin and the end of
+    each call tells later which call recorded an operation of the graph, whatever the module returned.
     """
 
     def __init__(self) -> None:
-        self.count = _counter()
         self._stack: list[Call] = []
-        # From number `_at[i]` on, the innermost call is `_who[i]`.
+        # From operation number `_at[i]` on, the innermost call is `_who[i]`.
         self._at: list[int] = []
         self._who: list[Call | None] = []
 
     def begin(self, name: str, module: nn.Module) -> None:
-        """A module begins to run."""
+        """Record that a module begins to run."""
         if self._stack:
             self._stack[-1].inner = True
         call = Call(name, module)
@@ -45,29 +45,20 @@ class Calls:
         self._mark(call)
 
     def end(self, module: nn.Module) -> None:
-        """A module has run; what began inside and never ended (a forward that caught an exception) ends with it."""
+        """Record that a module has run; calls inside that never ended (after a caught exception) end with it."""
         while self._stack and self._stack.pop().module is not module:
             pass
         self._mark(self._stack[-1] if self._stack else None)
 
     def of(self, number: int) -> Call | None:
-        """The innermost call that recorded the operation of this number; None for one outside of the model."""
+        """Return the innermost call that recorded the operation of this number; None outside of the model."""
         place = bisect.bisect_right(self._at, number) - 1
         return self._who[place] if place >= 0 else None
 
     def _mark(self, call: Call | None) -> None:
-        number = self.count()
+        number = next_number()
         if self._at and self._at[-1] == number:
             self._who[-1] = call
         else:
             self._at.append(number)
             self._who.append(call)
-
-
-def _counter() -> Callable[[], int]:
-    """Gives the number of the next operation that autograd records on this thread."""
-    number = getattr(torch.autograd, "_get_sequence_nr", None)
-    if number is not None:
-        return number
-    one = torch.zeros((), requires_grad=True)
-    return lambda: one.clone().grad_fn._sequence_nr() + 1

@@ -1,10 +1,10 @@
-"""What half precision loses and float32 would keep: sums that leave its range, gradients that are rounded away."""
+"""Losses of half precision against float32: results that overflow, and gradients that are rounded away."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.causes.following import place_of_call
@@ -14,24 +14,25 @@ from gradwidgets.core.layers.passes.underflow import SCALE_IT
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, percent
 from gradwidgets.core.subject.home import abroad
+from gradwidgets.core.subject.mode import FunctionMode
 
 OVERFLOW, ROUNDED = "half overflow", "half underflow"
-# By what the loss is multiplied; less where the gradient leaves float16's range at its other end.
+# Factors of the loss; a smaller one is taken where the gradient overflows with a larger one.
 _SCALES = 2.0**14, 2.0**8, 2.0**4
-# Share of a gradient that is lost: it is told from here on, and from there on is more than any batch's own noise.
-_TOLD, _MUCH = 0.05, 0.3
-_NAMED = 3  # layers
-_KEEP = (
+# Lost shares of a gradient: from the first on it is reported; from the second on it exceeds any batch's own noise.
+_REPORTED, _MUCH = 0.05, 0.3
+_NAMED = 3  # layers that a message names
+_ACTION = (
     "Do this part in float32 (x.float(), with autocast off around it), or divide before squaring and adding up; "
     "bfloat16 has the range of float32."
 )
 
 
 def overflows_in(subject: Subject) -> list[Finding]:
-    """The first operation that gives infinity in float16 and a number in float32, which nothing later shows.
+    """Find the first operation whose result is infinite in float16 and finite in float32.
 
     Args:
-        subject: A copy that may run.
+        subject: A copy of the model, which may be run.
     """
     seen = _Overflows()
     try:
@@ -42,21 +43,27 @@ def overflows_in(subject: Subject) -> list[Finding]:
     return seen.found[:1]
 
 
-class _Overflows(TorchFunctionMode):
+class _Overflows(FunctionMode):
+    """Finds the first call that overflows in float16 and not in float32."""
+
     def __init__(self) -> None:
         super().__init__()
         self.found: list[Finding] = []
 
     def __torch_function__(
-        self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
+        self,
+        func: Callable[..., object],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
     ) -> object:
-        """See a call, and make it."""
+        """Make a call, and compare it with the same call in float32 if its result overflows."""
         keywords = kwargs or {}
         result = func(*args, **keywords)
-        if not self.found and _is_half(result) and bool(result.isinf().any()):
+        if not self.found and isinstance(result, Tensor) and _is_half(result) and bool(result.isinf().any()):
             right = _in_float32(func, args, keywords)
             if right is not None:
-                self.found.append(_told(getattr(func, "__name__", "an operation").strip("_"), right, result))
+                self.found.append(_overflow(getattr(func, "__name__", "an operation").strip("_"), right, result))
         return result
 
 
@@ -64,35 +71,35 @@ def _is_half(value: object) -> bool:
     return isinstance(value, Tensor) and value.dtype is torch.float16
 
 
-def _in_float32(func: Callable, args: tuple, keywords: dict) -> Tensor | None:
-    """The same of what a function is given, in float32; None where that is not finite either."""
+def _in_float32(func: Callable[..., object], args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Tensor | None:
+    """Call a function on its arguments in float32; None where the result is not finite either."""
     wider = pytree.tree_map(lambda one: one.detach().float() if _is_half(one) else one, (args, keywords))
     if not any(isinstance(one, Tensor) for one in pytree.tree_leaves(wider)):
         return None
     with torch.no_grad(), torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
         try:
             result = func(*wider[0], **wider[1])
-        except Exception:  # not every function takes either
+        except Exception:  # not every function accepts float32
             return None
     return result if isinstance(result, Tensor) and bool(result.isfinite().all()) else None
 
 
-def _told(name: str, right: Tensor, result: Tensor) -> Finding:
+def _overflow(name: str, right: Tensor, result: Tensor) -> Finding:
     place, most, count = place_of_call(), float(right.abs().max()), int(result.isinf().sum())
     message = (
-        f"{name}{f' ({place})' if place else ''} gives infinity at {count:,} of {result.numel():,} numbers, of finite "
-        f"ones: float16 holds nothing above 65,504, and the largest would be {number(most)} in float32"
+        f"{name}{f' ({place})' if place else ''} gives infinity at {count:,} of {result.numel():,} numbers for "
+        f"finite inputs: float16 holds nothing above 65,504, and the largest would be {number(most)} in float32"
     )
     evidence = {"operation": name, "infinite": count, "largest": most, "threshold": 65504.0}
-    return Finding(OVERFLOW, "error", message, evidence, action=_KEEP)
+    return Finding(OVERFLOW, "error", message, evidence, action=_ACTION)
 
 
 def rounded_in(subject: Subject, rows: Iterable[Row]) -> list[Finding]:
-    """Layers of whose gradient a part is lost, since it is below what float16 holds: of a scaled loss it is not.
+    """Find layers whose gradient changes if the loss is scaled up, since parts of it are too small for float16.
 
     Args:
-        subject: A copy that may run.
-        rows: The layers of its model.
+        subject: A copy of the model, which may be run.
+        rows: The layers of the model.
     """
     held = [(row.name, one) for row in rows for one in row.weights.values() if one.requires_grad]
     weights = [one for _, one in held]
@@ -110,11 +117,12 @@ def rounded_in(subject: Subject, rows: Iterable[Row]) -> list[Finding]:
         if one is not None and other is not None and bool(other.any()):
             share = float((one - other).norm() / other.norm())
             shares[name] = max(share, shares.get(name, 0.0))
-    lost = sorted((name for name in shares if shares[name] > _TOLD), key=shares.__getitem__, reverse=True)
+    lost = sorted((name for name in shares if shares[name] > _REPORTED), key=shares.__getitem__, reverse=True)
     return [_rounded(lost, shares)] if lost else []
 
 
-def _gradients(loss: Tensor, weights: list[Tensor], scale: float) -> list[Tensor | None]:
+def _gradients(loss: Tensor, weights: Sequence[Tensor], scale: float) -> list[Tensor | None]:
+    """Compute the gradients of the scaled loss in its dtype, then divide them by the scale in float64."""
     if scale > torch.finfo(loss.dtype).max:
         return [torch.full((1,), torch.inf)]
     with torch.enable_grad(), abroad():
@@ -133,6 +141,6 @@ def _rounded(lost: list[str], shares: dict[str, float]) -> Finding:
         f"half precision makes the gradient of {named} wrong, by up to {percent(worst)} of its size, as a loss that is "
         "scaled up shows: float16 holds few numbers below 6e−5, and none below 6e−8"
     )
-    evidence = {"layers": lost, "lost": worst, "threshold": _TOLD}
-    action = f"{SCALE_IT} Nothing, where the loop that trains scales it already."
+    evidence = {"layers": lost, "lost": worst, "threshold": _REPORTED}
+    action = f"{SCALE_IT} Nothing, if the training loop scales the loss already."
     return Finding(ROUNDED, "warning" if worst > _MUCH else "info", message, evidence, action=action)

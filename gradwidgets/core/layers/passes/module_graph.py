@@ -5,29 +5,32 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-_NEIGHBOURS = 8  # layers that are named as one's neighbours
+_NEIGHBOURS = 8  # the most layers that are listed as neighbours of a layer
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ModuleGraph:
-    """What fed what in one pass. Its vertices are numbered; number 0 made the loss.
+    """The data flow of one pass. The vertices are numbered; vertex 0 is the operation that computed the loss.
 
-    A vertex is one call of a module that runs no other inside, or one function (an operation that autograd recorded)
-    anywhere else. All of what follows is by vertex.
+    A vertex is one call of a module that runs no other module, or one function (an operation that autograd recorded)
+    anywhere else. The attributes up to `elements` are indexed by vertex, except `order`.
 
     Attributes:
-        names: The module's name, or the function's in torch's words, "mul" say.
-        places: The module during whose call it ran, itself for a layer; None outside of the model, as in the loss.
-        is_layer: Whether it is a call of a module.
-        weighted: Whether it holds weights.
-        parameters: Names of the trained parameters that come into it directly.
-        onward: Who takes what it gives, towards the loss.
-        back: From whom it takes, towards the inputs.
-        order: All vertices, each before those that it takes from.
-        norms: Euclidean norm of the loss's gradient by what it gives; NaN where that was not measured.
-        elements: Of how many numbers that gradient is.
-        waiting: Parameters that are all 0 and get a gradient: what they hold back, the next step lets through.
-        sizes: Root mean squares of parameters, by their names.
+        names: The module's name, or torch's name of the function, "mul" for example.
+        places: The module during whose call the vertex ran, for a layer the layer itself; None outside of the model, as
+            in the loss.
+        is_layer: Whether the vertex is a call of a module.
+        weighted: Whether the vertex has weights.
+        parameters: Names of the trained parameters that are direct inputs of the vertex.
+        onward: The vertices that use the output, towards the loss.
+        back: The vertices whose outputs are used, towards the inputs.
+        order: All vertices, each before those whose outputs it uses.
+        norms: Euclidean norm of the loss's gradient by the output; NaN where it was not measured.
+        elements: The number of elements of that gradient.
+        waiting: Names of parameters that are all 0 and get a gradient: they block the gradient of the layers before
+            them until the first step.
+        sizes: Root mean squares of parameters, by name.
+        kinds: The classes of the layers, by the layers' names.
     """
 
     names: tuple[str, ...]
@@ -42,23 +45,24 @@ class ModuleGraph:
     elements: tuple[int, ...]
     waiting: frozenset[str] = field(default=frozenset())
     sizes: Mapping[str, float] = field(default_factory=dict)
+    kinds: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        """How many vertices there are."""
+        """The number of vertices."""
         return len(self.names)
 
     def __repr__(self) -> str:
-        """Its size."""
+        """Return the numbers of layers and functions."""
         layers = sum(self.is_layer)
         return f"<ModuleGraph of {layers} calls of layers and {len(self) - layers} functions>"
 
     def rms(self, vertex: int) -> float:
-        """Root mean square of the gradient by what a vertex gives."""
+        """Return the root mean square of the gradient by the output of a vertex."""
         return self.norms[vertex] / math.sqrt(self.elements[vertex]) if self.elements[vertex] else math.nan
 
     @cached_property
     def dominators(self) -> tuple[int, ...]:
-        """For each vertex the nearest one that all of its gradient passes; of the loss itself."""
+        """For each vertex the nearest other one through which all of its gradient comes; vertex 0 for the loss."""
         nearest, level = [0] * len(self), [0] * len(self)
         for vertex in self.order[1:]:
             one = self.onward[vertex][0]
@@ -73,7 +77,7 @@ class ModuleGraph:
 
     @cached_property
     def depths(self) -> tuple[int, ...]:
-        """How many vertices with weights the longest way from the loss passes, the vertex itself included."""
+        """For each vertex the number of vertices with weights on the longest path from the loss, itself included."""
         found = [0] * len(self)
         for vertex in self.order:
             found[vertex] += self.weighted[vertex]
@@ -83,14 +87,14 @@ class ModuleGraph:
 
     @cached_property
     def trunk(self) -> tuple[int, ...]:
-        """The deepest vertex with weights, and those that all of its gradient passes, up to the loss."""
+        """The deepest vertex with weights and the vertices through which all of its gradient comes, up to the loss."""
         found = [max(range(len(self)), key=lambda one: self.depths[one] * self.weighted[one])]
         while found[-1]:
             found.append(self.dominators[found[-1]])
         return tuple(found)
 
     def is_passed_by_all(self, vertex: int) -> bool:
-        """Whether each vertex with weights is between this one and the loss, or gets its gradient through it."""
+        """Whether each vertex with weights is between this one and the loss, or gets all its gradient through it."""
         onward, waiting = {vertex}, [vertex]
         while waiting:
             more = set(self.onward[waiting.pop()]) - onward
@@ -103,7 +107,7 @@ class ModuleGraph:
         return all(one in onward or one in behind for one in range(len(self)) if self.weighted[one])
 
     def stoppers(self, vertex: int) -> list[tuple[int, int]]:
-        """Where a gradient that comes to a vertex as 0 becomes 0: who gets one, and of whom none comes back to it."""
+        """Return where a vertex's gradient of 0 arises: pairs of a vertex with a gradient and one before it without."""
         found, seen, waiting = [], {vertex}, [vertex]
         while waiting:
             under = waiting.pop()
@@ -116,7 +120,7 @@ class ModuleGraph:
         return found
 
     def by_layer(self) -> dict[str, list[int]]:
-        """The calls of each layer, by its name."""
+        """Return the vertices of each layer's calls, by the layer's name."""
         found: dict[str, list[int]] = {}
         for vertex, name in enumerate(self.names):
             if self.is_layer[vertex]:
@@ -124,7 +128,7 @@ class ModuleGraph:
         return found
 
     def neighbours(self, *, onward: bool) -> list[tuple[str, ...]]:
-        """For each vertex the nearest layers before it, or after it, past functions; the nearest few."""
+        """Return for each vertex the nearest layers before or after it, skipping functions; at most eight."""
         ways = self.onward if onward else self.back
         found: list[tuple[str, ...]] = [()] * len(self)
         for vertex in self.order if onward else reversed(self.order):

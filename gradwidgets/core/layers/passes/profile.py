@@ -1,4 +1,4 @@
-"""How a quantity goes with depth."""
+"""How a quantity changes with depth."""
 
 import math
 from collections.abc import Callable
@@ -9,10 +9,10 @@ from gradwidgets.core.layers.passes.stats import LayerFlow, LayerStats
 
 @dataclass(frozen=True)
 class Trend:
-    """A straight line through log₁₀ of a quantity over the layers, from the input's side to the output's.
+    """A straight line fitted to log₁₀ of a quantity over the layers, from the input to the output.
 
     Attributes:
-        names: The layers that it is through.
+        names: The layers that the line is fitted to.
         slope: Decades per layer; above 0 the quantity grows towards the output.
         error: Standard error of the slope; NaN for fewer than three layers.
         ends: Decades from the median of the first third of the layers to that of the last third.
@@ -25,21 +25,21 @@ class Trend:
 
     @property
     def decades(self) -> float:
-        """What the line says of the way from the first layer to the last."""
+        """Decades by which the line rises from the first layer to the last."""
         return self.slope * (len(self.names) - 1)
 
     @property
     def certain(self) -> bool:
-        """Whether the slope is three standard errors away from 0; too few layers to tell count as certain."""
+        """Whether the slope is at least three standard errors away from 0, or there are fewer than three layers."""
         return not abs(self.slope) < 3 * self.error
 
     def rises(self, decades: float) -> bool:
-        """Whether it grows towards the output by so many decades, by its slope or from one end to the other."""
+        """Whether the quantity grows towards the output by so many decades, by the slope or between the ends."""
         return (self.certain and self.decades >= decades) or self.ends >= decades
 
     @property
     def largest(self) -> float:
-        """The larger of both measures of its rise."""
+        """The larger of both measures of the rise."""
         return max(self.decades if self.certain else -math.inf, self.ends)
 
 
@@ -60,9 +60,9 @@ def trend(layers: list[LayerStats], quantity: Callable[[LayerStats], float]) -> 
 
 
 def weighted_layers(flow: LayerFlow) -> list[LayerStats]:
-    """The layers that make up the depth: they own weights, run no others inside, and do not normalise.
+    """Return the layers that make up the depth: they own weights, run no other modules, and do not normalise.
 
-    Where the graph is known, those that all of the deepest layer's gradient passes: no branches.
+    If the graph is known, only layers through which all of the deepest layer's gradient comes, so without branches.
     """
     layers = [one for one in flow.layers if one.weights and one.calls and not one.composite and "Norm" not in one.kind]
     graph = flow.graph
@@ -73,20 +73,20 @@ def weighted_layers(flow: LayerFlow) -> list[LayerStats]:
 
 
 def gradient_trend(flow: LayerFlow) -> Trend | None:
-    """How the gradient by the layers' outputs goes with depth.
+    """Return how the gradient by the layers' outputs changes with depth.
 
-    Of its root mean square and its norm, the one that changes less: a narrow last layer moves the one, a layer with
-    many outputs the other, and neither is a change with depth.
+    Of its root mean square and its norm, the one that changes less is taken: a narrow last layer changes the one, a
+    layer with many outputs the other, and neither is an effect of depth.
     """
-    return _gentler(weighted_layers(flow), lambda s: s.activation_grad_rms, lambda s: s.activation_grad_norm)
+    return _flatter(weighted_layers(flow), lambda s: s.activation_grad_rms, lambda s: s.activation_grad_norm)
 
 
 def signal_trend(flow: LayerFlow) -> Trend | None:
-    """How the layers' outputs go with depth, by root mean square or norm as `gradient_trend` has it."""
-    return _gentler(weighted_layers(flow), lambda s: s.activation_rms, lambda s: s.activation_norm)
+    """Return how the layers' outputs change with depth, by root mean square or norm as in `gradient_trend`."""
+    return _flatter(weighted_layers(flow), lambda s: s.activation_rms, lambda s: s.activation_norm)
 
 
-def _gentler(layers: list[LayerStats], *quantities: Callable[[LayerStats], float]) -> Trend | None:
+def _flatter(layers: list[LayerStats], *quantities: Callable[[LayerStats], float]) -> Trend | None:
     found = [one for quantity in quantities if (one := trend(layers, quantity)) is not None]
     return min(found, key=lambda one: max(abs(one.decades), abs(one.ends)), default=None)
 

@@ -1,28 +1,30 @@
-"""Tensors reduced to a few numbers each, in float64, read all at once."""
+"""Reduction of tensors to a few numbers each, in float64, which are copied to the CPU all at once."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import Node
+from torch.utils.hooks import RemovableHandle
 
 from gradwidgets.core.layers.passes.activation_units import alive_units
 
-_PIECE = 1 << 20  # elements that are widened at a time
-_SAFE = 1e-15, 1e18  # norms that float32 adds up as well as float64
-_ROW = 1024  # elements whose squares float32 adds up well
-_SMALL = 1 << 16  # elements of a tensor that may wait for others
-_NEAR = 1 << 16  # elements on the CPU that may wait in all, so that they are still in its caches
+_PIECE = 1 << 20  # elements that are converted to float64 at a time
+_SAFE = 1e-15, 1e18  # norms whose squares float32 can hold
+_ROW = 1024  # elements whose squares can be summed precisely enough in float32
+_SMALL = 1 << 16  # the most elements of a tensor that is reduced together with others
+_NEAR = 1 << 16  # the most elements on the CPU that wait to be reduced, so that they are still in its caches
 
 
 def wide(device: torch.device) -> torch.dtype:
-    """The dtype to add up in: float64, float32 where the device has no other."""
+    """Return the dtype to sum in: float64, or float32 on a device without it."""
     return torch.float32 if device.type == "mps" else torch.float64
 
 
 def numbers_of(tensor: Tensor) -> Tensor:
-    """The real numbers that a tensor holds: its values if sparse, both parts if complex."""
+    """Return the real numbers of a tensor: the values of a sparse one, both parts of a complex one."""
     tensor = tensor.detach()
     if tensor.dtype is torch.float32 and tensor.layout is torch.strided:
         return tensor
@@ -36,11 +38,11 @@ def numbers_of(tensor: Tensor) -> Tensor:
 
 
 def norm_of(tensor: Tensor) -> Tensor:
-    """Euclidean norm, that of the numbers themselves: neither squares nor sums leave float64."""
+    """Return the Euclidean norm, computed without overflow or underflow of the squares and sums."""
     if tensor.dtype is torch.float32 and tensor.layout is torch.strided:
         tensor = tensor.detach()
         if tensor.numel() > _SMALL and tensor.is_contiguous() and tensor.device.type == "cpu":
-            # Sums of few squares are exact enough in float32 and take a fifth of the time; those too far out are not.
+            # Sums of few squares are precise enough in float32 and take a fifth of the time, unless they overflow.
             whole = tensor.numel() - tensor.numel() % _ROW
             flat = tensor.view(-1)
             parts = torch.linalg.vector_norm(flat[:whole].view(-1, _ROW), dim=1).to(wide(tensor.device))
@@ -54,13 +56,13 @@ def norm_of(tensor: Tensor) -> Tensor:
     if numbers.dtype is not torch.float64 or not numbers.numel():
         return torch.linalg.vector_norm(numbers, dtype=wide(numbers.device))
     largest = numbers.abs().amax()
-    # Squares of float64's own extremes would not fit; 0/0 and inf/inf are left to the plain form.
+    # The squares of very large or small float64 numbers do not fit; 0/0 and inf/inf are left to the plain form.
     scaled = largest * torch.linalg.vector_norm(numbers / largest)
     return torch.where((largest > 0) & largest.isfinite(), scaled, torch.linalg.vector_norm(numbers))
 
 
-def sizes_of(tensors: list[Tensor]) -> "list[float] | Tensor":
-    """`norm_of` each of them, (K,), where the first one is; many of float32 on the CPU are taken in one go."""
+def sizes_of(tensors: list[Tensor]) -> list[float] | Tensor:
+    """Return `norm_of` each tensor, (K,), on the first one's device; float32 tensors on the CPU take a single call."""
     device = tensors[0].device
     if all(t.dtype is torch.float32 and t.layout is torch.strided and t.device.type == "cpu" for t in tensors):
         few = [tensor.detach() for tensor in tensors if tensor.numel() <= _SMALL]
@@ -71,60 +73,82 @@ def sizes_of(tensors: list[Tensor]) -> "list[float] | Tensor":
 
 
 class Moments(NamedTuple):
-    """Count, mean, standard deviation and extremes of some numbers."""
+    """The number of elements, mean, standard deviation and extremes of some numbers."""
 
-    count: int
+    elements: int
     mean: float
     std: float
     low: float
     high: float
 
 
-def joined(parts: list[tuple[int, float, float, float, float]]) -> Moments:
-    """Moments of several sets of numbers taken together: of each its count, mean, norm about the mean, extremes."""
+def joined(parts: list[tuple[int, list[float]]]) -> Moments:
+    """Combine the moments of several sets of numbers.
+
+    Args:
+        parts: For each set the number of elements, and [mean, norm about the mean, minimum, maximum].
+    """
     if len(parts) == 1:
-        count, mean, spread, low, high = parts[0]
+        count, (mean, spread, low, high) = parts[0]
         return Moments(count, mean, spread / math.sqrt(count), low, high)
-    count = sum(part[0] for part in parts)
+    count = sum(size for size, _ in parts)
     if not count:
-        return Moments(0, *(float("nan"),) * 4)
-    mean = math.fsum(part[0] / count * part[1] for part in parts)
-    apart = (math.sqrt(part[0]) * (part[1] - mean) for part in parts)
-    std = math.hypot(*(part[2] for part in parts), *apart) / math.sqrt(count)
-    if any(math.isnan(part[3]) for part in parts):
-        return Moments(count, mean, std, float("nan"), float("nan"))
-    return Moments(count, mean, std, min(part[3] for part in parts), max(part[4] for part in parts))
+        return Moments(0, math.nan, math.nan, math.nan, math.nan)
+    mean = math.fsum(size / count * part[0] for size, part in parts)
+    apart = (math.sqrt(size) * (part[0] - mean) for size, part in parts)
+    std = math.hypot(*(part[1] for _, part in parts), *apart) / math.sqrt(count)
+    if any(math.isnan(part[2]) for _, part in parts):
+        return Moments(count, mean, std, math.nan, math.nan)
+    return Moments(count, mean, std, min(part[2] for _, part in parts), max(part[3] for _, part in parts))
 
 
-Place = tuple[int, int]
+Place = tuple[int, int]  # where a `Reducer` holds numbers: the block and the row in it
+Sized = tuple[int, Place]  # the number of elements of a tensor, and the place of its numbers
+Counted = tuple[Place, int]  # the place of a count, and the largest count possible
+Mark = Callable[[Tensor], Tensor]  # returns a mask of the same shape
+_Kind = tuple[torch.device, torch.dtype, torch.Size, int | None, Mark | None]  # outputs that are reduced together
+
+
+class Norms(NamedTuple):
+    """Where the norms of a parameter and of its gradient are.
+
+    Attributes:
+        elements: The number of elements of the parameter.
+        weight: The place of the parameter's norm.
+        gradient: The place of the norm of its gradient; None if it has no gradient.
+    """
+
+    elements: int
+    weight: Place
+    gradient: Place | None = None
 
 
 class Reducer:
-    """Reduces tensors to numbers, small ones many at a time, and brings the numbers to the CPU at the end.
+    """Reduces tensors to numbers, small ones many at a time, and copies the numbers to the CPU at the end.
 
-    Small outputs are copied and wait until there are enough of them, since a layer's numbers cost mostly calls;
-    large ones are reduced at once, piece by piece. Nothing that was handed over is kept.
+    Small outputs are copied and wait until there are enough of them, since for them the number of calls determines the
+    cost; large ones are reduced at once, piece by piece. No tensor that was passed is kept.
     """
 
     def __init__(self) -> None:
-        self._blocks: list[Tensor | list | None] = []
+        self._blocks: list[Tensor | list[list[float]] | None] = []
         self._rows: list[list[list[float]]] = []
-        self._waiting: dict[tuple, tuple[list[int], list[Tensor]]] = {}
+        self._waiting: dict[_Kind, tuple[list[int], list[Tensor]]] = {}
         self._held = 0
 
     def output(
-        self, numbers: Tensor, axis: int | None, saturates: Callable[[Tensor], Tensor] | None
-    ) -> tuple[list[tuple[int, Place]], Place | None, Place | None]:
-        """Reduce what a layer gave.
+        self, numbers: Tensor, axis: int | None, saturates: Mark | None
+    ) -> tuple[list[Sized], Place | None, Place | None]:
+        """Reduce the output of a layer.
 
         Args:
-            numbers: As `numbers_of` gives them.
-            axis: That of its units; None to count none.
-            saturates: Tells saturated outputs; None to count none.
+            numbers: The result of `numbers_of`.
+            axis: The axis of the units; None to count no dead units.
+            saturates: Marks saturated outputs; None to count none.
 
         Returns:
-            Elements and places of (mean, norm about the mean, minimum, maximum), one for each piece; the place of how
-            many units have an output that is not 0; that of how many outputs are saturated.
+            For each piece the number of elements and the place of (mean, norm about the mean, minimum, maximum); the
+            place of the number of units with an output that is not 0; the place of the number of saturated outputs.
         """
         size = numbers.numel()
         if size == 0:
@@ -153,7 +177,7 @@ class Reducer:
         )
 
     def norm(self, tensor: Tensor) -> Place:
-        """The place of a tensor's Euclidean norm."""
+        """Compute a tensor's Euclidean norm and return its place."""
         if (
             tensor.numel() > _SMALL
             or tensor.dtype is not torch.float32
@@ -162,27 +186,27 @@ class Reducer:
         ):
             return self._block(norm_of(tensor).reshape(1, 1)), 0
         tensor = tensor.detach()
-        # An expanded tensor is added up in another order.
+        # An expanded tensor would be summed in another order.
         size = torch.linalg.vector_norm(tensor if tensor.is_contiguous() else tensor.clone()).item()
         return self._block([[size if _SAFE[0] < size < _SAFE[1] else norm_of(tensor).item()]]), 0
 
     def norms(self, tensors: list[Tensor]) -> list[Place]:
-        """Places of the norms of some tensors."""
+        """Compute the norms of several tensors and return their places."""
         sizes = sizes_of(tensors) if tensors else []
         block = self._block(sizes[:, None] if isinstance(sizes, Tensor) else [[size] for size in sizes])
         return [(block, i) for i in range(len(tensors))]
 
     def read(self) -> None:
-        """Bring all of them here."""
+        """Copy all numbers to the CPU."""
         self._reduce()
         self._rows = [block.tolist() if isinstance(block, Tensor) else block or [] for block in self._blocks]
 
     def __getitem__(self, place: Place) -> list[float]:
-        """The numbers at a place."""
+        """Return the numbers at a place."""
         block, row = place
         return self._rows[block][row]
 
-    def _block(self, block: Tensor | list | None) -> int:
+    def _block(self, block: Tensor | list[list[float]] | None) -> int:
         self._blocks.append(block)
         return len(self._blocks) - 1
 
@@ -197,37 +221,81 @@ class Reducer:
         self._waiting, self._held = {}, 0
 
 
+class NodeGradients:
+    """The norms of the gradients by the outputs of operations in autograd's graph.
+
+    Args:
+        numbers: The reducer that holds the norms.
+    """
+
+    def __init__(self, numbers: Reducer) -> None:
+        self._numbers = numbers
+        self._found: dict[Node, dict[int, Sized]] = {}
+        self._handles: list[RemovableHandle] = []
+
+    def watch(self, nodes: Iterable[Node]) -> None:
+        """Record the gradients that come to these operations, once for each operation."""
+        for node in nodes:
+            if node not in self._found:
+                found = self._found[node] = {}
+                self._handles.append(node.register_prehook(self._recorder(found)))
+
+    def remove(self) -> None:
+        """Remove all hooks."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+
+    def at(self, node: Node, output: int) -> Sized | None:
+        """Return the gradient by one output of an operation; None if there was none."""
+        return self._found.get(node, {}).get(output)
+
+    def all_at(self, nodes: Iterable[Node]) -> list[Sized]:
+        """Return the gradients by all outputs of some operations."""
+        return [one for node in nodes for one in self._found.get(node, {}).values()]
+
+    def _recorder(self, found: dict[int, Sized]) -> Callable[[tuple[Tensor | None, ...]], None]:
+        norm = self._numbers.norm
+
+        def note(gradients: tuple[Tensor | None, ...]) -> None:
+            for output, gradient in enumerate(gradients):
+                if gradient is not None and not gradient.is_nested:
+                    found[output] = gradient.numel(), norm(gradient)
+
+        return note
+
+
 def _moments(rows: Tensor) -> Tensor:
-    """Mean, norm about the mean, minimum and maximum of each row, (K, N) → (K, 4)."""
+    """Compute mean, norm about the mean, minimum and maximum of each row, (K, N) → (K, 4)."""
     numbers = rows.to(wide(rows.device))
     mean = numbers.mean(1)
-    # torch.var_mean gives the same in ten times the time.
+    # torch.var_mean returns the same but takes ten times as long.
     apart = numbers - mean[:, None]
     if rows.dtype is torch.float64:
         spread = torch.stack([norm_of(row) for row in apart])
     else:
         spread = torch.linalg.vector_norm(apart, dim=1)
-    # So does aminmax over one axis.
+    # aminmax over one axis is slower than both.
     return torch.stack([mean, spread, rows.amin(1).to(mean.dtype), rows.amax(1).to(mean.dtype)], 1)
 
 
 def _moments_of_large(row: Tensor) -> Tensor | list[list[float]]:
-    """`_moments` of one long row, (1, N): of float32 on the CPU in sums of few numbers, which are exact enough."""
+    """Compute `_moments` of one long row, (1, N); for float32 on the CPU by sums over short rows, which are precise."""
     if row.dtype is not torch.float32 or row.device.type != "cpu" or row.numel() < _ROW:
         return _moments(row)
     flat, about = row.view(-1), 0.0
-    mean, spread = _about(flat)
-    if not mean * mean < spread * spread / len(flat):  # far from 0, or not finite: there, differences tell
+    mean, spread = _mean_and_norm(flat)
+    if not mean * mean < spread * spread / len(flat):  # the mean is large, or not finite: sum differences from it
         about = float(flat[:_ROW].mean())
-        mean, spread = _about(flat - about)
+        mean, spread = _mean_and_norm(flat - about)
     low, high = float(flat.amin()), float(flat.amax())
-    if not (spread > _SAFE[0] and max(-low, high) < _SAFE[1]):  # a square left float32
+    if not (spread > _SAFE[0] and max(-low, high) < _SAFE[1]):  # a square overflowed or underflowed
         return _moments(row)
     return [[about + mean, spread, low, high]]
 
 
-def _about(flat: Tensor) -> tuple[float, float]:
-    """Mean of some numbers and their norm about it, of as many as fill rows by rows."""
+def _mean_and_norm(flat: Tensor) -> tuple[float, float]:
+    """Compute the mean of some numbers and their norm about it, with sums over rows of `_ROW` numbers."""
     count = len(flat) - len(flat) % _ROW
     rows = flat[:count].view(-1, _ROW)
     total = float(rows.mean(1).sum(dtype=torch.float64)) * _ROW
@@ -240,5 +308,5 @@ def _about(flat: Tensor) -> tuple[float, float]:
 
 
 def _count(flags: Tensor) -> Tensor:
-    """How many flags are set in each row, (K, …) → (K, 1)."""
+    """Count the flags set in each row, (K, …) → (K, 1)."""
     return flags.reshape(len(flags), -1).sum(1, keepdim=True)

@@ -1,9 +1,9 @@
-"""What is known of each layer after one pass forward and backward."""
+"""The results of one pass forward and backward: what is measured of each layer and of the whole model."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from gradwidgets.core.layers.axes.mixing import Mixed
 from gradwidgets.core.layers.causes.cut import Cut
@@ -20,66 +20,68 @@ from gradwidgets.core.results.result import Result
 from gradwidgets.core.results.wording import number, percent, table
 from gradwidgets.core.subject.held.certificate import Certificate
 
+if TYPE_CHECKING:
+    import pandas
+
 _HEAD = ("layer", "kind", "depth", "weights", "gradient", "output", "its gradient", "dead", "")  # of a table
 
-# Why weights have a gradient or none: measured; no weights here; all frozen; the module never ran and no gradient
-# came to its weights; it ran, and the loss does not use what it gives; it ran, and its gradient is cut off.
+# Why a layer's weights have a gradient or not: it was measured; the layer has no weights; all are frozen; the module
+# never ran; the loss does not use its output; the weights were replaced in forward; the gradient is cut off.
 Reached = Literal["measured", "no weights", "frozen", "not called", "unused", "replaced", "cut off"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LayerStats(Result):
-    """One module: one that owns parameters, or an activation.
+    """What was measured of one layer: a module that owns parameters, or an activation module.
 
-    NaN stands for what was not measured, and `note` says why; a NaN that was measured is named in `non_finite`.
-    All numbers are added up in float64. A module that runs several times is taken as one: all its calls together.
+    A number that was not measured is NaN, and `note` says why; a NaN that was measured is named in `non_finite`.
+    All sums are computed in float64. The calls of a module that runs several times are taken together.
 
     Attributes:
-        name: As in `model.named_modules()`; "(model)" for the model itself.
+        name: The layer's name, as in `model.named_modules()`; "(model)" for the model itself.
         kind: Name of the module's class.
-        calls: How often it ran in the one pass.
-        parameters: Elements of all parameters that it owns directly, biases included.
-        weight_norm: Euclidean norm of its weights: all parameters that it owns but those with "bias" in their name
-            (those as well where it has no others).
+        calls: The number of calls in the one pass.
+        parameters: Elements of all parameters that the module owns directly, biases included.
+        weight_norm: Euclidean norm of the weights: all parameters that the module owns except those with "bias" in
+            their name (these too if there are no others).
         weight_grad_norm: Euclidean norm of the loss's gradient by these weights.
-        weight_grad_rms: The same as root mean square over elements, which does not grow with the layer's size.
-        activation_mean: Mean of its output (the first tensor of floating point that it gives).
-        activation_std: Standard deviation of its output's elements.
-        activation_min: Smallest element of its output.
-        activation_max: Largest element.
-        activation_grad_rms: Root mean square of the loss's gradient by this output (by the first of its outputs that
-            has one).
-        dead_fraction: For an activation, the share of its units (channels, features) that gave exactly 0 for the
-            whole batch, at each call; NaN for other layers.
-        saturated_fraction: For a sigmoid-like activation, the share of outputs where its slope is under 5 % of its
-            largest, for a clamp (Hardtanh, ReLU6) of those at a bound that is not a ReLU's 0; NaN for others.
-        note: What could not be measured, or is to be known; "" for nothing.
-        gradient: Why its weights have a gradient, or none.
+        weight_grad_rms: Root mean square of that gradient's elements, which does not grow with the layer's size.
+        activation_mean: Mean of the output (the first floating-point tensor that the module returns).
+        activation_std: Standard deviation of the output's elements.
+        activation_min: Smallest element of the output.
+        activation_max: Largest element of the output.
+        activation_grad_rms: Root mean square of the loss's gradient by the output (by the first output that has one).
+        dead_fraction: For an activation, the share of units (channels, features) that are exactly 0 for the whole
+            batch, at each call; NaN for other layers.
+        saturated_fraction: For a sigmoid-like activation, the share of outputs where the slope is below 5 % of its
+            largest; for a clamp (Hardtanh, ReLU6), the share at a bound other than a ReLU's 0; NaN for other layers.
+        note: Remarks, for example on what could not be measured; "" for none.
+        gradient: Why the weights have a gradient or not.
         non_finite: Which of "weight", "activation", "activation gradient", "weight gradient" hold NaN or infinity.
-        weights: Elements that `weight_norm` is of.
-        outputs: Elements of its outputs, all calls together.
-        composite: Whether it runs other modules inside, so that its output is theirs as well.
-        depth: How many layers with weights the gradient passes on its longest way from the loss to this layer's
-            output, this one included; 0 where it does not come here, or that cannot be told.
-        before: The nearest layers whose outputs come into it, past functions; at most eight.
-        after: The nearest layers that its output goes into.
-        cut: What cuts its gradient off, as the end of a sentence; "".
-        padded: For an embedding whose padding token stands where no padding would: the token, and how often.
-        fresh: Whether it is a BatchNorm in evaluation mode that has seen no batch, and so normalises nothing.
-        heads: For a layer that gives values to the heads of an attention or takes from them, the norm of the gradient
-            by each head's part of its weights.
-        alike: Whether all of its units have the same weights: "at first", where the next step tells them apart, or "for
-            good"; "" where they have not.
-        bias_grad_norm: Euclidean norm of the loss's gradient by its biases, where it has weights besides; NaN for none.
-        bounds: The lowest and the highest output of an activation that has no slope at either; () for others.
-        aside: Whether it is cut off together with all of a part of the model that stands beside what is trained, as a
-            teacher or a target network does.
-        twin: The part of the same shapes that is trained and with which that part is compared; "" for none.
-        judged: Whether what that part gives goes through layers that are trained on other data as well.
-        still: Whether it is a BatchNorm whose momentum of 0 leaves its mean and variance as they were made.
-        spare: Whether it never ran, though its module did, and another module of the same class runs its own: an `if`
-            leaves it out.
-        unread: Whether its gradient is exactly 0 and the loss stays the same with NaN in place of what it gives.
+        weights: The number of elements of the weights.
+        outputs: The number of elements of the outputs, all calls together.
+        composite: Whether the module runs other modules, so that its output is also the output of one of them.
+        depth: The number of layers with weights on the longest path of the gradient from the loss to this layer's
+            output, itself included; 0 if no gradient comes here, or if it is not known.
+        before: The nearest layers whose outputs come in, skipping functions; at most eight.
+        after: The nearest layers that the output goes into; at most eight.
+        cut: What cuts off the gradient, as the end of a sentence; "" for nothing.
+        padded: For an embedding whose padding token occurs where padding would not: the token and the number of times.
+        fresh: Whether the layer is a BatchNorm in evaluation mode that has seen no batch, and so does not normalise.
+        heads: For a layer that computes the values of attention heads or reads the heads, the norm of the gradient by
+            each head's part of the weights.
+        alike: Whether all units have the same weights: "at first" if the next step makes them differ, "for good" if
+            not; "" if they differ.
+        bias_grad_norm: Euclidean norm of the loss's gradient by the biases, for a layer with weights; NaN without any.
+        bounds: The lowest and the highest output of an activation whose slope is 0 at both; () for other layers.
+        aside: Whether the layer is cut off together with a whole part of the model beside the trained part, such as a
+            teacher or a target network.
+        twin: The trained part of the same shapes that this part is compared with; "" for none.
+        judged: Whether the output of this part goes through layers that are also trained on other data.
+        still: Whether the layer is a BatchNorm whose momentum of 0 keeps its initial running mean and variance.
+        spare: Whether the layer never ran though its parent did, while another module of the parent's class runs its
+            own: an `if` skips it.
+        unread: Whether the gradient is exactly 0 and the loss does not change if the output is replaced by NaN.
     """
 
     name: str
@@ -121,54 +123,54 @@ class LayerStats(Result):
 
     @property
     def activation_rms(self) -> float:
-        """Root mean square of its output's elements."""
+        """Root mean square of the output's elements."""
         return math.hypot(self.activation_mean, self.activation_std)
 
     @property
     def activation_grad_norm(self) -> float:
-        """Euclidean norm of the loss's gradient by its output."""
+        """Euclidean norm of the loss's gradient by the output."""
         return self.activation_grad_rms * math.sqrt(self.outputs)
 
     @property
     def activation_norm(self) -> float:
-        """Euclidean norm of its output."""
+        """Euclidean norm of the output."""
         return self.activation_rms * math.sqrt(self.outputs)
 
     @property
     def weight_rms(self) -> float:
-        """Root mean square of its weights."""
+        """Root mean square of the weights."""
         return self.weight_norm / math.sqrt(self.weights) if self.weights else float("nan")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LayerFlow(Result):
-    """One pass forward and backward through a model, layer by layer.
+    """The measurements of one pass forward and backward through a model, layer by layer.
 
     Attributes:
-        layers: In the order in which they first ran; one that never ran stands after the one that the model lists
-            before it.
-        loss: Its value; may be NaN or infinite.
-        certificate: The proof that the model is as it was.
-        unmeasured: (layer, reason) of all that could not be measured; "(model)" where it is about the whole.
-        notes: What else is to be known about the measurement.
-        culprit: Who made the first number that is not finite, in the loss or in the gradient; None for nobody.
-        graph: What fed what, layers and the functions between them; None where that cannot be told.
-        unlisted: Tensors that take part and ask for a gradient, which `model.parameters()` does not list.
-        functions: Activations that are called as functions, from the input's side on.
-        preflight: What is wrong with the batch and the loss, as `preflight` says it.
-        along_time: The gradient at every time step, of each recurrent module.
-        zeroed: What gives 0 whatever comes in, where a gradient is exactly 0.
+        layers: The layers in the order of their first calls; one that never ran follows the one before it in the model.
+        loss: The loss's value; it may be NaN or infinite.
+        certificate: The proof that the model is unchanged.
+        unmeasured: (layer, reason) for what could not be measured; the layer is "(model)" for the model as a whole.
+        notes: Remarks about the measurement.
+        culprit: Where the first number that is not finite comes from, in the loss or in the gradient; None if all are
+            finite.
+        graph: The data flow between layers and functions; None if it is not known.
+        unlisted: Tensors in the graph that require a gradient and that `model.parameters()` does not list.
+        functions: Activations that are called as functions, from the input to the output.
+        preflight: The findings of `preflight` on the batch and the loss.
+        along_time: The gradient at every time step, for each recurrent module.
+        zeroed: Where a gradient is exactly 0: the operations that return 0 whatever their input.
         mixed: What mixes the samples of the batch; None for nothing.
-        operations: What is wrong with single operations of the model, whatever the gradient: norms over one number,
-            masks that hide all, axes that a view changes over.
-        underflowing: Layers whose gradient is exactly 0 since half precision holds no number as small.
-        drawn: A draw that cuts off what it is drawn from, or from what data says; None for none.
-        stops: By the names of layers whose gradient is exactly 0, what keeps them from the loss besides, a comparison
-            say, as the end of a sentence.
-        same: What the model gives for samples that it does not tell apart; None where it tells them apart.
-        cuts: By the names of layers, what cuts their gradient off or, of those in `stops`, stops it.
-        parameters: Why no gradient comes to single parameters of layers that get one, by their names.
-        lone_keys: The vertices of softmaxes over one entry, whose share is always 1.
+        operations: Findings on single operations, whatever the gradient: normalisations over one number, masks that
+            hide everything, axes that a view mixes up.
+        underflowing: Names of layers whose gradient is exactly 0 because half precision holds no number as small.
+        drawn: A random draw that cuts off the gradient of its parameters; None for none.
+        stops: For layers whose gradient is exactly 0, by name, what else stops their gradient, for example a
+            comparison, as the end of a sentence.
+        same: The model's output for samples that it does not distinguish; None if it distinguishes them.
+        cuts: By the names of layers, what cuts off their gradient or, for those in `stops`, stops it.
+        parameters: Why single parameters get no gradient in layers whose other parameters do, by their names.
+        lone_keys: The vertices of softmaxes over a single entry, which always return 1.
     """
 
     layers: tuple[LayerStats, ...]
@@ -195,11 +197,11 @@ class LayerFlow(Result):
 
     @property
     def origin(self) -> str:
-        """Where the first number that is not finite comes from, in words; "" where all are finite."""
+        """Where the first number that is not finite comes from, in words; "" if all are finite."""
         return "" if self.culprit is None else self.culprit.sentence
 
     def __str__(self) -> str:
-        """A table: a line for each layer, then what else there is to know."""
+        """Return a table with a line for each layer, then the remarks."""
         lines = table([_HEAD, *(_row(layer) for layer in self.layers)])
         facts = [f"loss {number(self.loss)}; sizes are root mean squares", *self.notes]
         return "\n".join([*lines, *map(str.rstrip, facts)])
@@ -211,8 +213,8 @@ class LayerFlow(Result):
                 return layer
         raise KeyError(f"no layer {name!r}: there are {', '.join(repr(layer.name) for layer in self.layers)}")
 
-    def to_frame(self):
-        """One row for each layer, its fields as columns, as a pandas DataFrame."""
+    def to_frame(self) -> "pandas.DataFrame":
+        """Return a pandas DataFrame with one row per layer and its fields as columns."""
         import pandas
 
         names = [one.name for one in fields(LayerStats)]

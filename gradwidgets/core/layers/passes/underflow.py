@@ -1,4 +1,4 @@
-"""Gradients that are 0 since half precision holds no number as small: a scaled loss has them."""
+"""Gradients that are 0 because half precision holds no number as small; those of a scaled loss are not 0."""
 
 from collections.abc import Iterable
 
@@ -8,20 +8,20 @@ from gradwidgets.core.layers.passes.passes import FlowError, Subject
 from gradwidgets.core.layers.passes.rows import Row
 from gradwidgets.core.subject.home import abroad
 
-# By what the loss is multiplied, first for one that is in half precision itself.
+# Factors of the loss; the first is for a loss that is itself in half precision.
 SCALES = 2.0**12, 2.0**24
 SCALE_IT = (
-    "Scale the loss before the way back and the gradients after it (torch.amp.GradScaler), keep such layers in "
+    "Scale the loss before the backward pass and the gradients after it (torch.amp.GradScaler), keep such layers in "
     "float32, or take bfloat16, which holds numbers as small as float32 does."
 )
 
 
 def underflowing(subject: Subject, rows: Iterable[Row]) -> tuple[str, ...]:
-    """Run a pass whose loss is scaled, and name the layers that get a gradient then.
+    """Return the names of the layers that get a gradient if the loss is scaled up.
 
     Args:
-        subject: A copy that may run.
-        rows: Layers of its model whose gradient is exactly 0.
+        subject: A copy of the model, which may be run.
+        rows: The layers of the model whose gradient is exactly 0.
     """
     weights = [(row.name, one) for row in rows for one in row.weights.values() if one.requires_grad]
     try:

@@ -1,1 +1,1 @@
-"""Recurrent modules, whose gradient is told at every step of the sequence."""
+"""The gradient along time of recurrent modules, and faults in the use of their states."""

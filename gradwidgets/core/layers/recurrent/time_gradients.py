@@ -1,8 +1,8 @@
-"""The gradient along time: of recurrent modules, at every step of the sequence.
+"""The gradient along time of recurrent modules, at every step of the sequence.
 
-With h_t a hidden state and L the loss, ∂L/∂h_t over t shows where along a sequence a gradient grows or fades. Where the
-loss uses every step it says nothing of memory, as each step has a gradient of its own; so a random vector v at the last
-state is followed back as well: ∂(v·h_T)/∂(h_t, c_t), with c_t the cell state of an LSTM.
+With h_t a hidden state and L the loss, ∂L/∂h_t over t shows where along a sequence the gradient grows or fades. Where
+the loss uses every step this says nothing about memory, as each step contributes to it directly. For that, a random
+vector v at the last state is propagated back as well: ∂(v·h_T)/∂(h_t, c_t), with c_t the cell state of an LSTM.
 """
 
 import contextlib
@@ -13,38 +13,39 @@ from torch import Tensor
 
 from gradwidgets.core.layers.passes.passes import Subject, checked, run, without_gradient_hooks
 from gradwidgets.core.layers.recurrent.followed import Followed, followed_in
-from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.finding import Finding, Severity
 from gradwidgets.core.results.result import Result
 from gradwidgets.core.results.wording import counted, number
 from gradwidgets.core.subject.home import abroad
 
-# Decades that a gradient may grow along time; beyond the second it is an error.
+# Decades of growth along time: from the first on a warning, from the second on an error.
 DECADES = 3.0, 5.0
-REACH = 1e-3  # of the gradient at the last state: where less is left, memory ends
+REACH = 1e-3  # share of the gradient at the last state below which memory ends
 _OPEN = "a gate that keeps its state from the start (a bias of 1 or more at an LSTM's forget or a GRU's update gate)"
-_MOSTLY = 0.5  # of the time steps: to reach back farther is nothing to speak of
+_MOSTLY = 0.5  # share of the time steps from which the reach is not reported
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class TimeProfile(Result):
     """The gradient at every time step of one recurrent module.
 
-    A row is one layer of it in one direction. The steps are those of the sequence, in its order, whichever way the row
-    runs. A module that is called once a step, as in a loop of one's own, is followed through all of its calls; of one
-    that reads several sequences one after the other the longest ones are taken together.
+    A row is one layer in one direction. The steps are in the order of the sequence, whichever way the row runs. A
+    module that is called once per step, in a loop, is followed through all of its calls; of several sequences, the
+    longest ones are taken together.
 
     Attributes:
-        name: As in `model.named_modules()`.
-        kind: Name of its class.
-        rows: "layer 0", or "layer 0, backwards" for one that reads the sequence from its end.
+        name: The module's name, as in `model.named_modules()`.
+        kind: Name of the module's class.
+        rows: The names of the rows: "layer 0", or "layer 0, backwards" for one that reads the sequence from its end.
         gradient: ‖∂L/∂h_t‖, (rows, steps); 0 where the loss does not depend on a state, NaN where it was not measured.
         memory: ‖∂(v·h_T)/∂(h_t, c_t)‖ for a random v of length 1, (rows, steps), h_T the row's last state.
-        reach: For each row, the number of steps back from its last state after which under 1/1000 of `memory` is left;
-            None where more is left at the other end of the sequence, or it was not measured.
-        steps: How many steps there are.
-        calls: How often the module was called.
-        note: Why something was not measured, or what the rows are of; "" for nothing.
-        whole: Steps of the longest sequence where its state is detached on the way, so that `steps` are a part of it.
+        reach: For each row, the number of steps back from its last state after which less than 1/1000 of `memory` is
+            left; None if more is left at the other end of the sequence, or if it was not measured.
+        steps: The number of steps.
+        calls: The number of calls of the module.
+        note: Why something was not measured, or which sequences the numbers are of; "" for nothing.
+        whole: The number of steps of the longest sequence. It is larger than `steps` if the state is detached within
+            the sequence.
     """
 
     name: str
@@ -60,17 +61,17 @@ class TimeProfile(Result):
 
 
 def gradients_along_time(subject: Subject) -> tuple[TimeProfile, ...]:
-    """Run model and loss once more, recurrent modules step by step, and follow the loss back to every state.
+    """Run model and loss once more, recurrent modules step by step, and compute the gradients by every state.
 
     Args:
-        subject: A model that may run and be differentiated, as a copy may; whoever calls puts it back afterwards.
+        subject: A copy of the model, which may be run; the caller restores it.
 
     Returns:
-        One profile for each `nn.RNN`, `nn.LSTM`, `nn.GRU` that ran, and for each of their cells that ran several times;
-        one without numbers, and with a note, for what cannot be taken apart. Empty without such modules.
+        One profile for each `nn.RNN`, `nn.LSTM`, `nn.GRU` that ran, and for each cell that ran several times. A module
+        that cannot be run step by step has a profile with a note and without numbers.
 
     Raises:
-        FlowError: (a ValueError) The model or the loss raised, or the loss is no real number in a tensor.
+        FlowError: (a ValueError) The model or the loss raised, or the loss is not a tensor of one real number.
     """
     followed = list(followed_in(subject.model))
     if not followed:
@@ -84,7 +85,7 @@ def gradients_along_time(subject: Subject) -> tuple[TimeProfile, ...]:
         for one in followed:
             one.over = True
         with abroad():
-            return tuple(_profile(one, loss) for one in followed if one.tells)
+            return tuple(_profile(one, loss) for one in followed if one.is_reported)
 
 
 def _profile(followed: Followed, loss: Tensor) -> TimeProfile:
@@ -100,7 +101,7 @@ def is_back(row: str) -> bool:
 
 
 def _reach(memory: Tensor) -> int | None:
-    """How many steps back from the last state under 1/1000 is left; memory runs back in time."""
+    """Return after how many steps back less than 1/1000 is left; `memory` begins at the last state."""
     if not len(memory) or not bool(memory[0] > 0):
         return None
     gone = (memory < REACH * memory[0]).nonzero()
@@ -108,10 +109,10 @@ def _reach(memory: Tensor) -> int | None:
 
 
 def time_finding(profile: TimeProfile) -> Finding | None:
-    """What a profile says: that the gradient explodes along time, or how far memory reaches.
+    """Return a finding if the gradient explodes along time, the state is detached, or memory is short.
 
-    A loss of every step gives early states the sum of many gradients, which grows too; so it must be seen in the memory
-    of the module itself as well.
+    A loss of every step sums many gradients at the early states, which grows too; so the growth must also show in
+    `memory`.
     """
     grown = [_growth(profile, row) for row in range(len(profile.rows))]
     worst = max(grown, key=lambda one: one[0], default=(0.0, 0))
@@ -131,7 +132,7 @@ def time_finding(profile: TimeProfile) -> Finding | None:
 
 
 def _longer(profile: TimeProfile) -> str:
-    """What to do where what was further back is needed: which steps are, no pass can tell."""
+    """Return what to do if a longer memory is needed, which no pass can tell."""
     gated = any(one in profile.kind for one in ("LSTM", "GRU"))
     cell = _OPEN if gated else f"weight_hh drawn by nn.init.orthogonal_, or an LSTM or a GRU with {_OPEN}"
     return (
@@ -147,8 +148,8 @@ def _detached(profile: TimeProfile) -> Finding:
         f"further back than {counted(profile.steps, 'step')}"
     )
     evidence = {"layer": profile.name, "steps": profile.whole, "reach": [profile.steps]}
-    action = "Nothing, if it is meant so, to save memory; else leave the detach out, or do it every so many steps."
-    # After every step there is no learning along time at all, and no more memory to save than by a step at a time.
+    action = "Nothing, if this is intended, to save memory; otherwise leave the detach out, or detach less often."
+    # Detached at every step, nothing is learned along time at all.
     return Finding("along time", "warning" if profile.steps == 1 else "info", message, evidence, action=action)
 
 
@@ -165,19 +166,19 @@ def _exploding(profile: TimeProfile, row: int, decades: float, steps: int) -> Fi
         "Clip the gradient, and make weight_hh smaller or orthogonal (of singular values 1); an LSTM or a GRU bounds "
         "its states."
     )
-    severity = "error" if decades >= DECADES[1] else "warning"
+    severity: Severity = "error" if decades >= DECADES[1] else "warning"
     return Finding("exploding along time", severity, message, evidence | {"thresholds": DECADES}, action=action)
 
 
 def _growth(profile: TimeProfile, row: int) -> tuple[float, int]:
-    """Decades by which a row's gradient grows back in time, and over how many steps."""
+    """Return the decades by which a row's gradient grows back in time, and the number of steps."""
     both = profile.memory[row], profile.gradient[row]
     own, loss = map(_rise, both if is_back(profile.rows[row]) else [one.flip(0) for one in both])
     return min(own, loss) if loss is not None and own is not None else own or (0.0, 0)
 
 
 def _rise(values: Tensor) -> tuple[float, int] | None:
-    """The largest rise among values, in decades, and over how many steps; None where none is positive and finite."""
+    """Return the largest rise in decades, and its number of steps; None if no value is positive and finite."""
     lowest, best = None, (0.0, 0)
     logs = [(k, math.log10(v)) for k, v in enumerate(values.tolist()) if math.isfinite(v) and v > 0]
     for k, log in logs:

@@ -294,6 +294,9 @@ def _without_consequences(found: list[Finding], judged: Judged) -> list[Finding]
     gone = {name for cause, those in _EXPLAINS.items() if cause in names for name in those}
     if "softmax axis" in names:  # where the shares are summed along that very axis, no gradient comes to their scores
         found = [one for one in found if not (one.name == "cliff" and "softmax" in str(one.evidence["at"]))]
+    if any("same neighbours" in one.evidence for one in found):  # of values that are alike shares make no difference
+        found = [one for one in found if not (one.name == "cliff" and "softmax" in str(one.evidence["at"]))]
+        gone.add("same output")
     found = _beside_anew(_beside_copies(found, judged))
     gone |= {"term_without_gradient"} if judged.flow.stops else set()  # it is said where nothing comes back
     same = judged.flow.same

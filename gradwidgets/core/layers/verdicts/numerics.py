@@ -2,7 +2,7 @@
 
 import math
 
-from gradwidgets.core.layers.verdicts.verdict import Judged
+from gradwidgets.core.layers.verdicts.verdict import Judged, listed
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
 
@@ -38,7 +38,8 @@ def non_finite(judged: Judged) -> list[Finding]:
         if hit:
             i, layer = hit[0]
             others = {"first layer": layer.name, "what": what, "layers with it": len(hit)}
-            message = sentence.format(layer.name) + (f" ({len(hit)} layers are like that)" if len(hit) > 1 else "")
+            named = listed(judged.called(layer.name)) if what.startswith("weight") else layer.name
+            message = sentence.format(named) + (f" ({len(hit)} layers are like that)" if len(hit) > 1 else "")
             if flow.origin:
                 message = f"{flow.origin}; {message}"
             if _is_left_out(judged):

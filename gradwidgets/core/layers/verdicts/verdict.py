@@ -4,8 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from torch import nn
+
 from gradwidgets.core.layers.misuse.lone_softmax import LONE, SOFTMAXES
 from gradwidgets.core.layers.norms.small_norms import NORM_OF_ONE, NORMS
+from gradwidgets.core.layers.passes.rows import ROOT
 from gradwidgets.core.layers.passes.stats import LayerFlow, LayerStats
 from gradwidgets.core.layers.preflight.losses.value.flat import MET
 from gradwidgets.core.layers.verdicts.way.walk import Walk
@@ -84,6 +87,13 @@ class Judged:
             for vertex in range(len(graph))
             if graph.places[vertex] in places and (graph.is_layer[vertex] or graph.names[vertex] in kinds)
         )
+
+    def called(self, name: str) -> list[str]:
+        """A layer by its name; one that is none of torch's, by the names of the parameters that it owns."""
+        kind = next((one.kind for one in self.flow.layers if one.name == name), "")
+        above = "" if name == ROOT else f"{name}."
+        sizes = self.flow.graph.sizes if self.flow.graph and not hasattr(nn, kind) else {}
+        return [one for one in sizes if one.startswith(above) and "." not in one[len(above) :]] or [name]
 
     def places(self, names: Sequence[str]) -> tuple[int, ...]:
         """The places of layers."""

@@ -1,1 +1,1 @@
-"""What a model holds from one pass to the next: parameters of which two are one, or that are made anew, and states."""
+"""Faults in what a model keeps between passes: parameters, states and plain tensors."""

@@ -1,4 +1,4 @@
-"""What a pass leaves behind for the next: parameters that it makes anew, and states with the graph of a pass before."""
+"""Faults between passes: parameters that a forward pass replaces, and states that keep the graph of an earlier pass."""
 
 from collections.abc import Iterable, Mapping
 
@@ -9,7 +9,7 @@ from gradwidgets.core.results.finding import Finding
 
 ANEW, GRAPH = "parameter made anew", "kept graph"
 _NAMED = 3
-_OWN = frozenset(vars(nn.Module()))  # what every module holds
+_OWN = frozenset(vars(nn.Module()))  # the attributes of every module
 _IN_PLACE = (
     "Keep the parameter and compute with what is made of it, w = F.normalize(self.w, dim=1), or "
     "nn.utils.parametrize; to set its numbers, self.w.data.copy_(…) under no_grad."
@@ -21,11 +21,11 @@ _DETACH = (
 
 
 def made_anew(rows: Iterable[Row], after: Mapping[str, nn.Parameter]) -> list[Finding]:
-    """What to say of trained parameters in whose place another stands after a pass.
+    """Find trained parameters that a pass replaced by other objects.
 
     Args:
-        rows: The model's layers, as they were before.
-        after: The parameters that the model has since, by name.
+        rows: The model's layers, recorded before the pass.
+        after: The model's parameters after the pass, by name.
     """
     before = {_named(row, key): one for row in rows for key, one in row.own.items() if one.requires_grad}
     names = [name for name, one in before.items() if name in after and after[name] is not one]
@@ -47,7 +47,7 @@ def _named(row: Row, key: str) -> str:
 
 
 def states_of(model: nn.Module) -> dict[int, tuple[str, Tensor]]:
-    """The tensors that modules hold as plain attributes and that ask for a gradient, by id, with their names."""
+    """Return the tensors that modules hold as plain attributes and that require a gradient, by id, with their names."""
     held = [
         (name, key, one)
         for name, module in model.named_modules()
@@ -65,12 +65,12 @@ def states_of(model: nn.Module) -> dict[int, tuple[str, Tensor]]:
 def kept_graphs(
     model: nn.Module, before: Mapping[int, tuple[str, Tensor]], leaves: Iterable[tuple[Tensor, str | None]]
 ) -> list[Finding]:
-    """What to say of states that a pass began with, and in whose place it left others.
+    """Find states that a pass used with the graph of an earlier pass, and then replaced.
 
     Args:
         model: The model that ran.
-        before: What `states_of` gave before.
-        leaves: The tensors that ask for a gradient and took part, each with the module that used it.
+        before: The result of `states_of` before the pass.
+        leaves: The tensors in the graph that require a gradient, each with the module that used it.
     """
     after = states_of(model) if before else {}
     used = [before[id(one)][0] for one, _ in leaves if id(one) in before and id(one) not in after]
@@ -78,8 +78,8 @@ def kept_graphs(
         return []
     names = list(dict.fromkeys(used))
     message = (
-        f"{', '.join(names[:_NAMED])}: the pass begins with the state that an earlier one left, and that still has the "
-        "graph of that pass: backward goes back into it, where all is freed, and raises"
+        f"{', '.join(names[:_NAMED])}: the pass begins with a state of an earlier pass, which still has its graph: "
+        "backward goes on into it, where the saved tensors are freed, and raises"
     )
     evidence = {"layer": names[0].rpartition(".")[0], "states": names, "threshold": 0}
     return [Finding(GRAPH, "error", message, evidence, action=_DETACH)]

@@ -1,4 +1,4 @@
-"""Two parameters that lie in the same memory: to torch they are two, and each step moves what they share twice."""
+"""Parameters that share memory: to torch they are distinct, so that an optimizer moves the shared numbers twice."""
 
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
@@ -16,10 +16,10 @@ _ACTION = (
 
 
 def in_one_memory(model: nn.Module) -> list[Finding]:
-    """What to say of trained parameters that overlap: those that stand one behind the other in a buffer do not.
+    """Find trained parameters that overlap in memory; views of one buffer that do not overlap are fine.
 
     Args:
-        model: Whose parameters.
+        model: The model.
     """
     own = dict(model.named_parameters())
     spans = sorted(_spans(own.items()))
@@ -30,20 +30,20 @@ def in_one_memory(model: nn.Module) -> list[Finding]:
     one, other = found[0]
     more = f"; so it is with {len(found)} pairs" if len(found) > 1 else ""
     message = (
-        f"{one} and {other} are two parameters in the same memory: each gets a gradient of its own, an optimizer takes "
-        f"a step with either, so that both move by both, and its averages know nothing of the other's{more}"
+        f"{one} and {other} are two parameters in the same memory: each gets its own gradient, and an optimizer takes "
+        f"a step with each, so that the shared numbers are moved twice; its averages know one gradient each{more}"
     )
     evidence = {"layer": one.rpartition(".")[0], "parameters": [one, other], "pairs": len(found), "threshold": 0}
     return [Finding(SHARED, "warning", message, evidence, action=_ACTION)]
 
 
 def _spans(named: Iterable[tuple[str, Tensor]]) -> Iterator[tuple[int, int, str]]:
-    """The first byte of each and the one behind its last."""
+    """Yield the first byte of each parameter, the byte behind its last, and its name."""
     for name, one in named:
         if one.requires_grad and one.layout is torch.strided and not one.is_meta and (begin := one.data_ptr()):
             yield begin, begin + one.nbytes, name
 
 
 def _is_whole(one: Tensor) -> bool:
-    """Whether it lies without gaps, in which another may lie."""
+    """Whether a tensor has no gaps in memory, in which another may lie."""
     return 1 + sum((size - 1) * step for size, step in zip(one.shape, one.stride(), strict=True)) == one.numel()

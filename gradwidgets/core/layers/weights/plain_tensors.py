@@ -1,19 +1,20 @@
-"""Tensors of drawn numbers that a model computes with and that are neither parameters nor buffers of it."""
+"""Tensors of random numbers that a model computes with and that are neither parameters nor buffers."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.passes.passes import Subject, run
 from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.subject.mode import FunctionMode
 
 PLAIN = "plain tensor"
-_FEWEST = 32  # numbers of which it can be told that they were drawn
-_ALIKE = 0.35  # correlation of neighbours, from which numbers follow a rule
-_MOST = 3  # that are named
+_FEWEST = 32  # elements from which random numbers can be recognised
+_ALIKE = 0.35  # correlation of neighbours from which numbers follow a rule
+_MOST = 3  # tensors that a message names
 _ACTION = (
     "nn.Parameter(torch.randn(…)) for what is to be trained; register_buffer for what is to stay as it was drawn, "
     "which then goes with the model to its device and into its state_dict."
@@ -21,13 +22,13 @@ _ACTION = (
 
 
 def plain_tensors(subject: Subject) -> list[Finding]:
-    """What to say of them: the model runs once more, forward, where it has such.
+    """Find plain tensors of random numbers that the model uses; it runs once more, forward, if it has any.
 
-    Numbers that follow a rule, codes of places say, are constants by their look, and nothing is said of them; nor is
-    anything said of what a pass writes, as states and queues are.
+    Numbers that follow a rule, as positional encodings do, are taken for constants and not reported; nor are tensors
+    that a pass writes to, such as states and queues.
 
     Args:
-        subject: A copy that may run.
+        subject: A copy of the model, which may be run.
     """
     held = [(name, one) for name, one in _held(subject.model) if _is_drawn(one)]
     if not held:
@@ -41,11 +42,11 @@ def plain_tensors(subject: Subject) -> list[Finding]:
         for (name, one), version in zip(held, before, strict=True)
         if id(one) in seen.ids and id(one) in still and one._version == version
     ]
-    return [_told(used)] if used else []
+    return [_finding(used)] if used else []
 
 
-def _held(model: nn.Module) -> Iterable[tuple[str, Tensor]]:
-    """The tensors that hang on modules as plain attributes, with their names."""
+def _held(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Yield the tensors that modules hold as plain attributes, with their names."""
     for name, module in model.named_modules():
         for key, one in vars(module).items():
             if isinstance(one, Tensor):
@@ -54,7 +55,7 @@ def _held(model: nn.Module) -> Iterable[tuple[str, Tensor]]:
 
 @torch.no_grad()
 def _is_drawn(one: Tensor) -> bool:
-    """Whether its numbers look drawn: no two neighbours are alike along any axis."""
+    """Whether the numbers look random: neighbours are not correlated along any axis."""
     if one.requires_grad or isinstance(one, nn.Parameter) or not one.is_floating_point() or one.is_meta:
         return False
     if one.layout is not torch.strided or one.ndim < 2 or one.numel() < _FEWEST or bool((one == one.round()).all()):
@@ -65,28 +66,32 @@ def _is_drawn(one: Tensor) -> bool:
 
 
 def _like_neighbours(values: Tensor, dim: int) -> float:
-    """How strongly numbers go with those that come next along an axis."""
+    """Return the correlation of numbers with their neighbours along an axis."""
     count = values.shape[dim] - 1
     one, other = values.narrow(dim, 0, count), values.narrow(dim, 1, count)
     return float((one * other).sum().abs() / (one.norm() * other.norm()).clamp(min=1e-30))
 
 
-class _Used(TorchFunctionMode):
-    """Notes what functions are given."""
+class _Used(FunctionMode):
+    """Records the ids of all tensors that are passed to torch's functions."""
 
     def __init__(self) -> None:
         super().__init__()
         self.ids: set[int] = set()
 
     def __torch_function__(
-        self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
+        self,
+        func: Callable[..., object],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
     ) -> object:
-        """See a call, and make it."""
+        """Record the arguments of a call, then make it."""
         self.ids.update(id(one) for one in pytree.tree_leaves((args, kwargs)) if isinstance(one, Tensor))
         return func(*args, **(kwargs or {}))
 
 
-def _told(used: list[tuple[str, Tensor]]) -> Finding:
+def _finding(used: list[tuple[str, Tensor]]) -> Finding:
     named = ", ".join(f"{name} ({' × '.join(map(str, one.shape))})" for name, one in used[:_MOST])
     named += f" and {len(used) - _MOST} more" if len(used) > _MOST else ""
     verbs = ("is", "a plain tensor", "it") if len(used) == 1 else ("are", "plain tensors", "they")

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from gradwidgets.core.losses.loss_data import data_tensors
 from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.subject.mode import FunctionMode
 from gradwidgets.core.surfaces.patterns.look import Look
 from gradwidgets.core.surfaces.patterns.pairing import OF_PAIRS, Pairing, Pairs, broadcast_shape, meant_alike
 
@@ -29,7 +29,7 @@ class _Call:
     result: torch.Size
 
 
-class _Calls(TorchFunctionMode):
+class _Calls(FunctionMode):
     """Notes calls that warn of two shapes, until something picks among the pairs."""
 
     def __init__(self) -> None:

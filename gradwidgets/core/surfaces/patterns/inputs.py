@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
+from gradwidgets.core.subject.mode import FunctionMode
 from gradwidgets.core.surfaces.patterns.data.one_item import one_item
 from gradwidgets.core.surfaces.patterns.data.taken_for_places import whole_numbers
 from gradwidgets.core.surfaces.patterns.look import Look
@@ -49,7 +49,7 @@ class _Given:
     made: str = ""
 
 
-class _Inputs(TorchFunctionMode):
+class _Inputs(FunctionMode):
     """Notes what is given to operations that take logarithms or logits."""
 
     def __init__(self) -> None:

@@ -41,7 +41,7 @@ def jump(look: Look) -> Finding | None:
     along = _cut_through(look, point, jumps) if len(steps.heights) < 2 else ""
     where = f"{place(look.names, spot)}{along}"
     message = f"the loss jumps by {_in_words(steps, height)} {where}, and no gradient knows of it"
-    message += f": {cause.sentence}" if cause else ""
+    message += f": {cause.sentence}" if cause else "; no single operation was found that makes it" * look.known
     evidence: dict[str, object] = {
         "height": height,
         JUMPS: max(1, len(steps.heights)),

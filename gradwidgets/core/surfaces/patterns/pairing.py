@@ -6,10 +6,10 @@ from itertools import zip_longest
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from gradwidgets.core.operations.watching import Args, Kwargs, Op
+from gradwidgets.core.subject.mode import FunctionMode
 
 # What picks among pairs, or weighs them: then they are meant.
 OF_PAIRS = frozenset(
@@ -74,12 +74,12 @@ class Pairs:
         return larger_sizes(*self.shapes)
 
 
-class Pairing(TorchFunctionMode):
-    """Notes pairs that nobody has asked for, and that a mean or a sum is taken of as they are.
+class Pairing(FunctionMode):
+    """Notes pairs that arise by broadcasting and of which the mean or the sum is taken directly.
 
     Asked for they are where a dimension was put in for them, or where something else goes over the pairs: a choice
     among them, a tensor of their own shape. Where data alone were made a column, and what they lead to is squared over
-    all pairs, they are not: the mean of that is one of means, for which nobody makes pairs. No more are they where each
+    all pairs, they are not: the mean of that is a mean of means, which needs no pairs. No more are they where each
     is a product, and nothing but a mean or a sum follows; nor where both are what is left of the same rows, once with
     the dimension kept.
 

@@ -13,16 +13,19 @@ from gradwidgets.core.results.slices import Slices, finish, part_of, together
 from gradwidgets.core.results.wording import number, place
 from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.surfaces.critical_points import CriticalPoint
-from gradwidgets.core.surfaces.patterns import broadcast, ground, inputs, jumps_and_cuts, mismatch
+from gradwidgets.core.surfaces.patterns import broadcast, inputs, jumps_and_cuts, mismatch
 from gradwidgets.core.surfaces.patterns.astray.trials import explaining
 from gradwidgets.core.surfaces.patterns.data import called_again
+from gradwidgets.core.surfaces.patterns.data.signed_limits import with_its_limit
 from gradwidgets.core.surfaces.patterns.ends import minima, seams, valley
 from gradwidgets.core.surfaces.patterns.ends.target import Target
+from gradwidgets.core.surfaces.patterns.flat import ground
 from gradwidgets.core.surfaces.patterns.look import Look
 from gradwidgets.core.surfaces.patterns.precision import in_training
 from gradwidgets.core.surfaces.patterns.precision.resolution import unresolved
 from gradwidgets.core.surfaces.patterns.precision.training_precision import lost_ground
 from gradwidgets.core.surfaces.patterns.singular import undefined
+from gradwidgets.core.surfaces.patterns.singular.held_divisors import held_divisor
 from gradwidgets.core.surfaces.surface import SurfaceGrid
 
 _NARROW = 100.0
@@ -69,8 +72,8 @@ def _well_shaped(look: Look, beside: Iterable[str] = ()) -> Finding:
         action = "Ship it, if no training begins on that ground."
     if fall is not None:
         action = "Is it meant to have no bottom? If it is, ship it; if not, something must hold it from below."
-    if look.left_out:
-        message += f"; as far as there was time, without {', '.join(look.left_out)}"
+    if look.time.left_out:
+        message += f"; as far as there was time, without {', '.join(look.time.left_out)}"
         action = "Give it more seconds before you ship it."
     return Finding("well_shaped", "ok", message, evidence, spot, action)
 
@@ -123,7 +126,7 @@ PATTERNS: dict[str, Pattern] = {
     "singular": Pattern(
         "the nearer to it, the longer the steps: one of them leads anywhere",
         "Keep away from it: add a small eps, clamp, or use another form.",
-        undefined.singular,
+        lambda look: undefined.singular(look) or held_divisor(look),
     ),
     "no_gradient_path": Pattern(
         "a parameter that the gradient never reaches stays as it is",
@@ -255,6 +258,9 @@ _TO_BE_MEANT = ("valley", "flat_bottom", "unexpected_minimum", "not_repeatable")
 # What is said of a loss alone that has no fault beside it.
 _OF_SOUND_ONES = ("valley", "flat_bottom")
 
+# What a limit that goes below 0 may lead to, the first that is found.
+_LIMITED = ("jump", "non_finite", "singular")
+
 # Where a descent may not get as far as an edge of the view it is not told what lies beyond.
 _BEFORE_THE_BOTTOM = ("non_finite", "no_gradient_path")
 
@@ -312,6 +318,7 @@ def surveying(
     dtype: torch.dtype | str = "float32",
     deadline: float | None = None,
     starts: Mapping[str, Tensor] | None = None,
+    seconds: float | None = None,
 ) -> Slices[Survey]:
     """`find_patterns` in slices, with what a picture shows of it.
 
@@ -321,13 +328,14 @@ def surveying(
         dtype: As there.
         deadline: When of `time.perf_counter` no further part is begun; None for never.
         starts: Where descents are to begin, name → point, (P,).
+        seconds: All the time that there was; None for no limit.
     """
-    look = Look(grid, target, check_dtype(dtype), deadline, starts)
+    look = Look(grid, target, check_dtype(dtype), deadline, starts, seconds or 0.0)
     if look.given:
         _ = look.target  # refuse a wrong one before anything else
     nowhere = not bool(look.finite.any()) and not bool(look.lattice.finite.any())
     if nowhere and (finding := undefined.non_finite(look)) is not None:
-        return Survey([_with_action(finding)], [], look.still, look=look)
+        return Survey([_with_action(finding)], [], look.dead.still, look=look)
     coarse = unresolved(grid.axes, look.dtype)
     if coarse is not None:
         return Survey([coarse], [], torch.zeros_like(look.finite), look=look)
@@ -356,7 +364,7 @@ def surveying(
             if not (other == "precision" and found.get(other) and found[other].severity == "error"):
                 found.pop(other, None)  # but what is not finite is no other gradient's
     if mismatch.leads_elsewhere(cut):
-        found.pop("wrong_direction", None)  # it goes by the value
+        found.pop("wrong_direction", None)  # it is judged by the value alone
     for name in _MISSED:
         if name in found and found[name].action == PATTERNS[name].action:
             found[name] = yield from part_of(explaining(look, found[name]), 1.0, 0.0)
@@ -364,6 +372,10 @@ def surveying(
         found.pop("unexpected_minimum", None)  # each step has a lowest place of its own
     if str(getattr(found.get("non_finite"), "evidence", {}).get("operation", "")).startswith("linalg_"):
         found.pop("gradient_mismatch", None)  # near to where there is no gradient it is wrong as well
+    if getattr(found.get("singular"), "evidence", {}).get("bound"):
+        found.pop("dead_zone", None)  # dead beside the slopes of that ground alone
+    if (limited := next((name for name in _LIMITED if name in blamed), "")) and limited in found:
+        found[limited] = with_its_limit(look, found[limited])
     if look.spike is not None and "no_bottom" in found:
         for other in _BESIDE_A_SPIKE:
             found.pop(other, None)
@@ -390,7 +402,7 @@ def surveying(
     if look.trouble is not None and ("precision" in found or "gradient_mismatch" not in found):
         lost = yield from lost_ground(look.own, look.dtype, look.grid)
     return Survey(
-        worst_first(found.values()), look.critical, ground.dead_ground(look), lost, tuple(look.left_out), look=look
+        worst_first(found.values()), look.critical, look.dead.mask, lost, tuple(look.time.left_out), look=look
     )
 
 

@@ -1,12 +1,12 @@
 """Targets of another convention than a loss's own: a mask of 255s, labels 0 and 1 where −1 and 1 are meant."""
 
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from gradwidgets.core.losses.loss_data import data_tensors, first_index
 from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
+from gradwidgets.core.subject.mode import FunctionMode
 from gradwidgets.core.surfaces.patterns.look import Look
 
 # Which of its arguments is the target.
@@ -16,7 +16,7 @@ _BYTE = 255.0  # what white is in a picture's file
 _ROUNDING = 1e-3
 
 
-class _Targets(TorchFunctionMode):
+class _Targets(FunctionMode):
     """Notes the first target that a loss of torch's does not take, with the name of that loss."""
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ def _wrong(name: str, target: Tensor) -> Tensor:
 
 
 def wrong_target(look: Look) -> Finding | None:
-    """A loss of torch's is given targets that it does not take, without a word of its own."""
+    """One of torch's losses is given targets that it does not support, and torch does not complain."""
     watch, point = _Targets(), look.lattice.points[look.lattice.finite][0]
     try:
         look.own.run_at(point, look.own.dtype, watch)

@@ -23,11 +23,13 @@ from tests.core.layers.field.kinds_fourth import FOURTH_SICK, FOURTH_SOUND
 from tests.core.layers.field.kinds_graphs import GRAPHS_SICK, GRAPHS_SOUND
 from tests.core.layers.field.kinds_later import LATER_SICK, LATER_SOUND
 from tests.core.layers.field.kinds_masks import MASKS_SICK, MASKS_SOUND
+from tests.core.layers.field.kinds_ninth import NINTH_SICK, NINTH_SOUND
 from tests.core.layers.field.kinds_padded import PADDED_SICK, PADDED_SOUND
 from tests.core.layers.field.kinds_same import SAME_SICK, SAME_SOUND
 from tests.core.layers.field.kinds_second import SECOND_SICK, SECOND_SOUND
 from tests.core.layers.field.kinds_seventh import SEVENTH_SICK, SEVENTH_SOUND
 from tests.core.layers.field.kinds_sixth import SIXTH_SICK, SIXTH_SOUND
+from tests.core.layers.field.kinds_tenth import TENTH_SICK, TENTH_SOUND
 from tests.core.layers.field.kinds_third import THIRD_SICK, THIRD_SOUND
 from tests.core.layers.field.kinds_told import TOLD_SICK, TOLD_SOUND
 from tests.core.layers.field.kinds_zeros import ZEROS_SICK, ZEROS_SOUND
@@ -37,6 +39,7 @@ from tests.core.layers.field.reports_later import REPORTS_LATER_SICK, REPORTS_LA
 from tests.core.layers.field.reports_unseen import REPORTS_UNSEEN_SICK, REPORTS_UNSEEN_SOUND
 from tests.core.layers.field.sick import SICK
 from tests.core.layers.field.sound import SOUND
+from tests.core.layers.field.unusual import UNUSUAL_SOUND
 
 SOAK = os.environ.get("GRADWIDGETS_SOAK") == "1"
 SHORT = 3  # of the short form: one in so many
@@ -63,6 +66,8 @@ LAST_SICK, LAST_SOUND = (
         *SIXTH_SICK,
         *SEVENTH_SICK,
         *EIGHTH_SICK,
+        *NINTH_SICK,
+        *TENTH_SICK,
         *BACKWARDS_SICK,
     ),
     (
@@ -87,6 +92,9 @@ LAST_SICK, LAST_SOUND = (
         *SIXTH_SOUND,
         *SEVENTH_SOUND,
         *EIGHTH_SOUND,
+        *NINTH_SOUND,
+        *TENTH_SOUND,
+        *UNUSUAL_SOUND,
         *BACKWARDS_SOUND,
     ),
 )

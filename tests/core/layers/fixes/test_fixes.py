@@ -208,6 +208,8 @@ def test_rescaling_keeps_directions(gain):
 def test_clipping_acts_on_the_training():
     with pytest.raises(ValueError, match="acts on the training, between backward and step"):
         apply_fix(mlp(), "clip")
+    with pytest.raises(ValueError, match="acts on the training, and not on the model"):
+        FIXES["clip"].change(mlp(), max_norm=1.0)
     weight = nn.Parameter(torch.ones(4))
     model = nn.ParameterList([weight])
     optimizer = torch.optim.SGD([weight], lr=1.0)
@@ -285,8 +287,10 @@ def test_an_activation_that_never_runs_between_layers_stays():
     assert options["which"] == () and "no activation between layers" in refusal(model, "activation", **options)
     with pytest.raises(ValueError, match="which must name activations of the model, act; got 'first'"):
         apply_fix(model, "activation", which=["first"])
-    with pytest.raises(TypeError, match="which must be names"):
-        apply_fix(model, "activation", which="act")
+    # A generator would be empty after the check of its names.
+    for which in ("act", 5, (name for name in ["act"])):
+        with pytest.raises(TypeError, match="which must be names"):
+            apply_fix(model, "activation", which=which)
 
 
 def test_a_refusal_says_what_applying_would_and_only_looks():

@@ -82,3 +82,22 @@ def test_kernels_that_meet_padding_alone(layer, shape, words):
         model = layer
         model(torch.randn(shape)).square().sum().backward()
         assert int((model.weight.grad != 0).flatten(2).any(0).any(0).sum()) == found[0].evidence["met"]
+
+
+class Drops(nn.Module):
+    """Dropout by a function that is told the mode, or not."""
+
+    def __init__(self, told):
+        super().__init__()
+        self.first, self.last, self.told = nn.Linear(8, 16), nn.Linear(16, 4), told
+
+    def forward(self, x):
+        h = F.relu(self.first(x))
+        return self.last(F.dropout(h, 0.3, self.training) if self.told else F.dropout(h, 0.3))
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_dropout_that_is_not_told_the_mode_is_noted(training):
+    (one,) = notes(Drops(told=False).train(training), torch.randn(16, 8), "always dropped")
+    assert "30 %" in one.message and "test_notes.py" in one.message and "self.training" in one.action
+    assert notes(Drops(told=True).train(training), torch.randn(16, 8), "always dropped") == []

@@ -56,8 +56,12 @@ def of_normalised(s, x):
 @pytest.mark.parametrize(
     ("run", "parts", "words"),
     [
-        (of_shares, {"first": nn.Linear(10, 8), "out": nn.Linear(1, 3)}, "shares of a softmax is 1"),
-        (of_normalised, {"first": nn.Linear(10, 3), "norm": nn.BatchNorm1d(3)}, "normalised together is fixed"),
+        (of_shares, {"first": nn.Linear(10, 8), "out": nn.Linear(1, 3)}, "shares of a softmax, and that is 1"),
+        (
+            of_normalised,
+            {"first": nn.Linear(10, 3), "norm": nn.BatchNorm1d(3)},
+            "and the norm has fixed that",
+        ),
     ],
 )
 def test_a_sum_of_what_is_normalised_is_told_to_be_constant(run, parts, words):

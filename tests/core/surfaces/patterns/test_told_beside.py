@@ -202,3 +202,29 @@ def test_pairs_print_each_action_once():
         pairs=True,
     )
     assert str(report).count("Its input is below zero there") == 1
+
+
+def test_a_mixture_s_saddle_is_a_minimum_with_its_shares_held():
+    def parts(m, n, y):
+        return -torch.logsumexp(torch.stack([-1.2 * (y - m) ** 2 - 0.3, -0.5 * (y - n) ** 2 - 0.9]), 0).mean()
+
+    found, _ = infos(parts, {"m": (-4.5, 2.5), "n": (-1.5, 5.5)}, fixed={"y": TWO_HEAPS})
+    assert "with these shares held it is a minimum" in found["saddle"].message and "apart" in found["saddle"].action
+
+
+@pytest.mark.parametrize("axes", [PLANE, {"a": (-1.0, 3.0), "b": (-3.0, 1.5)}])
+def test_a_logarithm_of_a_sum_does_not_excuse_another_saddle(axes):
+    def loss(a, b):
+        return torch.logsumexp(torch.stack([a, b, a + b]), 0) + (a * b) ** 2 - 3 * a * b - a - b
+
+    report = check_loss(loss, axes)
+    assert all("shares held" not in one.message for one in report.findings)
+
+
+def test_a_precision_that_was_asked_for_is_looked_at_however_little_time_there_is():
+    x = torch.linspace(-3, 3, 40_000)[None]
+    report = check_loss(
+        lambda a, x: ((a * x).exp() @ torch.ones_like(x).T).mean() / 40_000, {"a": (-3.0, 3.0)},
+        fixed={"x": x}, dtype="float16", seconds=0.3,
+    )  # fmt: skip
+    assert "precision" in {one.name for one in report.findings}

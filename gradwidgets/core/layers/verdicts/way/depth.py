@@ -21,6 +21,14 @@ _SMALL_BRANCHES = (
     "Begin every branch small, its last layer at 0 or scaled by 1/√blocks, or put a norm before each branch and one "
     "behind the last sum."
 )
+_BEHIND = 6  # vertices behind a sum
+_LINEAR = ("Linear", "Conv1d", "Conv2d", "Dropout", "Identity")
+_PASSING = ("view", "squeeze", "unsqueeze", "transpose", "permute", "masked_fill", "mul", "div", "mm", "bmm", "clone")
+_SHARES = (
+    "Put what is not linear between the sum and the softmax, as v(torch.tanh(q + k)) does, or take products of queries "
+    "and keys: of q + k alone the keys decide, whatever the query."
+)
+_NORMED = "Add it behind the norm, as AdaIN and FiLM do, or take the norm away there."
 FEWEST = 4  # layers of which that can be said
 
 
@@ -59,8 +67,16 @@ def _cliff(judged: Judged, leaps: list[Leap]) -> Finding:
         message += f"; what {listed(worst.gates)} gives is the other factor, is trained and begins small"
         severity, action = "info", "Nothing, where it is meant to begin small, as gates do."
     elif lost and decades >= ERROR and (what := _constant(judged, worst.at)):
-        message += f"; {what}, which is the same whatever comes in: what follows takes just that of it"
-        action = "Take something else of what is normalised than that sum, or take it before; and look at its axis."
+        message += f"; what follows takes just {what}, the same whatever comes in"
+        action = (
+            "Take it over another axis than that which is normalised, over tokens, steps or places say; or before it."
+        )
+    elif lost and decades >= ERROR and (taken := _taken_away(judged, worst.at)):
+        message += (
+            f"; what {below} gives is added there, the same along all that {taken[0]} then takes together, and that "
+            "does not change when the same is added to all: it cancels out"
+        )
+        action = taken[1]
     names = [walk.graph.names[one] for one in (worst.below, worst.above) if one is not None]
     evidence = {
         "decades": worst.decades,
@@ -83,10 +99,31 @@ def _constant(judged: Judged, vertex: int | None) -> str:
     named_so = (one.kind for one in judged.flow.layers if one.name == graph.names[vertex])
     kind = next(named_so, "") if graph.is_layer[vertex] else ""
     if kind.startswith("Softmax") or (not graph.is_layer[vertex] and graph.names[vertex].startswith("softmax")):
-        return "a sum of all shares of a softmax is 1"
+        return "a sum over all shares of a softmax, and that is 1"
     if "Norm" in kind or (not graph.is_layer[vertex] and graph.names[vertex].startswith(_NORMS)):
-        return "a sum, or a sum of squares, of all that is normalised together is fixed"
+        return "a sum or mean, perhaps of squares, over all that a norm takes together, and the norm has fixed that"
     return ""
+
+
+def _taken_away(judged: Judged, vertex: int | None) -> tuple[str, str] | None:
+    """What normalises a sum behind it, so that what is the same for all of it cancels out, and what to do about it."""
+    graph = judged.flow.graph
+    if vertex is None or graph.is_layer[vertex] or graph.names[vertex] not in ("add", "sub"):
+        return None
+    waiting = list(graph.onward[vertex])
+    for _ in range(_BEHIND):
+        if not waiting:
+            return None
+        one = waiting.pop(0)
+        name = graph.names[one]
+        kind = graph.kinds.get(name, "") if graph.is_layer[one] else ""
+        if kind.startswith("Softmax") or (not graph.is_layer[one] and name.startswith("softmax")):
+            return named(judged, one), _SHARES
+        if "Norm" in kind or (not graph.is_layer[one] and name.startswith(_NORMS)):
+            return named(judged, one), _NORMED
+        if (graph.is_layer[one] and kind in _LINEAR) or name in _PASSING:
+            waiting += graph.onward[one]
+    return None
 
 
 def _is_said_flat(judged: Judged, leap: Leap) -> bool:

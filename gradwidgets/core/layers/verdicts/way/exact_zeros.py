@@ -86,7 +86,7 @@ def _held_back(judged: Judged, end: Leap, waiting: Set[str]) -> set[str]:
 def _late(trained: Layers, parameters: Set[str]) -> list[str]:
     """What begins at 0 and waits for the first step: parameters, and layers by their weights, each once, in order."""
     layers = {layer.name for _, layer in trained if layer.weight_norm == 0 and layer.weight_grad_norm > 0}
-    layers -= {name.rpartition(".")[0] for name in parameters}
+    layers -= {name.rpartition(".")[0] or ROOT for name in parameters}
     return sorted(layers | {name.removesuffix(".weight") for name in parameters}, key=_numbered)
 
 

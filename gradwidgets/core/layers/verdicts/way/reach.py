@@ -1,8 +1,8 @@
 """Layers that no gradient comes to."""
 
+import re
 from dataclasses import replace
 
-from gradwidgets.core.layers.passes.rows import ROOT
 from gradwidgets.core.layers.passes.underflow import SCALE_IT
 from gradwidgets.core.layers.preflight.losses.value.constant import DETACHED
 from gradwidgets.core.layers.preflight.losses.value.terms import TERM
@@ -39,6 +39,10 @@ _DETACH_ONE = (
 
 def no_gradient(judged: Judged) -> list[Finding]:
     """Layers to which no gradient leads, that never ran, or to which exactly 0 comes."""
+    return [_by_parameter(judged, one) for one in _found(judged)]
+
+
+def _found(judged: Judged) -> list[Finding]:
     said = [one for one in judged.flow.preflight if one.name == "no_gradient"]
     if said and not judged.trained:
         return [replace(one, severity="error") for one in said]
@@ -75,7 +79,7 @@ def no_gradient(judged: Judged) -> list[Finding]:
         spare = [one for one in layers if reached == "not called" and one[1].spare]
         layers = [one for one in layers if one not in loose and one not in spare]
         if layers:
-            found.append(_by_parameter(judged, _without(judged, layers, reached, severity, action)))
+            found.append(_without(judged, layers, reached, severity, action))
         if spare:
             found.append(_without(judged, spare, reached, "info", _SPARE))
         if loose:
@@ -105,15 +109,16 @@ def _stops(found: Finding) -> bool:
 
 
 def _by_parameter(judged: Judged, found: Finding) -> Finding:
-    """The same, with the names of the model's own parameters in place of that of the model as a whole."""
-    sizes = judged.flow.graph.sizes if judged.flow.graph else {}
-    own = [name for name in sizes if "." not in name]
-    message = found.message
-    if not own or ROOT not in message:
-        return found
-    if len(own) > 1:
-        message = message.replace(f"{ROOT} gets", f"{ROOT} get").replace("leads to it from", "leads to them from")
-    return replace(found, message=message.replace(ROOT, listed(own), 1))
+    """The same, with the names of parameters in place of those of modules that own some and are none of torch's."""
+    message, names = found.message, found.evidence.get("layers", ())
+    for name in names if isinstance(names, list) else ():
+        own = judged.called(name)
+        if own == [name]:
+            continue
+        if len(own) > 1:
+            message = message.replace(f"{name} gets", f"{name} get").replace("leads to it from", "leads to them from")
+        message = re.sub(rf"(?<![\w.]){re.escape(name)}(?![\w.])", listed(own), message, count=1)
+    return replace(found, message=message) if message != found.message else found
 
 
 def _is_told(judged: Judged, zero: Layers) -> bool:

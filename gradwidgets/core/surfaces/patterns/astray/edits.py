@@ -8,12 +8,12 @@ from types import FrameType
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from gradwidgets.core.losses.loss_data import data_tensors
 from gradwidgets.core.losses.loss_function import LossFunction
 from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.results.wording import number
+from gradwidgets.core.subject.mode import FunctionMode
 
 Change = Callable[..., object]
 
@@ -21,6 +21,7 @@ MOST = 40  # changes
 _WITHOUT_END = 200_000  # operations
 _LONGEST = 80  # characters of a line that is quoted
 _ADD, _SUB, _RSUB = frozenset(("add", "radd")), frozenset(("sub", "subtract")), frozenset(("rsub",))
+_PRODUCTS, _SQUARES = frozenset(("mul", "multiply", "rmul")), frozenset(("pow", "square"))
 _SHAPING = frozenset(("reshape", "view"))
 _TWO = frozenset((
     "kl_div", "poisson_nll_loss", "gaussian_nll_loss", "binary_cross_entropy", "cross_entropy", "margin_ranking_loss",
@@ -30,7 +31,8 @@ _REDUCED: dict[str, Change] = {"mean": torch.sum, "sum": torch.mean}
 _WEIGHTS = ("pos_weight", "weight")
 _WEIGHED = frozenset(("cross_entropy", "nll_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits"))
 _KNOWN = frozenset((
-    *_ADD, *_SUB, *_RSUB, *_SHAPING, *_TWO, *_OTHERS, *_REDUCED, *_WEIGHED, "neg", "negative", "exp",
+    *_ADD, *_SUB, *_RSUB, *_SHAPING, *_TWO, *_OTHERS, *_REDUCED, *_WEIGHED, *_PRODUCTS, *_SQUARES, "neg", "negative",
+    "exp",
 ))  # fmt: skip
 _NOUNS = {
     "mul": "product", "div": "quotient", "truediv": "quotient", "sub": "difference", "rsub": "difference",
@@ -65,7 +67,7 @@ def _name(func: object) -> str:
     return getattr(func, "__name__", "").strip("_")
 
 
-def _in_line() -> str:
+def in_line() -> str:
     """The line of the loss's own source that is being run, in words; "" where it cannot be read."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in ("torch", "gradwidgets"):
@@ -78,7 +80,7 @@ def _in_line() -> str:
     return f", in “{line}”" if line else ""
 
 
-class Edited(TorchFunctionMode):
+class Edited(FunctionMode):
     """A block in which one operation is changed.
 
     Args:
@@ -115,15 +117,16 @@ def edits_of(function: LossFunction, point: Tensor) -> list[Edit]:
         function.run_at(point, torch.float64, listing)
     except Exception:
         return []
-    return listing.found[:MOST]
+    return [*listing.found, *listing.other_forms][:MOST]
 
 
-class _Listing(TorchFunctionMode):
+class _Listing(FunctionMode):
     """Lists the changes that are to be tried."""
 
     def __init__(self, function: LossFunction) -> None:
         super().__init__()
         self.found: list[Edit] = []
+        self.other_forms: list[Edit] = []
         self._names, self._count = _Names(function), -1
 
     def __torch_function__(self, func: Op, types: object, args: Args = (), kwargs: Kwargs | None = None) -> object:
@@ -134,17 +137,19 @@ class _Listing(TorchFunctionMode):
         if isinstance(result, Tensor) and result.is_floating_point():
             known = _changes(name, args, kwargs or {}, self._names) if name in _KNOWN else ()
             for change, words in known:
-                self._add(Edit((place,), change, words + _in_line()))
+                self._add(self.found, Edit((place,), change, words + in_line()))
+            for change, words in _of_factors(name, args, self._names) if name in _KNOWN else ():
+                self._add(self.other_forms, Edit((place,), change, words + in_line()))
             self._names.note(name, args, result)
         return result
 
-    def _add(self, edit: Edit) -> None:
+    def _add(self, found: list[Edit], edit: Edit) -> None:
         """Take what is written once more, of the same names in the same line, for one with what is known of it."""
-        same = next((k for k, one in enumerate(self.found) if one.words == edit.words), None)
+        same = next((k for k, one in enumerate(found) if one.words == edit.words), None)
         if same is None or "the " in edit.words.partition(", in ")[0]:
-            self.found.append(edit)
+            found.append(edit)
         else:
-            self.found[same] = replace(self.found[same], places=(*self.found[same].places, *edit.places))
+            found[same] = replace(found[same], places=(*found[same].places, *edit.places))
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
         """Nothing: the way forward has them all."""
@@ -201,6 +206,26 @@ def _changes(name: str, args: Args, kwargs: Kwargs, names: _Names) -> Iterator[t
     if name in _REDUCED and len(args) == 1 and not kwargs and args[0].numel() > 1:
         other = _REDUCED[name]
         yield lambda func, x: other(x), f"the {other.__name__} in place of the {name} of {names.of(args[0])}"
+
+
+def _of_factors(name: str, args: Args, names: _Names) -> Iterator[tuple[Change, str]]:
+    """A logarithm that is missing on a factor above 0; a square that may have been meant for twice a number."""
+    if name in _PRODUCTS and len(args) == 2:
+        for k, one in enumerate(args):
+            if isinstance(one, Tensor) and one.requires_grad and bool((one > 0).all()):
+                yield _logarithm_of(k), f"log({names.of(one)}) in place of {names.of(one)} as a factor"
+    elif name in _SQUARES and args[0].requires_grad and (len(args) == 1 or args[1] == 2):
+        x = names.of(args[0])
+        for sign, word in ((1, ""), (-1, "−")):
+            yield _twice(sign), f"{word}2 · {x} in place of {x} squared"
+
+
+def _logarithm_of(place: int) -> Change:
+    return lambda func, *args: func(*(one.log() if k == place else one for k, one in enumerate(args)))
+
+
+def _twice(sign: int) -> Change:
+    return lambda func, x, *_: 2 * sign * x
 
 
 def _of_sums(name: str, x: object, y: object, names: _Names) -> Iterator[tuple[Change, str]]:

@@ -7,20 +7,25 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
+from gradwidgets.core.operations.falling import slopes_of_terms
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.slices import Slices, finish
-from gradwidgets.core.results.wording import counted, place
+from gradwidgets.core.results.wording import counted, number, place
 from gradwidgets.core.surfaces.patterns.astray.edits import MOST, edits_of
 from gradwidgets.core.surfaces.patterns.astray.outliers import outliers_of, without
 from gradwidgets.core.surfaces.patterns.astray.views import FORMS, Exchanged, Negated, Reformed, edited, with_data
 from gradwidgets.core.surfaces.patterns.ends.descents import descending
+from gradwidgets.core.surfaces.patterns.ends.of_note import target_point
 from gradwidgets.core.surfaces.patterns.in_view import View
 from gradwidgets.core.surfaces.patterns.look import Look
 
 _POINTS = {1: 401, 2: 31}  # along each axis
 _REACHED = 0.9  # of the descents: as many as of a loss that leads to its target
 _FIRST = 3  # points
+_LEVEL, _STEP = 1e-4, 1e-5  # of the loss's height over a width of the view: less is no slope; of the view
+_TERMS = 4
 _TOLD = 2
+_AFFINE = 1e-6  # of the loss
 _POSITIVE = 0.6  # of an axis: where so much lies above 0 it may be what a logarithm is taken of
 _MASK = "Is it a number that stands for what is not known? Leave such items out by a mask, or clean the data."
 _TRY = (
@@ -31,8 +36,8 @@ _GUESSES = (
     "These were found by trial of small changes: is any of them what the formula should be? If not, look at the target."
 )
 _NONE = (
-    "The formula is wrong, or the target: {0} small changes were tried, a sign, a logarithm, a swapped argument among "
-    "them, and none of them alone leads there."
+    "The formula is wrong, or the target, and the cause was not found: {0} small changes were tried, a sign, a "
+    "logarithm, a swapped argument{1} among them, and none of them alone leads there."
 )
 
 
@@ -73,13 +78,32 @@ def explaining(look: Look, finding: Finding) -> Slices[Finding]:
 
 def _told(look: Look, finding: Finding, tried: int, causes: list[Cause]) -> Finding:
     if not causes:
-        return replace(finding, action=_NONE.format(tried))
+        labels = ", swapped labels" * any(_are_labels(one) for one in look.own.fixed.values())
+        message = finding.message + _pulls_at_target(look)
+        return replace(finding, message=message, action=_NONE.format(tried, labels))
     said = [f"with {one.words}, it is lowest at {place(look.names, one.lowest.tolist())}" for one in causes[:_TOLD]]
     more = len(causes) - _TOLD
     beside = f"; and so with {counted(more, 'other change')}" if more > 0 else ""
     evidence = finding.evidence | {"tried": tried, "leading there": [one.words for one in causes]}
     message = f"{finding.message}; {', and '.join(said)}, in the target{beside}"
     return replace(finding, message=message, evidence=evidence, action=_TRY if len(causes) == 1 else _GUESSES)
+
+
+def _pulls_at_target(look: Look) -> str:
+    """How much each term has of the slope at a target that is a point, in words; "" where that is not known."""
+    for point in target_point(look.wanted, look.names):
+        values = look.view.function.values(point[None])
+        slopes = values.gradient[0].double().abs() * look.spans
+        axis = int(slopes.argmax())
+        if not float(slopes[axis]) > _LEVEL * look.height:
+            return ""
+        terms = slopes_of_terms(look.view.function, point, axis, _STEP * float(look.spans[axis]))[:_TERMS]
+        if len(terms) < 2:
+            return ""
+        name, own = look.names[axis], float(values.gradient[0, axis])
+        parts = " and ".join(f"{number(slope, 3)} of {term.name}" for term, slope in terms)
+        return f"; at the target the slope along {name} is {number(own, 3)}: {parts}, which do not balance"
+    return ""
 
 
 def _of_data(look: Look) -> str | None:
@@ -95,11 +119,37 @@ def _of_data(look: Look) -> str | None:
 
 
 def _operations(look: Look) -> Iterator[tuple[str, View]]:
-    """The loss with another sign, and with one operation changed."""
-    yield "the whole of it negated", Negated(look.view)
-    some = look.lattice.points[look.lattice.finite]
+    """The loss with labels swapped, with one operation changed, and with another sign."""
+    negated, some = ("the whole of it negated", Negated(look.view)), look.lattice.points[look.lattice.finite]
+    # What is never below 0 is hardly a loss with its sign turned round.
+    below = bool((look.lattice.loss[look.lattice.finite] < 0).any())
+    yield from (negated,) if below else ()
+    yield from _swapped(look, some)
     for edit in edits_of(look.own, some[len(some) // 2]):
         yield edit.words, edited(look.view, edit)
+    yield from () if below else (negated,)
+
+
+def _swapped(look: Look, points: Tensor) -> Iterator[tuple[str, View]]:
+    """The loss with labels of 0 and 1 swapped: numbers that weigh one term by y and another by 1 − y."""
+    some = points[torch.linspace(0, len(points) - 1, _FIRST + 2, dtype=torch.float64).long()]
+    for name, one in look.own.fixed.items():
+        if not isinstance(one, Tensor | float) or not _are_labels(one):
+            continue
+        views = [look.view, *(with_data(look.view, {name: form}) for form in (1 - one, one * 0 + 0.5))]
+        try:
+            own, swapped, half = (finish(view.at(some, gradient=False))[0] for view in views)
+        except Exception:
+            continue
+        size = float(own.abs().max() + swapped.abs().max())
+        if float((own + swapped - 2 * half).abs().max()) <= _AFFINE * size < float((own - swapped).abs().max()):
+            yield f"1 − {name} in place of {name}", views[1]
+
+
+def _are_labels(one: object) -> bool:
+    if isinstance(one, Tensor):
+        return one.is_floating_point() and bool(((one == 0) | (one == 1)).all())
+    return type(one) is float and one in (0.0, 1.0)
 
 
 def _arguments(look: Look) -> Iterator[tuple[str, View]]:

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from gradwidgets.core.losses.loss_data import data_tensors
 from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
+from gradwidgets.core.subject.mode import FunctionMode
 from gradwidgets.core.surfaces.patterns.look import Look
 
 _POINTS = (0.2, 0.5, 0.8)  # of the lattice: what is so at all of them is no chance
@@ -35,7 +35,7 @@ class _Items:
     led: Tensor
 
 
-class _Last(TorchFunctionMode):
+class _Last(FunctionMode):
     """Keeps what the last mean or sum of a loss is taken of."""
 
     def __init__(self) -> None:

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map
 
 from gradwidgets.core.losses.loss_data import data_tensors
 from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
+from gradwidgets.core.subject.mode import FunctionMode
 from gradwidgets.core.surfaces.patterns.look import Look
 
 _ARITHMETIC = frozenset(("add", "radd", "sub", "rsub", "mul", "rmul", "neg", "pow", "square", "subtract", "multiply"))
@@ -28,7 +28,7 @@ class _Met:
     should_be: int = 0
 
 
-class _Whole(TorchFunctionMode):
+class _Whole(FunctionMode):
     def __init__(self) -> None:
         super().__init__()
         self.found: _Met | None = None

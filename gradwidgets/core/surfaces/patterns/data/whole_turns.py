@@ -3,17 +3,17 @@
 import math
 
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.results.wording import number
+from gradwidgets.core.subject.mode import FunctionMode
 from gradwidgets.core.surfaces.patterns.look import Look
 
-_TURNS = 1.2  # over the view of one parameter: nobody looks at so many in radians
+_TURNS = 1.2  # over the view of one parameter: too many for a view in radians
 _CIRCULAR = frozenset(("sin", "cos"))
 
 
-class _Angles(TorchFunctionMode):
+class _Angles(FunctionMode):
     """Keeps what sines and cosines are taken of."""
 
     def __init__(self) -> None:

@@ -13,6 +13,7 @@ from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.slices import finish
 from gradwidgets.core.results.wording import number, percent, place
 from gradwidgets.core.surfaces.critical_points import CriticalPoint
+from gradwidgets.core.surfaces.patterns.data.shared_out import BEGIN_APART, is_of_a_mixture, of_saddles
 from gradwidgets.core.surfaces.patterns.data.whole_turns import in_degrees
 from gradwidgets.core.surfaces.patterns.ends.beyond import as_low_beyond, over_a_period
 from gradwidgets.core.surfaces.patterns.ends.bottomless import DOUBLINGS
@@ -23,8 +24,9 @@ from gradwidgets.core.surfaces.patterns.ends.newton import followed
 from gradwidgets.core.surfaces.patterns.ends.turns import WEIGHT, below_zero, why_missed
 from gradwidgets.core.surfaces.patterns.ends.twins import rejected_twin
 from gradwidgets.core.surfaces.patterns.ends.weighed import weighed_away
-from gradwidgets.core.surfaces.patterns.ground import DEAD_SHARE, dead_share
-from gradwidgets.core.surfaces.patterns.look import ABOVE, LOWEST, Look
+from gradwidgets.core.surfaces.patterns.flat.dead_ground import ABOVE
+from gradwidgets.core.surfaces.patterns.flat.ground import DEAD_SHARE, dead_share
+from gradwidgets.core.surfaces.patterns.look import LOWEST, Look
 from gradwidgets.core.surfaces.patterns.singular.spikes import NARROW, Spike
 
 REACHED = 0.9  # of the descents from over the view must end in a target
@@ -42,10 +44,8 @@ ELSEWHERE = (
     "Does what is out of view count? If it does, an angle a turn on say, view a whole period, or let the target take "
     "that edge too. If it does not, the loss turns round in view: it must rise all the way to that edge."
 )
-_TURNS, _WHOLE = (
-    3,
-    0.01,
-)  # minima beside the first, each a whole number of turns away: nobody looks at so many in radians
+# Minima beside the first, each a whole number of turns away: too many for a view in radians.
+_TURNS, _WHOLE = 3, 0.01
 _BESIDE = 0.02  # of the view's widths: what ends so near to a minimum ends in it
 _LEADS_ON = 0.2  # of what it is above the lowest: a closer descent that gets so far down has not ended
 _HARDLY = 0.05  # of the loss's height
@@ -64,17 +64,20 @@ def saddle(look: Look) -> Finding | None:
     first = min(saddles, key=lambda one: sum(value * value for value in one.point))
     more = f", and at {len(saddles) - 1} more" if len(saddles) > 1 else ""
     between = all(is_between(look, one.point) for one in saddles) and exchanged(look) is not None
-    why = f": there {' and '.join(look.names)} are the same, between two minima that differ by which is which"
+    why = f": there {' and '.join(look.names)} are the same, between two minima that differ by which is which" * between
+    action = APART if between else ""
+    if not between:
+        why, action = of_saddles(look, [one.point for one in saddles], first.point)
     moved = getattr(look.own.call.loss, "moved", "") if look.known else ""
     plane = f", along these directions of {moved} alone: across them the gradient need not be 0" * bool(moved)
     return Finding(
         "saddle",
-        "info" if between or moved else "warning",
-        f"a saddle at {place(look.names, first.point)}{more}{why * between}: the gradient is zero, the Hessian's "
+        "info" if between or moved or action == BEGIN_APART else "warning",
+        f"a saddle at {place(look.names, first.point)}{more}{why}: the gradient is zero, the Hessian's "
         f"eigenvalues are {_values(first)}{plane}",
         {"count": len(saddles), "eigenvalues": list(first.eigenvalues), "loss": first.loss},
         first.point,
-        APART if between else "",
+        action,
     )
 
 
@@ -106,7 +109,7 @@ def unexpected_minimum(look: Look) -> Finding | None:
     action = _in_radians(look, minima)
     if twin and not action:
         action = in_degrees(look) or TELL_APART
-    slight = not look.given and all(_is_slight(look, one) for one in wrong)
+    slight = not look.given and (all(_is_slight(look, one) for one in wrong) or is_of_a_mixture(look))
     if (
         (pair := exchanged(look)) is not None
         and (slight or twin)

@@ -4,14 +4,15 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from gradwidgets.core.losses.loss_data import data_tensors
 from gradwidgets.core.operations.falling import falling_term
 from gradwidgets.core.operations.watching import Args, Kwargs, Op, Watching
 from gradwidgets.core.results.slices import finish
 from gradwidgets.core.results.wording import number, place
-from gradwidgets.core.surfaces.patterns.look import ABOVE, Look
+from gradwidgets.core.subject.mode import FunctionMode
+from gradwidgets.core.surfaces.patterns.flat.dead_ground import ABOVE
+from gradwidgets.core.surfaces.patterns.look import Look
 
 _ALONG = 801  # points of the way
 _HALVINGS = 24
@@ -117,7 +118,7 @@ class _Pieces(Watching):
         """Nothing: choices are made on the way forward."""
 
 
-class _Weights(TorchFunctionMode):
+class _Weights(FunctionMode):
     """Notes data that errors, which are never below 0, are multiplied by, and that are below 0 in part."""
 
     def __init__(self) -> None:

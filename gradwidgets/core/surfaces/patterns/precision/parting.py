@@ -16,6 +16,7 @@ _OFF = 0.02  # of a value: what is off by so much is no longer the rounding of o
 _SMALL = 32.0  # of the larger one's last digits: a number that is smaller is rounded off beside it
 _NEAR = 0.1  # of two numbers: a difference that is smaller shows their rounding
 _SUMS = ("add", "sub", "rsub")
+_OF_SUMS = ("mm", "bmm", "mv", "dot")  # torch.matmul
 _Key = tuple[int, tuple[int, ...], tuple[int, ...], torch.dtype]  # where a tensor lies, its shape, strides and dtype
 _GROWING = (*_SUMS, "sum", "mul", "square", "mm", "bmm", "mv", "dot", "exp", "exp2")
 
@@ -31,7 +32,7 @@ class Parted:
         who: The operation; "" where that is not to be seen.
         back: Whether it happens in its backward.
         lost_by: Which operation has made next to 0 before it what it is given; "" for none.
-        own: Whether it belongs to a backward of somebody's own.
+        own: Whether it belongs to the backward of a custom autograd function.
         hid: Whether torch.where left out what is not finite.
         cancelled: The difference of numbers that are nearly the same that has led to it; "" for none.
         summed: How many numbers are summed up there, where that is what overflows; else 0.
@@ -58,7 +59,7 @@ def named(function: LossFunction, spots: Tensor, dtype: torch.dtype, kind: str) 
         dtype: The precision of the training.
         kind: As `Trouble.kind`.
     """
-    order = [len(spots) // 2, 0, len(spots) - 1, len(spots) // 4, 3 * len(spots) // 4]
+    order, found = [len(spots) // 2, 0, len(spots) - 1, len(spots) // 4, 3 * len(spots) // 4], []
     for k in order[:_TRIED]:
         shadow = _Shadow()
         try:
@@ -70,8 +71,14 @@ def named(function: LossFunction, spots: Tensor, dtype: torch.dtype, kind: str) 
             cast = parted.dtype if parted.dtype != dtype else None
             lost_by = parted.complement or parted.lost_by or parted.faded
             how = parted.who, parted.back, lost_by, parted.own, shadow.hid, parted.cancelled, parted.summed
-            return Parted(spots[k], parted.sentence, cast, *how)
-    return Parted(spots[len(spots) // 2])
+            found.append(Parted(spots[k], parted.sentence, cast, *how))
+        if found and kind != "over":
+            break
+    if not found:
+        return Parted(spots[len(spots) // 2])
+    # At the rim of such ground a later operation may be the first that overflows: what does at most places is told.
+    whose = [one.who for one in found]
+    return max(found, key=lambda one: whose.count(one.who))
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,11 +89,11 @@ class _Parting:
         who: The operation.
         back: Whether it is part of that one's backward.
         dtype: Of its result.
-        how: What becomes of its result, in words.
+        how: What happens to its result, in words.
         then: The same, where something else has led to it.
         before: What has led to it, in another operation.
         lost_by: Which operation has made next to 0 what it is given; "" for none.
-        inside: The operation itself, within a backward of somebody's own; else "".
+        inside: The operation itself, within the backward of a custom autograd function; else "".
         complement: What is 0 as a value has been rounded to 1, "1 − sigmoid"; else "".
         summed: As in `Parted`.
     """
@@ -120,8 +127,8 @@ class _Parting:
 
     @property
     def name(self) -> str:
-        inside = f"{self.inside} in " if self.inside else ""
-        return f"{inside}the backward of {self.who}" if self.back else self.who
+        inside, who = f"{self.inside} in " if self.inside else "", f"{self.who} (matmul)" * (self.who in _OF_SUMS)
+        return f"{inside}the backward of {self.who}" if self.back else who or self.who
 
     @property
     def sentence(self) -> str:
@@ -198,7 +205,8 @@ class _Shadow(Watching):
         if how != "overflows" or not (too_large or name in _GROWING):
             return self._parting(name, args, made, how, self.under, other=self._cancelled)
         many = args[0].numel() // max(made.numel(), 1) if name == "sum" else 0
-        how = _added_up(many, made.dtype) if many > 1 else how
+        many = args[0].shape[-1] if name in _OF_SUMS and not self.node else many
+        how = _added_up(many, made.dtype, "products" if name in _OF_SUMS else "numbers") if many > 1 else how
         return self._parting(name, args, made, how, None, summed=many if many > 1 else 0)
 
     def _parting(
@@ -261,8 +269,8 @@ class _Shadow(Watching):
         return value
 
 
-def _added_up(count: int, dtype: torch.dtype) -> str:
-    return f"adds up {count} numbers to more than {number(torch.finfo(dtype).max, 5)}"
+def _added_up(count: int, dtype: torch.dtype, what: str) -> str:
+    return f"adds up {count} {what} to more than {number(torch.finfo(dtype).max, 5)}"
 
 
 def _how_gone(name: str) -> str:

@@ -18,6 +18,7 @@ _TO_ONE = (
     "(F.binary_cross_entropy_with_logits, F.softplus, F.logsigmoid), or 1 − sigmoid(x) as sigmoid(−x)."
 )
 _MEAN = "Take the mean in place of the sum, or add up in float32: x.float().sum()."
+_DIVIDED = "Divide a factor by the count before the product in place of the sum after it: (x / n) @ y for (x @ y) / n."
 _SCALE = "Work with logarithms, or scale the loss."
 _ROOTS = ("sqrt", "pow", "norm")
 
@@ -27,7 +28,7 @@ def stable_form(parted: Parted) -> str:
     if parted.own:
         return cure(parted.who, "own")
     if parted.summed:
-        return _MEAN
+        return _MEAN if parted.who == "sum" else _DIVIDED
     of_one = parted.lost_by.startswith("1 −")
     if (parted.cancelled and not of_one and any(part in parted.who for part in _ROOTS)) or _of_two(parted):
         return _CENTRE

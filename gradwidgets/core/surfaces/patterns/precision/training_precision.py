@@ -95,7 +95,7 @@ def training_trouble(
         infinite = over & ~low.isfinite()
         spots = rounded[infinite if _share(infinite, even) > 0.5 * _share(over, even) else over]
         parted = named(function, spots, dtype, "over")
-        begins = yield from _beginnings(view, function, parted.point, dtype)
+        begins = {} if function.costly else (yield from _beginnings(view, function, parted.point, dtype))
         alone = bool(low[over].isfinite().all())
         said = parted.point, 0.0, parted.said, parted.cast, begins, parted, alone
         return Trouble("overflow", _share(over, even), *said)
@@ -133,7 +133,7 @@ def _is_slight(size: Tensor, mask: Tensor, height: float) -> bool:
 
 
 def _faint(size: Tensor, off: Tensor, loss: Tensor, known: Tensor, dtype: torch.dtype) -> Tensor:
-    """Where a slope is no more than what rounding makes of it, as a loss has that does not depend on its input, (N,).
+    """Where a slope is nothing but rounding, as that of a loss that does not depend on its input, (N,).
 
     Args:
         size: Of the slope per width of the view, (N,).

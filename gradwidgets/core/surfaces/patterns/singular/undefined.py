@@ -31,6 +31,7 @@ from gradwidgets.core.surfaces.patterns.singular.bad_lines import (
     in_words,
     shares_along,
 )
+from gradwidgets.core.surfaces.patterns.singular.branch_taken import points_along, taken_elsewhere
 from gradwidgets.core.surfaces.patterns.singular.poles import APART, NAMED, is_a_line, spots_of, surrounded
 from gradwidgets.core.surfaces.patterns.singular.poles import in_words as spots_in_words
 
@@ -78,6 +79,10 @@ def non_finite(look: Look) -> Finding | None:
     point, where = readable(look, point)
     spot = tuple(point.tolist())
     culprit = blame(look.function, point) if look.known else None
+    if alone and culprit is not None and culprit.operation == "where":
+        taken = taken_elsewhere(look, [*points_along(look, lines), *_some(places)], point, culprit)
+        point, where, culprit = taken or (point, where, culprit)
+        spot = tuple(point.tolist())
     loss_too, kind = _what_is_bad(look, point)
     what = f"the loss is {kind}" if loss_too else f"only the gradient, which is {kind}"
     if alone:
@@ -90,6 +95,7 @@ def non_finite(look: Look) -> Finding | None:
     if look.grid.failed and (culprit is None or not _hardly_raises(look)):
         return _refused(look, message, spot, share)
     if culprit is None:
+        message += "; no single operation was found that makes it" * look.known
         return Finding("non_finite", "error", message, evidence, spot)
     message += f"; {culprit.sentence}"
     evidence |= {"operation": culprit.operation, "in": culprit.which}
@@ -151,7 +157,9 @@ def _another(look: Look, places: Tensor, lines: list[BadLine], point: Tensor, fi
     told = alike & torch.stack([near, *(line.on for line in lines)]).any(0)
     for one in _one_of_each([*_plainest(places[~told & ~alike]), *_plainest(places[~told & alike])], look)[:_OTHERS]:
         culprit = blame(look.function, one)
-        if culprit is None or (culprit.operation == first.operation and culprit.which in (first.which, "gradient")):
+        if culprit is None or first.operation in culprit.steep:
+            continue
+        if culprit.operation == first.operation and culprit.which in (first.which, "gradient"):
             continue
         loss_too, kind = _what_is_bad(look, one)
         what = f"the loss itself is {kind}" if loss_too else f"the gradient is {kind}"
@@ -161,7 +169,7 @@ def _another(look: Look, places: Tensor, lines: list[BadLine], point: Tensor, fi
 
 
 def _plainest(places: Tensor) -> list[Tensor]:
-    """Places, those first that somebody may have written."""
+    """Places, round numbers first, which a user may have typed."""
     return sorted(places, key=lambda one: len(repr(one.tolist())))
 
 

@@ -1,0 +1,1 @@
+"""What treats the samples of a batch together, or by their place in it."""

@@ -1,0 +1,65 @@
+"""Dropout by a function that drops in evaluation too."""
+
+from collections.abc import Callable, Iterable
+
+import torch
+
+from gradwidgets.core.layers.axes.mixing import evaluated
+from gradwidgets.core.layers.causes.following import place_of_call
+from gradwidgets.core.layers.passes.passes import FlowError, Subject, copied, run
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.wording import percent
+from gradwidgets.core.subject.mode import FunctionMode
+
+ALWAYS = "always dropped"
+_DROPS = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
+_ATTENTION = "scaled_dot_product_attention"
+
+
+def always_dropped(subject: Subject) -> list[Finding]:
+    """What to say of the first function that drops though the model is in evaluation mode.
+
+    Args:
+        subject: A copy that may run: it is, once, forward, where numbers were drawn other than by layers.
+    """
+    seen = _Drops()
+    with evaluated(subject.model):
+        try:
+            with seen:
+                run("the model", subject.model, copied(subject.inputs), subject.model)
+        except FlowError:
+            return []
+    return [_told(*seen.calls[0])] if seen.calls else []
+
+
+class _Drops(FunctionMode):
+    """Notes functions that drop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple[str, float, str]] = []
+
+    def __torch_function__(
+        self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
+    ) -> object:
+        """See a call, and make it."""
+        name, keywords = getattr(func, "__name__", ""), kwargs or {}
+        p = keywords.get("p", args[1] if len(args) > 1 and isinstance(args[1], float) else 0.5)
+        if name == _ATTENTION:
+            p = keywords.get("dropout_p", args[4] if len(args) > 4 else 0.0)
+        if (name in _DROPS and keywords.get("training", True) is True and p) or (name == _ATTENTION and p):
+            self.calls.append((name, float(p), place_of_call()))
+        with torch._C.DisableTorchFunction():
+            return func(*args, **keywords)
+
+
+def _told(name: str, p: float, place: str) -> Finding:
+    message = (
+        f"{name}{f' ({place})' if place else ''} drops {percent(p)} in evaluation mode too: the function does not know "
+        "the model's mode, and what the model gives is another each time it is used"
+    )
+    telling = "dropout_p=p if self.training else 0.0" if name == _ATTENTION else "training=self.training"
+    action = (
+        f"Hand it the mode, {telling}; or take nn.Dropout. Nothing, if it is to drop always, as in Tacotron's prenet."
+    )
+    return Finding(ALWAYS, "info", message, {"operation": name, "p": p, "threshold": 0}, action=action)

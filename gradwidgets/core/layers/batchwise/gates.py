@@ -1,0 +1,58 @@
+"""Gates whose shares are made along the samples, and then weigh what stands along another axis, as experts do."""
+
+from collections.abc import Collection, Iterator, Sequence
+
+from torch.autograd.graph import Node
+
+from gradwidgets.core.layers.axes.along_samples import Along
+from gradwidgets.core.layers.misuse.lone_softmax import SOFTMAXES
+from gradwidgets.core.layers.misuse.operation import Operation
+from gradwidgets.core.layers.misuse.softmax_axes import PRODUCTS, softmax_behind
+from gradwidgets.core.operations.watching import plain_name
+
+_PASSING = ("view", "unsafe_view", "reshape_alias", "expand", "unsqueeze", "clone", "native_dropout", "permute")
+
+
+def gates(looked_at: Sequence[Operation], nodes: Collection[Node]) -> list[Along]:
+    """Softmaxes in two axes along the first, what is weighed by which is summed along the second.
+
+    Args:
+        looked_at: Softmaxes and products of the model.
+        nodes: All operations of a pass.
+    """
+    some = {one.node: _shape(one.node) for one in looked_at if one.name in SOFTMAXES and _is_first(one.node)}
+    if not some:
+        return []
+    products = [one.node for one in looked_at if one.name in PRODUCTS]
+    summing = {*_by_products(products), *_by_sums(nodes)}
+    return [Along("softmax", "softmax", shape) for node, shape in some.items() if node in summing]
+
+
+def _shape(node: Node) -> tuple[int, ...]:
+    return tuple(node._input_metadata[0].shape)
+
+
+def _is_first(node: Node) -> bool:
+    shape = _shape(node)
+    return len(shape) == 2 and min(shape) > 1 and getattr(node, "_saved_dim", 1) in (0, 2**64 - 2)
+
+
+def _by_products(products: Sequence[Node]) -> Iterator[Node]:
+    for one in products:
+        for place, contracted in ((0, -1), (1, -2)):
+            found = softmax_behind(one.next_functions[place][0], contracted)
+            if found is not None and found[1] != found[2]:
+                yield found[0]
+
+
+def _by_sums(nodes: Collection[Node]) -> Iterator[Node]:
+    """What makes a factor of products of numbers that are summed along their second axis."""
+    for one in nodes:
+        if plain_name(one.name()) != "sum" or tuple(getattr(one, "_saved_dim", None) or ()) != (1,):
+            continue
+        product = one.next_functions[0][0]
+        for factor, _ in product.next_functions if plain_name(product.name()) == "mul" else ():
+            while factor is not None and plain_name(factor.name()) in _PASSING:
+                factor = factor.next_functions[0][0]
+            if factor is not None:
+                yield factor

@@ -1,0 +1,153 @@
+"""Every second row of a batch treated in another way than the rest: `e[::2]` where `e[:, ::2]` was meant.
+
+The model is asked: with its samples in another order, each has to get the same as before. Whether it is asked at all is
+told from its code, in which such a slice has to stand.
+"""
+
+import dis
+import types
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from gradwidgets.core.layers.axes.mixing import SAME, batch_of, depends_on_others, evaluated, output_of
+from gradwidgets.core.layers.causes.following import place_of_call
+from gradwidgets.core.layers.passes.passes import FlowError, Subject
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.wording import counted
+from gradwidgets.core.subject.mode import FunctionMode
+
+APART = "rows apart"
+_DEEP = 3  # functions that call each other
+_ACTION = (
+    "Slice along the axis that is meant: e[:, ::2] takes every second column, e[..., ::2] every second feature. "
+    "Nothing, if samples come in pairs."
+)
+
+
+def rows_apart(subject: Subject, output: object) -> list[Finding]:
+    """What to say where samples get something else at another place in the batch.
+
+    Args:
+        subject: A copy that may run, where its code slices in steps.
+        output: What the model gave.
+    """
+    batch = batch_of(subject.inputs, output)
+    if batch is None or batch[0] or not _slices(subject.model):
+        return []
+    with evaluated(subject.model):
+        try:
+            return _found(subject, batch[1])
+        except FlowError:
+            return []
+
+
+def _found(subject: Subject, count: int) -> list[Finding]:
+    every, seen = torch.arange(count), _Slices(count)
+    with seen:
+        before = _rows(output_of(subject, 0, count, every), count)
+    if not seen.slices or _draws(subject, count, before):
+        return []
+    after = _rows(output_of(subject, 0, count, every.roll(1)), count)
+    pairs = zip(before, after, strict=True)
+    changed = [(a.roll(1, 0) - b).abs().flatten(1).amax(1) > SAME * a.abs().max() for a, b in pairs]
+    many = int(torch.stack(changed).any(0).sum()) if changed else 0
+    return [_told(*seen.slices[0], many, count)] if many and not depends_on_others(subject, 0, count) else []
+
+
+def _draws(subject: Subject, count: int, before: list[Tensor]) -> bool:
+    """Whether the model gives something else with other numbers drawn, so that no two passes can be compared."""
+    after = _rows(output_of(subject, 0, count, torch.arange(count), seed=1), count)
+    return any(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def _told(step: int, place: str, many: int, count: int) -> Finding:
+    nth = {2: "second", 3: "third"}.get(step, f"{step}th")
+    message = (
+        f"a slice in steps ({place}) takes every {nth} row along the axis of the {counted(count, 'sample')}: what a "
+        f"sample gets depends on its place in the batch. With the samples moved on by one, {many} of them got another "
+        "output than before"
+    )
+    evidence = {"step": step, "changed": many, "of": count, "threshold": 0}
+    return Finding(APART, "warning", message, evidence, action=_ACTION)
+
+
+def _rows(output: object, count: int) -> list[Tensor]:
+    tensors = [one.detach() for one in pytree.tree_leaves(output) if isinstance(one, Tensor)]
+    return [one for one in tensors if one.ndim and one.shape[0] == count and one.is_floating_point() and one.numel()]
+
+
+class _Slices(FunctionMode):
+    """Notes slices in steps along a first axis of so many: the step, with file and line."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.slices: list[tuple[int, str]] = []
+        self._count = count
+
+    def __torch_function__(
+        self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
+    ) -> object:
+        """See a call, and make it."""
+        if getattr(func, "__name__", "") in ("__getitem__", "__setitem__") and args[0].shape[:1] == (self._count,):
+            first = args[1][0] if isinstance(args[1], tuple) and args[1] else args[1]
+            if isinstance(first, slice) and first.step is not None and first.step > 1:
+                self.slices.append((int(first.step), place_of_call()))
+        return func(*args, **(kwargs or {}))
+
+
+def _slices(model: nn.Module) -> bool:
+    """Whether the code of a model's own modules slices in steps."""
+    modules = list(model.modules())
+    kinds = {kind for kind in set(map(type, modules)) if not kind.__module__.startswith("torch.")}
+    own = [value for one in modules if type(one) in kinds for value in vars(one).values()]
+    functions = [one for one in own if isinstance(one, types.FunctionType)]
+    functions += [one for kind in kinds for one in vars(kind).values() if isinstance(one, types.FunctionType)]
+    return any(map(_slices_in, functions))
+
+
+def _slices_in(function: types.FunctionType) -> bool:
+    return any(_has_slice(one.__code__) for one in _reached(function, _DEEP))
+
+
+def _reached(function: types.FunctionType, deep: int) -> Iterator[types.FunctionType]:
+    """A function, and those of the same package that it calls by their names."""
+    yield function
+    inside = [function.__globals__.get(name) for name in function.__code__.co_names] if deep else []
+    cells = (function.__closure__ or ()) if deep else ()
+    for cell in cells:
+        try:
+            inside.append(cell.cell_contents)
+        except ValueError:  # not filled yet
+            continue
+    for one in inside:
+        if isinstance(one, types.FunctionType) and not (one.__module__ or "torch").startswith("torch"):
+            yield from _reached(one, deep - 1)
+
+
+@lru_cache(maxsize=4096)
+def _has_slice(code: types.CodeType) -> bool:
+    """Whether code indexes by a slice in steps, alone or first of several."""
+    if any(isinstance(one, types.CodeType) and _has_slice(one) for one in code.co_consts):
+        return True
+    steps = list(dis.get_instructions(code))
+    return any(_in_steps(one) and _is_first(steps, place) for place, one in enumerate(steps))
+
+
+def _in_steps(one: dis.Instruction) -> bool:
+    constant = one.argval if isinstance(one.argval, slice) else None
+    return (one.opname == "BUILD_SLICE" and one.arg == 3) or (constant is not None and constant.step is not None)
+
+
+def _is_first(steps: list[dis.Instruction], place: int) -> bool:
+    """Whether no tuple is built of it in which something stands before it."""
+    before = steps[max(place - 8, 0) : place]
+    after = next((one for one in steps[place + 1 :] if one.opname not in ("CACHE", "NOP")), None)
+    return after is not None and (after.opname != "BUILD_TUPLE" or not any(map(_is_slice, before)))
+
+
+def _is_slice(one: dis.Instruction) -> bool:
+    return one.opname == "BUILD_SLICE" or one.argval is Ellipsis or isinstance(one.argval, slice)

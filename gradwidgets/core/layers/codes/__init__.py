@@ -1,0 +1,1 @@
+"""Codes of places, and codes that are looked up, straight through."""
