@@ -82,7 +82,7 @@ class _Tap(Hook):
 
 
 class _Moments:
-    """Sum and norm of an output; the norm is that of the centred output where its spread is small compared with the mean."""
+    """Sum and norm of an output, which is centred for its norm where its spread is small compared with the mean."""
 
     __slots__ = ("centred", "count", "numbers")
 

@@ -195,7 +195,7 @@ class Sampler(Sampled):
         return False
 
     def _beside(self, owned: list[Owned], step: int, optimizer: torch.optim.Optimizer | None) -> None:
-        """Collect what belongs to a sample besides its numbers, part by part, so that one failure affects no other part."""
+        """Collect what belongs to a sample besides its numbers, part by part, so that a failure affects one part only."""
         softly = self.notes.softly
         softly(None, self.observers.between.sampled)
         softly(None, self._note_missing, owned, step)
