@@ -52,7 +52,7 @@ class NamedHook(Hook):
 
 
 class Removable(Protocol):
-    """What a list of hooks holds: handles of torch's, and our own watchers."""
+    """An item of a list of hooks: a handle of torch's, or a watcher of ours."""
 
     def remove(self) -> None:
         """Remove the hooks."""
