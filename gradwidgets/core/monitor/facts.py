@@ -1,7 +1,7 @@
 """The dictionaries of a history, which hold plain numbers and words: their keys and the types of the values.
 
-They are dictionaries, and not objects, since a file keeps them as JSON. They are empty
-where there is nothing to say. `History` describes their contents.
+They are dictionaries, and not objects, since a file keeps them as JSON. They are empty where there is nothing to say.
+`History` describes their contents.
 """
 
 from typing import TypedDict

@@ -14,7 +14,7 @@ _LOWER, _DOUBLED = 1.1, 2.0  # times the first, below 0, where the graph shows t
 _FALLS = (
     3.0,
     20.0,
-)  # the same where the graph does not, for classes and for numbers: the logarithm of a density may fall slowly
+)  # the same where it does not, for classes and numbers: a density's logarithm may fall slowly
 # Times the first, below 0: where it falls ever faster, and however it does. A density's logarithm slows down.
 _ENDLESS = 20.0, 1e3
 _BATCH = 4  # samples: with fewer, a sum and a mean are hardly different
