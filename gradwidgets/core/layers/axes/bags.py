@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.autograd.graph import Node
 
 from gradwidgets.core.layers.scores.ahead_of import first_told
+from gradwidgets.core.losses.graph import saved
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import counted
 
@@ -29,8 +30,8 @@ def of_bags(nodes: Iterable[Node]) -> list[Finding]:
 
 def _sizes(node: Node) -> Tensor:
     """How many tokens each bag holds, by what it was given; below 0 where the next one starts before it."""
-    starts, many = node._saved_offsets, node._input_metadata[0].shape[0]
-    ends = torch.cat([starts[1:], starts.new_tensor([node._saved_indices.numel()])])
+    starts, many = saved(node, "offsets"), node._input_metadata[0].shape[0]
+    ends = torch.cat([starts[1:], starts.new_tensor([saved(node, "indices").numel()])])
     return (ends - starts)[:many]
 
 

@@ -8,8 +8,9 @@ it was.
 
 import contextlib
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,7 @@ from torch.utils import _pytree as pytree
 from gradwidgets.core.layers.axes.along_samples import Along, are_samples
 from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.passes.passes import FlowError, Subject, run
+from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.results.result import Result
 
 Shapes = tuple[tuple[int, ...], tuple[int, ...]]
@@ -211,10 +213,8 @@ class _Seen(TorchFunctionMode):
         if isinstance(x, Tensor) and x.shape[0] == self._count:
             self.along.append((one.name, one.kind, tuple(x.shape), ""))
 
-    def __torch_function__(
-        self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
-    ) -> object:
-        """See a call, and make it."""
+    def __torch_function__(self, func: Op, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> object:
+        """Inspect a call, and make it."""
         result, name = func(*args, **(kwargs or {})), getattr(func, "__name__", "")
         if not args or not isinstance(args[0], Tensor) or not isinstance(result, Tensor):
             return result

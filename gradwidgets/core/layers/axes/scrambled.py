@@ -8,6 +8,7 @@ what stood along one axis afterwards stands along another.
 import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ from torch.overrides import TorchFunctionMode
 from gradwidgets.core.layers.axes.mixing import COUNTING, Shapes
 from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.passes.passes import FlowError, Subject
+from gradwidgets.core.operations.watching import Args, Kwargs, Op
 
 _MOST = 6  # axes
 
@@ -149,7 +151,7 @@ class _Seen(TorchFunctionMode):
         self.found: tuple[str, str] | None = None
         self._shapes = shapes
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
+    def __torch_function__(self, func: Op, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> object:
         result, name = func(*args, **(kwargs or {})), getattr(func, "__name__", "")
         tensors = name in COUNTING and all(isinstance(one, Tensor) for one in (*args[:1], result))
         if tensors and self.found is None and (tuple(args[0].shape), tuple(result.shape)) == self._shapes:

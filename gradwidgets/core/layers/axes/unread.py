@@ -6,6 +6,7 @@ exchanged, and all that it gives has to stay as it was; and it has to change wit
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from torch.utils import _pytree as pytree
 from gradwidgets.core.layers.axes.mixing import SAME, batch_of, evaluated, output_of
 from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.passes.passes import FlowError, Subject
+from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import counted
 
@@ -102,10 +104,8 @@ class _Picking(TorchFunctionMode):
         self.picks: list[tuple[str, list[int], str]] = []
         self._count = count
 
-    def __torch_function__(
-        self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
-    ) -> object:
-        """See a call, and make it."""
+    def __torch_function__(self, func: Op, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> object:
+        """Inspect a call, and make it."""
         name, keywords = getattr(func, "__name__", ""), kwargs or {}
         if name in _PICKING and args and isinstance(args[0], Tensor) and args[0].shape[:1] == (self._count,):
             rows = _picked(func, name, self._count, args[1:], keywords)

@@ -1,12 +1,13 @@
 """Dropout by a function that drops in evaluation too."""
 
-from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 
 from gradwidgets.core.layers.axes.mixing import evaluated
 from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.passes.passes import FlowError, Subject, copied, run
+from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import percent
 from gradwidgets.core.subject.mode import FunctionMode
@@ -39,10 +40,8 @@ class _Drops(FunctionMode):
         super().__init__()
         self.calls: list[tuple[str, float, str]] = []
 
-    def __torch_function__(
-        self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
-    ) -> object:
-        """See a call, and make it."""
+    def __torch_function__(self, func: Op, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> object:
+        """Inspect a call, and make it."""
         name, keywords = getattr(func, "__name__", ""), kwargs or {}
         p = keywords.get("p", args[1] if len(args) > 1 and isinstance(args[1], float) else 0.5)
         if name == _ATTENTION:

@@ -6,8 +6,9 @@ told from its code, in which such a slice has to stand.
 
 import dis
 import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ from torch.utils import _pytree as pytree
 from gradwidgets.core.layers.axes.mixing import SAME, batch_of, depends_on_others, evaluated, output_of
 from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.passes.passes import FlowError, Subject
+from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import counted
 from gradwidgets.core.subject.mode import FunctionMode
@@ -88,10 +90,8 @@ class _Slices(FunctionMode):
         self.slices: list[tuple[int, str]] = []
         self._count = count
 
-    def __torch_function__(
-        self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
-    ) -> object:
-        """See a call, and make it."""
+    def __torch_function__(self, func: Op, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> object:
+        """Inspect a call, and make it."""
         if getattr(func, "__name__", "") in ("__getitem__", "__setitem__") and args[0].shape[:1] == (self._count,):
             first = args[1][0] if isinstance(args[1], tuple) and args[1] else args[1]
             if isinstance(first, slice) and first.step is not None and first.step > 1:

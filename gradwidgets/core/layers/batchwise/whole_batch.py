@@ -9,6 +9,7 @@ from torch.autograd.graph import Node
 from gradwidgets.core.layers.axes.mixing import batch_of, depends_on_others, evaluated
 from gradwidgets.core.layers.causes.smoothing import has_graph
 from gradwidgets.core.layers.passes.passes import FlowError, Subject
+from gradwidgets.core.losses.graph import saved
 from gradwidgets.core.operations.watching import plain_name
 from gradwidgets.core.results.finding import Finding
 
@@ -68,7 +69,7 @@ def _how(node: Node) -> str:
     if len(shape) < 2 or min(shape[:2]) < 2:
         return ""
     if name == "native_layer_norm":
-        return "layer_norm" if math.prod(node._saved_normalized_shape) == math.prod(shape) else ""
+        return "layer_norm" if math.prod(saved(node, "normalized_shape")) == math.prod(shape) else ""
     if name not in ("div", "mul") or len(node.next_functions) < 2:
         return ""
     first, second = (one for one, _ in node.next_functions[:2])

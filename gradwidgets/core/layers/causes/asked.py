@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from torch.utils import _pytree as pytree
 from gradwidgets.core.layers.causes.unlisted import Unlisted
 from gradwidgets.core.layers.passes.passes import FlowError, Subject
 from gradwidgets.core.losses.graph import nodes_of
+from gradwidgets.core.operations.watching import Args, Kwargs, Op
 
 _READ = Tensor.grad.__get__
 
@@ -56,7 +58,7 @@ class _Asking(TorchFunctionMode):
         self.data: set[int] = set()
         self._note(given)
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
+    def __torch_function__(self, func: Op, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> object:
         kwargs = kwargs or {}
         if func is torch.autograd.grad:
             self._note(args[1] if len(args) > 1 else kwargs.get("inputs"))

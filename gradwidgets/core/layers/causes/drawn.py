@@ -6,9 +6,10 @@ a say, a divergence from a prior or an entropy; and that is followed through all
 """
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import FrameType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,7 @@ from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.causes.mentioned import mentions
 from gradwidgets.core.layers.causes.routes import Routes, Step
 from gradwidgets.core.layers.passes.passes import FlowError, Subject
+from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.results.result import Result
 
 # Give numbers at random, each by the parameters that it is given.
@@ -113,10 +115,8 @@ class _Seen(TorchFunctionMode):
         self.constant = {id(one) for one in (*model.buffers(), *(one for _, one in named), *_held(model))}
         self._stems: dict[int, list[Tensor]] = {}  # of what is made without a gradient, what it was made of
 
-    def __torch_function__(
-        self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
-    ) -> object:
-        """See a call, and make it."""
+    def __torch_function__(self, func: Op, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> object:
+        """Inspect a call, and make it."""
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
         given, gave = _tensors((args, kwargs)), _tensors(result)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,7 @@ from gradwidgets.core.layers.causes.cut import ANEW, CUTTING, PARAMETER, WRAPPED
 from gradwidgets.core.layers.passes.passes import FlowError, Subject
 from gradwidgets.core.layers.passes.rows import Row
 from gradwidgets.core.layers.weights.written import Parameters, are_replaced
+from gradwidgets.core.operations.watching import Args, Kwargs, Op
 
 _TORCH = os.path.dirname(torch.__file__)
 _CHECKPOINT = os.path.join(_TORCH, "utils", "checkpoint.py")
@@ -114,7 +116,7 @@ class _Following(TorchFunctionMode):
             for one in row.own.values():
                 self._alive[id(one)] = self._alive.get(id(one), frozenset()) | {row.name}
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
+    def __torch_function__(self, func: Op, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> object:
         kwargs = kwargs or {}
         given = _tensors(_taken(func, args, kwargs))
         alive = frozenset().union(*[self._alive.get(id(one), ()) for one in given])

@@ -1,7 +1,7 @@
 """What is changed in place before the way back needs it: where in somebody's code that is."""
 
 import re
-from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ from torch.overrides import TorchFunctionMode
 
 from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.passes.passes import FlowError, Subject
-from gradwidgets.core.operations.watching import plain_name
+from gradwidgets.core.operations.watching import Args, Kwargs, Op, plain_name
 
 _RAISED = re.compile(r"modified by an inplace operation: \[[\w.]+ \[([\d, ]*)\]\](?:, which is output \d+ of (\w+?),)?")
 _CURE = "Write it into a new tensor: x = x * y in place of x *= y, torch.relu in place of relu_."
@@ -49,10 +49,8 @@ class _Seen(TorchFunctionMode):
         self._shape, self._maker = shape, maker
         self._made: dict[int, tuple[Tensor, str]] = {}
 
-    def __torch_function__(
-        self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
-    ) -> object:
-        """See a call, and make it."""
+    def __torch_function__(self, func: Op, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> object:
+        """Inspect a call, and make it."""
         x = args[0] if args and isinstance(args[0], Tensor) else None
         version = x._version if x is not None and not torch.is_inference(x) else None
         result, name = func(*args, **(kwargs or {})), getattr(func, "__name__", "")

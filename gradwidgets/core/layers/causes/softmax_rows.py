@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import Node
 
+from gradwidgets.core.losses.graph import saved
 from gradwidgets.core.operations.watching import plain_name
 
 # One operation that multiplies queries and keys, takes a softmax, and weighs the values, whatever computes it.
@@ -30,7 +31,7 @@ def sure(node: Node) -> Tensor | None:
     """Five numbers, see `slopes_of`: in how many rows nearly all is on one entry, how scores spread and are scaled."""
     try:
         rows, axis = (
-            (node._saved_result.detach(), node._saved_dim) if hasattr(node, "_saved_dim") else (_scored(node), -1)
+            (saved(node, "result").detach(), saved(node, "dim")) if hasattr(node, "_saved_dim") else (_scored(node), -1)
         )
     except (AttributeError, RuntimeError, IndexError):
         return None
@@ -64,7 +65,7 @@ def _scores(node: Node, many: int) -> tuple[Tensor, float]:
 def _product(node: Node) -> tuple[Tensor, Tensor, float] | None:
     """Queries, keys (their rows as columns) and the factor of the product that a softmax is taken of."""
     if hasattr(node, "_saved_query"):
-        queries, keys, scale = node._saved_query, node._saved_key, node._saved_scale
+        queries, keys, scale = saved(node, "query"), saved(node, "key"), saved(node, "scale")
         if queries.ndim != 4 or queries.shape[:2] != keys.shape[:2]:
             return None
         scale = 1 / math.sqrt(queries.shape[-1]) if scale is None else float(scale)
@@ -74,7 +75,7 @@ def _product(node: Node) -> tuple[Tensor, Tensor, float] | None:
         node = next((one for one, _ in node.next_functions if one is not None), None)
         name = plain_name(node.name()) if node is not None else ""
         if name in ("mul", "div"):
-            other = node._saved_other
+            other = saved(node, "other")
             if other is None or other.ndim or node.next_functions[1][0] is not None:
                 return None
             scale = scale * float(other) if name == "mul" else scale / float(other)
@@ -89,19 +90,19 @@ def _product(node: Node) -> tuple[Tensor, Tensor, float] | None:
 @torch.no_grad()
 def _scored(node: Node) -> Tensor | None:
     """Some rows of the weights that an attention computed and did not keep, from its queries and keys."""
-    queries, keys = node._saved_query, node._saved_key
+    queries, keys = saved(node, "query"), saved(node, "key")
     if queries.ndim != 4 or queries.shape[:2] != keys.shape[:2] or queries.layout is not torch.strided:
         return None
     batch, heads, many, width = queries.shape
     at = torch.arange(0, many, -(-many // _ROWS), device=queries.device)
     some = slice(None, None, -(-batch * heads * len(at) * keys.shape[2] // _MOST))
-    scale = node._saved_scale
+    scale = saved(node, "scale")
     scores = (queries[some][:, :, at] @ keys[some].mT) * (1 / math.sqrt(width) if scale is None else scale)
     mask = getattr(node, "_saved_attn_mask", getattr(node, "_saved_attn_bias", None))
     if mask is not None:
         mask = mask.expand(batch, heads, many, -1)[some][:, :, at]
         scores = scores.masked_fill(~mask, -math.inf) if mask.dtype is torch.bool else scores + mask
-    if node._saved_is_causal:
+    if saved(node, "is_causal"):
         later = torch.arange(keys.shape[2], device=at.device) > at[:, None]
         scores = scores.masked_fill(later, -math.inf)
     return scores.softmax(-1)

@@ -1,7 +1,8 @@
 """Where all that comes through is multiplied by 0: a dropout of everything, an empty mask, a factor that is 0."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
@@ -9,6 +10,7 @@ from torch.overrides import TorchFunctionMode
 
 from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.passes.passes import FlowError, Subject
+from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.results.result import Result
 from gradwidgets.core.results.wording import number
 
@@ -88,10 +90,8 @@ class _Seen(TorchFunctionMode):
         """A hook that notes that it is done."""
         self.module = ""
 
-    def __torch_function__(
-        self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
-    ) -> object:
-        """See a call, and make it."""
+    def __torch_function__(self, func: Op, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> object:
+        """Inspect a call, and make it."""
         kwargs, name = kwargs or {}, getattr(func, "__name__", "")
         told = _WAYS[name](name, args, kwargs) if name in _WAYS and args else None
         if told is not None:

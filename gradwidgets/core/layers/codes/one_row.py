@@ -4,8 +4,8 @@ Whether it is one is read from where its numbers lie: a view of a table begins a
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.misuse.added_masks import ADDS
 from gradwidgets.core.layers.misuse.constant_codes import CONSTANT_CODE, FEWEST
 from gradwidgets.core.layers.passes.passes import FlowError, Subject
-from gradwidgets.core.operations.watching import plain_name
+from gradwidgets.core.operations.watching import Args, Kwargs, Op, plain_name
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.subject.mode import FunctionMode
 
@@ -124,10 +124,8 @@ class _Sums(FunctionMode):
         self.reads: dict[_Table, list[_Read]] = {}
         self._tables, self._count = tables, count
 
-    def __torch_function__(
-        self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
-    ) -> object:
-        """See a call, and make it."""
+    def __torch_function__(self, func: Op, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> object:
+        """Inspect a call, and make it."""
         result = func(*args, **(kwargs or {}))
         if getattr(func, "__name__", "") in ADDS and isinstance(result, Tensor) and result.ndim == 3:
             places = [size for size in result.shape[:2] if size != self._count] or [self._count]

@@ -1,6 +1,7 @@
 """Masks of 0 and 1 that are added to scores before a softmax by hand, of which autograd's graph keeps nothing."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.misuse.attention_masks import added, adds_yes_or_no
 from gradwidgets.core.layers.misuse.operation import Operation
 from gradwidgets.core.layers.passes.passes import FlowError, Subject
-from gradwidgets.core.operations.watching import plain_name
+from gradwidgets.core.operations.watching import Args, Kwargs, Op, plain_name
 from gradwidgets.core.results.finding import Finding
 
 _FEW = 8  # operations between a sum and its softmax
@@ -67,10 +68,8 @@ class _Seen(TorchFunctionMode):
         self.found: str | None = None
         self._sums: dict[int, tuple[Tensor, str]] = {}  # kept: memory that is used again would be taken for it
 
-    def __torch_function__(
-        self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
-    ) -> object:
-        """See a call, and make it."""
+    def __torch_function__(self, func: Op, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> object:
+        """Inspect a call, and make it."""
         kwargs, name = kwargs or {}, getattr(func, "__name__", "")
         known = next((self._sums.get(id(one)) for one in args[:1]), None)
         if name == "softmax" and known is not None and self.found is None:

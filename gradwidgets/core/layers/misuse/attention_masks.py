@@ -10,6 +10,7 @@ from torch.autograd.graph import Node
 from gradwidgets.core.layers.causes.softmax_rows import ATTENTION
 from gradwidgets.core.layers.misuse.operation import Operation
 from gradwidgets.core.layers.preflight.reading import some
+from gradwidgets.core.losses.graph import saved
 from gradwidgets.core.operations.watching import plain_name
 from gradwidgets.core.results.finding import Finding
 
@@ -59,7 +60,7 @@ def _mask(one: Operation) -> Tensor | None:
         mask = getattr(one.node, "_saved_attn_mask", getattr(one.node, "_saved_attn_bias", None))
         return mask if mask is None or mask.dtype is not torch.bool else _filled(~mask)
     node = _filler(one.node)
-    return None if node is None else _filled(node._saved_mask)
+    return None if node is None else _filled(saved(node, "mask"))
 
 
 def _filled(hidden: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from torch.autograd.graph import Node
 
 from gradwidgets.core.layers.misuse.lone_softmax import weight_of
 from gradwidgets.core.layers.preflight.losses.call import shape
+from gradwidgets.core.losses.graph import saved
 from gradwidgets.core.operations.watching import plain_name
 from gradwidgets.core.results.finding import Finding
 
@@ -44,10 +45,10 @@ def _table(node: Node | None) -> Node | None:
 
 def _is_of_places(table: Node, whole: tuple[int, ...]) -> bool:
     """Whether a table with a row for each place, the same ones whatever the samples, gives one row to all."""
-    indices: Tensor = table._saved_indices
+    indices: Tensor = saved(table, "indices")
     places = indices.numel()
     alone = len(whole) > 2 and whole[0] > 1 and max(indices.shape, default=0) == places == whole[1]
-    if not alone or not FEWEST <= places <= table._saved_weight_sym_argsize_0:
+    if not alone or not FEWEST <= places <= saved(table, "weight_sym_argsize_0"):
         return False
     return bool(torch.all(indices == indices.flatten()[0]))
 
@@ -55,7 +56,7 @@ def _is_of_places(table: Node, whole: tuple[int, ...]) -> bool:
 def _told(table: Node, names: Mapping[int, str]) -> Finding:
     weight = weight_of(table.next_functions[0][0])
     layer = names.get(id(weight), "").rpartition(".")[0] if weight is not None else ""
-    indices, rows = table._saved_indices, table._saved_weight_sym_argsize_0
+    indices, rows = saved(table, "indices"), saved(table, "weight_sym_argsize_0")
     message = (
         f"{layer or 'a table'} is asked for row {int(indices.flatten()[0])} at all {indices.numel()} places "
         f"{shape(indices)}, though it has a row for each ({rows}): what it adds is the same at every place and tells "

@@ -1,9 +1,10 @@
 """A softmax along an axis of one entry: all it gives is 1, and what makes its scores gets no gradient."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,7 +14,8 @@ from torch.overrides import TorchFunctionMode
 from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.misuse.operation import Operation
 from gradwidgets.core.layers.passes.passes import FlowError, Subject, run
-from gradwidgets.core.operations.watching import plain_name
+from gradwidgets.core.losses.graph import saved
+from gradwidgets.core.operations.watching import Args, Kwargs, Op, plain_name
 from gradwidgets.core.results.finding import Finding
 
 LONE = "softmax_of_one"
@@ -41,7 +43,7 @@ def of_softmaxes(operations: Sequence[Operation], names: Mapping[int, str] = NO_
     lone = []
     for one in operations:
         shape = tuple(one.node._input_metadata[0].shape)
-        axis = one.node._saved_dim
+        axis = saved(one.node, "dim")
         axis = axis - 2**64 if axis >= 2**63 else axis
         # Along steps, or keys, one is a short sequence; along what a layer gives, the axis is wrong.
         if axis in (-1, len(shape) - 1) and shape and shape[-1] == 1 < len(shape) and (weights := _scoring(one.node)):
@@ -94,10 +96,8 @@ class _Calls(TorchFunctionMode):
         self.place = ""
         self._shape, self._names = shape, names
 
-    def __torch_function__(
-        self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
-    ) -> object:
-        """See a call, and make it."""
+    def __torch_function__(self, func: Op, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> object:
+        """Inspect a call, and make it."""
         if getattr(func, "__name__", "") in self._names and not self.place:
             given = next((one for one in (*args, *(kwargs or {}).values()) if isinstance(one, Tensor)), None)
             self.place = place_of_call() if given is not None and tuple(given.shape) == self._shape else ""

@@ -13,6 +13,7 @@ from torch.autograd.graph import Node
 
 from gradwidgets.core.layers.axes.mixing import VIEWS, Shapes
 from gradwidgets.core.layers.axes.scrambled import exchanges, merges, scrambles
+from gradwidgets.core.losses.graph import saved
 from gradwidgets.core.operations.watching import plain_name
 from gradwidgets.core.results.finding import Finding
 
@@ -86,7 +87,7 @@ def _turns(shapes: Shapes) -> bool:
 
 def _along(node: Node) -> int:
     """The axis of a softmax: torch keeps one from behind as a number of 64 bits without a sign."""
-    axis, axes = int(node._saved_dim), len(node._input_metadata[0].shape)
+    axis, axes = int(saved(node, "dim")), len(node._input_metadata[0].shape)
     return axis + axes - 2**64 if axis >= 2**63 else axis % axes
 
 

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from gradwidgets.core.layers.misuse.attention_masks import MASK
 from gradwidgets.core.layers.misuse.operation import Operation
+from gradwidgets.core.losses.graph import saved
 from gradwidgets.core.results.finding import Finding
 
 _KINDS = 3  # of tokens among those that are no padding: a mask or a sentence's number, given as an input, has fewer
@@ -64,7 +65,7 @@ def of_padding(
         return []
     hidden = [(where, layer, mask.detach() < 0) for where, layer, mask in masks[:_LOOKED_AT]]
     some = [one for one in operations if hasattr(one.node, "_saved_result")][:_LOOKED_AT]
-    hidden += [(str(one), one.place, ~(one.node._saved_result.detach() > 0)) for one in some]
+    hidden += [(str(one), one.place, ~(saved(one.node, "result").detach() > 0)) for one in some]
     for where, layer, never in hidden:
         for name, padding in found:
             keys = _keys(never, *padding.shape)

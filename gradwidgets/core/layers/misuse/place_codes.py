@@ -6,8 +6,8 @@ what a model gives for some of them depends on the others.
 """
 
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ from gradwidgets.core.layers.axes.mixing import batch_of, depends_on_others, eva
 from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.misuse.added_masks import ADDS
 from gradwidgets.core.layers.passes.passes import FlowError, Subject
-from gradwidgets.core.operations.watching import plain_name
+from gradwidgets.core.operations.watching import Args, Kwargs, Op, plain_name
 from gradwidgets.core.results.finding import Finding
 
 CODE = "position code"
@@ -125,10 +125,8 @@ class _Sums(TorchFunctionMode):
         self.codes: list[tuple[str, tuple[int, ...], Tensor, int]] = []
         self._count = count
 
-    def __torch_function__(
-        self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
-    ) -> object:
-        """See a call, and make it."""
+    def __torch_function__(self, func: Op, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> object:
+        """Inspect a call, and make it."""
         pair = [one for one in args if isinstance(one, Tensor)]
         adds = getattr(func, "__name__", "") in ADDS and len(pair) == 2
         result = func(*args, **(kwargs or {}))

@@ -7,6 +7,7 @@ import torch
 from torch.autograd.graph import Node
 
 from gradwidgets.core.layers.misuse.operation import Operation
+from gradwidgets.core.losses.graph import saved
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, percent
 
@@ -27,7 +28,7 @@ def of_samplers(operations: Sequence[Operation]) -> list[Finding]:
     share, one = max(shares, key=lambda pair: pair[0])
     if not share > _MOST:
         return []
-    grid = one.node._saved_grid.detach()
+    grid = saved(one.node, "grid").detach()
     low, high = (float(end) for end in grid.aminmax())
     gives = "the border alone" if _padding(one.node) == _BORDER else "0"
     message = (
@@ -43,10 +44,10 @@ def _outside(node: Node) -> float:
     """The share of places that are so far off that not even the last pixel has a part in them."""
     if _padding(node) not in (_ZEROS, _BORDER):
         return 0.0
-    grid = node._saved_grid.detach()
+    grid = saved(node, "grid").detach()
     if not grid.numel():
         return 0.0
-    edges = torch.tensor([1 + 2 / size for size in node._saved_input.shape[:1:-1]], device=grid.device)
+    edges = torch.tensor([1 + 2 / size for size in saved(node, "input").shape[:1:-1]], device=grid.device)
     return float((grid.abs() > edges.to(grid.dtype)).any(-1).float().mean()) if math.prod(grid.shape) else 0.0
 
 

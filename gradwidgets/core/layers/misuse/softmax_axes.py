@@ -9,6 +9,7 @@ from torch.autograd.graph import Node
 
 from gradwidgets.core.layers.misuse.lone_softmax import SOFTMAXES
 from gradwidgets.core.layers.misuse.operation import Operation
+from gradwidgets.core.losses.graph import saved
 from gradwidgets.core.operations.watching import plain_name
 from gradwidgets.core.results.finding import Finding
 
@@ -54,8 +55,8 @@ def _mixes(one: Operation, place: int, softmax: Node, operations: Sequence[Opera
     if way is None or not _is_weight(one.node.next_functions[1 - place][0]):
         return False
     shape = _shape(softmax)
-    which = torch.arange(shape[_placed(softmax._saved_dim, len(shape))])
-    behind = [1] * (len(shape) - 1 - _placed(softmax._saved_dim, len(shape)))
+    which = torch.arange(shape[_placed(saved(softmax, "dim"), len(shape))])
+    behind = [1] * (len(shape) - 1 - _placed(saved(softmax, "dim"), len(shape)))
     summed = -2 if place else -1
     mixed = _turned(which.view(-1, *behind).expand(shape), way).narrow(summed, 0, 1).expand(_shape(one.node))
     for other in operations:
@@ -90,9 +91,11 @@ def _turned(values: Tensor, way: Sequence[Node]) -> Tensor:
     for node in way:
         name, shape = plain_name(node.name()), _shape(node)
         if name == "transpose":
-            values = values.transpose(*(_placed(one, values.ndim) for one in (node._saved_dim0, node._saved_dim1)))
+            values = values.transpose(
+                *(_placed(one, values.ndim) for one in (saved(node, "dim0"), saved(node, "dim1")))
+            )
         elif name == "permute":
-            values = values.permute([_placed(one, values.ndim) for one in node._saved_dims])
+            values = values.permute([_placed(one, values.ndim) for one in saved(node, "dims")])
         else:
             values = values.reshape(shape) if values.numel() == math.prod(shape) else values.expand(shape)
     return values
@@ -106,7 +109,7 @@ def softmax_behind(node: Node | None, axis: int) -> tuple[Node, int, int] | None
             return None
         name = plain_name(node.name())
         if name in SOFTMAXES:
-            return node, _placed(node._saved_dim, len(_shape(node))), axis
+            return node, _placed(saved(node, "dim"), len(_shape(node))), axis
         # What is multiplied by something that has a gradient, too, as by a gate, is no share any more.
         if name in ("mul", "div") and len(node.next_functions) > 1 and node.next_functions[1][0] is not None:
             return None
@@ -122,12 +125,12 @@ def _before(node: Node, name: str, axis: int) -> int | None:
     if name in _VIEWS:
         return _viewed(tuple(getattr(node, "_saved_self_sym_sizes", ())), _shape(node), axis)
     if name == "transpose":
-        pair = [_placed(one, count) for one in (node._saved_dim0, node._saved_dim1)]
+        pair = [_placed(one, count) for one in (saved(node, "dim0"), saved(node, "dim1"))]
         return pair[1 - pair.index(axis)] if axis in pair else axis
     if name == "permute":
-        return _placed(node._saved_dims[axis], count)
+        return _placed(saved(node, "dims")[axis], count)
     if name == "unsqueeze":
-        new = _placed(node._saved_dim, count)
+        new = _placed(saved(node, "dim"), count)
         return None if axis == new else axis - (axis > new)
     return None
 

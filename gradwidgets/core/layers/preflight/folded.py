@@ -1,8 +1,9 @@
 """A batch that is folded into the features: a model that gives another number of rows than it was given samples."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from gradwidgets.core.layers.causes.following import is_theirs, place_of_call
 from gradwidgets.core.layers.passes.passes import FlowError, run
 from gradwidgets.core.layers.preflight.losses.compared import BROADCAST
 from gradwidgets.core.layers.preflight.reading import named_tensors
+from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import counted
 
@@ -89,10 +91,8 @@ class _Rows(TorchFunctionMode):
         self._count, self._rows = count, rows
         self._names = {id(one): name or "the model" for name, one in model.named_modules()}
 
-    def __torch_function__(
-        self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
-    ) -> object:
-        """See a call, and make it."""
+    def __torch_function__(self, func: Op, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> object:
+        """Inspect a call, and make it."""
         result = func(*args, **(kwargs or {}))
         given = next((one for one in args if isinstance(one, Tensor)), None)
         if given is not None and isinstance(result, Tensor) and self._changes(given, result):

@@ -5,6 +5,7 @@ from typing import Any
 
 from torch.autograd.graph import Node
 
+from gradwidgets.core.losses.graph import saved
 from gradwidgets.core.operations.watching import plain_name
 from gradwidgets.core.results.finding import Finding
 
@@ -47,7 +48,7 @@ def behind_it(node: Node, nodes: Sequence[Node], through: frozenset[str] = PASSI
 
 def axis_of(node: Node) -> int:
     """The axis of a softmax."""
-    axis = node._saved_dim
+    axis = saved(node, "dim")
     return axis - 2**64 if axis >= 2**63 else axis  # torch gives a negative one as an unsigned number
 
 

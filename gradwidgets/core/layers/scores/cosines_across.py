@@ -8,6 +8,7 @@ from torch.autograd.graph import Node
 
 from gradwidgets.core.layers.misuse.operation import Operation
 from gradwidgets.core.layers.scores.ahead_of import PASSING, first_told
+from gradwidgets.core.losses.graph import saved
 from gradwidgets.core.operations.watching import plain_name
 from gradwidgets.core.results.finding import Finding
 
@@ -85,9 +86,9 @@ def _by_norm(node: Node) -> tuple[tuple[int, ...], int] | None:
     one = node.next_functions[1][0] if len(node.next_functions) > 1 else None
     while one is not None and plain_name(one.name()) in _AROUND:
         one = one.next_functions[0][0]
-    if one is None or plain_name(one.name()) != "linalg_vector_norm" or one._saved_dim is None:
+    if one is None or plain_name(one.name()) != "linalg_vector_norm" or saved(one, "dim") is None:
         return None
-    shape, axes = tuple(one._saved_self.shape), one._saved_dim
+    shape, axes = tuple(saved(one, "self").shape), saved(one, "dim")
     if len(axes) != 1:
         return None
     return shape, (axes[0] - 2**64 if axes[0] >= 2**63 else axes[0]) % len(shape)

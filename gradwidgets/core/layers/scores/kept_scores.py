@@ -9,6 +9,7 @@ from torch.autograd.graph import Node
 from gradwidgets.core.layers.misuse.lone_softmax import LONE, SOFTMAXES, weight_of
 from gradwidgets.core.layers.misuse.operation import Operation
 from gradwidgets.core.layers.scores.ahead_of import axis_of, before
+from gradwidgets.core.losses.graph import saved
 from gradwidgets.core.operations.watching import plain_name
 from gradwidgets.core.results.finding import Finding
 
@@ -86,7 +87,7 @@ def _chosen(node: Node, axis: int) -> _Choice | None:
 
 def _filled(node: Node) -> _Choice | None:
     """The function that has left one of several, of a softmax whose every row is a single 1 beside zeros."""
-    rows, axis, names = node._saved_result.detach(), axis_of(node), []
+    rows, axis, names = saved(node, "result").detach(), axis_of(node), []
     for name, one in before(node, _MOST):
         if name in _LAYERS:
             found, weights = next((each for each in names if each in _FILLS), ""), _weights(one)

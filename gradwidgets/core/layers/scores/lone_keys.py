@@ -6,6 +6,7 @@ from torch.autograd.graph import Node
 
 from gradwidgets.core.layers.causes.softmax_rows import SOFTMAX
 from gradwidgets.core.layers.misuse.operation import Operation
+from gradwidgets.core.losses.graph import saved
 
 
 def lone_keys(operations: Iterable[Operation]) -> list[Node]:
@@ -18,5 +19,5 @@ def _entries(node: Node) -> int:
     if keys is not None:
         return keys.shape[-2]
     shape = tuple(node._input_metadata[0].shape)
-    axis = node._saved_dim
+    axis = saved(node, "dim")
     return shape[axis - 2**64 if axis >= 2**63 else axis]

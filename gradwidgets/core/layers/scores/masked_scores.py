@@ -7,6 +7,7 @@ from torch.autograd.graph import Node
 
 from gradwidgets.core.layers.misuse.operation import Operation
 from gradwidgets.core.layers.scores.ahead_of import PASSING, before, behind_it, first_told, number_of
+from gradwidgets.core.losses.graph import saved
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import percent
 
@@ -45,7 +46,9 @@ def _hidden(node: Node) -> float:
 def _zeros(node: Node) -> float:
     """The share of zeros in a factor that holds 0 and 1, both, and has no gradient; 0 for any other."""
     trained = [one is not None for one, _ in node.next_functions]
-    mask = node._saved_self if trained == [False, True] else node._saved_other if trained == [True, False] else None
+    mask = (
+        saved(node, "self") if trained == [False, True] else saved(node, "other") if trained == [True, False] else None
+    )
     if not isinstance(mask, Tensor) or not mask.ndim or mask.numel() < 2:
         return 0.0
     zero = mask == 0

@@ -8,6 +8,7 @@ from torch.autograd.graph import Node
 
 from gradwidgets.core.layers.misuse.operation import Operation
 from gradwidgets.core.layers.scores.ahead_of import PASSING, axis_of, before, first_told, number_of
+from gradwidgets.core.losses.graph import saved
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
 
@@ -42,7 +43,7 @@ def _is_of_shares(node: Node) -> bool:
 
 def _drops(node: Node) -> bool:
     """Whether a product is with zeros and one other number throughout, as a dropout's is, or a mask's."""
-    noise = node._saved_other
+    noise = saved(node, "other")
     if not isinstance(noise, Tensor) or noise.requires_grad or not noise.numel():
         return False
     most = noise.max()
@@ -60,7 +61,7 @@ def _are_along_one(node: Node, other: Node) -> bool:
 
 
 def _told(one: Operation) -> Finding:
-    rows, axis = one.node._saved_result.detach(), axis_of(one.node)
+    rows, axis = saved(one.node, "result").detach(), axis_of(one.node)
     many, most = rows.shape[axis], float(rows.amax(axis).float().mean())
     message = (
         f"{one}: it is taken of shares that a softmax has made already, which lie between 0 and 1: e to the power of "

@@ -6,6 +6,7 @@ from torch.autograd.graph import Node
 
 from gradwidgets.core.layers.misuse.operation import Operation
 from gradwidgets.core.layers.scores.ahead_of import PASSING, axis_of, before, behind_it, first_told, number_of
+from gradwidgets.core.losses.graph import saved
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, percent
 
@@ -55,7 +56,7 @@ def _goes_on(node: Node, nodes: Sequence[Node]) -> bool:
 
 
 def _decided(node: Node) -> float:
-    rows, axis = node._saved_result.detach(), axis_of(node)
+    rows, axis = saved(node, "result").detach(), axis_of(node)
     return float((rows.amax(axis) > _SURE).double().mean()) if rows.shape[axis] > 1 else 0.0
 
 

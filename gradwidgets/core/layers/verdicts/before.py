@@ -1,11 +1,11 @@
-"""What is said at once of a batch, a loss and single operations, as checks: its meaning, and a cure for want of one."""
+"""Checks that pass on findings about the batch, the loss and single operations, with a meaning and a default action."""
 
 from dataclasses import replace
 
 from gradwidgets.core.layers.verdicts.verdict import Check, Judged
 from gradwidgets.core.results.finding import Finding
 
-# Name → what it means for training, what to do about it.
+# The name of a finding → what it means for training, what to do about it.
 _MEANINGS = {
     "non_finite_data": ("one number that is not finite spoils every weight in one step", "Clean the data, or mask it."),
     "non_finite_weights": ("the model is spoilt already", "Go back to weights that are sound."),
@@ -42,7 +42,7 @@ _MEANINGS = {
     "torch_warning": ("torch itself warns of it", "Read what it says."),
     "raised": ("there is no loss yet", "Mend this first."),
 }  # fmt: skip
-# The same of single operations of the model.
+# The same for findings on single operations of the model.
 _OPERATIONS = {
     "norm_of_one": ("nothing of what comes in is left", "A norm over several numbers, or none."),
     "softmax_of_one": ("a share of one thing is all of it", "Another axis, or a sigmoid."),
@@ -86,7 +86,7 @@ _OPERATIONS = {
     "plain tensor": ("what is no parameter is not trained", "nn.Parameter, or register_buffer."),
     "normalised batch": ("a sample's features change with what else is in the batch", "Name the axis: dim=-1."),
     "steps apart": ("each step is judged by itself, as if there were no others", "transpose(1, 2) before the product."),
-    "norm momentum": ("evaluation goes by the last batch alone", "momentum=0.1."),
+    "norm momentum": ("evaluation uses the statistics of the last batch alone", "momentum=0.1."),
     "always dropped": ("what the model gives is another each time", "training=self.training."),
     "rows apart": ("what a sample gets depends on its place in the batch", "Slice along the axis that is meant."),
     "straight residual": ("what needs a gradient gets none", "Take the code from it detached."),
@@ -94,7 +94,7 @@ _OPERATIONS = {
     "kept graph": ("the second backward raises", "Detach the state."),
     "masked by 0": ("what is hidden is seen", "masked_fill with −inf."),
     "temperature": ("a softmax that has decided learns no more", "A temperature of 1 at first."),
-    "unread states": ("what nobody reads is not trained", "Read the last layer's states, of both directions."),
+    "unread states": ("states that are not read are not trained", "Read the last layer's states, of both directions."),
     "mixed axes": (
         "what belongs to one step or channel is taken for another's",
         "transpose (or permute) changes axes over, before view and reshape where both are needed: these count anew and "

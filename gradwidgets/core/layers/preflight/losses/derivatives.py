@@ -1,7 +1,7 @@
 """Second derivatives of a network, in a loss or a forward, that are 0: it is linear but for its kinks."""
 
 import contextlib
-from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from gradwidgets.core.layers.causes.mentioned import mentions
 from gradwidgets.core.layers.preflight.losses.value.terms import TERM
 from gradwidgets.core.layers.preflight.reading import left_out
 from gradwidgets.core.losses.graph import nodes_of
+from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.results.finding import Finding
 
 # Activations whose slope is constant on each side of a kink, as autograd names the slope's own slope.
@@ -160,10 +161,8 @@ class Slopes(TorchFunctionMode):
         back = [Finding(WENT_BACK, "error", self.went_back, {"backward": 1, "most": 0}, action=INSTEAD)]
         return [*(back if self.went_back else ()), *(self._found or self._transforms.findings(_IN_MODEL))]
 
-    def __torch_function__(
-        self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
-    ) -> object:
-        """See a call, and make it."""
+    def __torch_function__(self, func: Op, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> object:
+        """Inspect a call, and make it."""
         keywords = kwargs or {}
         result = func(*args, **keywords)
         self._transforms.see(getattr(func, "__name__", ""), args)

@@ -8,6 +8,7 @@ from torch import Tensor
 from gradwidgets.core.layers.preflight.losses.call import OUTPUT, TARGET, Call, shape
 from gradwidgets.core.layers.preflight.made import short, summed
 from gradwidgets.core.layers.preflight.reading import numbers, some, wide
+from gradwidgets.core.losses.graph import saved
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
 
@@ -98,7 +99,7 @@ def of_doubled(call: Call) -> list[Finding]:
     if x is None or x.ndim < 2 or y is None or x.shape[1] < 2 or _paired(x, y) or classes_last(x, y) is not None:
         return []
     node = _softmax(x)
-    if node is None or short(node) != "LogSoftmax" or node._saved_result.shape != x.shape or _along(node) == 1:
+    if node is None or short(node) != "LogSoftmax" or saved(node, "result").shape != x.shape or _along(node) == 1:
         return []
     if _off(x, 1) < UNEVEN or _off(x, _along(node)) > EVEN:
         return []
@@ -112,7 +113,7 @@ def of_pick(call: Call) -> list[Finding]:
         return []
     node, dim = _softmax(x), _picked(call, x)
     # What only reshapes is left alone here: a dimension is told by its place.
-    if node is None or dim is None or node._saved_result.shape != x.shape or x.shape[dim] < 2:
+    if node is None or dim is None or saved(node, "result").shape != x.shape or x.shape[dim] < 2:
         return []
     logs = x if float(numbers(x).max()) <= 0 else x.log()
     if _along(node) == dim or _off(logs, dim) < UNEVEN or _off(logs, _along(node)) > EVEN:
@@ -124,7 +125,7 @@ def of_frames(call: Call) -> list[Finding]:
     """The same for `ctc_loss`, whose classes come last: behind the frames, and the samples."""
     x = call.first
     node = None if x is None or x.ndim < 2 or x.shape[-1] < 2 else _softmax(x)
-    if node is None or node._saved_result.shape != x.shape or _along(node) == x.ndim - 1:
+    if node is None or saved(node, "result").shape != x.shape or _along(node) == x.ndim - 1:
         return []
     if _off(x, x.ndim - 1) < UNEVEN or _off(x, _along(node)) > EVEN:
         return []
@@ -135,7 +136,7 @@ def of_divergence(call: Call) -> list[Finding]:
     """The same for `kl_div`, whose targets tell what sums to 1."""
     x, y = call.first, call.second
     node = None if x is None or y is None or x.shape != y.shape or x.ndim < 2 else _softmax(x)
-    if node is None or node._saved_result.shape != x.shape or call.keywords.get("log_target"):
+    if node is None or saved(node, "result").shape != x.shape or call.keywords.get("log_target"):
         return []
     along, logs = _along(node), y.detach().clamp(min=0).log()
     sums = [dim for dim in range(x.ndim) if _off(logs, dim) < EVEN]
@@ -149,7 +150,7 @@ def of_product(call: Call) -> list[Finding]:
     x, y = call.tensors[:2] if len(call.tensors) > 1 else (None, None)
     x, y = (y, x) if x is not None and not x.requires_grad else (x, y)
     node = _softmax(x) if x is not None and y is not None and x.ndim > 1 and _goes_beside(x, y) else None
-    if node is None or node._saved_result.shape != x.shape or not call.role(x) & OUTPUT:
+    if node is None or saved(node, "result").shape != x.shape or not call.role(x) & OUTPUT:
         return []
     dim, along, logs = summed(y), _along(node), x if float(numbers(x).max()) <= 0 else None
     # Of all samples against all, both axes are shares of their own, one after the other.
@@ -201,7 +202,7 @@ def _kept(node: object | None) -> Iterator[object]:
 
 def _whole(node: object, x: Tensor) -> bool:
     """Whether the shares of a softmax are all there as they were: nothing was added to them, or cut off."""
-    result, along = node._saved_result, _along(node)
+    result, along = saved(node, "result"), _along(node)
     if result.shape == x.shape and along == 1:
         return False
     ones = result.numel() / result.shape[along]
@@ -210,9 +211,9 @@ def _whole(node: object, x: Tensor) -> bool:
 
 def _along(node: object) -> int:
     """The dimension of a softmax; autograd keeps negative ones without their sign."""
-    dim = int(node._saved_dim)
+    dim = int(saved(node, "dim"))
     dim = dim - (1 << 64) if dim >= 1 << 63 else dim
-    return dim % max(node._saved_result.ndim, 1)
+    return dim % max(saved(node, "result").ndim, 1)
 
 
 def _paired(x: Tensor, y: Tensor) -> bool:
@@ -227,7 +228,7 @@ def _off(x: Tensor, dim: int) -> float:
 
 
 def _normalised(node: object, x: Tensor, dim: int, function: str, off: float) -> Finding:
-    along, result, classes = _along(node), node._saved_result, x.shape[dim]
+    along, result, classes = _along(node), saved(node, "result"), x.shape[dim]
     name = "log_softmax" if short(node) == "LogSoftmax" else "softmax"
     message = (
         f"{name} is taken along dimension {along} of {shape(result)}, and {function} reads {classes} classes along "

@@ -8,6 +8,7 @@ from torch import Tensor
 from gradwidgets.core.layers.preflight.losses.call import Call
 from gradwidgets.core.layers.preflight.made import maker, short
 from gradwidgets.core.layers.preflight.reading import numbers
+from gradwidgets.core.losses.graph import saved
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, percent
 
@@ -39,9 +40,9 @@ def of_last(call: Call) -> list[Finding]:
 def _mask(node: object) -> Tensor | None:
     """What a dropout multiplies by; None for what is none."""
     if short(node) == "Mul" and node.next_functions[1][0] is None:
-        return node._saved_other
+        return saved(node, "other")
     if short(node) == "NativeDropout":
-        return node._saved_result1.double() / (1 - node._saved_p)
+        return saved(node, "result1").double() / (1 - saved(node, "p"))
     return None
 
 

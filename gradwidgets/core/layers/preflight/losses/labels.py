@@ -10,6 +10,7 @@ from gradwidgets.core.layers.preflight.losses.dimensions import classes_last, of
 from gradwidgets.core.layers.preflight.losses.first import of_pairs
 from gradwidgets.core.layers.preflight.made import maker, short
 from gradwidgets.core.layers.preflight.reading import numbers
+from gradwidgets.core.losses.graph import saved
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import counted, percent
 
@@ -166,9 +167,9 @@ def of_several(call: Call) -> list[Finding]:
     """Targets of `binary_cross_entropy` that name several classes, where a softmax shares 1 out among them."""
     x, y = call.first, call.second
     node = None if x is None or y is None or x.shape != y.shape or x.ndim < 2 else maker(x)
-    if node is None or short(node) != "Softmax" or node._saved_result.shape != x.shape:
+    if node is None or short(node) != "Softmax" or saved(node, "result").shape != x.shape:
         return []
-    dim = (node._saved_dim + (1 << 63)) % (1 << 64) - (1 << 63)
+    dim = (saved(node, "dim") + (1 << 63)) % (1 << 64) - (1 << 63)
     values = numbers(y)
     if x.shape[dim] < 2 or not bool(((values == 0) | (values == 1)).all()) or int(values.sum(dim).max()) < 2:
         return []

@@ -8,6 +8,7 @@ from torch import Tensor
 from gradwidgets.core.layers.preflight.losses.call import Call
 from gradwidgets.core.layers.preflight.made import maker, short
 from gradwidgets.core.layers.preflight.reading import numbers
+from gradwidgets.core.losses.graph import saved
 from gradwidgets.core.operations.watching import plain_name
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
@@ -50,7 +51,7 @@ def _normalised(node: object, output: Tensor) -> tuple[int, ...]:
     if name in ("NativeBatchNorm", "CudnnBatchNorm") and output.ndim > 1:
         return tuple(one for one in range(output.ndim) if one != 1)
     if name == "NativeLayerNorm":
-        return tuple(range(-len(node._saved_normalized_shape), 0))
+        return tuple(range(-len(saved(node, "normalized_shape")), 0))
     return ()
 
 

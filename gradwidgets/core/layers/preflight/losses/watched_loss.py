@@ -1,7 +1,8 @@
 """What a loss is given, watched while it is called."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -40,6 +41,7 @@ from gradwidgets.core.layers.preflight.losses.value.values_only import ValueTerm
 from gradwidgets.core.layers.preflight.losses.value.wrong_signs import WrongSigns
 from gradwidgets.core.layers.preflight.losses.variances import Variances
 from gradwidgets.core.layers.preflight.reading import left_out, named_tensors
+from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.results.finding import Finding
 
 _REGRESSIONS = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
@@ -145,10 +147,8 @@ class LossCall(TorchFunctionMode):
         for _, tensor in named_tensors(targets, "targets"):
             self._mark(tensor, TARGET)
 
-    def __torch_function__(
-        self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
-    ) -> object:
-        """See a call, and make it."""
+    def __torch_function__(self, func: Op, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> object:
+        """Inspect a call, and make it."""
         keywords = kwargs or {}
         name = getattr(func, "__name__", "")
         tensors = [one for one in (*args, *keywords.values()) if isinstance(one, Tensor)]

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ from torch.utils import _pytree as pytree
 from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.preflight.losses.value.terms import TERM
 from gradwidgets.core.layers.preflight.reading import left_out
-from gradwidgets.core.operations.watching import plain_name
+from gradwidgets.core.operations.watching import Args, Kwargs, Op, plain_name
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.subject.home import abroad
 
@@ -185,9 +186,7 @@ class _Scaled(TorchFunctionMode):
         super().__init__()
         self.added: list[float] = []
 
-    def __torch_function__(
-        self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
-    ) -> object:
+    def __torch_function__(self, func: Op, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> object:
         """Make a call, and change the plain number that it gives."""
         name, result = getattr(func, "__name__", ""), func(*args, **(kwargs or {}))
         if name in _LEAVING and isinstance(result, float):
