@@ -1,4 +1,4 @@
-"""Softmaxes over one entry: its share is 1 whatever its score, and what makes the score gets no gradient."""
+"""Softmaxes over one entry: its weight is 1 whatever its score, and the score gets no gradient."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ from gradwidgets.core.losses.graph import saved
 
 
 def lone_keys(operations: Iterable[Operation]) -> list[Node]:
-    """Those among some operations."""
+    """Return the softmaxes over one entry among operations."""
     return [one.node for one in operations if one.name in SOFTMAX and _entries(one.node) == 1]
 
 

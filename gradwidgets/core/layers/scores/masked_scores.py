@@ -1,4 +1,4 @@
-"""Scores that are multiplied by a mask before a softmax: what is hidden keeps a score of 0, and a share for it."""
+"""Scores that are multiplied by a mask before a softmax: hidden entries get a score of 0, and still some weight."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ _ACTION = (
 
 
 def masked_by_zero(operations: Sequence[Operation], nodes: Sequence[Node]) -> list[Finding]:
-    """What to say of softmaxes whose scores are multiplied by 0 where they are to be hidden.
+    """Report the first softmax whose scores are multiplied by 0 to hide them.
 
     Args:
         operations: The model's softmaxes.
@@ -34,7 +34,7 @@ def masked_by_zero(operations: Sequence[Operation], nodes: Sequence[Node]) -> li
 
 
 def _hidden(node: Node) -> float:
-    """The share of the scores that a mask of 0 and 1 makes 0; 0 for none."""
+    """Return the share of the scores that a mask of 0 and 1 makes 0; 0 without such a mask."""
     for name, one in before(node):
         if name == "mul" and number_of(one) is None:
             return _zeros(one)
@@ -44,7 +44,7 @@ def _hidden(node: Node) -> float:
 
 
 def _zeros(node: Node) -> float:
-    """The share of zeros in a factor that holds 0 and 1, both, and has no gradient; 0 for any other."""
+    """Return the share of zeros in a factor without a gradient that consists of 0 and 1; 0 for any other factor."""
     trained = [one is not None for one, _ in node.next_functions]
     mask = (
         saved(node, "self") if trained == [False, True] else saved(node, "other") if trained == [True, False] else None
@@ -57,7 +57,7 @@ def _zeros(node: Node) -> float:
 
 
 def _masked_behind(node: Node, nodes: Sequence[Node]) -> bool:
-    """Whether the shares are multiplied by such a mask as well, not far behind."""
+    """Whether the softmax's output is soon multiplied by such a mask as well."""
     return any(name == "mul" and _zeros(one) for name, one in behind_it(node, nodes))
 
 
