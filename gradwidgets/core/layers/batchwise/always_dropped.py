@@ -1,4 +1,4 @@
-"""Dropout by a function that drops in evaluation too."""
+"""Dropout by a function that also drops in evaluation mode."""
 
 from typing import Any
 
@@ -18,10 +18,10 @@ _ATTENTION = "scaled_dot_product_attention"
 
 
 def always_dropped(subject: Subject) -> list[Finding]:
-    """What to say of the first function that drops though the model is in evaluation mode.
+    """Report the first function that drops although the model is in evaluation mode.
 
     Args:
-        subject: A copy that may run: it is, once, forward, where numbers were drawn other than by layers.
+        subject: A copy of the model, which runs forward once.
     """
     seen = _Drops()
     with evaluated(subject.model):
@@ -34,7 +34,7 @@ def always_dropped(subject: Subject) -> list[Finding]:
 
 
 class _Drops(FunctionMode):
-    """Notes functions that drop."""
+    """Records calls of dropout functions."""
 
     def __init__(self) -> None:
         super().__init__()

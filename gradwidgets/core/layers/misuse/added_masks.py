@@ -6,7 +6,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.graph import Node
-from torch.overrides import TorchFunctionMode
 
 from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.misuse.attention_masks import added, adds_yes_or_no
@@ -15,6 +14,7 @@ from gradwidgets.core.layers.passes.passes import FlowError, Subject
 from gradwidgets.core.layers.scores.ahead_of import before
 from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.subject.mode import FunctionMode
 
 _FEW = 8  # the most operations between a sum and its softmax
 _BEFORE = (
@@ -59,7 +59,7 @@ def added_masks(subject: Subject) -> list[Finding]:
     return [] if seen.found is None else [added(seen.found, "")]
 
 
-class _Seen(TorchFunctionMode):
+class _Seen(FunctionMode):
     """Follows sums with a mask of 0 and 1 up to a softmax."""
 
     def __init__(self) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.graph import Node
-from torch.overrides import TorchFunctionMode
 
 from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.misuse.operation import Operation
@@ -18,6 +17,7 @@ from gradwidgets.core.layers.scores.ahead_of import before
 from gradwidgets.core.losses.graph import saved, variable_of
 from gradwidgets.core.operations.watching import Args, Kwargs, Op, plain_name
 from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.subject.mode import FunctionMode
 
 LONE = "softmax_of_one"
 NO_NAMES: Mapping[int, str] = MappingProxyType({})
@@ -87,7 +87,7 @@ def with_line(subject: Subject, found: Finding) -> Finding:
     return replace(found, message=found.message.replace(": ", f" ({seen.place}): ", 1))
 
 
-class _Calls(TorchFunctionMode):
+class _Calls(FunctionMode):
     """Records the place of the first call of some functions with a tensor of a given shape."""
 
     def __init__(self, shape: tuple[int, ...], names: Sequence[str]) -> None:

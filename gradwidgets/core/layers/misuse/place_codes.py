@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 from torch.autograd.graph import Node
-from torch.overrides import TorchFunctionMode
 
 from gradwidgets.core.layers.axes.mixing import batch_of, depends_on_others, evaluated, output_of
 from gradwidgets.core.layers.causes.following import place_of_call
@@ -20,6 +19,7 @@ from gradwidgets.core.layers.misuse.added_masks import ADDS
 from gradwidgets.core.layers.passes.passes import FlowError, Subject
 from gradwidgets.core.operations.watching import Args, Kwargs, Op, plain_name
 from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.subject.mode import FunctionMode
 
 CODE = "position code"
 _WIDENS = ("expand", "repeat", "clone")
@@ -134,7 +134,7 @@ def _told(place: str, shape: list[int], code: list[int], along: int) -> Finding:
     return Finding(CODE, "warning", message, evidence, action=_ACTION)
 
 
-class _Sums(TorchFunctionMode):
+class _Sums(FunctionMode):
     """Records the summands that differ along an axis of so many samples, and along no other of the first two."""
 
     def __init__(self, count: int) -> None:

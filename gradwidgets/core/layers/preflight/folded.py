@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from gradwidgets.core.layers.causes.following import is_theirs, place_of_call
 from gradwidgets.core.layers.passes.passes import FlowError, run
@@ -16,6 +15,7 @@ from gradwidgets.core.layers.preflight.reading import named_tensors
 from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import counted
+from gradwidgets.core.subject.mode import FunctionMode
 
 _VIEWS = ("view", "reshape", "flatten", "unflatten", "view_as", "reshape_as")
 _MOST = 200  # frames on the way to a module
@@ -82,7 +82,7 @@ def fold_of(model: nn.Module, inputs: object, output: Iterable[int], target: Ite
     return message, _KEEP if name in _VIEWS else _OTHER
 
 
-class _Rows(TorchFunctionMode):
+class _Rows(FunctionMode):
     """Notes the last call that makes so many rows of so many samples."""
 
     def __init__(self, count: int, rows: int, model: nn.Module) -> None:

@@ -5,7 +5,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.causes.following import place_of_call
@@ -15,6 +14,7 @@ from gradwidgets.core.layers.preflight.reading import left_out
 from gradwidgets.core.losses.graph import nodes_of
 from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.subject.mode import FunctionMode
 
 # Activations whose slope is constant on each side of a kink, as autograd names the slope's own slope.
 _KINKS = {
@@ -146,7 +146,7 @@ def _derivatives() -> int:
     return sum(one.key() in kinds for one in torch._C._functorch.get_interpreter_stack() or ())
 
 
-class Slopes(TorchFunctionMode):
+class Slopes(FunctionMode):
     """Watches the derivatives that are asked for within a `with` block; `found` is what there is to say of them."""
 
     def __init__(self) -> None:

@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.passes.passes import copied
@@ -43,6 +42,7 @@ from gradwidgets.core.layers.preflight.losses.variances import Variances
 from gradwidgets.core.layers.preflight.reading import left_out, named_tensors
 from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.subject.mode import FunctionMode
 
 _REGRESSIONS = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 _BY_NUMBER = (
@@ -106,7 +106,7 @@ _CHECKS = MappingProxyType({
 })  # fmt: skip
 
 
-class LossCall(TorchFunctionMode):
+class LossCall(FunctionMode):
     """Watches one call of a loss within a `with` block; `findings` says afterwards what there is to say.
 
     It sees what the functions of torch that the loss calls are given, follows what is made of the output and what of

@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.graph import Node
-from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.causes.following import place_of_call
@@ -16,6 +15,7 @@ from gradwidgets.core.layers.preflight.reading import left_out
 from gradwidgets.core.operations.watching import Args, Kwargs, Op, plain_name
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.subject.home import abroad
+from gradwidgets.core.subject.mode import FunctionMode
 
 _SUMS = ("add", "__add__", "__radd__", "add_", "__iadd__")
 _DIFFERENCES = ("sub", "__sub__", "sub_", "__isub__")
@@ -179,7 +179,7 @@ def _changed(numbers: list[float], again: Callable[[], object]) -> float | None:
     return changed[0] if changed and len(seen.added) >= len(numbers) else None
 
 
-class _Scaled(TorchFunctionMode):
+class _Scaled(FunctionMode):
     """Has tensors give other plain numbers than they hold, and notes which are added to what has a gradient."""
 
     def __init__(self) -> None:
