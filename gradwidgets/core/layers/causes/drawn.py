@@ -115,9 +115,7 @@ class _Seen(FunctionMode):
         named = list(model.named_parameters())
         self.names = {id(one): name.rpartition(".")[0] or name for name, one in named}
         self.constant = {id(one) for one in (*model.buffers(), *(one for _, one in named), *_held(model))}
-        self._stems: dict[
-            int, list[Tensor]
-        ] = {}  # by the id of a tensor without a gradient, the tensors with one that it depends on
+        self._stems: dict[int, list[Tensor]] = {}  # by the id of a tensor without a gradient: its inputs with one
 
     def __torch_function__(self, func: Op, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> object:
         """Inspect a call, and make it."""

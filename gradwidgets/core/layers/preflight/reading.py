@@ -63,6 +63,18 @@ def numbers(tensor: Tensor) -> Tensor | None:
     return tensor if tensor.numel() else None
 
 
+def read(tensor: Tensor) -> Tensor:
+    """Return the numbers of a tensor, for checks that are `left_out` if there are none.
+
+    Raises:
+        ValueError: The tensor has no numbers.
+    """
+    values = numbers(tensor)
+    if values is None:
+        raise ValueError("the tensor has no numbers to read")
+    return values
+
+
 def some(tensor: Tensor, most: int = ENOUGH, *, keep: int = 0) -> Tensor:
     """Return at most so many numbers from all parts of a tensor; the last `keep` dimensions stay whole."""
     while tensor.numel() > most and tensor.ndim > keep:
