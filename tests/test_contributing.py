@@ -37,6 +37,7 @@ from gradwidgets.widgets.controls.base import guarded
 from gradwidgets.widgets.layers import flow_view
 from gradwidgets.widgets.layers.scene import VIEWS, render
 from gradwidgets.widgets.panel.traits import Real, declared, meanings
+from tests.widgets.inside import seen_state_of
 from tests.widgets.layers.models import sound
 
 SMALL = {"depth": 4, "width": 8, "batch": 8}
@@ -155,7 +156,7 @@ def test_a_view(monkeypatch):
         drawn = 10.0 ** panel.views["weights"].figure.lines["measured"].get_data()[1]
         np.testing.assert_allclose(drawn, sizes)
         assert panel.error == "" and len(panel.summary.splitlines()) == len(sizes)
-        png, said = render(panel._state())
+        png, said = render(seen_state_of(panel))
         assert png == panel.png() and said.summary == panel.summary
         panel.gain = 2.0
         again = 10.0 ** panel.views["weights"].figure.lines["measured"].get_data()[1]

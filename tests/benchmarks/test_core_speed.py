@@ -61,17 +61,21 @@ def test_peer_one_numpy_pass_over_one_loss(benchmark, article, loss):
 
 
 @pytest.mark.benchmark(group="four maps, 101 x 101, with gradients, 50 points")
-def test_peer_one_row_of_101_point_by_point(benchmark, article):
+def test_peer_one_row_of_101_point_by_point(benchmark, article, four):
     # One row in 101: a round of the whole would take seconds. Multiply by 101.
     x, y = article
 
     def row():
-        for loss in TORCH_LOSSES.values():
+        last = {}
+        for name, loss in TORCH_LOSSES.items():
             for bias in torch.linspace(-5, 8, 101).tolist():
                 point = torch.tensor([1.0, bias], dtype=torch.float64, requires_grad=True)
                 loss(point[0] * x + point[1], y).backward()
+            last[name] = point.grad
+        return last
 
-    benchmark(row)
+    for name, gradient in benchmark(row).items():
+        torch.testing.assert_close(gradient, four[name].value_and_gradient((1.0, 8.0))[1])
 
 
 @pytest.mark.benchmark(group="four paths of 100 steps, 50 points")
@@ -80,45 +84,51 @@ def test_paths(benchmark, four):
 
 
 @pytest.mark.benchmark(group="four paths of 100 steps, 50 points")
-def test_peer_torch_optim(benchmark, article):
+def test_peer_torch_optim(benchmark, article, four):
     x, y = article
 
     def run():
-        for loss in TORCH_LOSSES.values():
+        ends = {}
+        for name, loss in TORCH_LOSSES.items():
             point = torch.tensor(START, dtype=torch.float64, requires_grad=True)
             optimizer = torch.optim.SGD([point], **SETTINGS)
             for _ in range(100):
                 optimizer.zero_grad()
                 loss(point[0] * x + point[1], y).backward()
                 optimizer.step()
+            ends[name] = point.detach()
+        return ends
 
-    benchmark(run)
+    ends = benchmark(run)
+    for name, path in descend_each(four, SGD(**SETTINGS), START, 100).items():
+        torch.testing.assert_close(ends[name], path.end)
 
 
 @pytest.mark.benchmark(group="51 x 51 starts, four losses, 100 steps, 50 points")
 def test_many_starts(benchmark, four):
     axis = torch.linspace(-5, 8, 51, dtype=torch.float64)
     starts = torch.cartesian_prod(axis, axis)
-    benchmark.pedantic(descend_each, (four, SGD(**SETTINGS), starts, 100), rounds=3)
+    paths = benchmark.pedantic(descend_each, (four, SGD(**SETTINGS), starts, 100), rounds=3)
+    assert {path.points.shape for path in paths.values()} == {(101, 51 * 51, 2)}
 
 
 @pytest.mark.benchmark(group="words about a run")
 @pytest.mark.parametrize("loss", TORCH_LOSSES)
 def test_outcome(benchmark, four, loss):
     path = descend_each(four, SGD(**SETTINGS), START, 100)[loss]
-    benchmark(outcome, path, four[loss])
+    assert benchmark(outcome, path, four[loss]).end.tolist() == path.end.tolist()
 
 
 @pytest.mark.benchmark(group="words about a run")
 def test_stability(benchmark, four):
-    benchmark(stability, four["MSE"], SGD(0.1, 0.9, nesterov=True))
+    assert benchmark(stability, four["MSE"], SGD(0.1, 0.9, nesterov=True)).lr_limit > 0.1
 
 
 @pytest.mark.benchmark(group="words about a run")
 def test_step_parts(benchmark, four):
     sgd = SGD(0.1, 0.9, nesterov=True)
     path = descend_each(four, sgd, START, 100)["MSE"]
-    benchmark(step_parts, path, four["MSE"], sgd, 99)
+    assert torch.equal(benchmark(step_parts, path, four["MSE"], sgd, 99).next_point, path.points[100])
 
 
 @pytest.mark.benchmark(group="minima of a new delta")
@@ -126,7 +136,7 @@ def test_minima(benchmark, article):
     def fresh():
         return [f.minima for f in regressions(*article, delta=0.7, beta=0.3).values()]
 
-    benchmark(fresh)
+    assert all(len(minima) for minima in benchmark(fresh))
 
 
 @pytest.mark.benchmark(group="1 000 000 points")
@@ -134,13 +144,15 @@ def test_minima(benchmark, article):
 def test_maps_of_a_million(benchmark, million, resolution):
     # Disabled, one small map shows that it works.
     count = resolution if benchmark.enabled else 5
-    benchmark.pedantic(sample_surfaces, (million, None, count), rounds=1)
+    maps = benchmark.pedantic(sample_surfaces, (million, None, count), rounds=1)
+    assert {grid.loss.shape for grid in maps.values()} == {(count, count)}
 
 
 @pytest.mark.benchmark(group="1 000 000 points")
 def test_paths_of_a_million(benchmark, million):
     steps = 100 if benchmark.enabled else 3
-    benchmark.pedantic(descend_each, (million, SGD(**SETTINGS), START, steps), rounds=1)
+    paths = benchmark.pedantic(descend_each, (million, SGD(**SETTINGS), START, steps), rounds=1)
+    assert {len(path.points) for path in paths.values()} == {steps + 1}
 
 
 def ten_operations(a, b):
@@ -201,4 +213,5 @@ def test_peer_torch_func_hessian(benchmark, small_net):
         given = {name: part.reshape(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
         return loss_fn(torch.func.functional_call(model, given, (x.double(),)), y)
 
-    benchmark.pedantic(lambda: torch.linalg.eigvalsh(torch.func.hessian(loss)(flat)), rounds=5, warmup_rounds=1)
+    found = benchmark.pedantic(lambda: torch.linalg.eigvalsh(torch.func.hessian(loss)(flat)), rounds=5, warmup_rounds=1)
+    torch.testing.assert_close(hessian_spectrum(*small_net).eigenvalues.sort().values, found, rtol=1e-6, atol=1e-9)

@@ -101,9 +101,11 @@ def test_step(benchmark, net, watch):
     timed(5 if benchmark.enabled else 1)
     benchmark.pedantic(one_round, rounds=rounds)
     low, middle, high = statistics.quantiles(added, n=4) if len(added) > 1 else (added[0],) * 3
+    assert len(added) >= rounds
     benchmark.extra_info |= {"added": round(middle, 4), "quartiles": (round(low, 4), round(high, 4))}
     if isinstance(monitor, GradientMonitor):
         benchmark.extra_info["overhead it tells"] = round(monitor.overhead, 4)
+        assert len(monitor.history.steps) and monitor.history.norm.isfinite().any()
     if benchmark.enabled:
         told = f", it tells {monitor.overhead:.1%}" if isinstance(monitor, GradientMonitor) else ""
         print(f"\n{net}, {watch}: {middle:+.1%} ({low:+.1%} … {high:+.1%}){told}")

@@ -83,7 +83,7 @@ class Page:
         self._address = f"{address}/lab/workspaces/{uuid.uuid4().hex[:8]}/tree/{notebook}"
         try:
             self.raw.goto(self._address + "?reset")
-            self._wait_until_ready()
+            self.wait_until_ready()
         except BaseException:
             self.raw.close()
             raise
@@ -94,7 +94,8 @@ class Page:
         if message.type in ("error", "warning") and not (ours or slow):
             self.console.append(f"{message.type}: {message.text}")
 
-    def _wait_until_ready(self) -> None:
+    def wait_until_ready(self) -> None:
+        """Wait until the notebook is open and its kernel idle."""
         self.until("watched.notebook()?.context?.isReady")
         self.until("watched.notebook().sessionContext.isReady && watched.kernel()?.status === 'idle'")
         self.raw.evaluate("watched.listen()")
@@ -103,7 +104,7 @@ class Page:
         """Save the notebook and load the page anew; the kernel lives on."""
         self.raw.evaluate("jupyterapp.commands.execute('docmanager:save')")
         self.raw.goto(self._address)
-        self._wait_until_ready()
+        self.wait_until_ready()
 
     def end_kernel(self) -> None:
         """Shut the notebook's kernel down."""

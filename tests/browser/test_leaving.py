@@ -106,7 +106,7 @@ def test_a_panel_that_is_moved_or_seen_again_stays(open_page):
     command(page, "application:close")
     page.until(NO_CANVAS)
     command(page, "docmanager:open", path=name)
-    page._wait_until_ready()
+    page.wait_until_ready()
     assert_lives(page)
 
     page.reload()

@@ -12,6 +12,7 @@ import gradwidgets
 from gradwidgets import LESSONS, gallery, lesson, lessons
 from gradwidgets.classroom.opening import WIDGETS
 from gradwidgets.core import SGD, SurfaceGrid, step_parts
+from tests.widgets.inside import buttons_in, guess_of, settled
 from tests.widgets.taught import prediction_of, question_of
 
 
@@ -59,7 +60,7 @@ def test_a_lesson_opens(name, opened):
     for hidden in panel.hide:
         assert "gradwidgets-hidden" in panel.controls[hidden]._dom_classes
     assert panel.predict == one.settings.get("predict", False)
-    assert (panel._guessing.guess is not None) == panel.predict
+    assert (guess_of(panel) is not None) == panel.predict
     assert not panel.predict or panel.summary == question_of(panel)
     assert panel._repr_mimebundle_()  # shows itself
     if panel.predict:
@@ -134,7 +135,7 @@ def test_momentum(opened):
 def test_nesterov(opened):
     panel = opened("nesterov")
     run = panel.trajectories["MSE"]
-    parts = step_parts(run, panel._settled().objectives["MSE"], SGD(0.1, 0.9, nesterov=True), 2)
+    parts = step_parts(run, settled(panel).objectives["MSE"], SGD(0.1, 0.9, nesterov=True), 2)
     assert "1.26 there, against -2.17 here" in said("nesterov")
     assert near(float(parts.lookahead_gradient[1]), "1.26") and near(float(parts.gradient[1]), "-2.17")
     assert "bias of 4.93, plain momentum to 6.65" in said("nesterov")
@@ -153,15 +154,14 @@ def test_weight_decay(opened):
 def test_dampening(opened):
     panel = opened("dampening")
     damped = panel.trajectories["MSE"].end
-    with panel._batch():
-        panel.lr, panel.dampening = 0.02, 0.0
+    panel.restore({"lr": 0.02, "dampening": 0.0})
     assert "0.02" in said("dampening")
     assert float((panel.trajectories["MSE"].end - damped).norm()) < 0.05
 
 
 def test_outliers(opened):
     panel = opened("outliers")
-    weights = {name: float(objective.minima[0][0]) for name, objective in panel._settled().objectives.items()}
+    weights = {name: float(objective.minima[0][0]) for name, objective in settled(panel).objectives.items()}
     assert "weight of 1.79" in said("outliers") and near(weights["MSE"], "1.79")
     assert "its size: 1.00." in said("outliers") and near(weights["L1"], "1.00")
     assert "nearer to L1: 1.20." in said("outliers") and near(weights["Huber"], "1.20")
@@ -254,29 +254,37 @@ def test_clipping(opened):
 # -- the gallery ----------------------------------------------------------------------------------------
 
 
+def menu_of(shown):
+    """The menu of a gallery's lessons."""
+    return shown.children[0].children[0]
+
+
+def alert_of(shown):
+    """The line that says why a lesson could not be opened, as HTML."""
+    return shown.children[1].value
+
+
 def test_the_gallery_walks_through_all_of_them():
     shown = gallery("journey", theme="dark")
     assert shown.panel.theme == "dark"
     first = shown.panel
-    shown._go(1)
-    assert first._closed and shown._menu.value == "four-losses" and shown.error == ""
-    shown._go(-2)
-    assert shown._menu.value == list(LESSONS)[-1]
+    buttons_in(shown)["Next ▶"].click()
+    assert first.comm is None and menu_of(shown).value == "four-losses" and shown.error == ""
+    for name in ("journey", list(LESSONS)[-1]):
+        buttons_in(shown)["◀ Previous"].click()
+        assert menu_of(shown).value == name and shown.error == ""
     assert "image/png" in shown._repr_mimebundle_()
     shown.close()
     shown.close()
 
 
 def test_the_gallery_says_what_cannot_be_opened_and_goes_on():
-    shown = gallery("journey", lr=0.3)
-    shown._menu.value = "sigmoid"
-    assert shown.error == ""
-    shown._settings = {"lr": "fast"}
-    shown._menu.value = "momentum"
-    assert "lr must be a number" in shown.error and 'role="alert"' in shown._alert.value
-    shown._settings = {}
-    shown._menu.value = "nesterov"
-    assert shown.error == "" and shown.panel.step == 2
+    shown = gallery("journey", momentum=0.5)
+    assert shown.panel.momentum == 0.5 and shown.error == ""
+    menu_of(shown).value = "sigmoid"
+    assert shown.panel is None and "momentum" in shown.error and 'role="alert"' in alert_of(shown)
+    menu_of(shown).value = "nesterov"
+    assert shown.error == "" == alert_of(shown) and (shown.panel.step, shown.panel.momentum) == (2, 0.5)
     shown.close()
 
 
@@ -288,8 +296,8 @@ def test_the_gallery_says_what_cannot_be_opened_and_goes_on():
 def test_an_apps_address_chooses(asked, opens, error, monkeypatch):
     monkeypatch.setenv("QUERY_STRING", asked)
     shown = gallery()
-    assert (shown._menu.value, shown.error) == (opens, error)
-    assert "<script>" not in shown._alert.value
+    assert (menu_of(shown).value, shown.error) == (opens, error)
+    assert "<script>" not in alert_of(shown)
     shown.close()
 
 

@@ -2,7 +2,9 @@
 
 import json
 import random
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 import ipywidgets as widgets
 from traitlets import TraitError
@@ -11,6 +13,7 @@ from gradwidgets.widgets.controls import Number
 from gradwidgets.widgets.kernel.mainloop import at_home
 from tests.widgets.conftest import LoopThread
 from tests.widgets.fake_page import FakePage
+from tests.widgets.inside import file_buttons_of
 
 REFUSALS = (TraitError, ValueError, TypeError)
 NONSENSE = (
@@ -103,7 +106,7 @@ class Fuzzer:
     def _everything(self) -> list[widgets.Widget]:
         found, todo = {}, [self.panel]
         if self.kind == "layers":
-            todo += self.panel._column.bodies.values()
+            todo += [view.body for view in self.panel.views.values()]
         while todo:
             one = todo.pop()
             if isinstance(one, widgets.Widget) and id(one) not in found:
@@ -237,9 +240,12 @@ class Fuzzer:
     def loads(self) -> None:
         """Take the settings of a file."""
         content = self._file()
-        self._do(f"{content!r:.250}", lambda: self._all_or_nothing(lambda: self.panel._files.take(content)))
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "mine.json"
+            path.write_bytes(content)
+            self._do(f"{content!r:.250}", lambda: self._all_or_nothing(lambda: self.panel.load(path)))
 
     def chooses_a_file(self) -> None:
         """Press Load."""
         content = {"name": self._or_nonsense("mine.json", 0.3)}
-        self._raw(self.panel._files.buttons, {"method": "custom", "content": content}, [self._file()])
+        self._raw(file_buttons_of(self.panel), {"method": "custom", "content": content}, [self._file()])

@@ -4,6 +4,7 @@ import numpy as np
 
 from gradwidgets import LayerFlowPanel, OptimizerPlayground, SurfaceExplorer
 from tests.widgets.fake_page import FakePage, arrived, kernel_picture
+from tests.widgets.inside import constant_rows_of, shown_in_controls_of, words_of
 
 SMALL = {
     "playground": lambda **more: OptimizerPlayground(**{"steps": 20, "losses": ("MSE", "Huber"), **more}),
@@ -34,16 +35,13 @@ def picture_of(panel) -> np.ndarray:
 
 def controls_of(panel) -> dict[str, object]:
     """What the controls show that can be moved; the others keep what they showed last."""
-    rows = [row.layout.display for row in getattr(panel, "_constant_rows", ())]
-    hidden = {f"constant {k + 1}" for k, display in enumerate(rows) if display == "none"} | {"step"}
-    return {
-        name: control._read() for name, control in panel.controls.items() if name not in hidden and control._wanted[0]
-    }
+    hidden = {f"constant {k + 1}" for k, row in enumerate(constant_rows_of(panel)) if row.layout.display == "none"}
+    return {name: value for name, value in shown_in_controls_of(panel).items() if name not in {*hidden, "step"}}
 
 
 def seen_of(panel) -> dict[str, object]:
     """All that a reader sees besides the picture."""
-    return {"summary": panel.summary, "words": panel._words.value, **controls_of(panel)}
+    return {"summary": panel.summary, "words": words_of(panel), **controls_of(panel)}
 
 
 def same_pictures(first: np.ndarray, second: np.ndarray) -> bool:

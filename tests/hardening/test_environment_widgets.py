@@ -12,6 +12,7 @@ from gradwidgets import lesson
 from gradwidgets.classroom.lessons import LESSONS
 from gradwidgets.widgets.panel.page import Page
 from tests.hardening.panels import SMALL, painted, same_pictures
+from tests.widgets.inside import settled
 
 SOAK = os.environ.get("GRADWIDGETS_SOAK") == "1"
 
@@ -76,7 +77,7 @@ def said_after(panel, changes: list[dict]) -> list[str]:
     said = [panel.summary]
     for change in changes:
         panel.restore(change)
-        panel._settled()
+        settled(panel)
         said.append(f"{panel.summary} {panel.error}".strip())
     return said
 

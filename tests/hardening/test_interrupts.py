@@ -21,6 +21,7 @@ from gradwidgets.widgets.panel.panel import Panel
 from tests.hardening.interrupts import Tracer
 from tests.hardening.panels import SMALL, in_a_page, painted, picture_of, same_pictures, seen_of
 from tests.widgets.conftest import loop  # noqa: F401
+from tests.widgets.inside import is_busy
 
 SOAK = os.environ.get("GRADWIDGETS_SOAK") == "1"
 TIMES = 60 if SOAK else 1  # interrupts a change
@@ -154,7 +155,7 @@ def test_after_an_interrupt_at_any_line_the_next_change_shows_the_right_picture(
             struck += 1
             begun = {name: getattr(panel, name) for name in change} == change
             told = "interrupted" in panel.error or not begun
-            going = panel._frame.busy.row.layout.display != "none"
+            going = is_busy(panel)
             panel.restore({**change, **after})
             page.answer()
             marks = (

@@ -12,6 +12,7 @@ from gradwidgets.widgets.panel.page import Page
 from tests.hardening.events import NONSENSE, REFUSALS, Fuzzer
 from tests.hardening.panels import SMALL, in_a_page, painted, same_pictures, where_they_differ
 from tests.widgets.conftest import LOOP_THREAD, LoopThread, loop  # noqa: F401
+from tests.widgets.inside import at_rest, buttons_in, constant_rows_of, settled, work_of
 
 SOAK = os.environ.get("GRADWIDGETS_SOAK") == "1"
 EVENTS = int(os.environ.get("GRADWIDGETS_EVENTS", 10_000 if SOAK else 60))
@@ -65,11 +66,7 @@ def settle(panel, page, loop: LoopThread) -> None:  # noqa: F811
 
     def settled() -> bool:
         page.answer()
-        working = panel._work.running
-        training = getattr(panel, "_trainer", None) is not None and panel._trainer._lesson is not None
-        moved = any(control.moved for control in panel.controls.values())
-        waiting = panel._turns.owed or panel._turns.requested or panel.canvas._inbox or panel.canvas._painter._wanted
-        return not (working or training or moved or waiting)
+        return at_rest(panel)
 
     loop.until(settled)
 
@@ -78,30 +75,29 @@ def compare(kind: str, panel, page) -> str:
     """Say in what a panel is not as one that was made for its settings."""
     panel.controls["step"].discard() if "step" in panel.controls else None
     panel.predict, panel.style, panel.hide, panel.lock = False, "page", (), ()
-    panel.canvas._obey({"type": "set_device_pixel_ratio", "device_pixel_ratio": 1})
     if kind == "layers":
         panel.compare, panel.selected = False, None
         if panel.view in ("live", "curvature"):
             panel.view = "flow"
     panel.page.size = dict(WIDE)
-    panel._work.refit()
-    panel._update()
-    panel._settled()
+    work_of(panel).refit()
+    panel.restore({})
+    settled(panel)
     kept = painted(panel)
     if not same_pictures(page.shown(), kept):
         return "the page shows another picture than was painted"
     told = getattr(getattr(panel, "views", {}).get(getattr(panel, "view", ""), None), "figure", None)
-    explained = getattr(told, "_explained", None)
-    panel._invalidate_all()
+    explained = getattr(told, "explained", None)
+    work_of(panel).steps.invalidate()
     panel.canvas.distrust()
-    panel._update()
+    panel.restore({})
     anew = painted(panel)
-    if explained == getattr(told, "_explained", None) and not same_pictures(kept, anew):
+    if explained == getattr(told, "explained", None) and not same_pictures(kept, anew):
         return f"what was kept from pictures before shows: {where_they_differ(kept, anew)}; {panel.state()}"
     other = SMALL[kind]()
     try:
         other.restore(panel.state())
-        other._settled()
+        settled(other)
         if panel.error.endswith(KEPT):  # nothing can be shown for these settings: which picture came last is history
             return "" if other.error == panel.error else "a fresh panel says something else"
         if not same_pictures(painted(panel), painted(other)):
@@ -126,10 +122,11 @@ def test_whatever_happens_a_panel_lives_and_shows_its_settings(kind, loop):  # n
             lost += [f"{what}: {one}" for one in log.lost + [str(e) for e in loop.errors]]
             log.lost.clear()
             loop.errors.clear()
-            if panel._closed or panel.comm is None or not panel.canvas.painted_on <= {LOOP_THREAD}:
+            if panel.comm is None or not panel.canvas.painted_on <= {LOOP_THREAD}:
                 lost.append(f"{what}: not alive, or painted on {panel.canvas.painted_on}")
                 break
             if fuzzer.count % EVERY == 0:
+                page.say(type="set_device_pixel_ratio", device_pixel_ratio=1)
                 settle(panel, page, loop)
                 wrong = loop.do(lambda: compare(kind, panel, page))
                 lost += [f"before {fuzzer.count}: {wrong}"] if wrong else []
@@ -157,11 +154,7 @@ def test_a_canvas_passes_over_what_is_no_message():
 
 def test_a_slider_of_a_constant_that_is_not_shown_moves_nothing():
     panel = SMALL["explorer"]()
-    hidden = [
-        panel.controls[f"constant {k + 1}"]
-        for k, row in enumerate(panel._constant_rows)
-        if row.layout.display == "none"
-    ]
+    hidden = [row.children[0] for row in constant_rows_of(panel) if row.layout.display == "none"]
     before = panel.state()
     for control in hidden:
         control.slider.set_state({"value": 1})
@@ -172,9 +165,9 @@ def test_a_slider_of_a_constant_that_is_not_shown_moves_nothing():
 def test_copy_fix_without_a_fix_says_what_to_do():
     panel, sent = SMALL["layers"](view="doctor"), []
     panel.page.send = sent.append
-    panel.views["doctor"]._buttons["Copy fix"].click()
+    buttons_in(panel)["Copy fix"].click()
     assert panel.error.startswith("choose a fix first") and not sent
     panel.fix = "He init"
-    panel.views["doctor"]._buttons["Copy fix"].click()
+    buttons_in(panel)["Copy fix"].click()
     assert panel.error == "" and "copy" in sent[0]
     panel.close()

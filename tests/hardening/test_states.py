@@ -13,6 +13,7 @@ from gradwidgets.widgets.panel.page import Page
 from tests.hardening.events import LARGE, NONSENSE, REFUSALS, SENSIBLE
 from tests.hardening.panels import SMALL, in_a_page, painted, same_pictures
 from tests.widgets.fake_page import choose
+from tests.widgets.inside import errors_of, file_buttons_of, tell, work_of
 
 SOAK = os.environ.get("GRADWIDGETS_SOAK") == "1"
 ANYTHING = st.recursive(
@@ -50,11 +51,11 @@ def is_work(name: str, value: object) -> bool:
 
 def refused_whole(panel, take) -> str:
     """Take something; return in what sentence it is refused, if it is."""
-    before, picture, words = panel.state(), panel._shown.settings, panel.summary
+    before, picture, words = panel.state(), work_of(panel).shown.settings, panel.summary
     try:
         take()
     except REFUSALS as refusal:
-        assert panel.state() == before and panel._shown.settings == picture and panel.summary == words
+        assert panel.state() == before and work_of(panel).shown.settings == picture and panel.summary == words
         assert str(refusal).strip() and "\n" not in str(refusal).strip()
         return str(refusal)
     return ""
@@ -62,11 +63,8 @@ def refused_whole(panel, take) -> str:
 
 def press_load(panel, state: dict) -> str:
     """Choose a file; return what the panel says."""
-    panel._errors.complain("")
-    content = {"data": {"method": "custom", "content": {"name": "mine.json"}}}
-    panel._files.buttons._handle_msg(
-        {"content": content, "buffers": [json.dumps({"gradwidgets": 1, **state}).encode()]}
-    )
+    errors_of(panel).complain("")
+    tell(file_buttons_of(panel), {"name": "mine.json"}, json.dumps({"gradwidgets": 1, **state}).encode())
     return panel.error
 
 

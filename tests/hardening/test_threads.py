@@ -19,6 +19,7 @@ from gradwidgets.widgets.canvas import stream
 from gradwidgets.widgets.panel.page import Page
 from tests.hardening.panels import SMALL, in_a_page, painted, same_pictures, seen_of
 from tests.widgets.conftest import LOOP_THREAD, LoopThread, loop  # noqa: F401
+from tests.widgets.inside import network_of, settled, turns_of, work_of
 from tests.widgets.taught import prediction_of
 
 # A setting, and values that take different amounts of work.
@@ -71,8 +72,9 @@ def in_threads(count: int, work: Callable[[int], None]) -> list[BaseException]:
     return raised
 
 
-def settled(panel) -> bool:
-    return not panel._turns.owed and not panel._work.half_shown and not panel._work.running
+def is_settled(panel) -> bool:
+    """Whether all that was asked for on other threads is shown."""
+    return not turns_of(panel).owed and not work_of(panel).half_shown and not work_of(panel).running
 
 
 def shows_its_settings(panel, make: Callable) -> bool:
@@ -81,7 +83,7 @@ def shows_its_settings(panel, make: Callable) -> bool:
     try:
         other.restore(panel.state())
         for one in (panel, other):
-            one._settled()
+            settled(one)
         return same_pictures(painted(panel), painted(other)) and seen_of(panel) == seen_of(other)
     finally:
         other.close()
@@ -98,7 +100,7 @@ def test_four_threads_set_and_one_paints_the_last_value(kind, loop, record):  # 
             setattr(panel, name, chance.choice(values))
 
     assert in_threads(4, work) == []
-    loop.until(lambda: settled(panel))
+    loop.until(lambda: is_settled(panel))
     assert panel.canvas.painted_on == {LOOP_THREAD}
     assert panel.error == "" and not loop.errors and not record
     assert loop.do(lambda: shows_its_settings(panel, SMALL[kind]))
@@ -155,7 +157,7 @@ def test_a_refused_value_is_refused_on_the_thread_that_set_it(loop):  # noqa: F8
 
     assert in_threads(2, work) == []
     assert len(refused) == 50 and all("momentum > 0" in one for one in refused)
-    loop.until(lambda: settled(panel))
+    loop.until(lambda: is_settled(panel))
     assert (panel.lr, panel.momentum, panel.nesterov) == (0.3, 0.9, False) and panel.error == ""
     loop.do(panel.close)
 
@@ -186,7 +188,7 @@ def test_a_linked_slider_of_the_user_s_on_a_subshell(loop):  # noqa: F811
             slider.set_state({"value": 0.2 + 0.01 * k})
 
     assert in_threads(1, work) == []
-    loop.until(lambda: settled(panel))
+    loop.until(lambda: is_settled(panel))
     assert panel.lr == slider.value == pytest.approx(0.79) and panel.controls["lr"].value == panel.lr
     assert panel.canvas.painted_on == {LOOP_THREAD}
     link.unlink()
@@ -203,7 +205,7 @@ def test_two_panels_linked_both_ways_and_set_on_two_threads_do_not_wait_for_each
             setattr(*((one, "lr") if number else (two, "momentum")), 0.01 * k)
 
     assert in_threads(2, work) == []
-    loop.until(lambda: settled(one) and settled(two))
+    loop.until(lambda: is_settled(one) and is_settled(two))
     assert (one.lr, one.momentum) == (two.lr, two.momentum) == (0.59, 0.59)
     assert one.canvas.painted_on == two.canvas.painted_on == {LOOP_THREAD}
     for link in links:
@@ -245,7 +247,7 @@ def test_every_verb_on_another_thread_leaves_the_painting_to_the_main_one(kind, 
             VERBS[verb](panel)
 
     assert in_threads(1, work) == []
-    loop.until(lambda: settled(panel))
+    loop.until(lambda: is_settled(panel))
     assert panel.canvas.painted_on == {LOOP_THREAD} and panel.error == "" and not record and not loop.errors
     loop.do(lambda: panel.restore({"theme": "light"}))
     assert "locked" not in panel.error and panel.hide == ("theme", "buttons")
@@ -267,8 +269,9 @@ def test_the_five_views_and_their_buttons_on_another_thread(loop, record):  # no
         assert panel.flow.layers
 
     assert in_threads(1, work) == []
-    loop.until(lambda: settled(panel))
-    assert panel.view == panel._shown.settings.view == "curvature" and (not SOAK or panel._shown.part["noise scale"])
+    loop.until(lambda: is_settled(panel))
+    shown = work_of(panel).shown
+    assert panel.view == shown.settings.view == "curvature" and (not SOAK or shown.part["noise scale"])
     assert panel.canvas.painted_on == {LOOP_THREAD} and panel.error == "" and not record and not loop.errors
     loop.do(panel.close)
 
@@ -290,9 +293,9 @@ def test_a_training_on_another_thread_is_followed_and_the_model_measured_at_its_
                 monitor.note_loss(loss)
 
     assert in_threads(1, work) == []
-    loop.until(lambda: settled(panel))
+    loop.until(lambda: is_settled(panel))
     assert panel.view == "live" and panel.monitor.steps == 30
-    assert panel._shown.settings.version == panel._network.now()[1], "what is shown is of the model before"
+    assert work_of(panel).shown.settings.version == network_of(panel).now()[1], "what is shown is of the model before"
     assert panel.canvas.painted_on == {LOOP_THREAD} and panel.error == "" and not record and not loop.errors
     loop.do(panel.close)
 
@@ -307,7 +310,7 @@ def test_a_model_that_another_thread_trains_is_not_read_meanwhile(loop, record, 
     def choose(view: str) -> None:
         panel.view = view
         said.append((view, panel.error))
-        shown.append(panel._shown.flow)
+        shown.append(work_of(panel).shown.flow)
 
     def work(number: int) -> None:
         with panel.watch(optimizer):
@@ -317,14 +320,14 @@ def test_a_model_that_another_thread_trains_is_not_read_meanwhile(loop, record, 
                 optimizer.step()
                 loop.do(lambda view=view: choose(view))
 
-    before = panel._shown.flow
+    before = work_of(panel).shown.flow
     assert in_threads(1, work) == [] and not loop.errors
     refused = [view for view, error in said if "Another thread is training your model" in error]
     assert refused == ["doctor", "curvature", "clipping"] and all(flow is before for flow in shown)
-    loop.until(lambda: settled(panel))
-    assert panel.error == "" and panel._shown.flow is not before
+    loop.until(lambda: is_settled(panel))
+    assert panel.error == "" and work_of(panel).shown.flow is not before
     loop.do(lambda: setattr(panel, "view", "doctor"))
-    assert panel.error == "" and panel._shown.settings.view == "doctor"
+    assert panel.error == "" and work_of(panel).shown.settings.view == "doctor"
     record.clear()
     loop.do(panel.close)
 
@@ -364,7 +367,7 @@ def test_what_listens_and_asks_for_more_each_time_does_not_hang(loop):  # noqa: 
 def test_the_loop_survives_an_interrupt_and_the_panel_says_so(loop):  # noqa: F811
     panel = loop.do(SMALL["playground"])
     page = loop.do(lambda: in_a_page(panel))
-    steps, struck = panel._work.steps, []
+    steps, struck = work_of(panel).steps, []
 
     def interrupted(settings):
         if not struck:
@@ -372,13 +375,13 @@ def test_the_loop_survives_an_interrupt_and_the_panel_says_so(loop):  # noqa: F8
             raise KeyboardInterrupt
         return steps.compute(settings)
 
-    panel._work.steps = replace(steps, compute=interrupted)
+    work_of(panel).steps = replace(steps, compute=interrupted)
     panel.controls["lr"].slider.set_state({"value": 20})
     loop.until(lambda: bool(struck))
     assert loop.do(lambda: panel.error).count("interrupted") == 1 and not loop.errors
     panel.controls["lr"].slider.set_state({"value": 40})
     loop.do(page.answer)
-    loop.until(lambda: panel.lr == panel.controls["lr"].stops[40] and settled(panel))
+    loop.until(lambda: panel.lr == panel.controls["lr"].stops[40] and is_settled(panel))
     assert panel.error == ""
     assert loop.do(lambda: shows_its_settings(panel, SMALL["playground"]))
     loop.do(panel.close)

@@ -13,6 +13,7 @@ from gradwidgets import OptimizerPlayground
 from gradwidgets.widgets.kernel import mainloop
 from gradwidgets.widgets.panel.page import Page
 from tests.widgets.fake_page import FakePage, arrived
+from tests.widgets.inside import errors_of, work_of
 
 LOOP_THREAD = "the main loop's thread"
 
@@ -79,9 +80,9 @@ def playground(_shared) -> OptimizerPlayground:
     """A playground as freshly made, with all its pictures answered; not to be closed."""
     _shared.page.size = {}
     Page.latest = {}
-    _shared._stop()
+    work_of(_shared).stop()
     _shared.reset()
-    _shared._errors.complain("")
+    errors_of(_shared).complain("")
     FakePage(_shared.canvas).refresh()
     arrived(_shared.canvas)
     return _shared

@@ -31,7 +31,7 @@ def kernel_picture(canvas) -> np.ndarray:
 
 def arrived(canvas) -> None:
     """Have all pictures arrive that are under way, and nobody hear of it."""
-    canvas._stream._in_flight.clear()
+    canvas._stream._in_flight.clear()  # private: each answer that a page can give is heard
 
 
 class FakePage:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from gradwidgets import LayerFlowPanel, OptimizerPlayground, SurfaceExplorer
 from gradwidgets.widgets.panel.prediction import Prediction
 from tests.widgets.fake_page import arrived
+from tests.widgets.inside import guess_of
 
 KINDS = {
     "playground": lambda **given: OptimizerPlayground(**given),
@@ -39,12 +40,12 @@ def maker() -> Iterator[Callable]:
 
 def question_of(panel) -> str:
     """What a panel that is covered asks."""
-    return panel._guessing.asked.question.words()
+    return guess_of(panel).question.words()
 
 
 def prediction_of(panel) -> Prediction:
     """The row in which a person guesses."""
-    return panel._guessing.asked.prediction
+    return guess_of(panel).prediction
 
 
 def by_hand(panel, name, value):

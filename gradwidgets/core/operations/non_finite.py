@@ -70,16 +70,26 @@ def blame(function: LossFunction, point: Tensor, dtype: torch.dtype = torch.floa
         function.run_at(point, dtype, watch)
     except Exception:
         if not (watch.data or watch.inf or watch.nan):
-            # Beside tensors of its own a loss may take nothing but float32.
+            # A loss that holds tensors may accept nothing but float32.
             return blame(function, point, torch.float32) if dtype == torch.float64 else None
     flaw, event = flaw_of(function) if watch.data else None, watch.event()
     if flaw is not None and (event is None or event.of_data or flaw[1] == "NaN"):
         return _of_data(*flaw, event, "gradient" if watch.loss_is_finite else "loss")
-    return None if event is None else _with_item(_culprit(watch, event), event, function, point)
+    if event is None:
+        return _of_number(watch) if watch.written else None
+    return _with_item(_culprit(watch, event), event, function, point)
+
+
+def _of_number(watch: NonFiniteWatch) -> Culprit:
+    """NaN that stands in the loss's code as a number, or is a number that it holds."""
+    sentence = f"a number in it is NaN before any operation: the one that {watch.written} takes"
+    return Culprit(
+        "data", "gradient" if watch.loss_is_finite else "loss", sentence, "See where that number comes from."
+    )
 
 
 def hidden_at(function: LossFunction, point: Tensor) -> str:
-    """What makes at a point, (P,), that which nan_to_num hides, in words; "" where that is not to be seen."""
+    """The operation whose result nan_to_num hides at a point, (P,), in words; "" if there is none."""
     watch = NonFiniteWatch()
     try:
         function.run_at(point, torch.float64, watch)

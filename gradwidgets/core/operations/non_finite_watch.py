@@ -41,7 +41,7 @@ class Event:
         sources: Where the data lie that it is made of.
         free: Whether no parameter has a part in it.
         lost_by: The operation that has made its input next to 0, as "exp" or "1 − sigmoid"; "" for none.
-        own: Whether it belongs to a backward of somebody's own.
+        own: Whether it belongs to the backward of a custom autograd function.
         of_where: Whether it is given the gradient of 0 that torch.where hands to what it has not taken.
         taken: Whether it is known that torch.where takes it there: a gradient of 0 is then no doing of where's.
     """
@@ -82,6 +82,7 @@ class NonFiniteWatch(Watching):
         loss_is_finite: Whether the loss is.
         loss_is_nan: Whether it is NaN.
         replaced: Whether nan_to_num has put numbers in the place of what is not finite.
+        written: The first operation that takes a NaN which stands in the formula as a number; "" for none.
         steep: What has an infinite slope whatever is handed to its backward, in the order of the way forward.
     """
 
@@ -92,7 +93,7 @@ class NonFiniteWatch(Watching):
         self.data, self.loss_is_finite, self.loss_is_nan = False, True, False
         self.steep: list[str] = []
         self._provenance = Provenance()
-        self.replaced = False
+        self.replaced, self.written = False, ""
         self._squares: set[int] = set()  # where squares of data lie, and sums of them
         self._made: set[int] = set()
         self._cut_off: set[int] = set()  # where results lie of what a clamp has cut off
@@ -105,10 +106,11 @@ class NonFiniteWatch(Watching):
         """Run an operation and see whether it is the first to make something that is not finite."""
         given = floats_in((args, kwargs))
         nan_in, inf_in = any(map(_has_nan, given)), any(map(_has_inf, given))
+        written = any(isinstance(one, float) and one != one for one in tree_leaves((args, kwargs)))
+        if written and not self.node:
+            self.written = self.written or name
         # NaN that stands in the formula as a number: no operation has made it.
-        nan_in |= name in _CONSTANTS or any(
-            isinstance(one, float) and one != one for one in tree_leaves((args, kwargs))
-        )
+        nan_in |= name in _CONSTANTS or written
         of_data = any(t.data_ptr() in self._of_data for t in given)
         if not self.node and (nan_in or inf_in):
             fresh = any((_has_nan(t) or _has_inf(t)) and t.data_ptr() not in self._made for t in given)

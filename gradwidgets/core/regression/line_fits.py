@@ -190,18 +190,18 @@ def _least_absolute(x: Tensor, y: Tensor) -> Line:
     if len(x) > LONG:
         return _pivot_among_few(x, y)
     xx = float(torch.dot(x, x))
-    return _pivot(x, y, (float(torch.dot(x, y)) / xx if xx else 0.0, 0.0))
+    return pivoted(x, y, (float(torch.dot(x, y)) / xx if xx else 0.0, 0.0))
 
 
 @overload
-def _pivot(x: Tensor, y: Tensor, line: Line) -> Line: ...
+def pivoted(x: Tensor, y: Tensor, line: Line) -> Line: ...
 
 
 @overload
-def _pivot(x: Tensor, y: Tensor, line: Line, pull: Line) -> Line | None: ...
+def pivoted(x: Tensor, y: Tensor, line: Line, pull: Line) -> Line | None: ...
 
 
-def _pivot(x: Tensor, y: Tensor, line: Line, pull: Line = (0.0, 0.0)) -> Line | None:
+def pivoted(x: Tensor, y: Tensor, line: Line, pull: Line = (0.0, 0.0)) -> Line | None:
     """Go from `line` to the line of least Σ |weight · x + bias − y| + pull · (weight, bias); None if there is none."""
     pivot = int((line[0] * x + (line[1] - y)).abs_().argmin())
     best, steep, high = math.inf, float(x.abs().max()), float(y.abs().max())
@@ -259,7 +259,7 @@ def _best_slope(x: Tensor, y: Tensor, pivot: int, pull: float) -> tuple[float, i
 
 
 def _pivot_among_few(x: Tensor, y: Tensor) -> Line:
-    """`_pivot` for long samples: points far from a good guess stay on their side, and only contribute a pull.
+    """`pivoted` for long samples: points far from a good guess stay on their side, and only contribute a pull.
 
     The guess is the line fitted to a subset; near are the 3 % of all points closest to it. If a far point changes
     sides in the end, more points are treated as near.
@@ -278,10 +278,10 @@ def _pivot_among_few(x: Tensor, y: Tensor) -> Line:
         if float(x[near].min()) == float(x[near].max()):
             share *= 4
             continue
-        found = _pivot(x[near], y[near], line, (float((far * x).sum()), float(far.sum())))
+        found = pivoted(x[near], y[near], line, (float((far * x).sum()), float(far.sum())))
         if found is not None:
             line = found
             if bool(((line[0] * x + (line[1] - y)) * far >= 0).all()):
                 return line
         share *= 4
-    return _pivot(x, y, line)
+    return pivoted(x, y, line)

@@ -14,7 +14,7 @@ from gradwidgets.core.results.slices import SLICE, Slices
 from gradwidgets.core.spectra.model_loss import ModelLoss
 from gradwidgets.core.subject.copied.handed import tensors_of
 
-_MAX_ELEMENTS = 2**23  # gradient elements held at a time
+MAX_ELEMENTS = 2**23  # gradient elements held at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +71,7 @@ def group_gradients(
     batches, groups, _ = order.shape
     losses, squares, products = (torch.empty(batches, groups, dtype=torch.float64) for _ in range(3))
     length = sum(p.numel() for p in function.parameters)
-    fits = groups * length <= _MAX_ELEMENTS
+    fits = groups * length <= MAX_ELEMENTS
     rounds = 1 if fits else 2  # if they do not fit, they are recomputed for the products
     for b in range(batches):
         total, kept = torch.zeros(length, dtype=torch.float64, device=function.device), []
@@ -90,7 +90,7 @@ def group_gradients(
                     products[b, part] = (found @ total).cpu()
                 k = part.stop
                 pace = (time.perf_counter() - begun) / len(found)
-                most = max(min(int(SLICE / max(pace, 1e-9)), 4 * count, _MAX_ELEMENTS // length), 1)
+                most = max(min(int(SLICE / max(pace, 1e-9)), 4 * count, MAX_ELEMENTS // length), 1)
                 count = most if at_once else 1
                 yield (b + (turn + k / groups) / rounds) / batches
         if fits:

@@ -13,7 +13,7 @@ from typing import ParamSpec, TypeVar
 import torch
 
 from gradwidgets.core.subject.refusals import is_refusal, shortened
-from gradwidgets.core.subject.settings import EndsTwice
+from gradwidgets.core.subject.settings import GradMode
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -29,7 +29,7 @@ def at_home(function: Callable[P, T]) -> Callable[P, T]:
             try:
                 while True:
                     try:
-                        with _GradMode() as mode, mode.again(), torch._C.DisableTorchFunction(), _with_gradients():
+                        with GradMode() as mode, mode.again(), torch._C.DisableTorchFunction(), _with_gradients():
                             step = next(work)
                     except StopIteration as end:
                         return end.value
@@ -43,7 +43,7 @@ def at_home(function: Callable[P, T]) -> Callable[P, T]:
     def whole(*arguments: P.args, **keywords: P.kwargs) -> T:
         __tracebackhide__ = True  # hides this frame in pytest's tracebacks
         try:
-            with _GradMode() as mode, mode.again(), torch._C.DisableTorchFunction(), _with_gradients():
+            with GradMode() as mode, mode.again(), torch._C.DisableTorchFunction(), _with_gradients():
                 return function(*arguments, **keywords)
         except Exception as error:
             if not is_refusal(error):
@@ -55,21 +55,6 @@ def at_home(function: Callable[P, T]) -> Callable[P, T]:
             del refusal  # else it and this frame would keep each other alive
 
     return whole
-
-
-class _GradMode(EndsTwice):
-    """A block that restores whether gradients are recorded.
-
-    `torch.no_grad` restores that too, unless an interrupt comes in the middle of its `__exit__`.
-    """
-
-    def __init__(self) -> None:
-        self._before = torch.is_grad_enabled()
-
-    def end(self) -> None:
-        """Restore it; may be called again."""
-        if torch.is_grad_enabled() != self._before:
-            torch._C._set_grad_enabled(self._before)
 
 
 def _with_gradients() -> contextlib.AbstractContextManager[object]:

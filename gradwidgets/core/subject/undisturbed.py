@@ -2,39 +2,26 @@
 
 import contextlib
 import functools
-import io
 import random
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from torch import nn
 
 from gradwidgets.core.results.wording import shortened
-from gradwidgets.core.subject.copied.clone import Clone
 from gradwidgets.core.subject.held.certificate import Certificate
 from gradwidgets.core.subject.held.generators import generators
-from gradwidgets.core.subject.held.process import NAMES, eager, put_stance, stance
-from gradwidgets.core.subject.untouched import Untouched
+from gradwidgets.core.subject.held.process import NAMES
+from gradwidgets.core.subject.untouched import HasStandIn, SilentBlock
 
 SEED = 0
 _PURE_AFTER = 5  # calls in a row without changes, after which a function counts as pure
 _PACKAGE = str(Path(__file__).parents[2])
 _TRUSTED_AFTER = 3  # blocks without changes, after which one block may hold many calls
 _MAX_DEPTH = 4  # nested closures that are searched for models
-
-
-class HasStandIn(Protocol):
-    """A caller of a function, or of its stand-in.
-
-    Attributes:
-        stand_in: What is called instead of the function; None for the function itself.
-    """
-
-    stand_in: Callable[..., object] | None
 
 
 class Undisturbed:
@@ -59,22 +46,22 @@ class Undisturbed:
         self.models = models_in(fn)
         self.notes: dict[str, str] = {}
         self.seed = SEED
-        self._last: _Block | None = None
-        self._open: _Block | None = None
-        self._kept: _Block | None = None  # stays open over many calls
+        self._last: SilentBlock | None = None
+        self._open: SilentBlock | None = None
+        self._kept: SilentBlock | None = None  # stays open over many calls
         self._blocks = 0  # number of blocks that have ended
         self._noisy = False  # whether some call has changed, printed or warned
         self._unchanged_calls = 0  # calls in a row that changed nothing
         self._restored: dict[str, None] = {}
         self._changed: dict[str, None] = {}
 
-    def __call__(self, call: HasStandIn) -> "_Block | _Within":
+    def __call__(self, call: HasStandIn) -> "SilentBlock | _Within":
         """Return a block to make calls in.
 
         Args:
             call: The caller of the function. If the function holds models, a copy stands in for it inside the block.
         """
-        return _Block(self, self._fn, call) if self._kept is None else _Within(self)
+        return SilentBlock(self, self._fn, call) if self._kept is None else _Within(self)
 
     @contextlib.contextmanager
     def kept(self, call: HasStandIn) -> Iterator[None]:
@@ -89,7 +76,7 @@ class Undisturbed:
         if not trusted or self._kept is not None:
             yield
             return
-        block = _Block(self, self._fn, call)
+        block = SilentBlock(self, self._fn, call)
         with block, block.again():
             try:
                 self._kept = block
@@ -117,12 +104,12 @@ class Undisturbed:
         """The proof that everything is as it was before each block; None before the first."""
         return None if self._last is None else self._last.certify(self._restored, self._changed)
 
-    def begun(self, block: "_Block") -> None:
+    def begun(self, block: "SilentBlock") -> None:
         """Seed the random numbers at the start of a block."""
         self._open, self._unchanged_calls = block, 0
         _seed(self.seed)
 
-    def ended(self, block: "_Block", printed: str, warned: list[warnings.WarningMessage]) -> None:
+    def ended(self, block: "SilentBlock", printed: str, warned: list[warnings.WarningMessage]) -> None:
         """Record what a block had to restore."""
         self._last = block
         self._blocks += 1
@@ -164,54 +151,6 @@ class _Within:
 
     def again(self) -> contextlib.AbstractContextManager[object]:
         return contextlib.nullcontext()
-
-
-class _Block(Untouched):
-    """A block in which random numbers are seeded, gradients are on, and nothing is printed or warned."""
-
-    def __init__(self, owner: Undisturbed, fn: Callable[..., object], call: HasStandIn) -> None:
-        super().__init__(fn)
-        self._owner, self._fn, self._call = owner, fn, call
-        self._printed = io.StringIO()
-        self._warned: list[warnings.WarningMessage] = []
-        self._inference: torch.inference_mode | None = None
-        self._stance = stance()
-
-    def begin(self) -> None:
-        """Make our own changes; the end undoes them as well."""
-        self._inference = torch.inference_mode(False)
-        self._inference.__enter__()
-        torch.set_grad_enabled(True)
-        torch.set_anomaly_enabled(False)  # what is not finite is a result here
-        put_stance(eager())  # else the observers of the calls would be compiled too, and cached
-        if self._owner.models:
-            self._call.stand_in = Clone().of(self._fn)
-            self.note(self._call.stand_in)
-        sys.stdout = self._printed
-        self._warned = warnings.catch_warnings(record=True).__enter__()
-        warnings.simplefilter("always")
-        self._owner.begun(self)
-
-    def renew(self) -> list[str]:
-        """Restore what the function holds; return what had changed, in words."""
-        restored = (self._copies or self._held).restore()
-        self.restored += restored
-        return restored
-
-    def end(self) -> None:
-        """Restore everything, unless that is done."""
-        if not self._ended:
-            with contextlib.suppress(AttributeError):  # it was not entered yet
-                if self._inference is not None:
-                    self._inference.__exit__(None, None, None)
-            self._call.stand_in = None
-            put_stance(self._stance)
-            super().end()
-            self._owner.ended(self, self._printed.getvalue(), self._warned)
-
-    def certify(self, restored: Iterable[str], changed: Iterable[str]) -> Certificate:
-        """The certificate for several blocks, of which this is the last."""
-        return self._held.certificate(restored, changed, self._process)
 
 
 def _is_set_by_block(words: str) -> bool:

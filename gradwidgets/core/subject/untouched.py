@@ -1,10 +1,20 @@
-"""A block of work without side effects, however it ends."""
+"""Blocks of work without side effects, however they end."""
+
+import contextlib
+import io
+import sys
+import warnings
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+import torch
+from torch import nn
 
 from gradwidgets.core.subject.copied.clone import Clone
 from gradwidgets.core.subject.copied.copies import Copies
 from gradwidgets.core.subject.held.certificate import Certificate
 from gradwidgets.core.subject.held.held import Held
-from gradwidgets.core.subject.held.process import Process
+from gradwidgets.core.subject.held.process import Process, eager, put_stance, stance
 from gradwidgets.core.subject.settings import EndsTwice
 
 
@@ -66,3 +76,77 @@ class Untouched(EndsTwice):
     def certificate(self) -> Certificate:
         """After the end, the proof."""
         return self._held.certificate(self.restored, self.changed, self._process)
+
+
+class HasStandIn(Protocol):
+    """A caller of a function, or of its stand-in.
+
+    Attributes:
+        stand_in: What is called instead of the function; None for the function itself.
+    """
+
+    stand_in: Callable[..., object] | None
+
+
+class Owner(Protocol):
+    """What makes silent blocks.
+
+    Attributes:
+        models: The modules that its function holds.
+    """
+
+    models: list[nn.Module]
+
+    def begun(self, block: "SilentBlock") -> None:
+        """Called at the start of a block."""
+
+    def ended(self, block: "SilentBlock", printed: str, warned: list[warnings.WarningMessage]) -> None:
+        """Called at the end of a block, with what was printed and warned in it."""
+
+
+class SilentBlock(Untouched):
+    """A block in which random numbers are seeded, gradients are on, and nothing is printed or warned."""
+
+    def __init__(self, owner: Owner, fn: Callable[..., object], call: HasStandIn) -> None:
+        super().__init__(fn)
+        self._owner, self._fn, self._call = owner, fn, call
+        self._printed = io.StringIO()
+        self._warned: list[warnings.WarningMessage] = []
+        self._inference: torch.inference_mode | None = None
+        self._stance = stance()
+
+    def begin(self) -> None:
+        """Make our own changes; the end undoes them as well."""
+        self._inference = torch.inference_mode(False)
+        self._inference.__enter__()
+        torch.set_grad_enabled(True)
+        torch.set_anomaly_enabled(False)  # what is not finite is a result here
+        put_stance(eager())  # else the observers of the calls would be compiled too, and cached
+        if self._owner.models:
+            self._call.stand_in = Clone().of(self._fn)
+            self.note(self._call.stand_in)
+        sys.stdout = self._printed
+        self._warned = warnings.catch_warnings(record=True).__enter__()
+        warnings.simplefilter("always")
+        self._owner.begun(self)
+
+    def renew(self) -> list[str]:
+        """Restore what the function holds; return what had changed, in words."""
+        restored = (self._copies or self._held).restore()
+        self.restored += restored
+        return restored
+
+    def end(self) -> None:
+        """Restore everything, unless that is done."""
+        if not self._ended:
+            with contextlib.suppress(AttributeError):  # it was not entered yet
+                if self._inference is not None:
+                    self._inference.__exit__(None, None, None)
+            self._call.stand_in = None
+            put_stance(self._stance)
+            super().end()
+            self._owner.ended(self, self._printed.getvalue(), self._warned)
+
+    def certify(self, restored: Iterable[str], changed: Iterable[str]) -> Certificate:
+        """The certificate for several blocks, of which this is the last."""
+        return self._held.certificate(restored, changed, self._process)

@@ -23,7 +23,7 @@ from gradwidgets.core.surfaces.allowing import allowed_names, allowing
 from gradwidgets.core.surfaces.checking import checking
 from gradwidgets.core.surfaces.pairs import PairsReport, checking_pairs
 from gradwidgets.core.surfaces.patterns.ends.target import Target
-from gradwidgets.core.surfaces.patterns.ground import dead_share
+from gradwidgets.core.surfaces.patterns.flat.ground import dead_share
 from gradwidgets.core.surfaces.patterns.look import Look
 from gradwidgets.core.surfaces.patterns.mismatch import is_meant
 from gradwidgets.core.surfaces.probe import ProbeRow
@@ -82,7 +82,7 @@ class LossReport(Result):
         return as_markdown(self.name, self.grid, self.findings, self.rows)
 
     def to_html(self, path: str | os.PathLike[str]) -> Path:
-        """Write the report as a page of its own: verdict, picture, findings, notes and table, light and dark.
+        """Write the report as one self-contained page: verdict, picture, findings, notes and table, light and dark.
 
         The loss is not called again. The page needs no other file, fetches nothing and runs nothing.
 

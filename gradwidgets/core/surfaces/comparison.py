@@ -11,7 +11,7 @@ from gradwidgets.core.results.result import Result
 from gradwidgets.core.results.wording import number, percent, place
 from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.surfaces.patterns import Survey
-from gradwidgets.core.surfaces.patterns.ground import DEAD_SHARE, dead_share
+from gradwidgets.core.surfaces.patterns.flat.ground import DEAD_SHARE, dead_share
 from gradwidgets.core.surfaces.patterns.look import Look
 from gradwidgets.core.surfaces.patterns.singular.lines import on_lines, singular_lines
 from gradwidgets.core.surfaces.surface import SurfaceGrid

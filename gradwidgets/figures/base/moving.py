@@ -33,12 +33,15 @@ class MovingLine(Line2D):
     Args:
         casing: The colour of a border that sets the line off from any background; None for none.
         **options: Keyword arguments of `Line2D`.
+
+    Attributes:
+        casing: The border's colour as RGBA, or None.
     """
 
     def __init__(self, *, casing: str | None = None, **options: Any) -> None:
         super().__init__([], [], animated=True, solid_capstyle="round", solid_joinstyle="round", **options)
         self._vertices = np.empty((0, 2))
-        self._casing = None if casing is None else to_rgba(casing)
+        self.casing = None if casing is None else to_rgba(casing)
         self._pens: tuple[float, Pen | None, Pen | None] | None = None
 
     def set_data(self, x: ArrayLike, y: ArrayLike) -> None:  # type: ignore[override]  # not one array of both
@@ -79,8 +82,8 @@ class MovingLine(Line2D):
             context.set_dashes(offset, dashes)
             context.set_capstyle(cap)
             context.set_joinstyle("round")
-            if self._casing is not None:
-                context.set_foreground(self._casing, isRGBA=True)
+            if self.casing is not None:
+                context.set_foreground(self.casing, isRGBA=True)
                 context.set_linewidth(width + 1.6)
                 renderer.draw_path(context, path, to_pixels)
                 context.set_foreground(color, isRGBA=True)

@@ -43,6 +43,8 @@ class CurvatureFigure(SceneFigure[Curvature]):
         noise: The axes of the noise scale.
         signal: The axes of the signal-to-noise ratio over the layers.
         matrix: The axes of the correlations.
+        eigenvalues: What is drawn of the eigenvalues.
+        bar: The colours of the correlations.
         lines: Name → animated line.
     """
 
@@ -62,22 +64,22 @@ class CurvatureFigure(SceneFigure[Curvature]):
         for axes in (self.spectrum, self.noise, self.signal):
             axes.grid(color=style.faint, linewidth=0.6)
             axes.set_axisbelow(True)
-        self._eigenvalues = SpectrumPlot(self.spectrum, style, layout)
+        self.eigenvalues = SpectrumPlot(self.spectrum, style, layout)
         self._strip = NoiseStrip(self.noise, style, layout)
         self._titles = {axes: title(axes, style, layout) for axes in (self.signal, self.matrix)}
         self._notices = {axes: Notice(axes, style, layout) for axes in (self.signal, self.matrix)}
         self._key = Key(self._titles[self.signal], style, layout)
         colors = colormaps["berlin" if style is DARK else "RdBu_r"](np.linspace(0, 1, _BANDS))
         self._colors = np.vstack([colors, to_rgba(style.faint)])
-        self._bar = ColorBar(figure, bar, colors, style, layout)
-        self._bar.show({0.0: "−1", 0.5: "0", 1.0: "1"})
+        self.bar = ColorBar(figure, bar, colors, style, layout)
+        self.bar.show({0.0: "−1", 0.5: "0", 1.0: "1"})
         self._image: AxesImage | None = None
         self._signal_lines: dict[str, MovingLine] = {}
         self._layers = 0
         self._collect()
 
     def _collect(self) -> None:
-        spectrum, strip = self._eigenvalues, self._strip
+        spectrum, strip = self.eigenvalues, self._strip
         self.lines = {
             "density": spectrum.density,
             "largest": spectrum.top,
@@ -90,15 +92,15 @@ class CurvatureFigure(SceneFigure[Curvature]):
 
     def _change(self, shown: Curvature, before: Curvature | None) -> Redraw:
         changed: list[Axes] = []
-        had_bar = self._bar.axes.get_visible()
+        had_bar = self.bar.axes.get_visible()
         for name in PARTS:
             if before is None or shown.told(name) != before.told(name):
                 with own_look():
                     changed += self._show(name, *shown.told(name))
-        self._eigenvalues.mark(shown.lr)
+        self.eigenvalues.mark(shown.lr)
         if self._strip.mark(shown.batch):
             changed.append(self.noise)
-        whole = self._bar.axes.get_visible() != had_bar
+        whole = self.bar.axes.get_visible() != had_bar
         return Redraw(with_labels=tuple(dict.fromkeys(changed)), everything=whole)
 
     def layer_at(self, axes: Axes | None, x: float | None) -> int | None:
@@ -109,7 +111,7 @@ class CurvatureFigure(SceneFigure[Curvature]):
 
     def _show(self, name: str, part: Any, missing: str) -> list[Axes]:
         if name == "eigenvalues":
-            self._eigenvalues.show(part, missing)
+            self.eigenvalues.show(part, missing)
             return [self.spectrum]
         if name == "noise":
             self._strip.show(part, missing)
@@ -177,7 +179,7 @@ class CurvatureFigure(SceneFigure[Curvature]):
         self._notices[axes].say("" if measured else missing)
         axes.set_xticks([])
         axes.set_yticks([])
-        self._bar.axes.set_visible(measured)
+        self.bar.axes.set_visible(measured)
         if correlation is not None:
             matrix = np.asarray(correlation.matrix, float)
             bands = np.clip((np.clip(matrix, -1, 1) + 1) / 2 * _BANDS, 0, _BANDS - 1)

@@ -85,6 +85,7 @@ class FlowFigure(SceneFigure[Profile]):
         above: The upper side plot.
         below: The lower side plot.
         lines: Name → animated line of the profile.
+        explained: The lines that the key explains; perhaps some that are gone, as another key is another picture.
     """
 
     def __init__(self, figure: Picture) -> None:
@@ -107,7 +108,7 @@ class FlowFigure(SceneFigure[Profile]):
         self._title = title(self.profile, style, layout, moving=True)
         self._make_lines(style, layout.scale)
         self._key: list[Artist] = []
-        self._explained: tuple[str, ...] = ()
+        self.explained: tuple[str, ...] = ()
 
     def _make_lines(self, style: Style, scale: float) -> None:
         blue = style.shown(NOW)
@@ -150,7 +151,7 @@ class FlowFigure(SceneFigure[Profile]):
         """Explain the marks shown and the pinned profiles in a line above the profile."""
         for artist in self._key:
             artist.remove()
-        self._key, self._explained = [], told
+        self._key, self.explained = [], told
         layout, figure, style = self._layout, self.figure, self._style
         usual: dict[str, Any] = {
             "markersize": 6 * layout.scale,
@@ -195,9 +196,9 @@ class FlowFigure(SceneFigure[Profile]):
     def _change(self, shown: Profile, before: Profile | None) -> Redraw:
         with own_look():
             told = self._key_entries(shown)
-            if set(told) < set(self._explained) and set(self._explained) - set(told) <= _STICKY:
-                told = self._explained  # changing the key would redraw the whole picture
-            whole = told != self._explained
+            if set(told) < set(self.explained) and set(self.explained) - set(told) <= _STICKY:
+                told = self.explained  # changing the key would redraw the whole picture
+            whole = told != self.explained
             if whole:
                 self._explain(told)
             changed = self._fit(shown)

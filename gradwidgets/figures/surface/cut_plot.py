@@ -46,6 +46,7 @@ class CutPlot:
     Attributes:
         axes: The plot's axes.
         lines: Loss name → its curve.
+        walks: The lines of the descents along the curves, in the order of the losses.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class CutPlot:
             self.lines[loss] = moving_line(
                 axes, color=color, linestyle=dashes if k == 0 else "--", linewidth=1.5 * layout.scale, zorder=3 + k
             )
-        self._walks = [
+        self.walks = [
             moving_line(
                 axes,
                 color=self.lines[loss].get_color(),
@@ -122,7 +123,7 @@ class CutPlot:
         """
         low, high = self._limits[2:]
         reach = 3 * (high - low)
-        for line, path in zip(self._walks, paths, strict=True):
+        for line, path in zip(self.walks, paths, strict=True):
             if path is None:
                 line.set_data([], [])
             else:

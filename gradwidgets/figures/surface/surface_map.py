@@ -141,11 +141,12 @@ class SurfaceMap(PointMap):
 
     Attributes:
         path: The line of a descent from the point.
+        drawn: What lies under the point and changes with the loss: arrows, and marks of its critical points.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._drawn: list[Artist] = []
+        self.drawn: list[Artist] = []
         scale = self._layout.scale
         self.path = moving_line(
             self.axes,
@@ -166,9 +167,9 @@ class SurfaceMap(PointMap):
             scale: The colour scale.
             arrows: "direction", "magnitude" or "off".
         """
-        for artist in self._drawn:
+        for artist in self.drawn:
             artist.remove()
-        self._drawn = []
+        self.drawn = []
         self._name(surface.name)
         style, several = self._style, len(self._layout.maps) > 1
         if several:  # its curves in the cuts have this colour
@@ -185,7 +186,7 @@ class SurfaceMap(PointMap):
 
         self._ground.paint(painted)
         if arrows != "off":
-            self._drawn.append(
+            self.drawn.append(
                 draw_field(
                     self.axes,
                     self._layout,
@@ -199,7 +200,7 @@ class SurfaceMap(PointMap):
         for kind, (marker, color) in CRITICAL.items():
             places = [(a, b) for k, a, b in surface.critical if k == kind]
             if places:
-                self._drawn += self.axes.plot(
+                self.drawn += self.axes.plot(
                     *np.array(places).T,
                     linestyle="none",
                     marker=marker,

@@ -39,11 +39,11 @@ class Stream:
 
     @property
     def under_way(self) -> int:
-        """How many frames were not answered yet."""
+        """The number of frames that the page has not acknowledged yet."""
         return len(self._in_flight)
 
     def free(self) -> bool:
-        """Whether a frame may leave now."""
+        """Whether a frame may be sent now."""
         with self._flight_lock:
             now = time.monotonic()
             while self._in_flight and now - self._in_flight[0] > ANSWER_TIMEOUT:
@@ -51,7 +51,7 @@ class Stream:
             return len(self._in_flight) < FRAMES_IN_FLIGHT
 
     def answered(self) -> None:
-        """Hear, on any thread, that a frame has arrived."""
+        """Note, on any thread, that the page has acknowledged a frame."""
         with self._flight_lock:
             if self._in_flight:
                 self._in_flight.popleft()

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 
 class Listed(Protocol):
-    """What can be several numbers without being a sequence: an array, a tensor, a column."""
+    """Several numbers that need not be a sequence: an array, a tensor, a column."""
 
     def tolist(self) -> Any:
         """Return them as a list."""

@@ -1,4 +1,4 @@
-"""What a person's choice on an explorer's controls means for its settings."""
+"""Convert the user's choice on an explorer's controls to its settings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BOTH = " | "  # between the names of two losses side by side
 
 
 def usual_view(example: str, problem: LossProblem) -> dict[str, object]:
-    """The settings that show a problem as it was given."""
+    """Return the settings that show a problem at first."""
     names, losses = tuple(problem.axes), tuple(problem.losses)
     return {
         "component": losses[0],
@@ -26,21 +26,21 @@ def usual_view(example: str, problem: LossProblem) -> dict[str, object]:
 
 
 def shown_losses(text: str) -> dict[str, object]:
-    """The settings that a line of the part menu stands for."""
+    """Return the settings that an entry of the part menu stands for."""
     parts = tuple(text.split(BOTH))
     return {"compare": parts} if len(parts) == 2 else {"compare": None, "component": text}
 
 
 def moved_window(new: tuple[float, float], old: tuple[float, float]) -> tuple[float, float]:
-    """A range of which one end was typed: beyond the other end, it takes that along.
+    """Return a range after one end was typed; if it is beyond the other end, that moves with it.
 
     Args:
-        new: The two fields' numbers.
-        old: What the range was.
+        new: The numbers in the two fields.
+        old: The former range.
     """
     ends = as_floats(new) if isinstance(new, tuple) else None
     if ends is None or len(ends) != 2 or ends[0] < ends[1] or not all(abs(end) < 1e300 for end in ends):
-        return new  # as it is, or refused
+        return new  # valid, or refused when it is set
     width = old[1] - old[0]
     return (new[0], new[0] + width) if new[0] != old[0] else (new[1] - width, new[1])
 
@@ -48,16 +48,16 @@ def moved_window(new: tuple[float, float], old: tuple[float, float]) -> tuple[fl
 def other_axes(
     axes: tuple[str, ...], wanted: Mapping[str, str], stood: Mapping[str, float], fixed: Mapping[str, float]
 ) -> dict[str, object]:
-    """The settings that go with a change of the axes.
+    """Return the settings that change with the axes.
 
-    What is an axis no longer stays where one stood; what is one still keeps its place. The axis that the other one
-    takes is exchanged for it.
+    A parameter that is no longer on an axis becomes a constant at the operating point; one that stays on an axis keeps
+    its coordinate. If a parameter is chosen that is on the other axis, the two are exchanged.
 
     Args:
-        axes: The axes so far, the horizontal one first.
-        wanted: "x_axis" or "y_axis" → the parameter chosen, or both.
-        stood: Parameter → where the operating point was.
-        fixed: The constants so far.
+        axes: The former axes, the horizontal one first.
+        wanted: The parameter chosen for "x_axis", for "y_axis", or for both.
+        stood: The operating point, by parameter.
+        fixed: The former constants, by parameter.
     """
     x, y = axes[0], axes[1] if len(axes) == 2 else NONE
     new_x, new_y = wanted.get("x_axis", x), wanted.get("y_axis", y)

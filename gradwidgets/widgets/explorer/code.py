@@ -14,8 +14,8 @@ def code(problem: LossProblem, settings: LossSettings) -> str:
     """Return a script that checks the losses shown.
 
     Args:
-        problem: What is looked at.
-        settings: How.
+        problem: The losses.
+        settings: The settings of the explorer.
 
     Returns:
         The script's text. A loss that cannot stand alone (a lambda, one that uses names from outside, one with data
@@ -43,7 +43,7 @@ def code(problem: LossProblem, settings: LossSettings) -> str:
 
 
 def _options(problem: LossProblem, axes: tuple[str, ...]) -> tuple[str, list[str]]:
-    """Probes and target as arguments, and a comment for what cannot be written out."""
+    """Return probes and target as arguments, and comments on what cannot be written out."""
     text, missing = "", []
     if problem.probes and axes == tuple(problem.axes):
         text += f", probes={problem.probes!r}"
@@ -56,7 +56,7 @@ def _options(problem: LossProblem, axes: tuple[str, ...]) -> tuple[str, list[str
 
 
 def _own(name: str, loss: Callable[..., Tensor], data: bool) -> tuple[str, str]:
-    """The text that defines a loss, and what it is called."""
+    """Return the text that defines a loss, and its name in the script."""
     text, missing = standalone(loss)
     if text is None or data:
         why = missing or "it takes data"

@@ -20,11 +20,11 @@ _MOMENTA = (*np.arange(0, 0.9, 0.05).round(2), *np.arange(0.9, 1.0, 0.01).round(
 
 
 def constant_stops(value: float, span: tuple[float, float] | None = None) -> tuple[float, ...]:
-    """Return stops for a constant.
+    """Return the stops of a slider for a constant.
 
     Args:
-        value: Its usual value: the stops go from nothing to twice of it, or about 0.
-        span: (low, high), where its range is known: then they go from end to end.
+        value: The usual value: the stops go from 0 to twice the value; if it is 0, from −2 to 2.
+        span: The range (low, high) that the stops cover instead; None if the range is not known.
     """
     if span is not None:
         return tuple(float(f"{v:.6g}") for v in np.linspace(*span, 81))
@@ -41,12 +41,12 @@ def make_controls(
 
     Args:
         meanings: Setting → its meaning.
-        names: What it can look at.
-        constants: How many parameters may be on no axis.
-        buttons: Makes the rows below them.
+        names: The names of the losses to choose from.
+        constants: The largest number of parameters that are on no axis.
+        buttons: Makes the rows below the controls.
 
     Returns:
-        The controls by name; the column; and the rows of the constants, to be shown and hidden.
+        The controls by name; the column; and the rows of the constants, which are shown and hidden.
     """
     looks = Looks()
     make = Maker(looks, meanings)

@@ -1,4 +1,4 @@
-"""What is guessed about a loss before it is seen, and how near a guess came."""
+"""The guess about a loss before it is shown, and its score."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from gradwidgets.widgets.explorer.sampled_descent import Descent
 from gradwidgets.widgets.panel.prediction import Answer, Asked, Mark, Question, one_of, said
 from gradwidgets.widgets.playground.guess import FATES, fate_of
 
-_SECOND = 0.5  # what naming a finding that is not the worst one is worth
+_SECOND = 0.5  # the score for a finding that is not the worst one
 
 
 class LossQuestion(Question[LossResult]):
-    """What the verdict on the first loss shown says, and what SGD does from the point.
+    """The question what the verdict on the first loss shown says, and what SGD does from the point.
 
     Args:
         losses: Returns the losses that are shown.
         draw: Draws the empty axes of a result, and the point.
-        fate_missing: Says why it is not asked what SGD does; "" where it is.
-        standing: Returns the result of the present settings, the point, and the descents from it.
+        fate_missing: Returns why the outcome of SGD is not asked for; "" if it is.
+        standing: Returns the result of the current settings, the point, and the descents from it.
         about: Returns the settings that a guess is about.
     """
 
@@ -47,18 +47,18 @@ class LossQuestion(Question[LossResult]):
         )
 
     def asked(self) -> list[Asked]:
-        """The verdict, and what SGD does from the point."""
+        """Return the parts of the guess: the verdict, and what SGD does from the point."""
         return [
             Asked(self._finding, one_of("finding", tuple(PATTERNS))),
             Asked(self._fate, one_of("fate", tuple(FATES.values())), missing=self._fate_missing),
         ]
 
     def words(self) -> str:
-        """The question."""
+        """Return the question."""
         return question(self._losses())
 
     def about(self) -> object:
-        """The settings of the surface and of the descent."""
+        """Return the settings of the surface and of the descent."""
         return self._about()
 
     def marks(self, answer: Answer) -> Sequence[Mark]:

@@ -1,4 +1,4 @@
-"""A lesson of the explorer: constants can be fixed one by one, and settings that share a control with it."""
+"""A lesson of the explorer, in which constants can be locked one by one, and settings together with their control."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from gradwidgets.widgets.panel.lesson import Parts, Prepared, PreparedLesson
 
 
 class ConstantsLesson(PreparedLesson):
-    """A lesson in which parameters on no axis go by their own names.
+    """A lesson in which the parameters on no axis are locked by their own names.
 
     Args:
-        panel: As for a `PreparedLesson`.
-        turns: Likewise.
-        parts: Likewise.
-        fixed: Returns the values of the parameters on no axis, as far as they are set.
-        sliders: Returns the controls of the constants, those too that are hidden.
-        constants: Returns the names of the parameters that they stand for now.
+        panel: The panel to prepare, as for a `PreparedLesson`.
+        turns: The turns of the threads that work on it.
+        parts: The parts of the panel that the lesson may use.
+        fixed: Returns the values that are set of the parameters on no axis.
+        sliders: Returns the controls of the constants, including those that are hidden.
+        constants: Returns the names of the parameters that these controls set now.
         value: Returns a parameter's value.
     """
 
@@ -38,24 +38,24 @@ class ConstantsLesson(PreparedLesson):
 
     @property
     def lockable(self) -> dict[str, Sequence[Control]]:
-        """Besides the controls: settings that share one, and the constants by their names."""
+        """The controls by name; also settings that share a control, and the constants by their own names."""
         named, sliders = super().lockable, self._sliders()
         shared = {"component": (named["shown"][0],), "compare": (named["shown"][0],), "fixed": sliders}
         return {**named, **shared, **{n: (c,) for n, c in zip(self._constants(), sliders, strict=False)}}
 
-    def fast(self) -> set[str]:
-        """The settings that stay; a constant that is locked alone stays within the others: see `free`."""
-        return super().fast() - ({"fixed"} - set(self._panel.lock))
+    def locked_settings(self) -> set[str]:
+        """The settings that cannot change; for a constant that is locked alone, see `free`."""
+        return super().locked_settings() - ({"fixed"} - set(self._panel.lock))
 
     def _locked_constants(self) -> list[str]:
-        """The constants that stay as they are, whatever name they were locked by."""
+        """Return the constants that are locked, by whatever name they were locked."""
         locked = self.locked_controls()
         return [name for name, slider in zip(self._constants(), self._sliders(), strict=False) if id(slider) in locked]
 
     def free(self, meant: Mapping[str, object]) -> dict[str, object]:
-        """Return what of that a person may choose; of the constants, those that are not locked."""
+        """Return those settings that the user may choose; of the constants, those that are not locked."""
         locked, fixed = self._locked_constants(), meant.get("fixed")
-        if locked and isinstance(fixed, Mapping):  # else, from a file perhaps, it is refused when it is set
+        if locked and isinstance(fixed, Mapping):  # anything else, perhaps from a file, is refused when it is set
             mine = self._fixed()
             kept = {name: mine[name] for name in locked if name in mine}
             meant = {**meant, "fixed": {**{n: v for n, v in fixed.items() if n not in locked}, **kept}}
@@ -64,7 +64,7 @@ class ConstantsLesson(PreparedLesson):
     def moved_from_lock(
         self, mine: Mapping[str, object], held: Mapping[str, object]
     ) -> Iterator[tuple[str, object, object]]:
-        """What is locked and different in a state; of the constants, each by its own name."""
+        """Yield what is locked and differs in a state; each constant by its own name."""
         yield from super().moved_from_lock(mine, held)
         fixed = held.get("fixed")
         if not isinstance(fixed, Mapping):

@@ -1,4 +1,4 @@
-"""The explorer's settings: which there are, what each may be, and their defaults, which depend on the loss."""
+"""The explorer's settings: their traits, and their defaults, which depend on the loss."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gradwidgets.widgets.panel.traits import Flag, Numbers, OneOf, Place, Real, 
 
 
 class LossPanel(Panel[LossSettings, LossResult]):
-    """A panel with the settings of a loss and of how it is shown; `SurfaceExplorer` describes each."""
+    """A panel with the settings of a loss and of its picture; `SurfaceExplorer` describes each."""
 
     _problems: LossProblems
 
@@ -70,7 +70,7 @@ class LossPanel(Panel[LossSettings, LossResult]):
         return self._problems[self.example]
 
     def _values(self) -> dict[str, object]:
-        # What the others may be depends on which loss it is.
+        # The loss comes first, as it decides what the others may be.
         return {"example": self.example, **super()._values()}
 
     def _usual_view(self) -> dict[str, object]:
@@ -98,10 +98,10 @@ class LossPanel(Panel[LossSettings, LossResult]):
 
     @validate("example")
     def _others_fit(self, proposal: Bunch) -> str:
-        """Refuse a loss that another setting, fixed in a lesson perhaps, means nothing for."""
+        """Refuse a loss for which another setting, perhaps one that is locked in a lesson, is invalid."""
         for name in ("component", "compare", "x_axis", "y_axis", "fixed") if self._ready else ():
             try:
-                self.traits()[name].validate(self, getattr(self, name))
+                getattr(type(self), name).validate(self, getattr(self, name))
             except TraitError as refusal:
                 raise TraitError(f"example cannot be {proposal.value!r} here: {refusal}") from None
         return proposal.value

@@ -1,7 +1,8 @@
 """SurfaceExplorer: what is wrong with this loss?
 
-Left the controls; right the loss from above with the way down, what is dead, what is not finite, the points where the
-gradient is zero, and cuts through the point where one stands; below them the verdict in words, and a table.
+On the left are the controls. On the right are the loss from above, with arrows downhill, the regions where it is dead
+or not finite, and the points where the gradient is zero; and cuts through the operating point. The verdict in words and
+a table are below.
 """
 
 from __future__ import annotations
@@ -36,24 +37,25 @@ from gradwidgets.widgets.explorer.scene import State, ViewSettings, cover, place
 from gradwidgets.widgets.kernel.as_usual import as_usual
 from gradwidgets.widgets.kernel.kept import Kept
 from gradwidgets.widgets.kernel.making import whole_or_nothing
+from gradwidgets.widgets.panel.frame import LOWEST
 from gradwidgets.widgets.panel.traits import meanings
 
-_LOW = 460  # CSS pixels: the least height of a picture with three maps
-_SHOWN_AS_THEY_ARE = (
+_LOW = 460  # CSS pixels: the minimum height of a picture with three maps
+_SAME_NAMES = (
     "example", "x_axis", "resolution", "scale", "arrows", "dtype", "gradient_check", "descent", "lr", "momentum",
     "theme",
 )  # fmt: skip
 
 
 class SurfaceExplorer(LossPanel):
-    """What is wrong with a loss, seen and said.
+    """What is wrong with a loss, in a picture and in words.
 
     Args:
         loss: A callable that takes tensors by name, an `nn.Module` loss, a name in `gradwidgets.core.EXAMPLES`, or a
             dict of name → callable: the parts of a loss, or variants to compare.
         axes: Parameter name → (low, high) of the one or two axes to begin with.
         fixed: The loss's other parameters: numbers, which get a slider each, or tensors of data.
-        probes: Inputs of your own for the table, {"init": (0, 0), "now": (0.3, -0.3)}.
+        probes: Your own inputs for the table, {"init": (0, 0), "now": (0.3, -0.3)}.
         target: Where the loss should lead: a point, a box, or a predicate; by default the lowest region in view.
         **settings: Initial values of the traits below, and `layout`.
 
@@ -98,7 +100,7 @@ class SurfaceExplorer(LossPanel):
     _file_name = "gradwidgets-surface"
     _words_height = 206
     _patience = 0.3
-    _verdict: LossResult | None = None  # whose findings and table the words say
+    _verdict: LossResult | None = None  # the result whose findings and table the words show
     _grip: Axes | None = None  # the axes on which the mouse was pressed
 
     @whole_or_nothing
@@ -114,12 +116,12 @@ class SurfaceExplorer(LossPanel):
     ) -> None:
         layout, settings = self._split_keywords(settings)
         with as_usual():
-            self._problems = LossProblems(loss, axes, fixed, probes, target)
+            self._problems = LossProblems(loss, target, axes=axes, fixed=fixed, probes=probes)
         super().__init__(**layout)
         self._begin(settings)
 
     def _set_up(self, settings: Mapping[str, Any]) -> None:
-        self._values()  # makes the defaults that depend on the loss: what a refused setting falls back to
+        self._values()  # makes the defaults that depend on the loss, to which a refused setting returns
         with self._batch():
             self.example = settings.get("example", self._problems.first)
             for name, value in {**self._usual_view(), **settings}.items():
@@ -169,7 +171,7 @@ class SurfaceExplorer(LossPanel):
 
     def _resolve(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
         meant = dict(chosen)
-        example = meant.get("example", self.example)  # perhaps anything, from a file: it is refused when it is set
+        example = meant.get("example", self.example)  # from a file it may be anything, which is refused when it is set
         if isinstance(example, str) and example != self.example and example in self._problems:
             meant = {"example": example, **usual_view(example, self._problems[example]), **meant}
         if "shown" in meant:
@@ -192,18 +194,19 @@ class SurfaceExplorer(LossPanel):
         return meant
 
     def _moved_constants(self, moved: Mapping[str, float]) -> dict[str, float]:
-        """Parameter → value, from the sliders' names; one that is hidden moves nothing."""
+        """Return the values of the constants that sliders moved, by parameter; a hidden slider has no effect."""
         named = {f"constant {k + 1}": name for k, name in enumerate(self._constants())}
         return {named[slider]: value for slider, value in moved.items() if slider in named}
 
     def _stood(self) -> dict[str, float]:
-        """Axis → where the operating point is on it."""
+        """Return the operating point, by the name of the axis."""
         if self._shown is None:
             return {}
         return dict(zip((name for name, _, _ in self._shown.settings.axes), self._place(self._shown), strict=True))
 
     def _constants(self) -> list[str]:
-        return [name for name in self._problem.parameters if name not in self._axes][: len(self._constant_rows)]
+        axes = self._axes
+        return [name for name in self._problem.parameters if name not in axes][: len(self._constant_rows)]
 
     # -- computing ----------------------------------------------------------------------------------------
 
@@ -211,29 +214,29 @@ class SurfaceExplorer(LossPanel):
         return self._problems[settings.example].work(settings)
 
     def _place(self, result: LossResult) -> tuple[float, ...]:
-        """The operating point."""
-        return place_in(self._view(), result)
+        """Return the operating point."""
+        return place_in(self.point, result)
 
     def _view(self) -> ViewSettings:
         optimizer, frame = SGD(self.lr, self.momentum) if self.descent else None, self._frame
-        seen = frame.theme, frame.size, frame.magnified, self._covered
+        seen = frame.theme, frame.size, frame.magnified, self._guessing.covered
         return ViewSettings(self.point, optimizer, self.scale, self.arrows, *seen)
 
     def _state(self) -> State:
-        """All that decides what is seen now."""
+        """Everything that decides what is shown now."""
         return State(self._problem, self._snapshot(), self._view())
 
     def _lowest(self) -> int:
-        # A third map has the plots below it.
+        # With a third map, the plots are below the maps.
         beside = len(self._axes) == 2 and (self.gradient_check or self.compare is not None)
-        return _LOW if beside else super()._lowest()
+        return _LOW if beside else LOWEST
 
     # -- showing ------------------------------------------------------------------------------------------
 
     def _show(self, result: LossResult) -> None:
         view = self._view()
         standing = standing_in(view, result, self._kept)
-        self.canvas.redraw(self._figure.update(scene_of(view, result, standing, self._kept)))
+        self._frame.canvas.redraw(self._figure.update(scene_of(view, result, standing, self._kept)))
         if result.exact:
             self._verdict = result
         said = words_of(self._verdict, result, standing)
@@ -252,8 +255,8 @@ class SurfaceExplorer(LossPanel):
         controls["shown"].offer([*losses, *pairs])
         controls["x_axis"].offer(problem.parameters)
         controls["y_axis"].offer([*problem.parameters, NONE])
+        names = self._constants()
         for k, row in enumerate(self._constant_rows):
-            names = self._constants()
             row.layout.display = "" if k < len(names) else "none"
             if k < len(names):
                 value = problem.value_of(names[k])
@@ -269,12 +272,12 @@ class SurfaceExplorer(LossPanel):
         controls["point"].show(place if len(place) == 2 else (*place, 0.0))
         controls["point"].fields[1].disabled = len(place) == 1 or controls["point"].locked
         controls["shown"].show(BOTH.join(self._losses()))
-        for name in _SHOWN_AS_THEY_ARE:
+        for name in _SAME_NAMES:
             controls[name].show(getattr(self, name))
         controls["y_axis"].show(self.y_axis if len(axes) == 2 else NONE)
         for name in ("lr", "momentum"):
             controls[name].enable(self.descent, "" if self.descent else "tick descent first")
-        self.page.tips = {c.box.description: c.box.tooltip for c in controls.values() if isinstance(c, Check)}
+        self._frame.page.tips = {c.box.description: c.box.tooltip for c in controls.values() if isinstance(c, Check)}
 
     def _show_control(self, name: str) -> None:
         if self._shown is not None:
@@ -319,7 +322,7 @@ class SurfaceExplorer(LossPanel):
     # -- what the mouse does ------------------------------------------------------------------------------
 
     def _move(self, event: MouseEvent) -> None:
-        """Move the operating point to where a person pressed or drags; a drag stays with what it began on."""
+        """Move the operating point to the mouse; a drag stays with the axes on which it began."""
         if event.name == "button_press_event":
             self._grip = event.inaxes
         found = self._figure.point_at(self._grip, event.x, event.y)

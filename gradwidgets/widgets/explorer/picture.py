@@ -1,4 +1,4 @@
-"""From an explorer's result to what its figure draws."""
+"""Convert an explorer's result to what its figure draws."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from gradwidgets.figures.surface.surface_map import Aside, Surface
 from gradwidgets.widgets.explorer.problem import LossResult
 from gradwidgets.widgets.playground.picture import of_map
 
-_DECADES = 12  # of the gap between autograd and differences that colours tell apart
+_DECADES = 12  # decades of the gap between autograd and differences that the colours cover
 
 
 def surface_of(name: str, result: LossResult) -> Surface:
-    """What a map shows of one loss."""
+    """Return what a map shows of one loss."""
     grid, survey = result.grids[name], result.surveys.get(name)
     return Surface(
         name=name,
@@ -27,7 +27,7 @@ def surface_of(name: str, result: LossResult) -> Surface:
 
 
 def aside_of(result: LossResult) -> Aside | None:
-    """What the map beside the losses shows; None while that is not known, or where there is none."""
+    """Return the content of the map beside the losses; None if it is not known yet, or if there is no such map."""
     if result.aside == "angle":
         first, second = result.grids.values()
         degrees = gradient_angle(first, second).numpy()
@@ -42,7 +42,7 @@ def aside_of(result: LossResult) -> Aside | None:
 
 
 def cuts_of(result: LossResult, place: tuple[float, ...]) -> list[Cut]:
-    """The losses along lines through the point; for a curve, loss and gradient."""
+    """Return the losses along lines through the point; for a curve, loss and gradient."""
     grids = result.grids
     first = next(iter(grids.values()))
     if first.y is None:

@@ -1,4 +1,4 @@
-"""What the losses are like at the point where one stands."""
+"""The losses at the operating point."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class Here:
     """One loss at the operating point.
 
     Attributes:
-        loss: Its value; NaN where it raises.
-        gradient: A number for each axis.
-        eigenvalues: Of the Hessian there, ascending; () where there is no second derivative; None where it was not
-            asked for.
+        loss: Its value; NaN if it raises an error.
+        gradient: Its gradient, a number for each axis.
+        eigenvalues: The eigenvalues of its Hessian, ascending; () if it has no second derivative there; None if they
+            were not computed.
     """
 
     loss: float
@@ -26,11 +26,11 @@ class Here:
 
 
 def look_at(result: LossResult, place: tuple[float, ...], *, curvature: bool) -> Mapping[str, Here]:
-    """Evaluate the losses of a result at a place.
+    """Evaluate the losses of a result at a point.
 
     Args:
-        result: The losses.
-        place: A number for each axis.
-        curvature: Whether second derivatives are wanted too.
+        result: The result with the losses.
+        place: The point, a number for each axis.
+        curvature: Whether second derivatives are computed too.
     """
     return {name: Here(*at_point(grid, place, curvature=curvature)) for name, grid in result.grids.items()}

@@ -1,9 +1,10 @@
-"""What an explorer looks at, and the way from its settings to one frozen result."""
+"""The losses that an explorer shows, and the computation of one frozen result from its settings."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -37,20 +38,20 @@ YOURS = "yours"  # the name of what was passed in
 NONE = "none"  # the second axis of a curve
 _COARSE = ((7, 0.02), (21, 0.1))  # grids that a slow loss is shown on before the fine one; how much is done then
 _FUNCTIONS_KEPT = 32
-# A loss, a ready-made one's name, or several by name.
+# A loss, the name of an example, or several losses by name.
 Losses = Callable[..., Tensor] | str | Mapping[str, Callable[..., Tensor]]
 
 
 @dataclass(frozen=True)
 class LossSettings:
-    """What a result depends on.
+    """The settings that a result depends on.
 
     Attributes:
-        example: Which problem.
-        losses: Names of the losses shown, one or two.
-        axes: (name, low, high) of each axis, the horizontal one first.
-        resolution: Grid points along each axis.
-        fixed: (name, value) of the numbers that are not on an axis.
+        example: The name of the problem.
+        losses: The names of the losses shown, one or two.
+        axes: The name and the range of each axis, (name, low, high), the horizontal one first.
+        resolution: The number of grid points along each axis.
+        fixed: The name and the value of each number that is not on an axis.
         check: Whether autograd's gradient is compared with differences.
         dtype: The precision of the training.
     """
@@ -66,16 +67,16 @@ class LossSettings:
 
 @dataclass(frozen=True, eq=False)
 class LossResult:
-    """Everything computed for one `LossSettings`; dicts are by the losses' names.
+    """Everything computed for one `LossSettings`; dicts are by loss name.
 
     Attributes:
         settings: The settings.
-        grids: Surfaces or curves.
-        surveys: What was found on them; {} while that is being looked for.
-        rows: The table; [] likewise.
-        checks: Autograd beside differences; {} likewise, and where not asked for.
-        comparison: What sets two losses apart; None likewise, and of one loss.
-        exact: Whether it is all there, at full resolution.
+        grids: The surfaces or curves.
+        surveys: The findings on them; {} until they are computed.
+        rows: The table; [] until it is computed.
+        checks: The comparisons of autograd with differences; {} until they are computed, and if not asked for.
+        comparison: The comparison of two losses; None until it is computed, and for one loss.
+        exact: Whether everything is computed, at full resolution.
     """
 
     settings: LossSettings
@@ -88,7 +89,7 @@ class LossResult:
 
     @property
     def aside(self) -> str:
-        """What is shown beside the losses: "check", "angle" or ""."""
+        """The map that is shown beside the losses: "check", "angle" or "" for none."""
         if len(self.settings.axes) == 1:
             return ""
         return "check" if self.settings.check else "angle" if len(self.settings.losses) == 2 else ""
@@ -100,44 +101,31 @@ class LossResult:
 
 
 class LossProblem:
-    """Losses of the same one or two parameters, each perhaps with constants of its own.
+    """Losses of the same one or two parameters, each of which may have constants that the others do not have.
 
     Args:
-        losses: By name.
-        axes: Parameter name → (low, high) of the axes to begin with.
-        fixed: The other parameters.
-        probes: Inputs of the user's own.
-        target: Where the losses should lead.
-        about: What there is to see.
-        ranges: Other parameter → (low, high), where the losses take no more than that.
+        given: The losses, their axes, the other parameters and the probes.
+        target: The point or region that the losses should lead to.
+        name: The name of a loss that is given without one.
 
     Raises:
         ValueError: The losses do not take these parameters; see `LossFunction`.
-        TypeError: Likewise.
+        TypeError: An argument has a wrong type; see `LossFunction`.
     """
 
-    def __init__(
-        self,
-        losses: Mapping[str, Callable[..., Tensor]],
-        axes: Mapping[str, tuple[float, float]],
-        fixed: Mapping[str, object] | None = None,
-        probes: Mapping[str, object] | None = None,
-        target: Target | None = None,
-        about: str = "",
-        ranges: Mapping[str, tuple[float, float]] | None = None,
-    ) -> None:
-        self.losses, self.about, self.target = dict(losses), about, target
-        self.axes = check_loss_axes(axes)
-        self.known_ranges = {**(ranges or {}), **self.axes}
-        given = dict(fixed or {})
+    def __init__(self, given: Example, target: Target | None = None, name: str | None = None) -> None:
+        self.losses, self.target = _by_name(given.loss, name), target
+        self.axes = check_loss_axes(given.axes)
+        self.known_ranges = {**given.ranges, **self.axes}
+        fixed = dict(given.fixed)
         self._taken = {name: _names_taken(loss) for name, loss in self.losses.items()}
-        nobodys = [name for name in given if not any(self.takes(loss, name) for loss in self.losses)]
+        unknown = [name for name in fixed if not any(self.takes(loss, name) for loss in self.losses)]
         made = []
         for name, loss in self.losses.items():
-            own = {k: v for k, v in given.items() if k in nobodys or self.takes(name, k)}
+            own = {k: v for k, v in fixed.items() if k in unknown or self.takes(name, k)}
             made.append(LossFunction(loss, tuple(self.axes), own))
-        self._starts = as_points(probes, tuple(self.axes))
-        self.probes = dict(probes or {})
+        self._starts = as_points(given.probes, tuple(self.axes))
+        self.probes = dict(given.probes)
         everything = {name: value for function in made for name, value in function.fixed.items()}
         middle = tuple((low + high) / 2 for low, high in self.axes.values())
         whole = {k for k, v in everything.items() if type(v) is int and may_be_broken(made, k, middle)}
@@ -148,11 +136,11 @@ class LossProblem:
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """All parameters that are numbers, those on the axes at first in front."""
+        """All parameters that are numbers, first those that are on the axes at the beginning."""
         return (*self.axes, *self.numbers)
 
     def takes(self, loss: str, parameter: str) -> bool:
-        """Whether a loss has a parameter; variants may have constants of their own."""
+        """Whether a loss has a parameter; variants may have different constants."""
         taken = self._taken[loss]
         return taken is None or parameter in taken
 
@@ -168,7 +156,7 @@ class LossProblem:
         return self.numbers[name] if name in self.numbers else sum(self.axes[name]) / 2
 
     def function(self, loss: str, settings: LossSettings) -> LossFunction:
-        """A loss as a function of the axes."""
+        """Return a loss as a function of the parameters on the axes."""
         axes = tuple(name for name, _, _ in settings.axes)
         fixed = {k: v for k, v in {**dict(settings.fixed), **self.data}.items() if self.takes(loss, k)}
         key = (loss, axes)
@@ -180,10 +168,10 @@ class LossProblem:
         """Compute a result, in slices.
 
         Args:
-            settings: For which.
+            settings: The settings of the result.
 
         Yields:
-            The share that is done; and, on the way, `LossResult`s that can be shown already.
+            The share that is done; and, in between, `LossResult`s that can be shown already.
 
         Returns:
             The result.
@@ -238,58 +226,43 @@ class LossProblem:
 
 
 class LossProblems:
-    """All that an explorer can look at, by name.
+    """The problems that an explorer can show, by name.
 
     Args:
-        loss: The user's: a callable, an `nn.Module` loss, a name in `EXAMPLES`, a dict of name → callable, or None.
-        axes: Its axes.
-        fixed: Its other parameters.
-        probes: Inputs of the user's own.
-        target: Where it should lead.
+        loss: What the user passed in: a callable, an `nn.Module` loss, a name in `EXAMPLES`, a dict of name → callable,
+            or None.
+        target: The point or region that it should lead to.
+        **given: Fields of an `Example` that the user passed in: `axes`, `fixed`, `probes`; None for those left out.
 
     Raises:
         ValueError: The arguments do not make a problem.
         TypeError: An argument has a wrong type.
     """
 
-    def __init__(
-        self,
-        loss: Losses | None = None,
-        axes: Mapping[str, tuple[float, float]] | None = None,
-        fixed: Mapping[str, object] | None = None,
-        probes: Mapping[str, object] | None = None,
-        target: Target | None = None,
-    ) -> None:
+    def __init__(self, loss: Losses | None = None, target: Target | None = None, **given: Any) -> None:
         self._made: dict[str, LossProblem] = {}
         self.first = next(iter(EXAMPLES))
+        passed = {name: value for name, value in given.items() if value}
         if loss is None:
-            given = [name for name, value in (("axes", axes), ("fixed", fixed), ("probes", probes)) if value]
-            if given:
-                raise ValueError(f"{given[0]} belongs to a loss; none was given")
-            return
-        if isinstance(loss, str):
+            for name in passed:
+                raise ValueError(f"{name} belongs to a loss; none was given")
+        elif isinstance(loss, str):
             example = choose("loss", loss, EXAMPLES)
             self.first = loss
-            if axes or fixed or probes or target is not None:
-                self.first = YOURS
-                self._made[YOURS] = LossProblem(
-                    _by_name(example.loss, loss),
-                    axes or example.axes,
-                    {**example.fixed, **(fixed or {})},
-                    probes or (example.probes if axes is None else None),
-                    target,
-                    example.about,
-                    example.ranges,
-                )
-            return
-        if axes is None:
+            if passed or target is not None:
+                self._pass_in(_changed(example, passed), target, loss)
+        elif given.get("axes") is None:
             raise ValueError("axes are missing: say which one or two parameters to look at, {'a': (-1, 1), …}")
+        else:
+            self._pass_in(Example(loss, given["axes"], "", **_without_axes(passed)), target)
+
+    def _pass_in(self, given: Example, target: Target | None, name: str | None = None) -> None:
         self.first = YOURS
-        self._made[YOURS] = LossProblem(_by_name(loss), axes, fixed, probes, target)
+        self._made[YOURS] = LossProblem(given, target, name)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names, what the user passed in first."""
+        """The names, first that of what the user passed in."""
         return (*((YOURS,) if YOURS in self._made else ()), *EXAMPLES)
 
     def __contains__(self, name: str) -> bool:
@@ -299,23 +272,30 @@ class LossProblems:
     def __getitem__(self, name: str) -> LossProblem:
         """The problem of this name, made when first asked for."""
         if name not in self._made:
-            example: Example = EXAMPLES[name]
-            losses = _by_name(example.loss, name)
             with as_usual():
-                self._made[name] = LossProblem(
-                    losses, example.axes, example.fixed, example.probes, about=example.about, ranges=example.ranges
-                )
+                self._made[name] = LossProblem(EXAMPLES[name], name=name)
         return self._made[name]
 
 
+def _changed(example: Example, passed: Mapping[str, Any]) -> Example:
+    """Return an example with other axes, probes or constants; its probes are points of its own axes."""
+    probes = {} if "axes" in passed else example.probes
+    fixed = {**example.fixed, **passed.get("fixed", {})}
+    return replace(example, **{"probes": probes, **passed, "fixed": fixed})
+
+
+def _without_axes(passed: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in passed.items() if name != "axes"}
+
+
 def _compared(grids: Mapping[str, SurfaceGrid], surveys: Mapping[str, Survey]) -> Comparison:
-    """What sets two losses apart."""
+    """Compare two losses."""
     first, second = grids
     return compare_surfaces(grids[first], grids[second], names=(first, second), surveys=surveys)
 
 
 def _names_taken(loss: Callable[..., Tensor]) -> set[str] | None:
-    """The names that a loss may be called with; None if any."""
+    """Return the names that a loss may be called with; None if it accepts any."""
     taken = parameters_of(loss)
     if taken is None or taken[2]:
         return None

@@ -1,4 +1,4 @@
-"""A descent from the operating point: where SGD goes on a sampled loss, and what becomes of it."""
+"""A descent from the operating point: the path of SGD on a sampled loss, and its outcome."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _REACH = 40  # view widths within which a descent is drawn
 
 @dataclass(frozen=True, eq=False)
 class Descent:
-    """Where SGD went.
+    """The path of SGD, and its outcome.
 
     Attributes:
-        points: (P, A) visited points as far as they are finite and near, a number for each axis.
-        losses: (P,) the loss there.
-        sentence: What became of it.
-        kind: The same in one word, see `gradwidgets.core.descent.outcome`.
+        points: The points visited, as far as they are finite, clipped to near the start, (P, A).
+        losses: The loss at each point, (P,).
+        sentence: The outcome, in words.
+        kind: The kind of outcome, see `gradwidgets.core.descent.outcome`.
     """
 
     points: np.ndarray
@@ -33,15 +33,15 @@ class Descent:
 
 
 def descend_from(grid: SurfaceGrid, optimizer: SGD, start: tuple[float, ...]) -> Descent | None:
-    """Let SGD walk on a sampled loss.
+    """Run SGD on a sampled loss.
 
     Args:
         grid: The loss.
-        optimizer: The optimizer's settings.
-        start: From where, a number for each axis.
+        optimizer: The settings of SGD.
+        start: The start, a number for each axis.
 
     Returns:
-        The descent; None where the loss raises at the start.
+        The descent; None if the loss raises an error at the start.
     """
     steps = _STEPS if grid.method != "pointwise" else _SLOW_STEPS
     walked, axes = SampledObjective(grid), len(start)

@@ -1,4 +1,4 @@
-"""From an explorer's state to its picture and words, with or without a live panel."""
+"""Compute the picture and words of an explorer's state, with or without a live panel."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from gradwidgets.widgets.panel.words import Words
 
 @dataclass(frozen=True)
 class ViewSettings:
-    """How a result is looked at.
+    """The settings of the view: they change how a result is shown, and not the result.
 
     Attributes:
-        point: The operating point, a number for each axis; None, or one of other axes, for the usual one.
+        point: The operating point, a number for each axis; None, or a point of other axes, for the usual one.
         optimizer: The settings of the descent from there; None for no descent.
-        scale: Of the colours: "linear", "log" or "symlog".
-        arrows: "direction", "magnitude" or "off".
+        scale: The scale of the colours: "linear", "log" or "symlog".
+        arrows: The arrows that point downhill: "direction", "magnitude" or "off".
         theme: A key of `STYLES`.
         size: Width and height of the picture in CSS pixels.
-        magnified: How much larger than usual text and lines are.
+        magnified: The factor by which text and lines are larger than usual.
         covered: Whether the picture is to be guessed first.
     """
 
@@ -49,12 +49,12 @@ class ViewSettings:
 
 @dataclass(frozen=True)
 class State:
-    """All that decides what is seen.
+    """Everything that decides what an explorer shows.
 
     Attributes:
         problem: The losses.
-        settings: What a result depends on.
-        view: How it is looked at.
+        settings: The settings that a result depends on.
+        view: The settings of the view.
     """
 
     problem: LossProblem
@@ -68,8 +68,8 @@ class Standing:
 
     Attributes:
         place: The point, a number for each axis.
-        here: What each loss is like there.
-        descents: Where SGD goes from there, by loss, None where the loss raises; {} where nobody asks.
+        here: The value and the derivatives of each loss there.
+        descents: The descent from there on each loss, None if the loss raises an error; {} without descents.
     """
 
     place: tuple[float, ...]
@@ -77,23 +77,23 @@ class Standing:
     descents: Mapping[str, Descent | None]
 
 
-def place_in(view: ViewSettings, result: LossResult) -> tuple[float, ...]:
-    """The operating point."""
+def place_in(point: tuple[float, ...] | None, result: LossResult) -> tuple[float, ...]:
+    """Return the operating point: the one that was set if it suits the axes, else the usual one."""
     spans = [(low, high) for _, low, high in result.settings.axes]
-    if view.point is not None and len(view.point) == len(spans):
-        return view.point
+    if point is not None and len(point) == len(spans):
+        return point
     return tuple(float(f"{low + 0.7 * (high - low):.10g}") for low, high in spans)
 
 
 def standing_in(view: ViewSettings, result: LossResult, kept: Kept) -> Standing:
-    """Compute what the losses are like at the operating point.
+    """Evaluate the losses at the operating point.
 
     Args:
-        view: Where one stands.
-        result: The losses.
-        kept: What was computed before.
+        view: The settings of the view, with the point.
+        result: The result with the losses.
+        kept: A cache of what was computed before.
     """
-    place, optimizer = place_in(view, result), view.optimizer
+    place, optimizer = place_in(view.point, result), view.optimizer
     here = kept.get("here", (result, place), lambda: look_at(result, place, curvature=result.exact))
     if optimizer is None:
         return Standing(place, here, {})
@@ -105,13 +105,13 @@ def standing_in(view: ViewSettings, result: LossResult, kept: Kept) -> Standing:
 
 
 def scene_of(view: ViewSettings, result: LossResult, standing: Standing, kept: Kept) -> Scene:
-    """What the picture is of a result.
+    """Return the picture of a result.
 
     Args:
-        view: How it is looked at.
-        result: The losses.
+        view: The settings of the view.
+        result: The result.
         standing: The losses at the operating point.
-        kept: What was made before.
+        kept: A cache of what was made before.
     """
     walks = [standing.descents.get(name) for name in result.grids]
     return Scene(
@@ -127,11 +127,11 @@ def scene_of(view: ViewSettings, result: LossResult, standing: Standing, kept: K
 
 
 def words_of(verdict: LossResult | None, result: LossResult, standing: Standing) -> Words:
-    """What the words are of a result.
+    """Return the words of a result.
 
     Args:
-        verdict: The last whole result: what is said until there is another one; None for nothing.
-        result: The losses.
+        verdict: The last complete result, whose findings are shown until the next one; None if there is none.
+        result: The result.
         standing: The losses at the operating point.
     """
     if verdict is None:
@@ -144,17 +144,17 @@ def words_of(verdict: LossResult | None, result: LossResult, standing: Standing)
 
 
 def cover(figure: SurfaceFigure, view: ViewSettings, result: LossResult) -> None:
-    """Draw what stands in the picture's place until it is guessed."""
+    """Draw what is shown instead of the picture until it is guessed."""
     title = " and ".join(result.settings.losses)
-    draw_cover(figure.figure, STYLES[view.theme], title, result.settings.axes, place_in(view, result))
+    draw_cover(figure.figure, STYLES[view.theme], title, result.settings.axes, place_in(view.point, result))
     figure.invalidate()
 
 
 def render(state: State) -> tuple[bytes, Words]:
-    """The picture of a state as PNG, at twice its size, and its words.
+    """Return the picture of a state as PNG, at twice its size, and its words.
 
     Args:
-        state: What to show; nothing is kept of it, and no panel is needed.
+        state: What to show; nothing is cached, and no panel is needed.
     """
     with as_usual():
         view, kept = state.view, Kept()

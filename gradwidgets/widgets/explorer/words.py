@@ -1,4 +1,4 @@
-"""Verdicts on losses in words: cards for the findings, a table of inputs that tell, the point where one stands."""
+"""Verdicts on losses in words: cards for the findings, a table of representative inputs, the operating point."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from gradwidgets.widgets.explorer.point import Here
 from gradwidgets.widgets.explorer.problem import LossResult
 from gradwidgets.widgets.panel.words import card
 
-_MOST_INPUTS = 20  # of each loss in the table
+_MOST_INPUTS = 20  # rows of each loss in the table, at most
 
 
 def summary(result: LossResult, points: Mapping[str, str]) -> str:
-    """Return the verdict as plain text, a line for each finding, for what sets two losses apart, and for the point.
+    """Return the verdict as plain text, a line for each finding, for each difference of two losses, and for the point.
 
     Args:
-        result: What was found.
-        points: Loss name → what is said of the point.
+        result: The result.
+        points: The name of each loss → its description of the operating point.
     """
     lines = []
     for loss, found in result.findings.items():
@@ -36,7 +36,7 @@ def summary(result: LossResult, points: Mapping[str, str]) -> str:
 
 
 def at_point(axes: Mapping[str, tuple[float, float]], point: Sequence[float], here: Here) -> str:
-    """Say what a loss is like at a point, and whether that is out of view."""
+    """Describe a loss at a point, and whether that is out of view."""
     outside = any(not low <= value <= high for value, (low, high) in zip(point, axes.values(), strict=True))
     slopes = ", ".join(f"∂/∂{name} {_value(value)}" for name, value in zip(axes, here.gradient, strict=True))
     where = place(axes, point) + (" (out of view)" if outside else "")
@@ -65,9 +65,9 @@ def verdict(result: LossResult, points: Mapping[str, str], *, waiting: bool = Fa
     """Return findings and table as HTML, everything escaped.
 
     Args:
-        result: What was found.
-        points: Loss name → what is said of the point.
-        waiting: Whether this is of former settings, and the new verdict on its way.
+        result: The result.
+        points: The name of each loss → its description of the operating point.
+        waiting: Whether the verdict is of former settings, and the new one is being computed.
     """
     several = len(points) > 1
     here = "".join(
@@ -109,7 +109,7 @@ def _table(rows: Sequence[ProbeRow]) -> str:
 
 
 def _input(line: ProbeLine) -> str:
-    """A line of the table: the gradients for all parameters at one input."""
+    """Return a row of the table: the gradients for all parameters at one input."""
     flag = f"<br><span>◂ {html.escape(line.flag)}</span>" if line.flag else ""
     cells = [
         *(number(value, 3) for value in line.inputs.values()),

@@ -17,7 +17,7 @@ _LAST = ("_", "__", "___")
 
 
 class Closed:
-    """What IPython's history shows instead of a closed panel.
+    """A stand-in for a closed panel in IPython's history.
 
     Args:
         call: The call that made the panel, as text.
@@ -66,7 +66,7 @@ class Kept:
 
 
 def _places(shell: object) -> Iterator[tuple[Place, object]]:
-    """Where IPython itself keeps results; variables of the user do not count."""
+    """Yield the places where IPython itself keeps results; the user's variables do not count."""
     hook, names = getattr(shell, "displayhook", None), getattr(shell, "user_ns", {})
     if hook is None:
         return

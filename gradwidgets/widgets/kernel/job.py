@@ -68,7 +68,7 @@ class Job(Generic[R]):
         if main_loop() is None:
             self.finish()
         else:
-            call_soon(weakly(self._slice))  # the job is kept alive by whoever waits for its result
+            call_soon(weakly(self._slice))  # the object that waits for its result keeps the job alive
 
     def finish(self) -> None:
         """Do the rest now."""

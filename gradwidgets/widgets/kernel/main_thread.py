@@ -107,9 +107,9 @@ class Turns:
     def alone(self, work: Callable[[], T]) -> T:
         """Compute or paint while no other thread does; an interrupt is reported, and raised."""
         with AT_WORK, contextlib.nullcontext() if self.amidst else as_usual():
-            return self.told(work)
+            return self.report_interrupt(work)
 
-    def told(self, work: Callable[[], T]) -> T:
+    def report_interrupt(self, work: Callable[[], T]) -> T:
         """Run work; an interrupt is reported, and raised."""
         try:
             return work()

@@ -22,8 +22,8 @@ from IPython.core.interactiveshell import ExecutionResult
 
 _log = logging.getLogger(__name__)
 
-# Held by whoever computes or paints. Matplotlib and a job's generator support one thread at a time, and a thread may
-# ask for a picture, or make a panel, immediately.
+# Held by the thread that computes or paints. Matplotlib and a job's generator support one thread at a time, and a
+# thread may ask for a picture, or make a panel, immediately.
 AT_WORK = threading.RLock()
 
 
@@ -39,7 +39,7 @@ def at_home() -> bool:
     loop = main_loop()
     if loop is None or loop.is_closed():
         return True
-    # Not `get_running_loop`: a cell may run a loop of its own inside the main one.
+    # Not `get_running_loop`: a cell may run another loop inside the main one.
     runs_on = getattr(loop, "_thread_id", None)
     return threading.get_ident() == (threading.main_thread().ident if runs_on is None else runs_on)
 
@@ -68,7 +68,7 @@ def _in_loop(work: Callable[[], None]) -> None:
 
 
 def weakly(work: Callable[[], None]) -> Callable[[], None]:
-    """Return a function that calls a method without keeping its object alive; other work as it is."""
+    """Return a function that calls a method without keeping its object alive; any other function is returned."""
     if not inspect.ismethod(work):
         return work
     method = weakref.WeakMethod(work)

@@ -1,4 +1,4 @@
-"""Which cell shows which widget, as far as the kernel knows without a page.
+"""A record of which cell shows which widget, as far as the kernel knows without a page.
 
 A page draws a cell's output some time after the cell has ended. If it is replaced before that, because the cell is
 rerun immediately, no page ever reports on it. But a rerun cell has lost its former output, and JupyterLab sends the

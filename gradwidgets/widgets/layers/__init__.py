@@ -1,4 +1,4 @@
-"""LayerFlowPanel: one file a view, one for the networks, one for the panel that holds them, one for records."""
+"""LayerFlowPanel: a file for each view, one for the networks, one for the panel that holds them, one for records."""
 
 from gradwidgets.widgets.layers.panel import LayerFlowPanel
 from gradwidgets.widgets.layers.training.record_panel import RecordPanel

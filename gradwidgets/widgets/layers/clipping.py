@@ -22,7 +22,7 @@ from gradwidgets.widgets.layers.problem import FlowProblem, FlowResult
 from gradwidgets.widgets.layers.view import View, ViewResult, ViewSettings
 from gradwidgets.widgets.panel.words import Words
 
-_PARTS = 8  # mini-batches whose norms stand for the history of a training
+_PARTS = 8  # mini-batches whose norms are used as the history of a training
 _TICKS = {0.0: "norm", 1.0: "value", 2.0: "percent.", 3.0: "auto"}
 _MOST = 2**18  # elements in a histogram
 
@@ -40,10 +40,10 @@ class StepGradients:
     """The gradients of one step.
 
     Attributes:
-        layers: For each parameter, which of the layers shown it belongs to; −1 for none.
-        count: How many layers are shown.
-        gradients: One a parameter, None where it has none.
-        history: Norms of mini-batches' gradients.
+        layers: For each parameter, the index of the shown layer that it belongs to; −1 for none.
+        count: The number of layers shown.
+        gradients: Each parameter's gradient; None if it has none.
+        history: The norms of the gradients of mini-batches.
     """
 
     layers: np.ndarray
@@ -53,7 +53,7 @@ class StepGradients:
 
 
 class ClippingView(View):
-    """Before and after, with thresholds on sliders."""
+    """One step's gradients before and after clipping, with thresholds on sliders."""
 
     name = "clipping"
     about = "one step's gradients under every clipper, before and after"
@@ -63,7 +63,7 @@ class ClippingView(View):
 
     @staticmethod
     def compute(problem: FlowProblem, flow: FlowResult, more: None) -> Slices[StepGradients]:
-        """Take the gradients of one step, and the norms of mini-batches."""
+        """Compute the gradients of one step, and the norms of the gradients of mini-batches."""
         model, inputs, targets, loss_fn = problem.network(flow.settings)
         named = parameter_gradients(model, inputs, targets, loss_fn)
         yield 0.1
@@ -76,7 +76,7 @@ class ClippingView(View):
 
     @staticmethod
     def derive(problem: FlowProblem, seen: ViewResult, how: ViewSettings, kept: Kept) -> dict[str, Clipped]:
-        """What each clipper makes of the step, at the present thresholds."""
+        """Clip the step's gradients with each clipper, at the current thresholds."""
         step: StepGradients = seen.part
         spiked: list[Tensor | None] = []
 
@@ -96,7 +96,7 @@ class ClippingView(View):
 
     @staticmethod
     def scene(seen: ViewResult, derived: dict[str, Clipped], how: ViewSettings) -> Profile:
-        """Norms, cosines and elements."""
+        """Return the layers' norms before and after, the cosines and the elements."""
         step, clipped = seen.part, derived
         before = _by_layer(step, clipped["norm"].norms_before)
         elements = [_elements(step.gradients, how.spike), _elements(clipped[how.clipper].gradients)]
@@ -115,14 +115,14 @@ class ClippingView(View):
 
     @staticmethod
     def words(seen: ViewResult, derived: dict[str, Clipped], how: ViewSettings) -> Words:
-        """What each clipper did."""
+        """Describe what each clipper did."""
         notes = _notes(seen.part, how.thresholds["percentile"])
         said = "".join(f'<div class="note">{html.escape(note)}</div>' for note in notes)
         lines = [f"{name}: {_told(one)}" for name, one in derived.items()]
         return Words("\n".join([*lines, *notes]), words.whole(_table(derived) + said))
 
     def code(self) -> list[str]:
-        """Clip by each."""
+        """Clip the gradients with each clipper."""
         panel = self.panel
         given = {name: f"{option}={getattr(panel, setting)!r}" for name, (option, setting) in THRESHOLDS.items()}
         return [
@@ -140,7 +140,7 @@ class ClippingView(View):
 
 
 def _table(clipped: dict[str, Clipped]) -> str:
-    """What each clipper did, as HTML, everything escaped."""
+    """Return what each clipper did as HTML, everything escaped."""
     head = "".join(f"<th>{text}</th>" for text in ("clipper", "threshold", "norm", "cosine", "changed", "what it does"))
     rows = []
     for name, one in clipped.items():
@@ -171,7 +171,7 @@ def _notes(step: StepGradients, percentile: float) -> list[str]:
 
 
 def _by_layer(step: StepGradients, norms: Tensor) -> np.ndarray:
-    """The norm of each layer's gradients from those of its parameters."""
+    """Return the norm of each layer's gradient, computed from its parameters' norms."""
     squares = np.zeros(step.count)
     known = np.zeros(step.count, bool)
     for place, norm in zip(step.layers, norms.tolist(), strict=True):

@@ -40,13 +40,13 @@ def make_controls(
 
     Args:
         meanings: Setting → its meaning.
-        architectures: What it can look at.
-        fixes: What the doctor can try.
-        views: Name → what that view shows.
-        quantities: What can be drawn over the layers.
+        architectures: The names of the architectures to choose from.
+        fixes: The names of the fixes that can be tried.
+        views: The name of each view → what it shows.
+        quantities: The quantities that can be drawn over the layers.
 
     Returns:
-        The controls by the trait that they set.
+        The controls, by the name of the trait that they set.
     """
     make = Maker(Looks(), meanings)
     controls: list[Control] = [
@@ -79,18 +79,18 @@ def make_controls(
 
 
 class Column:
-    """The column of controls: tabs, a view's own controls, what all views share.
+    """The column of controls: tabs, the controls of a view, and those that all views share.
 
     Args:
-        controls: By name.
-        views: By name.
-        view: The one to begin with.
+        controls: The controls, by name.
+        views: The views, by name.
+        view: The name of the view that is shown first.
         buttons: Makes the rows below the controls.
         tabs: Whether there is more than one view to choose.
 
     Attributes:
-        box: Shows it.
-        bodies: Each view's controls.
+        box: The widget that holds the column.
+        bodies: The controls of each view, by its name.
     """
 
     def __init__(
@@ -114,11 +114,11 @@ class Column:
             self._view = view
 
     def show_values(self, values: Mapping[str, Any], *, left_out: Sequence[str], covered: bool) -> None:
-        """Bring all controls to the settings.
+        """Update all controls to the settings.
 
         Args:
-            values: What each shows, by name.
-            left_out: The settings that mean nothing at present.
+            values: The value that each control shows, by name.
+            left_out: The settings without a meaning for the current network, whose controls are hidden.
             covered: Whether the picture is to be guessed first.
         """
         controls, view = self._controls, self._views[values["view"]]
@@ -131,11 +131,11 @@ class Column:
         view.show_controls()
 
     def hidden(self) -> list[widgets.Widget]:
-        """Return what is not shown at present, or not always."""
+        """Return the widgets that are hidden now, or at times."""
         return [*self.bodies.values(), *(row for view in self._views.values() for row in view.everything())]
 
     def close(self) -> None:
-        """Free what is not shown; the rest goes with the panel."""
+        """Close the widgets that are hidden; the panel closes the others."""
         for view in self._views.values():
             view.leave_out(())
         for body in self.bodies.values():

@@ -1,4 +1,4 @@
-"""The loss's curvature and the gradient's noise, each measured on demand."""
+"""The view of the loss's curvature and the gradient's noise, each measured on demand."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from gradwidgets.figures.curvature.figure import CurvatureFigure
 from gradwidgets.widgets.controls import Looks
 from gradwidgets.widgets.kernel.kept import Kept
 from gradwidgets.widgets.layers import words
-from gradwidgets.widgets.layers.network import Whom
+from gradwidgets.widgets.layers.network import NetworkKey
 from gradwidgets.widgets.layers.problem import FlowProblem, FlowResult, FlowSettings
 from gradwidgets.widgets.layers.view import Stage, View, Viewed, ViewResult, ViewSettings
 from gradwidgets.widgets.panel.words import Words
@@ -89,7 +89,7 @@ def _correlation(covariance: GradientCovariance, chosen: int) -> Correlation:
     return Correlation(layer.name or "(model)", layer.correlation.numpy())
 
 
-# The figure's part → what it is measured as, and what makes it of that, for one of the layers.
+# A part of the figure → the measurement that it shows, and a function that converts that for one of the layers.
 _DRAWN: dict[str, tuple[str, Callable[[Any, int], object]]] = {
     "eigenvalues": ("spectrum", _eigenvalues),
     "noise": ("noise scale", _interval),
@@ -99,7 +99,7 @@ _DRAWN: dict[str, tuple[str, Callable[[Any, int], object]]] = {
 
 
 class CurvatureView(View):
-    """Spectrum, noise scale, covariance."""
+    """The spectrum of the Hessian, the gradient's noise scale and its covariance."""
 
     name = "curvature"
     about = "eigenvalues of the Hessian, the gradient's noise; each on demand"
@@ -110,25 +110,25 @@ class CurvatureView(View):
     def __init__(self, panel: Viewed, stage: Stage) -> None:
         super().__init__(panel, stage)
         self._asked: tuple[str, ...] = ()
-        self._of: Whom | None = None  # whom it was asked of
+        self._of: NetworkKey | None = None  # the network that was asked about
         self._found: dict[str, Part] = {}
 
     def extras(self, looks: Looks) -> list[widgets.Widget]:
-        """Return a button a part, and one for all."""
+        """Return a button for each part, and one for all parts."""
         rows = [self.button(name.capitalize(), tip, partial(self.ask, name), looks, 122) for name, tip in _TIPS.items()]
         rows.append(self.button("All three", "measure all of it", lambda: self.ask(*PARTS), looks, 122))
         return [widgets.HBox(rows[:2]), widgets.HBox(rows[2:])]
 
     @property
     def largest(self) -> float | None:
-        """The largest curvature of the network as it is now; None where that was not measured."""
+        """The largest curvature of the current network; None if it was not measured."""
         spectrum = self._found.get("spectrum") if self._of == self.stage.network.now() else None
         if not isinstance(spectrum, Spectrum) or spectrum.reason or not math.isfinite(spectrum.largest):
             return None
         return spectrum.largest
 
     def ask(self, *parts: str) -> None:
-        """Measure these too."""
+        """Measure these parts too."""
         self._forget_others()
         self._asked = tuple(name for name in PARTS if name in self._asked or name in parts)
         missing = [name for name in self._asked if name not in self._found]
@@ -137,38 +137,38 @@ class CurvatureView(View):
         self.panel.refresh()
 
     def stopped(self) -> None:
-        """What was asked for and not found is not asked for any more."""
+        """Withdraw the requests that were not answered, and show what is known."""
         self.ask_no_more()
         if self.panel.view == self.name and isinstance(self.stage.shown_part, dict):
             self.stage.paint(settled=True)
 
     def ask_no_more(self) -> None:
-        """Be content with what was found."""
+        """Withdraw the requests that were not answered."""
         self._asked = tuple(name for name in self._asked if name in self._found)
 
     def _forget_others(self) -> None:
-        """What was asked of another network is not asked of this one."""
+        """Discard requests and results of another network."""
         now = self.stage.network.now()
         if self._of != now:
             self._of, self._asked, self._found = now, (), {}
 
     def more(self) -> tuple[str, ...]:
-        """Which parts were asked for."""
+        """Return the parts that were asked for."""
         self._forget_others()
         return self._asked
 
     def work(self, flow: FlowResult, more: tuple[str, ...]) -> Slices[dict[str, Part]]:
-        """Measure what is asked for and not known yet."""
+        """Measure the parts that are asked for and not known yet."""
         return measuring(self.stage.network.problem, flow.settings, more, self._found)
 
     @staticmethod
     def compute(problem: FlowProblem, flow: FlowResult, more: tuple[str, ...]) -> Slices[dict[str, Part]]:
-        """Measure what is asked for."""
+        """Measure the parts that are asked for."""
         return measuring(problem, flow.settings, more, {})
 
     @staticmethod
     def derive(problem: FlowProblem, seen: ViewResult, how: ViewSettings, kept: Kept) -> dict[str, Any]:
-        """What was measured, as the figure takes it: a part that stays the same object is not drawn again."""
+        """Convert the measurements for the figure, which does not redraw a part that stays the same object."""
         parts: dict[str, Any] = {}
         for name, (of, make) in _DRAWN.items():
             part = seen.part.get(of)
@@ -180,7 +180,7 @@ class CurvatureView(View):
 
     @staticmethod
     def scene(seen: ViewResult, derived: dict[str, Any], how: ViewSettings) -> Curvature:
-        """What is known."""
+        """Return the parts that are known, and a note for each of the others."""
         said = {name: "could not be told: see below" for name, (of, _) in _DRAWN.items() if of in seen.part}
         noise = seen.part.get("noise scale")
         batch = None if noise is None else noise.samples
@@ -188,13 +188,13 @@ class CurvatureView(View):
 
     @staticmethod
     def words(seen: ViewResult, derived: dict[str, Any], how: ViewSettings) -> Words:
-        """What was measured."""
+        """Describe what was measured."""
         lines = _facts(seen.part, how.lr) or ["Nothing is measured yet: press Spectrum, Noise scale or Covariance."]
         table = words.whole("".join(f"<div>{html.escape(line)}</div>" for line in lines))
         return Words("\n".join(lines), table)
 
     def code(self) -> list[str]:
-        """Measure all of it."""
+        """Measure the spectrum and the noise scale."""
         return [
             "from gradwidgets.core import gradient_noise_scale, hessian_spectrum",
             "",
@@ -203,7 +203,7 @@ class CurvatureView(View):
         ]
 
     def click(self, event: MouseEvent) -> bool:
-        """Choose the layer whose correlations are shown."""
+        """Select the layer whose correlations are shown."""
         layer = self.figure.layer_at(event.inaxes, event.xdata)
         if layer is None or layer == self.panel.selected:
             return False
@@ -214,13 +214,13 @@ class CurvatureView(View):
 def measuring(
     problem: FlowProblem, settings: FlowSettings, asked: Sequence[str], found: dict[str, Part]
 ) -> Slices[dict[str, Part]]:
-    """Measure parts, in slices, and return all that are known.
+    """Measure parts, in slices, and return all parts that are known.
 
     Args:
         problem: The network and its batch.
-        settings: Of which network.
-        asked: Keys of `PARTS`.
-        found: What is known already; what is measured is added.
+        settings: The settings of the network.
+        asked: The parts to measure, keys of `PARTS`.
+        found: The parts that are known already; those that are measured are added.
     """
     missing = [name for name in asked if name not in found]
     for k, name in enumerate(missing):
@@ -229,7 +229,7 @@ def measuring(
 
 
 def _chosen(covariance: GradientCovariance, selected: int | None) -> int:
-    """Whose correlations are shown."""
+    """Return the index of the layer whose correlations are shown."""
     return selected if selected is not None and selected < len(covariance.layers) else 0
 
 

@@ -1,4 +1,4 @@
-"""The gradient on its way through the layers, theory beside it, one layer from near."""
+"""The view of the gradient on its way through the layers, beside what theory expects, and of one layer in detail."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _GUESS = "your guess"
 
 
 class FlowView(View):
-    """A quantity over the layers."""
+    """A quantity of each layer, over the layers."""
 
     name = "flow"
     about = "a quantity over the layers, with theory beside it"
@@ -51,20 +51,20 @@ class FlowView(View):
 
     @staticmethod
     def derive(problem: FlowProblem, seen: ViewResult, how: ViewSettings, kept: Kept) -> Detail:
-        """One layer from near, or what there is to see of all of them."""
+        """Return the detail of the selected layer, or the activation if none is selected."""
         selected, result = how.selected, seen.flow
         if selected is None:
             return activation_detail(result)
         name = result.flow.layers[shown_layers(result.flow)[selected]].name
 
-        def near() -> Detail:
+        def detail() -> Detail:
             return gradient_detail(name, problem.gradient_of(result.settings, name).numpy())
 
-        return kept.get("near", (result, selected), near)
+        return kept.get("detail", (result, selected), detail)
 
     @staticmethod
     def scene(seen: ViewResult, derived: Detail, how: ViewSettings) -> Profile:
-        """The profile; a guess stands beside what is pinned."""
+        """Return the profile, beside those that are pinned and the one that was guessed."""
         result = seen.flow
         profile = profile_of(result, how, above=shares_detail(result.flow, names_of(result)), below=derived)
         last = profile.values[-1] if len(profile.values) else 0.0
@@ -73,12 +73,12 @@ class FlowView(View):
 
     @staticmethod
     def words(seen: ViewResult, derived: Detail, how: ViewSettings) -> Words:
-        """The verdict, and what else there is to know."""
+        """Return the verdict, and further facts."""
         told = seen.flow, how.selected, how.quantity
         return Words("\n".join(words.verdict_lines(*told)), words.verdict(*told))
 
     def code(self) -> list[str]:
-        """Measure and judge."""
+        """Measure the network and judge it."""
         return [
             "flow = layer_flow(model, inputs, targets, loss_fn)",
             "for layer in flow.layers:",
@@ -88,7 +88,7 @@ class FlowView(View):
         ]
 
     def click(self, event: MouseEvent) -> bool:
-        """Look at the layer that a person clicked, or at none if it is looked at already."""
+        """Select the layer that was clicked, or none if it is selected already."""
         layer = self.figure.layer_at(event.inaxes, event.xdata)
         selected, pressed = self.panel.selected, event.name == "button_press_event"
         if layer is None or (not pressed and layer == selected):

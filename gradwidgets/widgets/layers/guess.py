@@ -1,4 +1,4 @@
-"""What is guessed about a network's gradient before it is shown, and how near a guess came."""
+"""The guess about a network's gradient before it is shown, and its score."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from gradwidgets.widgets.panel.prediction import Answer, Asked, Mark, Question, 
 
 FATES = ("fades", "keeps its size", "grows")
 _SAME = 1.0  # decades between the first layer and the last that count as keeping its size
-_WORTHLESS = 10.0  # decades of mean distance from the profile that are worth nothing
+_WORTHLESS = 10.0  # decades of mean distance from the profile from which on a guess scores 0
 
 
 class FlowQuestion(Question[ViewResult]):
-    """What the gradient does on its way through a network.
+    """The question what the gradient does on its way through a network.
 
     Args:
-        figure: On which a guess is drawn.
-        scene: Returns what is drawn of a result and the guess.
-        quantity: Returns what is drawn over the layers.
-        judge: Judges a guess by the present network.
+        figure: The figure on which a guess is drawn.
+        scene: Returns the picture of a result and the guess.
+        quantity: Returns the quantity that is drawn over the layers.
+        judge: Judges a guess by the current network.
         about: Returns the settings that a guess is about.
         turn: Turns the panel to the view in which the gradient is seen.
     """
@@ -56,7 +56,7 @@ class FlowQuestion(Question[ViewResult]):
         self._middle = Number("middle", f"power of ten at the middle {end}", stops, "middle 10^", looks=looks)
 
     def asked(self) -> list[Asked]:
-        """What the gradient does, and its decades at the first and the middle layer."""
+        """Return the parts of the guess: what the gradient does, and its decades at the first and the middle layer."""
         return [
             Asked(self._fate, one_of("fate", FATES)),
             Asked(self._first, _decades("first"), 0),
@@ -64,11 +64,11 @@ class FlowQuestion(Question[ViewResult]):
         ]
 
     def words(self) -> str:
-        """The question."""
+        """Return the question."""
         return question(self._quantity())
 
     def about(self) -> object:
-        """The network, and what of it is drawn."""
+        """Return the settings that a guess is about."""
         return self._about()
 
     def marks(self, answer: Answer) -> Sequence[Mark]:
@@ -80,17 +80,17 @@ class FlowQuestion(Question[ViewResult]):
         return self._plot.update(self._scene(result))
 
     def invalidate(self) -> None:
-        """Draw all of it anew the next time."""
+        """Redraw everything the next time."""
         self._plot.invalidate()
 
     def press(self, event: MouseEvent) -> None:
-        """Take a place for what is guessed at the nearest of the two layers."""
+        """Take the position of the mouse as the guess at the nearer one of the two layers."""
         found = self._plot.guess_at(event.inaxes, event.xdata, event.ydata)
         if found is not None:
             (self._first, self._middle)[found[0]].choose(found[1])
 
     def turn(self) -> None:
-        """Show the gradient."""
+        """Show the view of the gradient."""
         self._turn()
 
 
@@ -107,7 +107,7 @@ def _decades(name: str) -> Callable[[object], float | None]:
 
 
 def decades_of(answer: Answer) -> tuple[float | None, float | None]:
-    """Return what is guessed at the first and at the middle layer."""
+    """Return the decades that were guessed at the first and at the middle layer."""
     return answer.get("first"), answer.get("middle")
 
 

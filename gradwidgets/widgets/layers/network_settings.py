@@ -1,4 +1,4 @@
-"""The layer panel's settings: which there are, what each may be, and what goes along with what."""
+"""The layer panel's settings: their traits, which of them fit together, and which change together."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from gradwidgets.widgets.controls import Number
 from gradwidgets.widgets.layers.clipping import THRESHOLDS
 from gradwidgets.widgets.layers.controls import NORMALIZATION_NAMES
 from gradwidgets.widgets.layers.fixes.trying import NONE
-from gradwidgets.widgets.layers.network import Network
+from gradwidgets.widgets.layers.network import Network, Training
 from gradwidgets.widgets.layers.picture import MEASURES, QUANTITIES
 from gradwidgets.widgets.layers.presets import PRESETS, Pins
-from gradwidgets.widgets.layers.problem import FlowProblem, FlowResult, FlowSettings, init_fits
+from gradwidgets.widgets.layers.problem import YOURS, FlowProblem, FlowResult, FlowSettings, init_fits
 from gradwidgets.widgets.layers.view import Request, View, ViewResult
 from gradwidgets.widgets.panel.panel import Panel
 from gradwidgets.widgets.panel.traits import Flag, OneOf, Real, Whole
@@ -25,7 +25,7 @@ NETWORK = ("architecture", "activation", "init", "gain", "normalization", "depth
 
 
 class NetworkPanel(Panel[Request, ViewResult]):
-    """A panel with the settings of a network and of how it is looked at; `LayerFlowPanel` says what each is.
+    """A panel with the settings of a network and of its views; `LayerFlowPanel` describes each.
 
     Attributes:
         problem: The user's model, or networks that are built.
@@ -35,7 +35,7 @@ class NetworkPanel(Panel[Request, ViewResult]):
     problem: FlowProblem
     _network: Network
     _pins: Pins
-    _dragged = False  # whether all that a person changed last is on sliders
+    _dragged = False  # whether the user changed only sliders the last time
 
     view = OneOf("flow", lambda self: tuple(self._view_types), help="the view that is shown").tag(setting=True)
     architecture = OneOf(
@@ -91,6 +91,19 @@ class NetworkPanel(Panel[Request, ViewResult]):
     ).tag(setting=True)
     steps = Whole(300, low=1, high=100_000, help="the number of steps of the demonstration").tag(setting=True)
 
+    def _use(self, problem: FlowProblem, settings: Mapping[str, object]) -> None:
+        """Show a model or networks; a TypeError if some of the settings have no meaning for the model."""
+        meant = [name for name in NETWORK[1:] if name in settings]
+        if problem.own_model is not None and meant and settings.get("architecture", YOURS) == YOURS:
+            raise TypeError(f"{meant[0]} is for networks that are built; a model of yours is measured as it is")
+        self.problem = problem
+        self._network = Network(problem, settings=self._network_settings, training=self._training)
+        self._pins = Pins(self._with_changes)
+
+    def _training(self) -> Training | None:
+        """The training that runs or ran last; None before the first."""
+        return None
+
     @default("architecture")
     def _first_architecture(self) -> str:
         """`"yours"` with a model, else `"plain"`."""
@@ -114,17 +127,17 @@ class NetworkPanel(Panel[Request, ViewResult]):
 
     @property
     def fixes(self) -> tuple[str, ...]:
-        """What `fix` can be."""
+        """The values that `fix` can have."""
         return (NONE, *TRIES)
 
     @property
     def _offered(self) -> tuple[str, ...]:
-        """The views that there are."""
+        """The names of the views."""
         return tuple(self._view_types)
 
     @property
     def _quantities(self) -> tuple[str, ...]:
-        """What can be drawn over the layers."""
+        """The quantities that can be drawn over the layers."""
         return QUANTITIES
 
     def change(self, **settings: object) -> None:
@@ -134,19 +147,19 @@ class NetworkPanel(Panel[Request, ViewResult]):
                 setattr(self, name, value)
 
     def refresh(self) -> None:
-        """Bring everything up to date."""
+        """Update everything."""
         self._update()
 
     @property
     def pinned(self) -> dict[str, FlowResult]:
-        """What stays beside the profile, by name."""
+        """The networks whose profiles stay beside the current one, by name."""
         return self._pins.held
 
     def _network_settings(self) -> FlowSettings:
         return FlowSettings(*(getattr(self, name) for name in NETWORK))
 
     def _with_changes(self, changes: Mapping[str, Any]) -> FlowResult:
-        """The present network with other settings, measured."""
+        """Measure the current network with other settings."""
         wanted = {name: value for name, value in changes.items() if name in NETWORK}
         return self._network.measured(replace(self._network_settings(), **wanted))
 
@@ -163,7 +176,7 @@ class NetworkPanel(Panel[Request, ViewResult]):
             meant = {**settings, "seed": self.seed, **meant, "compare": True}
             self._pins.coming = PRESETS[preset]
         if "init" not in meant and not init_fits(self.init, meant.get("architecture", self.architecture)):
-            meant["init"] = "He"  # the old one is for residual networks alone
+            meant["init"] = "He"  # the old one is only for residual networks
         self._dragged = all(isinstance(self.controls.get(name), Number) for name in chosen)
         return meant
 

@@ -1,7 +1,7 @@
 """LayerFlowPanel: where does the gradient die, and what fixes it?
 
-Five views of one network, each with its controls on the left, its picture on the right and its words below: the
-gradient on its way through the layers; a fix tried on a copy; clipping; curvature and noise; a training that runs.
+It has five views of one network, each with its controls on the left, its picture on the right and its words below:
+the gradient on its way through the layers; a fix that is tried on a copy; clipping; curvature and noise; a training.
 """
 
 from __future__ import annotations
@@ -30,11 +30,9 @@ from gradwidgets.widgets.layers.controls import Column, make_controls
 from gradwidgets.widgets.layers.curvature import PARTS, CurvatureView, Part
 from gradwidgets.widgets.layers.fixes.doctor import DoctorView
 from gradwidgets.widgets.layers.guess import FlowQuestion
-from gradwidgets.widgets.layers.network import Network
 from gradwidgets.widgets.layers.network_settings import NETWORK, NetworkPanel
 from gradwidgets.widgets.layers.picture import shown_layers
-from gradwidgets.widgets.layers.presets import Pins
-from gradwidgets.widgets.layers.problem import YOURS, FlowProblem, LossFn
+from gradwidgets.widgets.layers.problem import FlowProblem, LossFn
 from gradwidgets.widgets.layers.scene import VIEWS, State, covered_scene
 from gradwidgets.widgets.layers.training.live import LiveView
 from gradwidgets.widgets.layers.training.live_run import LiveRun, Watching
@@ -46,20 +44,20 @@ from gradwidgets.widgets.panel.traits import meanings
 
 T = TypeVar("T")
 V = TypeVar("V", bound=View)
-_SHORT = 1.0  # seconds of measuring that nobody minds at the end of a cell
+_SHORT = 1.0  # seconds that measuring may take at the end of a cell without being asked for
 
 
 class LayerFlowPanel(NetworkPanel):
     """The gradient on its way through a network, layer by layer.
 
     Without a model, networks are built from the settings, and fed with random data. With one, that model is measured
-    as it is and left bit-identical; only `apply_fix` changes it, and `undo_fix` brings it back.
+    and left bit-identical; only `apply_fix` changes it, and `undo_fix` restores it.
 
     Args:
         model: Any `nn.Module`.
-        inputs: A batch for it; a tuple is handed over as `model(*inputs)`, a dict as `model(**inputs)`.
-        targets: What it should give.
-        loss_fn: `loss_fn(output, targets)`, one number.
+        inputs: A batch for it; a tuple is passed as `model(*inputs)`, a dict as `model(**inputs)`.
+        targets: The targets of that batch.
+        loss_fn: The loss, called as `loss_fn(output, targets)`; it returns one number.
         **settings: Initial values of the traits below, and `layout`.
 
     Attributes:
@@ -112,14 +110,13 @@ class LayerFlowPanel(NetworkPanel):
     """
 
     _view_types: ClassVar[Mapping[str, type[View]]] = VIEWS
-    _for_records: ClassVar[Callable[..., LayerFlowPanel]]  # a subclass, which its own file names
+    _for_records: ClassVar[Callable[..., LayerFlowPanel]]  # a subclass, which is set by its module
 
     _file_name = "gradwidgets-layers"
     _words_height = 150
     _patience = 0.3
-    selected: int | None = None  # which of the layers shown is looked at
-    _trainer: Trainer  # made with the rest, where nothing was refused before
-    _column: Column  # made with the rest, where nothing was refused before
+    selected: int | None = None  # the place of the selected layer
+    _column: Column
     _forget_cells: Callable[[], None] = staticmethod(lambda: None)
 
     @whole_or_nothing
@@ -132,12 +129,7 @@ class LayerFlowPanel(NetworkPanel):
         **settings: object,
     ) -> None:
         layout, settings = self._split_keywords(settings)
-        self.problem = FlowProblem(model, inputs, targets, loss_fn)
-        meant = [name for name in NETWORK[1:] if name in settings]
-        if model is not None and meant and settings.get("architecture", YOURS) == YOURS:
-            raise TypeError(f"{meant[0]} is for networks that are built; a model of yours is measured as it is")
-        self._network = Network(self.problem, settings=self._network_settings, training=self._training)
-        self._pins = Pins(self._with_changes)
+        self._use(FlowProblem(model, inputs, targets, loss_fn), settings)
         super().__init__(**layout)
         self._begin(settings)
         if model is not None:
@@ -145,21 +137,21 @@ class LayerFlowPanel(NetworkPanel):
 
     @classmethod
     def of_record(cls, record: object, *, beside: object = None, **settings: object) -> LayerFlowPanel:
-        """Show a record of a training, without its model: the live view's pictures, and the verdict.
+        """Show a record of a training, without its model: the pictures of the live view, and the verdict.
 
         Args:
             record: A `GradientHistory`, a `GradientMonitor`, or the path of a file that `history.save(path)` wrote.
-            beside: Another one, drawn in dashes and aligned by step; in words it is said where the two part.
-            **settings: `quantity`, `measure`, `theme` and what a teacher prepares; `max_norm`, to which the gradient
-                was clipped, and `classes`, how many there were, for the verdict.
+            beside: Another record, drawn in dashes and aligned by step; the words say where the two part.
+            **settings: `quantity`, `measure`, `theme` and what a teacher prepares; for the verdict, `max_norm`, the
+                norm that the gradient was clipped to, and `classes`, the number of classes.
 
         Returns:
             A panel with `history` and `training_findings`.
 
         Raises:
-            TypeError: It is no record, and no path.
+            TypeError: It is neither a record nor a path.
             FileNotFoundError: There is no such file.
-            ValueError: The file is no record, of a newer version or not whole; or nothing was recorded.
+            ValueError: The file is not a record, is of a newer version or incomplete; or nothing was recorded.
         """
         return LayerFlowPanel._for_records(record, beside=beside, **settings)
 
@@ -168,7 +160,10 @@ class LayerFlowPanel(NetworkPanel):
             for name, value in {"architecture": self.architecture, **settings}.items():
                 setattr(self, name, value)
         self._initial = self._values()
-        stage = self._make_stage()
+        stage = Stage(
+            Picture.of(*self._frame.size), self._network, self._errors, self._work,
+            say=self._say, paint=self._paint_view, copy=self._buttons.copy,
+        )  # fmt: skip
         self.views = {name: view(self, stage) for name, view in self._view_types.items()}
         self._trainer = Trainer(
             self,
@@ -185,39 +180,14 @@ class LayerFlowPanel(NetworkPanel):
         self._assemble(stage.picture, self._column.box)
         self._refresh()
 
-    def _make_stage(self) -> Stage:
-        return Stage(
-            Picture.of(*self._frame.size), self._network, self._errors, self._work,
-            say=self._say, paint=self._paint_view, copy=self._buttons.copy,
-        )  # fmt: skip
-
-    def _one(self, kind: type[V]) -> V:
-        """The view of a kind."""
-        return next(view for view in self.views.values() if isinstance(view, kind))
-
     # -- results ------------------------------------------------------------------------------------------
 
-    @property
-    def flow(self) -> LayerFlow:
-        """What was measured, layer by layer."""
-        return self._settled().flow.flow
-
-    @property
-    def findings(self) -> list[Finding]:
-        """The verdict, worst first."""
-        return list(self._settled().flow.findings)
-
     def code(self) -> str:
-        """Return a script that does what the present view shows."""
+        """Return a script that computes what the current view shows."""
         return "\n".join([*self._network.code(), *self.views[self.view].code()]) + "\n"
 
-    def measure_again(self) -> None:
-        """Measure a model anew that was changed outside, by training say."""
-        self._network.changed()
-        self.change()
-
     def _cell_ended(self) -> None:
-        """See whether the cell has changed the model: what is shown would be of another one."""
+        """Check whether the cell has changed the model, so that what is shown is out of date."""
         if self._closed or self._trainer.active or self._shown is None or not self._network.own:
             return
         if self._work.running or self._shown.settings.version == self._network.now()[1]:
@@ -227,138 +197,21 @@ class LayerFlowPanel(NetworkPanel):
         else:
             self._errors.complain("The model has changed since it was measured: measure_again() measures it anew.")
 
-    def measure_curvature(self, *parts: str) -> dict[str, Part]:
-        """Measure curvature and noise, and show them.
-
-        Args:
-            *parts: Some of `"spectrum"`, `"noise scale"` and `"covariance"`; none for all.
-
-        Returns:
-            The results by part.
-
-        Raises:
-            ValueError: There is no such part.
-        """
-        for part in parts:
-            if part not in PARTS:
-                raise ValueError(f"a part must be one of {', '.join(map(repr, PARTS))}; got {part!r}")
-        self.view = "curvature"
-        self._one(CurvatureView).ask(*(parts or PARTS))
-        return dict(self._settled().part)
-
     # -- a training that is watched -------------------------------------------------------------------------
 
     def _training(self) -> LiveRun | None:
         """The training that runs or ran last; None before the first."""
         return self._trainer.run if "_trainer" in vars(self) else None
 
-    @property
-    def monitor(self) -> GradientMonitor | None:
-        """What recorded the last training; None before the first."""
-        run = self._trainer.run
-        return None if run is None else run.monitor
-
-    @property
-    def training_findings(self) -> list[Finding]:
-        """The verdict on the last training, the gravest first; while it runs, of a second ago or so."""
-        return list(self._trainer.findings)
-
-    def watch(
-        self, optimizer: torch.optim.Optimizer | None = None, **options: Unpack[Watching]
-    ) -> contextlib.AbstractContextManager[GradientMonitor]:
-        """Watch the model of this panel train: `with panel.watch(optimizer) as monitor:` around your own loop.
-
-        The picture follows while the cell runs. The training is the same to the bit as without it.
-        `monitor.note_loss(loss)` in the loop draws the loss too.
-
-        Args:
-            optimizer: Whose steps are watched; None for any that holds parameters of the model.
-            **options: `GradientMonitor`'s: `every`, `budget`, `grace` (0.1 s here), `activations` and `updates` (both
-                on here), `keep`, `scaler`, `preflight`; what the verdict is to know: `max_norm`, to which the loop
-                clips the gradient, and `classes`, how many there are; and `beside`, an earlier record or its file,
-                which is drawn in dashes: it is said where the two part.
-
-        Returns:
-            A context manager that gives the monitor.
-
-        Raises:
-            ValueError: This panel has no model of yours.
-            TypeError: `optimizer` is none, or an option is unknown.
-        """
-        return self._trainer.watch(optimizer, options)
-
-    def track(self, iterable: Iterable[T], **options: Unpack[Watching]) -> Iterator[T]:
-        """Watch the model train: `for batch in panel.track(loader):`; the panel's Stop ends the loop.
-
-        Inside `with panel.watch(optimizer):` it adds the progress and the Stop. Loops that follow each other in one
-        cell, epochs say, are one training: the record goes on, and after Stop the rest of them is passed over. The
-        place of each item is noted as its batch (`GradientMonitor.note_batch`). A first item of two is taken for inputs
-        and targets where the model is given its first part: then the panel's loss is looked at with it before the
-        first step (`GradientMonitor.expect`).
-
-        Args:
-            iterable: What is iterated over; it is never read ahead.
-            **options: As for `watch`.
-
-        Returns:
-            An iterator of its items.
-
-        Raises:
-            ValueError: This panel has no model of yours.
-            TypeError: `iterable` cannot be iterated over, or an option is unknown.
-        """
-        return self._trainer.track(iterable, options)
-
-    def note_loss(self, value: float | torch.Tensor) -> None:
-        """Record the loss of this step of a training that is watched; see `GradientMonitor.note_loss`.
-
-        Raises:
-            RuntimeError: No training is watched.
-        """
-        run = self._trainer.run
-        if run is None or not run.active:
-            raise RuntimeError("note_loss() works inside watch() or track()")
-        run.monitor.note_loss(value)
-
-    def train(self, *, wait: bool = False) -> None:
-        """Train the network on scanned digits (or a copy of your model on its batch) for `steps` steps.
-
-        In a notebook it runs beside everything else, and Stop ends it; elsewhere this returns when it is done.
-
-        Args:
-            wait: Whether to return only when it is done, in a notebook too.
-        """
-        self._turns.alone(self._trainer.train)
-        if wait:
-            self._trainer.finish()
-
     def _read_moved(self) -> None:
-        """Apply what people moved while a cell runs."""
+        """Apply what the user moved while a cell runs."""
         if self._turns.owed or any(control.moved for control in self.controls.values()):
             self._read_controls()
-            self._work.finish()  # the main loop, which would go on with it, waits for the cell
+            self._work.finish()  # the main loop, which would finish it, waits for the cell
 
     def _stop_pressed(self) -> None:
         if not self._trainer.stop_loop():
             super()._stop_pressed()
-
-    # -- the doctor's hands -------------------------------------------------------------------------------
-
-    def apply_fix(self) -> None:
-        """Change the model itself as `fix` changed the copy; of a network from sliders, set the sliders.
-
-        Raises:
-            ValueError: No fix is chosen, or it acts on the training and not on the model.
-        """
-        self._turns.alone(self._one(DoctorView).apply)
-
-    def undo_fix(self) -> None:
-        """Take the last applied fix back: the model is as it was before it, to the bit.
-
-        Raises:
-            ValueError: Nothing was applied.
-        """
-        self._turns.alone(self._one(DoctorView).undo)
 
     def _stop(self) -> None:
         if not self._trainer.stop():
@@ -373,15 +226,15 @@ class LayerFlowPanel(NetworkPanel):
 
     def _answers(self, result: ViewResult, asked: Request) -> bool:
         measured = result.settings
-        # A model that was trained since is said to be another one, and not measured unasked.
+        # A model that was trained since then is reported as changed, but not measured again without being asked.
         return measured.version[0] == asked.version[0] and replace(measured, version=asked.version) == asked
 
-    def _hear_little(self, shown: widgets.Widget) -> None:
+    def _limit_messages(self, shown: widgets.Widget) -> None:
         for one in (shown, *(self._column.hidden() if shown is self else ())):
-            super()._hear_little(one)
+            super()._limit_messages(one)
 
     def _everything(self) -> list[widgets.Widget]:
-        """All widgets of this panel, those that are not shown too."""
+        """All widgets of this panel, including those that are not shown."""
         return list(dict.fromkeys(one for top in (self, *self._column.hidden()) for one in descendants(top)))
 
     def _before(self) -> None:
@@ -406,7 +259,7 @@ class LayerFlowPanel(NetworkPanel):
         self._errors.complain("")
 
     def _selectable(self, result: ViewResult) -> int:
-        """How many layers can be looked at."""
+        """The number of layers that can be selected."""
         return len(shown_layers(result.flow.flow))
 
     def _view_settings(self, *, settled: bool = True) -> ViewSettings:
@@ -416,7 +269,7 @@ class LayerFlowPanel(NetworkPanel):
             measure=self.measure,
             lr=self.lr,
             selected=self.selected,
-            pinned=self.pinned,
+            pinned=self._pins.held,
             guess=guess.decades_of(self._guessing.drawn),
             clipper=self.clipper,
             thresholds={name: getattr(self, setting) for name, (_, setting) in THRESHOLDS.items()},
@@ -427,22 +280,22 @@ class LayerFlowPanel(NetworkPanel):
             theme=frame.theme,
             size=frame.size,
             magnified=frame.magnified,
-            covered=self._covered,
+            covered=self._guessing.covered,
         )
 
     def _state(self) -> State:
-        """All that decides what is seen now."""
+        """Everything that decides what is shown now."""
         return State(self.problem, self._snapshot(), self._view_settings())
 
     def _paint(self, result: ViewResult, *, settled: bool) -> None:
         view, how = self.views[result.settings.view], self._view_settings(settled=settled)
         derived = view.derive(self.problem, result, how, view.kept)
-        self.canvas.redraw(view.figure.update(view.scene(result, derived, how)))
+        self._frame.canvas.redraw(view.figure.update(view.scene(result, derived, how)))
         said = view.words(result, derived, how)
         self.summary, self._words.value = said.summary, said.table
 
     def _paint_view(self, *, settled: bool) -> None:
-        """Bring picture and words to what the present view shows by itself."""
+        """Update picture and words to the current view, without computing a new result."""
         seen = ViewResult(self._snapshot(), self._seen.measured, self._seen.part)
         self._turns.alone(lambda: self._work.showing(lambda: self._paint(seen, settled=settled)))
 
@@ -459,7 +312,9 @@ class LayerFlowPanel(NetworkPanel):
     def _show_controls(self, result: ViewResult) -> None:
         preset = self._pins.preset(lambda name: getattr(self, name))
         values = {name: preset if name == "preset" else getattr(self, name) for name in self.controls}
-        self._column.show_values(values, left_out=NETWORK[1:] if self._network.own else (), covered=self._covered)
+        self._column.show_values(
+            values, left_out=NETWORK[1:] if self._network.own else (), covered=self._guessing.covered
+        )
 
     def _move(self, event: MouseEvent) -> None:
         if self.views[self._seen.settings.view].click(event):
@@ -497,3 +352,143 @@ class LayerFlowPanel(NetworkPanel):
         if "_column" in vars(self):
             self._column.close()
         super()._close()
+
+    def _one(self, kind: type[V]) -> V:
+        """Return the view of a class."""
+        return next(view for view in self.views.values() if isinstance(view, kind))
+
+    # -- results ------------------------------------------------------------------------------------------
+
+    @property
+    def flow(self) -> LayerFlow:
+        """The measurements, layer by layer."""
+        return self._settled().flow.flow
+
+    @property
+    def findings(self) -> list[Finding]:
+        """The verdict, worst first."""
+        return list(self._settled().flow.findings)
+
+    def measure_again(self) -> None:
+        """Measure the model again after it was changed outside the panel, for instance by training."""
+        self._network.changed()
+        self.change()
+
+    def measure_curvature(self, *parts: str) -> dict[str, Part]:
+        """Measure curvature and noise, and show them.
+
+        Args:
+            *parts: Some of `"spectrum"`, `"noise scale"` and `"covariance"`; all of them if none is given.
+
+        Returns:
+            The results, by part.
+
+        Raises:
+            ValueError: There is no such part.
+        """
+        for part in parts:
+            if part not in PARTS:
+                raise ValueError(f"a part must be one of {', '.join(map(repr, PARTS))}; got {part!r}")
+        self.change(view="curvature")
+        self._one(CurvatureView).ask(*(parts or PARTS))
+        return dict(self._settled().part)
+
+    # -- a training -----------------------------------------------------------------------------------------
+
+    @property
+    def monitor(self) -> GradientMonitor | None:
+        """The monitor that recorded the last training; None before the first."""
+        run = self._trainer.run
+        return None if run is None else run.monitor
+
+    @property
+    def training_findings(self) -> list[Finding]:
+        """The verdict on the last training, worst first; while it runs, it is about a second old."""
+        return list(self._trainer.findings)
+
+    def watch(
+        self, optimizer: torch.optim.Optimizer | None = None, **options: Unpack[Watching]
+    ) -> contextlib.AbstractContextManager[GradientMonitor]:
+        """Watch the model of this panel train: `with panel.watch(optimizer) as monitor:` around your own loop.
+
+        The picture follows while the cell runs. The training is bit for bit the same as without it.
+        `monitor.note_loss(loss)` in the loop draws the loss too.
+
+        Args:
+            optimizer: The optimizer whose steps are watched; None for any that holds parameters of the model.
+            **options: The options of `GradientMonitor`: `every`, `budget`, `grace` (0.1 s here), `activations` and
+                `updates` (both on here), `keep`, `scaler`, `preflight`. For the verdict: `max_norm`, the norm that
+                the loop clips the gradient to, and `classes`, the number of classes. And `beside`, an earlier record
+                or its file, which is drawn in dashes; the words say where the two part.
+
+        Returns:
+            A context manager that returns the monitor.
+
+        Raises:
+            ValueError: This panel has no model of yours.
+            TypeError: `optimizer` is not an optimizer, or an option is unknown.
+        """
+        return self._trainer.watch(optimizer, options)
+
+    def track(self, iterable: Iterable[T], **options: Unpack[Watching]) -> Iterator[T]:
+        """Watch the model train: `for batch in panel.track(loader):`; the panel's Stop ends the loop.
+
+        Inside `with panel.watch(optimizer):` it adds the progress and the Stop. Successive loops in one cell, such as
+        epochs, are one training: the record continues, and after Stop the remaining loops are skipped. The index of
+        each item is noted as its batch (`GradientMonitor.note_batch`). If the first item has two parts and the model is
+        called with the first of them, they are taken as inputs and targets, and the panel's loss is checked with them
+        before the first step (`GradientMonitor.expect`).
+
+        Args:
+            iterable: The batches; they are never read ahead.
+            **options: The options of `watch`.
+
+        Returns:
+            An iterator over its items.
+
+        Raises:
+            ValueError: This panel has no model of yours.
+            TypeError: `iterable` cannot be iterated over, or an option is unknown.
+        """
+        return self._trainer.track(iterable, options)
+
+    def note_loss(self, value: float | torch.Tensor) -> None:
+        """Record the loss of the current step of a training that is watched; see `GradientMonitor.note_loss`.
+
+        Raises:
+            RuntimeError: No training is being watched.
+        """
+        run = self._trainer.run
+        if run is None or not run.active:
+            raise RuntimeError("note_loss() works inside watch() or track()")
+        run.monitor.note_loss(value)
+
+    def train(self, *, wait: bool = False) -> None:
+        """Train the network on scanned digits (or a copy of your model on its batch) for `steps` steps.
+
+        In a notebook it runs in the background, and Stop ends it; elsewhere this returns when it is done.
+
+        Args:
+            wait: Whether to return only when it is done, even in a notebook.
+        """
+        self._turns.alone(self._trainer.train)
+        if wait:
+            self._trainer.finish()
+
+    # -- fixes --------------------------------------------------------------------------------------------
+
+    def apply_fix(self) -> None:
+        """Change the model itself as `fix` changed the copy; for a network that is built from sliders, set them.
+
+        Raises:
+            ValueError: No fix is chosen, or it acts on the training and not on the model.
+        """
+        self._turns.alone(self._one(DoctorView).apply)
+
+    def undo_fix(self) -> None:
+        """Undo the last applied fix: the model is as it was before it, bit for bit.
+
+        Raises:
+            ValueError: Nothing was applied.
+        """
+        self._turns.alone(self._one(DoctorView).undo)

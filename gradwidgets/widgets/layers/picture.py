@@ -1,4 +1,4 @@
-"""From a panel's result to what its figure draws."""
+"""Convert a panel's result to what its figure draws."""
 
 from __future__ import annotations
 
@@ -30,12 +30,17 @@ _FIELDS = {
 
 
 def shown_layers(flow: LayerFlow) -> list[int]:
-    """Indices of the layers that have a place on the axis: those with weights, without normalisations."""
+    """Return the indices of the layers that are drawn: those with weights, without normalisations."""
     return [k for k, layer in enumerate(flow.layers) if layer.weights and "Norm" not in layer.kind]
 
 
 def names_of(result: FlowResult, flow: LayerFlow | None = None) -> tuple[str, ...]:
-    """Names of the layers shown, of a user's model or in another `flow` of it; those of a built one have numbers."""
+    """Return the names of the layers shown; () for a network that was built, whose layers are numbered.
+
+    Args:
+        result: The network.
+        flow: Another measurement of it, whose layers are named instead.
+    """
     flow = flow or result.flow
     return tuple(flow.layers[k].name for k in shown_layers(flow)) if result.settings.own else ()
 
@@ -45,26 +50,26 @@ def _worst(result: FlowResult) -> list[Finding]:
 
 
 def sick_places(result: FlowResult) -> list[int]:
-    """Which of the layers shown a finding names."""
+    """Return the places of the shown layers that a finding names."""
     rows = shown_layers(result.flow)
     places = {_position(rows, int(k)) for f in _worst(result) for k in f.where or ()}
     return sorted(place for place in places if place is not None)
 
 
 def values_of(flow: LayerFlow, quantity: str, measure: str, lr: float) -> np.ndarray:
-    """A quantity at the layers shown, (L,)."""
+    """Return a quantity at the layers shown, (L,)."""
     return np.array([_value(flow.layers[k], quantity, measure, lr) for k in shown_layers(flow)])
 
 
 def profile_of(result: FlowResult, how: ViewSettings, *, above: Detail, below: Detail, pinned: bool = True) -> Profile:
-    """What the figure shows.
+    """Return the profile that the figure shows.
 
     Args:
         result: The network.
-        how: How it is looked at.
-        above: What the upper plot at the side shows.
-        below: What the lower one shows.
-        pinned: Whether the networks that are compared with are drawn.
+        how: The settings of the view.
+        above: The content of the upper plot at the side.
+        below: The content of the lower plot at the side.
+        pinned: Whether the pinned networks are drawn for comparison.
     """
     quantity, measure, lr = how.quantity, how.measure, how.lr
     flow = result.flow
@@ -91,11 +96,11 @@ def profile_of(result: FlowResult, how: ViewSettings, *, above: Detail, below: D
 
 
 def shares_detail(flow: LayerFlow, names: Sequence[str] = ()) -> Detail:
-    """The shares of dead and of saturated units over the layers.
+    """Return the shares of dead and of saturated units over the layers.
 
     Args:
         flow: The layers.
-        names: What they are called along the axis; () for their numbers.
+        names: The labels of the layers along the axis; () to number them.
     """
     rows = shown_layers(flow)
     at = np.arange(1, len(rows) + 1)
@@ -115,11 +120,11 @@ def shares_detail(flow: LayerFlow, names: Sequence[str] = ()) -> Detail:
 
 
 def losses_detail(title: str, losses: Mapping[str, np.ndarray]) -> Detail:
-    """Losses of the first steps, on a log axis where they span decades.
+    """Return a plot of the losses of the first steps, on a log axis if they span decades.
 
     Args:
-        title: Of what.
-        losses: Look → losses before each step, (n,).
+        title: The title of the plot.
+        losses: The style of each curve → the losses before each step, (n,).
     """
     everything = np.concatenate([*losses.values()])
     known = everything[np.isfinite(everything)]
@@ -140,7 +145,7 @@ def losses_detail(title: str, losses: Mapping[str, np.ndarray]) -> Detail:
 
 
 def activation_detail(result: FlowResult) -> Detail:
-    """The activation and its slope; of a user's model, what to do to see something here."""
+    """Return a plot of the activation and its slope; for the user's model, its gradient over time or a hint."""
     if result.settings.own:
         told = next((one for one in result.flow.along_time if one.steps > 1 and not one.note), None)
         return Detail("click a layer", x_ticks={}) if told is None else time_detail(told)
@@ -152,7 +157,7 @@ def activation_detail(result: FlowResult) -> Detail:
 
 
 def time_detail(profile: TimeProfile) -> Detail:
-    """The gradient by a recurrent module's states over the steps of the sequence, of its first two rows."""
+    """Return a plot of the gradient by a recurrent module's states over the steps of the sequence, for two rows."""
     rows = [profile.gradient[row].numpy() for row in range(min(2, len(profile.rows)))]
     decades = Decades.of(np.concatenate(rows))
     steps = np.arange(1, profile.steps + 1)
@@ -164,17 +169,17 @@ def time_detail(profile: TimeProfile) -> Detail:
 
 
 def gradient_detail(name: str, gradient: np.ndarray) -> Detail:
-    """How large the elements of a layer's gradient are."""
+    """Return a histogram of the sizes of the elements of a layer's gradient."""
     return sizes_detail(f"{name}: log10 |gradient|", gradient)
 
 
 def sizes_detail(title: str, values: np.ndarray, *beside: np.ndarray) -> Detail:
-    """How large numbers are, as a histogram over powers of ten.
+    """Return a histogram of the sizes of numbers over powers of ten.
 
     Args:
-        title: Of what.
-        values: (n,).
-        *beside: More of them, over the same bins.
+        title: The title of the plot.
+        values: The numbers, (n,).
+        *beside: Further numbers, drawn over the same bins.
     """
     sizes = [np.log10(np.abs(one[np.isfinite(one) & (one != 0)])) for one in (values, *beside)]
     known = np.concatenate(sizes)
@@ -188,7 +193,7 @@ def sizes_detail(title: str, values: np.ndarray, *beside: np.ndarray) -> Detail:
 
 
 def _round_limits(values: np.ndarray) -> tuple[float, float]:
-    """Limits with a margin, rounded outwards to two digits of the spread, so that they seldom change."""
+    """Return limits with a margin, rounded outwards to two digits of the spread so that they seldom change."""
     low, high = float(values.min()), float(values.max())
     spread = (high - low) or abs(high) or 1.0
     unit = 10.0 ** math.floor(math.log10(spread)) / 2
@@ -202,7 +207,7 @@ def _value(layer: LayerStats, quantity: str, measure: str, lr: float) -> float:
 
 
 def _position(rows: list[int], index: int) -> int | None:
-    """Where on the axis a layer stands; one without a place stands with the one before it."""
+    """Return the place of a layer on the axis; one that is not drawn has the place of the one before it."""
     before = [k for k, row in enumerate(rows) if row <= index]
     return before[-1] if before else None
 
@@ -212,10 +217,10 @@ def _shares(flow: LayerFlow, rows: list[int], field: str) -> np.ndarray:
     for k, layer in enumerate(flow.layers):
         value, at = getattr(layer, field), _position(rows, k)
         if math.isfinite(value) and at is not None:
-            for place in range(at, min(at + layer.calls, len(rows))):  # a shared one's numbers are of all its calls
+            for place in range(at, min(at + layer.calls, len(rows))):  # a shared layer has one number for all calls
                 shares[place] = value if place == at or math.isnan(shares[place]) else shares[place]
     places = {flow.layers[k].name: at for at, k in enumerate(rows)}
-    for one in flow.functions:  # each at the layer that it takes from
+    for one in flow.functions:  # each at the layer from which its input comes
         at = next((places[name] for name in (one.at, *one.before) if name in places), None)
         value = getattr(one, field)
         if at is not None and math.isfinite(value) and not shares[at] > value:
@@ -224,7 +229,7 @@ def _shares(flow: LayerFlow, rows: list[int], field: str) -> np.ndarray:
 
 
 def _theory(result: FlowResult, rows: list[int], values: np.ndarray, quantity: str, measure: str) -> np.ndarray | None:
-    """The way back as theory has it, begun at the last inner layer; the way forward as it was measured."""
+    """Return what theory expects of the backward pass, starting at the last inner layer and with measured inputs."""
     factors = np.array(result.factors)
     if len(rows) != len(factors) + 1 or len(rows) < 3 or measure != "rms" or quantity not in _FIELDS:
         return None
@@ -236,12 +241,12 @@ def _theory(result: FlowResult, rows: list[int], values: np.ndarray, quantity: s
         if quantity == "weight gradient":
             layers = result.flow.layers
             inputs = [1.0] + [_into(layers, rows[k]) for k in range(1, len(rows) - 1)]
-            if not inputs[-1] > 0:  # nothing comes in there: there is no gradient to begin at
+            if not inputs[-1] > 0:  # its input is 0, so there is no gradient to start from
                 return None
             theory = theory * np.array(inputs) / inputs[-1]
     return np.append(theory, np.nan)
 
 
 def _into(layers: tuple[LayerStats, ...], index: int) -> float:
-    """RMS of what goes into a layer: the output of the one that ran before it."""
+    """Return the RMS of a layer's input: the output of the one that ran before it."""
     return layers[index - 1].activation_rms if index else 1.0

@@ -1,4 +1,4 @@
-"""Settings worth looking at, with what they are compared with."""
+"""Presets: settings worth looking at, and the networks that they are compared with."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ _PLAIN = {
     "quantity": "activation gradient",
 }
 
-Preset = tuple[dict[str, Any], dict[str, dict[str, Any]]]  # settings, and name → changes to them that are pinned beside
+# The settings; and the name of each pinned network → its changes to them.
+Preset = tuple[dict[str, Any], dict[str, dict[str, Any]]]
 
 PRESETS: dict[str, Preset] = {
     "sigmoids vanish": (
@@ -48,14 +49,14 @@ PRESETS: dict[str, Preset] = {
 
 
 class Pins:
-    """What stays beside the next profiles: today's, or what a preset is compared with.
+    """The networks whose profiles stay beside the next ones: the current one, or those of a preset.
 
     Args:
-        measured: Returns the network of the present settings with these changes, measured.
+        measured: Returns the measurement of the current network with these changes.
 
     Attributes:
-        held: Name → network.
-        coming: The preset that was chosen, as in `PRESETS`; None once its networks are pinned.
+        held: The pinned networks, by name.
+        coming: The preset that was chosen, a value of `PRESETS`; None once its networks are pinned.
     """
 
     def __init__(self, measured: Callable[[Mapping[str, object]], FlowResult]) -> None:
@@ -64,11 +65,11 @@ class Pins:
         self._measured = measured
 
     def keep(self, result: FlowResult | None) -> None:
-        """Pin one network, or none."""
+        """Pin one network instead of all others; None to pin nothing."""
         self.held = {} if result is None else {_label(result): result}
 
     def pin_coming(self) -> None:
-        """Pin what the chosen preset is compared with; where that fails, nothing is chosen any more."""
+        """Pin the networks of the chosen preset; if that fails, no preset is chosen any more."""
         if self.coming is None:
             return
         settings, beside = self.coming
@@ -80,7 +81,7 @@ class Pins:
         self.coming = None
 
     def preset(self, now: Callable[[str], object]) -> str:
-        """The preset whose settings these are, what is pinned included; "" for none."""
+        """Return the preset that these settings and the pinned networks come from; "" for none."""
         for name, (settings, beside) in PRESETS.items():
             if set(self.held) == set(beside) and all(now(one) == value for one, value in settings.items()):
                 return name

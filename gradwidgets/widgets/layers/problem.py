@@ -1,4 +1,4 @@
-"""Which network a panel looks at, and the way from its settings to one frozen result."""
+"""The network that a panel shows, and the computation of one frozen result from its settings."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ YOURS = "yours"  # the model that was passed in
 
 @dataclass(frozen=True)
 class FlowSettings:
-    """What a result depends on.
+    """The settings that a result depends on.
 
     Attributes:
         architecture: A name in `NETWORKS`, or `YOURS`.
         activation: A name in `ACTIVATIONS`.
         init: A name in `INITS`.
-        gain: What the weights are multiplied by.
+        gain: The factor that the weights are multiplied by.
         normalization: "none", "layer" or "batch".
-        depth: Layers or blocks.
-        width: Units of a layer.
-        batch: Samples.
-        seed: Of weights and data.
+        depth: The number of layers or blocks.
+        width: The number of units of a layer.
+        batch: The number of samples.
+        seed: The random seed of weights and data.
     """
 
     architecture: str
@@ -54,18 +54,18 @@ class FlowSettings:
 
     @property
     def own(self) -> bool:
-        """Whether a model of the user's is meant."""
+        """Whether these settings mean the user's model."""
         return self.architecture == YOURS
 
     def check_room(self) -> None:
         """Refuse a network and a batch that would take too much memory or time.
 
         Raises:
-            ValueError: They would.
+            ValueError: It would.
         """
         weights = NETWORKS[self.architecture].weights(self.depth, self.width, self.width, 1)
         layers = max(self.depth, weights // self.width**2)
-        # A layer keeps what goes in and what its activation makes of it; weights have gradients and a copy.
+        # A layer keeps its input and the output of its activation; weights have gradients and a copy.
         size = 4 * (_KEPT * layers * self.width * self.batch + 3 * weights)
         products = 3 * weights * self.batch
         beyond = [f"{in_words(size)} of memory ({in_words(_MOST_BYTES)} is the most)"] if size > _MOST_BYTES else []
@@ -100,10 +100,10 @@ class FlowResult:
 
     Attributes:
         settings: The settings.
-        flow: What was measured.
+        flow: The measurements, layer by layer.
         findings: The verdict, worst first.
-        factors: For each inner layer of a plain network what theory expects of the gradient: its RMS at this layer's
-            output over that at the next one's; () where there is no theory.
+        factors: For each inner layer of a plain network, the ratio that theory expects between the RMS of the gradient
+            at its output and at the output of the next layer; () if there is no theory.
         exact: Always true: there is no preview.
     """
 
@@ -115,13 +115,13 @@ class FlowResult:
 
 
 class FlowProblem:
-    """A model of the user's, or none: then networks are built.
+    """The user's model, or networks that are built if there is none.
 
     Args:
         model: The model.
-        inputs: A batch for it: a tuple is handed over as `model(*inputs)`, a dict as `model(**inputs)`.
-        targets: What it should give.
-        loss_fn: `loss_fn(output, targets)`.
+        inputs: A batch for it: a tuple is passed as `model(*inputs)`, a dict as `model(**inputs)`.
+        targets: The targets of that batch.
+        loss_fn: The loss, called as `loss_fn(output, targets)`.
 
     Raises:
         TypeError: `model` is no module, or one of the others is missing.
@@ -147,7 +147,7 @@ class FlowProblem:
 
     @property
     def architectures(self) -> tuple[str, ...]:
-        """What can be looked at."""
+        """The architectures to choose from."""
         return ((YOURS,) if self.own_model is not None else ()) + tuple(NETWORKS)
 
     def work(self, settings: FlowSettings) -> Slices[FlowResult]:
@@ -160,36 +160,36 @@ class FlowProblem:
         return FlowResult(settings, flow, diagnose(flow), _theory(settings))
 
     def gradient_of(self, settings: FlowSettings, name: str) -> Tensor:
-        """All elements of the loss's gradient by one layer's weights, flat, float64.
+        """Return all elements of the loss's gradient by one layer's weights, flat, float64.
 
         Args:
-            settings: Of which network.
+            settings: The settings of the network.
             name: The layer's name.
         """
         return gradient_of_layer(*self.network(settings), name)
 
     def version(self, settings: FlowSettings) -> int:
-        """What is another number once the user's model has other parameters, or an optimizer has changed them.
+        """Return a number that differs once the user's model has other parameters, or these were changed in place.
 
-        Numbers that are written past torch's own count, into `p.data` say, are not noticed.
+        Changes that torch does not count, such as those of `p.data`, are not noticed.
 
         Args:
-            settings: Of which network.
+            settings: The settings of the network.
         """
         if self._own is None or not settings.own:
             return 0
-        with contextlib.suppress(RuntimeError):  # tensors of inference mode are not counted
-            # Not by `parameters()`, which may be the model's own and leave a trace.
+        with contextlib.suppress(RuntimeError):  # torch does not count the changes of inference tensors
+            # Not by `parameters()`, which the model may override with side effects.
             held = [p for m in nn.Module.modules(self._own[0]) for p in m._parameters.values() if p is not None]
             return hash(tuple([(id(p), p._version) for p in held]))
         return 0
 
     def batches(self, settings: FlowSettings, count: int = 10) -> list[tuple[object, object]]:
-        """Mini-batches, (inputs, targets) each: fresh ones for a network from the settings, parts of the user's.
+        """Return mini-batches, (inputs, targets) each: new ones for a network that is built, else parts of the user's.
 
         Args:
-            settings: Of which network.
-            count: The most that are made.
+            settings: The settings of the network.
+            count: The largest number of mini-batches.
         """
         if self._own is not None and settings.own:
             _, inputs, targets, _ = self._own
@@ -205,7 +205,7 @@ class FlowProblem:
 
 
 def init_fits(init: str, architecture: str) -> bool:
-    """Whether weights can begin so in a network of this kind.
+    """Return whether an initialization suits a network of this kind.
 
     Args:
         init: A name in `INITS`.

@@ -1,4 +1,4 @@
-"""From a layer panel's state to its picture and words, with or without a live panel."""
+"""Compute the picture and words of a layer panel's state, with or without a live panel."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ VIEWS: dict[str, type[View]] = {
 
 @dataclass(frozen=True)
 class State:
-    """All that decides what is seen.
+    """Everything that decides what a layer panel shows.
 
     Attributes:
         problem: The network and its batch.
-        settings: What a result depends on.
-        view: How it is looked at.
+        settings: The settings that a result depends on.
+        view: The settings of the view.
     """
 
     problem: FlowProblem
@@ -43,21 +43,21 @@ class State:
 
 
 def covered_scene(result: ViewResult, how: ViewSettings) -> GuessedProfile:
-    """What stands in the picture's place until it is guessed.
+    """Return what is drawn instead of the picture until it is guessed.
 
     Args:
         result: The network.
-        how: How it is looked at.
+        how: The settings of the view.
     """
     return GuessedProfile(how.quantity, len(shown_layers(result.flow.flow)), how.guess, how.theme)
 
 
 def result_of(problem: FlowProblem, settings: Request) -> Slices[ViewResult]:
-    """Compute a result from nothing, in slices.
+    """Compute a result, in slices.
 
     Args:
         problem: The network and its batch.
-        settings: What the result depends on.
+        settings: The settings that the result depends on.
     """
     view = VIEWS[settings.view]
     if not view.needs_flow:
@@ -68,10 +68,10 @@ def result_of(problem: FlowProblem, settings: Request) -> Slices[ViewResult]:
 
 
 def render(state: State) -> tuple[bytes, Words]:
-    """The picture of a state as PNG, at twice its size, and its words.
+    """Return the picture of a state as PNG, at twice its size, and its words.
 
     Args:
-        state: What to show; nothing is kept of it, and no panel is needed.
+        state: What to show; nothing is cached, and no panel is needed.
     """
     with as_usual():
         how, view = state.view, VIEWS[state.settings.view]

@@ -1,4 +1,4 @@
-"""What every view of a network has: a column of controls, work, a picture, words."""
+"""The base of the views of a network: a column of controls, computation, a picture and words."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from gradwidgets.widgets.panel.work import Work
 
 @dataclass(frozen=True)
 class Request:
-    """What a result depends on.
+    """The settings that a result depends on.
 
     Attributes:
-        network: Which network.
-        version: Tells whether the user's model was changed since.
-        view: How it is looked at.
-        more: What else that depends on, as the view's own `more` returns it.
+        network: The settings of the network.
+        version: The version of the user's model, which differs once it was changed.
+        view: The name of the view.
+        more: What else the view's result depends on, as its `more` returns it.
     """
 
     network: FlowSettings
@@ -42,12 +42,12 @@ class Request:
 
 @dataclass(frozen=True, eq=False)
 class ViewResult:
-    """A network, measured, and what a view found out besides.
+    """The measurement of a network, and the result of a view.
 
     Attributes:
-        settings: What it was computed for.
-        measured: The network, layer by layer; None where the view needs none.
-        part: The view's own result, as its `compute` returns it; None where it has none.
+        settings: The settings that it was computed for.
+        measured: The network, layer by layer; None if the view needs no network.
+        part: The view's own result, as its `compute` returns it; None if it has none.
         exact: Always true: there is no preview.
     """
 
@@ -58,22 +58,22 @@ class ViewResult:
 
     @property
     def flow(self) -> FlowResult:
-        """The network, layer by layer; a ValueError where none was measured."""
+        """The network, layer by layer; a ValueError if none was measured."""
         if self.measured is None:
             raise ValueError(f"the view {self.settings.view!r} measures no network")
         return self.measured
 
 
 class Viewed(Protocol):
-    """A panel as far as its views must know it: settings that they follow and set, and what their buttons do.
+    """What views need to know about their panel: the settings that they read and set, and the work of their buttons.
 
     Attributes:
         view: The name of the view that is shown.
-        fix: What the doctor tries.
-        lr: Learning rate.
-        spike: What the step's gradients are multiplied by before they are clipped.
-        steps: Of the demonstration.
-        selected: Which of the layers shown is looked at; None for none.
+        fix: The name of the fix that is tried.
+        lr: The learning rate.
+        spike: The factor that the step's gradients are multiplied by before they are clipped.
+        steps: The number of steps of the demonstration.
+        selected: The place of the layer that is selected; None for none.
     """
 
     view: str
@@ -85,22 +85,22 @@ class Viewed(Protocol):
 
     @property
     def flow(self) -> LayerFlow:
-        """What was measured."""
+        """The measurements, layer by layer."""
 
     def change(self, **settings: object) -> None:
         """Set several settings at once."""
 
     def refresh(self) -> None:
-        """Bring everything up to date."""
+        """Update everything."""
 
     def measure_again(self) -> None:
-        """Measure a model anew that was changed outside."""
+        """Measure the model again after it was changed outside the panel."""
 
     def apply_fix(self) -> None:
         """Change the model itself as `fix` changed the copy."""
 
     def undo_fix(self) -> None:
-        """Take that back."""
+        """Undo the last applied fix."""
 
     def train(self, *, wait: bool = False) -> None:
         """Begin the demonstration."""
@@ -111,13 +111,13 @@ class Stage:
     """What the views of a panel share.
 
     Attributes:
-        picture: On which they draw, one at a time.
-        network: What they look at.
-        errors: Where it is said what failed.
-        work: What computes and shows them.
-        say: Puts HTML in the place of the words until the next picture.
-        paint: Brings picture and words to what the present view shows by itself; `paint(settled=…)`.
-        copy: Puts text on the reader's clipboard, by a button of this name.
+        picture: The picture on which they draw, one at a time.
+        network: The network that they show.
+        errors: Where failures are shown.
+        work: Computes their results, and shows them.
+        say: Shows HTML instead of the words until the next picture.
+        paint: Updates picture and words to the current view, `paint(settled=…)`, without computing a new result.
+        copy: Copies text to the user's clipboard; the button of this name confirms it.
     """
 
     picture: Picture
@@ -130,37 +130,37 @@ class Stage:
 
     @property
     def shown_here(self) -> ViewResult | None:
-        """What is shown, where that is of the present network; else None."""
+        """The result that is shown; None if it is of another network than the current one."""
         seen = self.work.shown
         known = seen is not None and (seen.settings.network, seen.settings.version) == self.network.now()
         return seen if known else None
 
     @property
     def shown_part(self) -> Any:
-        """What the present view found out by itself and shows; None for nothing."""
+        """The view's own result that is shown; None if there is none."""
         return None if self.work.shown is None else self.work.shown.part
 
 
 @dataclass(frozen=True)
 class ViewSettings:
-    """How a result is looked at.
+    """The settings of a view: they change how a result is shown, and not the result.
 
     Attributes:
-        quantity: What is drawn over the layers.
-        measure: Of it, "rms" or "norm".
-        lr: Learning rate.
-        selected: Which of the layers shown is looked at; None for none.
-        pinned: Name → the networks that are compared with.
-        guess: What was guessed at the first and the middle layer, in decades; None where nothing is to be seen of it.
-        clipper: Whose elements are shown.
-        thresholds: Clipper → its threshold.
-        spike: What the step's gradients are multiplied by before they are clipped.
-        done: What was applied to the network and taken back, in sentences.
-        training: What was recorded of a training, as the view's own `training` returns it; None for none.
+        quantity: The quantity that is drawn over the layers.
+        measure: How it is measured, "rms" or "norm".
+        lr: The learning rate.
+        selected: The place of the layer that is selected; None for none.
+        pinned: The networks whose profiles are drawn for comparison, by name.
+        guess: The decades that were guessed at the first and at the middle layer; None for those that are not drawn.
+        clipper: The clipper whose elements are shown.
+        thresholds: The threshold of each clipper, by its name.
+        spike: The factor that the step's gradients are multiplied by before they are clipped.
+        done: Sentences on the fixes that were applied to the network or undone.
+        training: The record of a training, as the view's `training` returns it; None for none.
         settled: Whether logarithmic axes take the decades that fit best.
         theme: A key of `STYLES`.
         size: Width and height of the picture in CSS pixels.
-        magnified: How much larger than usual text and lines are.
+        magnified: The factor by which text and lines are larger than usual.
         covered: Whether the picture is to be guessed first.
     """
 
@@ -183,24 +183,24 @@ class ViewSettings:
 
 
 class View:
-    """One way of looking at a network.
+    """A view of a network.
 
-    What is computed, drawn and said follows from a result and from how it is looked at: `compute`, `derive`, `scene`
-    and `words` ask no panel. The rest is the column of controls, and what is asked for with them.
+    `compute`, `derive`, `scene` and `words` depend only on their arguments, and so work without a panel. The other
+    methods make the column of controls and handle what the user asks for with them.
 
     Args:
-        panel: Whose settings it follows.
+        panel: The panel whose settings it reads.
         stage: What it shares with the other views.
 
     Attributes:
-        name: Of the tab.
-        about: What it shows, in plain words.
-        names: The settings whose controls stand in its column, in order; two in a tuple share a row.
-        figure_type: What draws its scenes.
-        needs_flow: Whether the network is measured for it.
-        body: The column.
-        figure: The artists.
-        kept: What was derived last.
+        name: The label of its tab.
+        about: A description of what it shows.
+        names: The settings whose controls are in its column, in order; those in a tuple share a row.
+        figure_type: The class of the figure that draws its scenes.
+        needs_flow: Whether it needs the measurement of the network.
+        body: The column of controls.
+        figure: The figure that draws its scenes.
+        kept: The cache of what was derived last.
     """
 
     name: ClassVar[str]
@@ -219,7 +219,7 @@ class View:
     # -- controls -----------------------------------------------------------------------------------------
 
     def column(self, controls: Mapping[str, Control], looks: Looks) -> widgets.VBox:
-        """Make the view's column."""
+        """Make the view's column of controls."""
         for name in self.names:
             if isinstance(name, tuple):
                 row = [controls[one] for one in name]
@@ -231,19 +231,19 @@ class View:
         return self.body
 
     def leave_out(self, names: Sequence[str]) -> None:
-        """Show the column without the controls of these settings, which mean nothing at present."""
+        """Show the column without the controls of these settings, which have no meaning for the current network."""
         rows = tuple(row for name, row in self._rows if name not in names)
         if any(one.comm is None for one in (self.body, *rows)):
-            return  # garbage is collected in any order: some of it is closed already
+            return  # some are closed already, as garbage is collected in any order
         if rows != self.body.children:
             self.body.children = rows
 
     def everything(self) -> list[widgets.Widget]:
-        """All rows, those that are left out too."""
+        """Return all rows, including those that are left out."""
         return [row for _, row in self._rows]
 
     def extras(self, looks: Looks) -> list[widgets.Widget]:
-        """Return what stands below the controls."""
+        """Return the widgets below the controls."""
         return []
 
     def button(self, text: str, tooltip: str, work: Callable[[], None], looks: Looks, width: int) -> widgets.Button:
@@ -255,13 +255,13 @@ class View:
         return made
 
     def allow(self, text: str, allowed: bool, reason: str = "") -> None:
-        """Enable or disable a button; the tooltip of a disabled one says why."""
+        """Enable or disable a button; the tooltip of a disabled one gives the reason."""
         made = self._buttons[text]
         tip = getattr(made, "plain_tooltip", None) or made.tooltip
         made.plain_tooltip, made.disabled, made.tooltip = tip, not allowed, tip if allowed else reason
 
     def show_controls(self) -> None:
-        """Bring what is no setting's control up to date."""
+        """Update the widgets below the controls."""
 
     # -- from a result to what is seen ----------------------------------------------------------------------
 
@@ -279,59 +279,59 @@ class View:
 
     @staticmethod
     def derive(problem: FlowProblem, seen: ViewResult, how: ViewSettings, kept: Kept) -> Any:
-        """Compute what depends on how the result is looked at, and is shown.
+        """Compute what depends on the settings of the view too, and is shown.
 
         Args:
             problem: The network and its batch.
             seen: The result.
-            how: How it is looked at.
-            kept: What was computed before.
+            how: The settings of the view.
+            kept: A cache of what was computed before.
         """
         return None
 
     @staticmethod
     def scene(seen: ViewResult, derived: Any, how: ViewSettings) -> Framed:
-        """What the picture is of a result.
+        """Return the picture of a result.
 
         Args:
             seen: The result.
-            derived: What `derive` made of it.
-            how: How it is looked at.
+            derived: What `derive` returned for it.
+            how: The settings of the view.
         """
         raise NotImplementedError
 
     @staticmethod
     def words(seen: ViewResult, derived: Any, how: ViewSettings) -> Words:
-        """What the words are of a result; arguments as for `scene`."""
+        """Return the words of a result; arguments as for `scene`."""
         raise NotImplementedError
 
     # -- for a panel ------------------------------------------------------------------------------------------
 
     def more(self) -> Any:
-        """Return what the view's result depends on besides the network; comparable."""
+        """Return what the view's result depends on besides the network; it must support ==."""
         return None
 
     def work(self, flow: FlowResult, more: Any) -> Slices[Any]:
-        """Compute the view's own result, in slices, but for what is known already."""
+        """Compute the view's own result, in slices, except for what is known already."""
         return self.compute(self.stage.network.problem, flow, more)
 
     @property
     def computes(self) -> bool:
-        """Whether the view has a result of its own, for which the model is called once more."""
+        """Whether the view has its own result, for which the model is called once more."""
         return type(self).compute is not View.compute
 
     def stopped(self) -> None:
-        """Hear that the computation was stopped."""
+        """React to a Stop of the computation."""
 
     def ask_no_more(self) -> None:
-        """Be content with what was found."""
+        """Withdraw requests that were not answered."""
 
     def done(self) -> tuple[str, ...]:
-        """Return what was done to the network here, in sentences."""
+        """Return sentences on what was done to the network here."""
         return ()
 
     def training(self, *, settled: bool) -> Any:
-        """Return what is recorded of a training, judged now where it is `settled`; None where there is none."""
+        """Return the record of a training, judged now if it is `settled`; None if there is none."""
         return None
 
     def code(self) -> list[str]:
@@ -339,5 +339,5 @@ class View:
         raise NotImplementedError
 
     def click(self, event: MouseEvent) -> bool:
-        """Take a press or a drag on the picture; return whether it means anything."""
+        """Handle a press or a drag on the picture; return whether it changed anything."""
         return False

@@ -1,4 +1,4 @@
-"""A network's gradient flow in words: the verdict, one layer's numbers, what could not be measured."""
+"""The gradient flow of a network in words: the verdict, the numbers of one layer, and what was not measured."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MANY_DEAD = 0.1  # of a layer's units
 
 
 def verdict_lines(result: FlowResult, selected: int | None, quantity: str) -> list[str]:
-    """Return the verdict as plain text, a line for each finding and for what else there is to know."""
+    """Return the verdict as plain text, a line for each finding and for each further fact."""
     return [*finding_lines(result.findings), *_facts(result, selected, quantity)]
 
 
@@ -45,12 +45,12 @@ def two_columns(left: str, right: str) -> str:
 
 
 def whole(content: str) -> str:
-    """Give a piece of HTML all of the width."""
+    """Lay out a piece of HTML over the full width."""
     return f'<div class="gradwidgets-verdict whole"><div>{content}</div></div>'
 
 
 def layer(stats: LayerStats) -> str:
-    """Say what was measured at one layer."""
+    """Return the measurements of one layer, in words."""
     parts = [f"{stats.name} ({stats.kind}, {counted(stats.parameters, 'parameter')})"]
     if stats.weights:
         parts.append(f"weights {number(stats.weight_rms, 3)} rms")
@@ -61,7 +61,7 @@ def layer(stats: LayerStats) -> str:
 
 
 def _by_reason(unmeasured: tuple[tuple[str, str], ...]) -> list[str]:
-    """What was not measured, a line for each reason."""
+    """Return what was not measured, a line for each reason."""
     names: dict[str, list[str]] = {}
     for name, reason in unmeasured:
         names.setdefault(reason, []).append(name)
@@ -110,7 +110,7 @@ def _facts(result: FlowResult, selected: int | None, quantity: str) -> list[str]
 
 
 def _proof(certificate: Certificate) -> str:
-    """What can be said of the model afterwards, and of what it cannot be said."""
+    """Return whether the model is unchanged, and what was not compared."""
     if not certificate.unchanged:
         return f"changed, and not to be put back: {', '.join(certificate.changed)}"
     unseen = certificate.not_compared

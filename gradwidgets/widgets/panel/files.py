@@ -62,7 +62,7 @@ class Files:
         state: Returns the panel's state.
         restore: Restores a state.
         lesson: The lesson, whose locked settings must not change.
-        errors: Where it is shown why a file was not loaded.
+        errors: Shows why a file was not loaded.
 
     Attributes:
         buttons: The Save and Load buttons.

@@ -105,7 +105,7 @@ class Frame:
         self._waiting = False  # for the page to acknowledge a picture
 
     def hang(self, figure: Figure, pressed: Callable[[MouseEvent], None]) -> widgets.Box:
-        """Put a figure into it, and return the box that shows it.
+        """Put a figure into the frame, and return the box that shows it.
 
         Args:
             figure: The figure.
@@ -120,7 +120,7 @@ class Frame:
 
     @property
     def canvas(self) -> LiveCanvas:
-        """The picture; a RuntimeError where none is hung yet."""
+        """The canvas; a RuntimeError if there is no picture yet."""
         if self._canvas is None:
             raise RuntimeError("no picture is hung here yet")
         return self._canvas
@@ -150,9 +150,10 @@ class Frame:
     @property
     def magnified(self) -> float:
         """The magnification of text and lines relative to a plain picture of this size."""
-        factor, (width, height) = MAGNIFIED[self._style()], self.size
+        factor = MAGNIFIED[self._style()]
         if factor == 1:
             return 1.0
+        width, height = self.size
         # A large picture has larger text anyway, and a magnified picture is laid out as a smaller one.
         return max(1.0, min(factor * type_scale(width, height), width / _NARROWEST, height / _SHORTEST))
 
@@ -166,7 +167,7 @@ class Frame:
         if (round(width), round(height)) != size:
             self.canvas.resize(*size)
 
-    def hear_little(self, shown: widgets.Widget) -> None:
+    def limit_messages(self, shown: widgets.Widget) -> None:
         """Limit what the page may change, of a widget and everything in it, to controls."""
         for one in descendants(shown):
             if one is self.page:

@@ -208,7 +208,7 @@ class Guessing(Generic[R]):
 
     Args:
         make: Makes a guess.
-        hear_little: Limits what the page may change in widgets.
+        limit_messages: Limits what the page may change in widgets.
         predict: Sets whether a guess is wanted.
         settings: Returns the panel's settings in the form of a state.
         take: Restores the settings of a state.
@@ -224,7 +224,7 @@ class Guessing(Generic[R]):
         self,
         make: Callable[[], Guess[R]],
         *,
-        hear_little: Callable[[widgets.Widget], None],
+        limit_messages: Callable[[widgets.Widget], None],
         predict: Callable[[bool], None],
         settings: Callable[[], dict[str, object]],
         take: Callable[[object], None],
@@ -234,7 +234,7 @@ class Guessing(Generic[R]):
         self.guess: Guess[R] | None = None
         self.room = widgets.VBox(layout=widgets.Layout(margin="0"))
         self.room.add_class("gradwidgets-guesses")
-        self._make, self._hear_little, self._predict = make, hear_little, predict
+        self._make, self._limit_messages, self._predict = make, limit_messages, predict
         self._settings, self._take, self._at_present, self._uncover = settings, take, at_present, uncover
 
     @property
@@ -279,7 +279,7 @@ class Guessing(Generic[R]):
     def _begin(self) -> None:
         guess = self._make()
         for row in guess.rows:
-            self._hear_little(row)
+            self._limit_messages(row)
         self.room.children = guess.rows
         self.guess = guess
         self._uncover()
@@ -306,26 +306,26 @@ class Guessing(Generic[R]):
 
     def restore(self, state: Mapping[str, object]) -> None:
         """Restore a state; if anything in it is refused, nothing changes."""
-        told = TravellingGuess.of(state)
+        saved = TravellingGuess.of(state)
         before, guess = self._settings(), None if self.guess is None else self.guess.so_far()
         try:
-            if told.answer is not None:
-                self._restore_guess(told)
-            elif told.judged is not None:
-                self._take(told.judged)  # refuses invalid settings
-            self._take(told.settings)
+            if saved.answer is not None:
+                self._restore_guess(saved)
+            elif saved.judged is not None:
+                self._take(saved.judged)  # refuses invalid settings
+            self._take(saved.settings)
         except Exception:
             self._go_back(before, guess)
             raise
 
-    def _restore_guess(self, told: TravellingGuess) -> None:
+    def _restore_guess(self, saved: TravellingGuess) -> None:
         """Restore a guess with the settings for which it was scored: they define the question and the score."""
         self._predict(True)
         self.asked.cover()
-        judged = told.settings if told.judged is None else told.judged
+        judged = saved.settings if saved.judged is None else saved.judged
         self._take(self._at_present(judged) if isinstance(judged, Mapping) else judged)
-        self.asked.take(told.answer)
-        if told.revealed and self.asked.answer:
+        self.asked.take(saved.answer)
+        if saved.revealed and self.asked.answer:
             self.asked.reveal()
 
     def _go_back(self, settings: Mapping[str, object], guess: tuple[SoFar, dict[str, object] | None] | None) -> None:

@@ -1,4 +1,4 @@
-"""What a teacher prepares: hidden or locked controls, text above them, large type."""
+"""A lesson that a teacher prepares: hidden or locked controls, text above them, large type."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Prepared(Protocol):
 
 @dataclass(frozen=True)
 class Parts:
-    """What a lesson may know of a panel.
+    """The parts of a panel that a lesson may use.
 
     Attributes:
         settings: The names of its settings.
@@ -54,7 +54,7 @@ class PreparedLesson:
     Args:
         panel: The panel to prepare.
         turns: The turns of the threads that work on it.
-        parts: Of the panel.
+        parts: The parts of the panel that the lesson may use.
 
     Attributes:
         name: The lesson's name, stored in files of its settings.
@@ -92,7 +92,7 @@ class PreparedLesson:
         """The names of everything that can be hidden."""
         return (*self.lockable, *self._besides)
 
-    def heard(self, name: str) -> None:
+    def follow(self, name: str) -> None:
         """React to a change of the trait of this name."""
         if name in ("hide", "lock"):
             self._prepare_controls()
@@ -123,7 +123,7 @@ class PreparedLesson:
         named = self.lockable
         return {id(control) for name in self._panel.lock for control in named.get(name, ())}
 
-    def fast(self) -> set[str]:
+    def locked_settings(self) -> set[str]:
         """The settings that only locked controls can change, by whatever name they were locked."""
         locked = self.locked_controls()
         return {
@@ -134,8 +134,8 @@ class PreparedLesson:
 
     def free(self, meant: Mapping[str, object]) -> dict[str, object]:
         """Return those settings that the user may choose."""
-        fast = self.fast()
-        return {name: value for name, value in meant.items() if name not in fast}
+        locked = self.locked_settings()
+        return {name: value for name, value in meant.items() if name not in locked}
 
     def moved_from_lock(
         self, mine: Mapping[str, object], held: Mapping[str, object]
@@ -146,7 +146,11 @@ class PreparedLesson:
             mine: The panel's state.
             held: The other state.
         """
-        yield from ((name, mine[name], held[name]) for name in self.fast() if held.get(name, mine[name]) != mine[name])
+        yield from (
+            (name, mine[name], held[name])
+            for name in self.locked_settings()
+            if held.get(name, mine[name]) != mine[name]
+        )
 
 
 def _dress(widget: widgets.DOMWidget, name: str, worn: bool) -> None:

@@ -34,8 +34,8 @@ from gradwidgets.widgets.panel.still import Still, Stills
 from gradwidgets.widgets.panel.traits import Flag, Names, OneOf
 from gradwidgets.widgets.panel.work import R, S, Steps, Work
 
-_GUESS = 62  # CSS pixels: the row for a guess, and its result
 _MARIMO = "marimo does not show composite widgets, so this is a still picture; JupyterLab shows it live."
+_GUESS = 62  # CSS pixels: the row for a guess, and its result
 
 
 class Panel(SettingsPanel, Generic[S, R]):
@@ -72,8 +72,7 @@ class Panel(SettingsPanel, Generic[S, R]):
     _patience: ClassVar[float] = 0.0  # seconds of work after which progress is shown
     _words_height: ClassVar[int] = 84  # height of the text in CSS pixels, if there is little room
 
-    # Made with the rest, where nothing was refused before.
-    _frame: Frame
+    _guessing: Guessing[R]
     _work: Work[S, R]
 
     def __init__(self, **keywords: object) -> None:
@@ -88,41 +87,27 @@ class Panel(SettingsPanel, Generic[S, R]):
         turns, errors, busy = self._turns, self._errors, Busy(self._stop_pressed)
         self.lesson = self._make_lesson()
         self._frame = Frame(
-            turns,
-            busy,
-            style=lambda: self.style,
-            theme=lambda: self.theme,
+            turns, busy, style=lambda: self.style, theme=lambda: self.theme,
             above=lambda: self.lesson.height + (0 if self._guessing.guess is None else _GUESS),
-            below=self._words_height,
-            lowest=self._lowest,
-        )
+            below=self._words_height, lowest=self._lowest,
+        )  # fmt: skip
         self._files = Files(self._file_name, state=self.state, restore=self.restore, lesson=self.lesson, errors=errors)
         self._buttons = Buttons(
             self.page, errors, self._files.buttons,
             reset=self.reset, png=self.save_png, code=self.code, call=lambda: repr(self),
         )  # fmt: skip
         steps = Steps[S, R](
-            begin=self._before,
-            snapshot=self._snapshot,
-            compute=self._compute,
-            preview=self._preview,
-            fit=self._frame.fit,
-            show=self._show_or_cover,
-            invalidate=self._invalidate_all,
-            anew=self._trust_nothing,
-            answers=self._answers,
-        )
+            begin=self._before, snapshot=self._snapshot, compute=self._compute, preview=self._preview,
+            fit=self._frame.fit, show=self._show_or_cover, invalidate=self._invalidate_all,
+            anew=self._discard_caches, answers=self._answers,
+        )  # fmt: skip
         ready, closed = (lambda: self._ready), (lambda: self._closed)
         self._work = Work(steps, turns, errors, busy, patience=self._patience, ready=ready, closed=closed)
         self._guessing = Guessing(
-            self._make_guess,
-            hear_little=self._hear_little,
-            predict=lambda wanted: setattr(self, "predict", wanted),
-            settings=self._plain_settings,
-            take=self._take_state,
-            at_present=self._at_present,
+            self._make_guess, limit_messages=self._limit_messages, settings=self._plain_settings, take=self._take_state,
+            predict=lambda wanted: setattr(self, "predict", wanted), at_present=self._at_present,
             uncover=self._work.redraw,
-        )
+        )  # fmt: skip
         self._stills = Stills(self._frame, self._work, call=lambda: repr(self), summary=lambda: self.summary)
 
     def _make_lesson(self) -> PreparedLesson:
@@ -165,34 +150,14 @@ class Panel(SettingsPanel, Generic[S, R]):
         with AT_WORK, as_usual():
             self._set_up(settings)
         self._ready = True
-        self._hear_little(self)
+        self._limit_messages(self)
         self.page.observe(lambda change: call_soon(self._work.refit), "size")
 
-    def _hear_little(self, shown: widgets.Widget) -> None:
+    def _limit_messages(self, shown: widgets.Widget) -> None:
         """Limit what the page may change to the controls."""
-        self._frame.hear_little(shown)
+        self._frame.limit_messages(shown)
 
     # -- what a subclass writes ---------------------------------------------------------------------------
-
-    @property
-    def page(self) -> Page:
-        """The connection to the browser."""
-        return self._frame.page
-
-    @property
-    def canvas(self) -> LiveCanvas:
-        """The canvas that shows the picture in the page."""
-        return self._frame.canvas
-
-    @property
-    def figure(self) -> Picture:
-        """The Matplotlib figure."""
-        figure: Picture = self.canvas.figure
-        return figure
-
-    def code(self) -> str:
-        """Return a script that reproduces what is shown without this package."""
-        raise NotImplementedError  # by each panel
 
     def _before(self) -> None:
         """Do what is needed before the settings are frozen."""
@@ -246,12 +211,12 @@ class Panel(SettingsPanel, Generic[S, R]):
 
     @property
     def _shown(self) -> R | None:
-        """What the picture shows, perhaps a preview."""
+        """The result that the picture shows, possibly a preview; None before the first."""
         return self._work.shown
 
     @property
     def _seen(self) -> R:
-        """The same, once there is something."""
+        """The result that the picture shows; a RuntimeError before the first."""
         if self._work.shown is None:
             raise RuntimeError("nothing is shown yet")
         return self._work.shown
@@ -280,7 +245,7 @@ class Panel(SettingsPanel, Generic[S, R]):
         self._invalidate()
         self._guessing.invalidate()
 
-    def _trust_nothing(self) -> None:
+    def _discard_caches(self) -> None:
         """Discard everything cached from earlier pictures."""
         self._invalidate_all()
         self.canvas.distrust()
@@ -324,7 +289,7 @@ class Panel(SettingsPanel, Generic[S, R]):
         if change.name == "predict":  # not while another thread draws the cover
             self._turns.alone(lambda: self._guessing.follow(self.predict))
         else:
-            self.lesson.heard(change.name)
+            self.lesson.follow(change.name)
 
     def _free(self, meant: dict[str, object]) -> dict[str, object]:
         return self.lesson.free(meant)
@@ -332,6 +297,106 @@ class Panel(SettingsPanel, Generic[S, R]):
     def _of_state(self, state: Mapping[str, object]) -> dict[str, object]:
         meant = super()._of_state(state)
         return self._free(meant) if self._files.loading else meant
+
+    # -- a guess before the picture -------------------------------------------------------------------------
+
+    @property
+    def _covered(self) -> bool:
+        return self._guessing.covered
+
+    def state(self) -> dict[str, Any]:
+        """Return all settings as a JSON-safe dict, for `restore`; and the guess, if one is wanted."""
+        return super().state() | self._guessing.state()
+
+    def _plain_settings(self) -> dict[str, object]:
+        return {name: value for name, value in super().state().items() if name in self.settings()}
+
+    def restore(self, state: Mapping[str, object]) -> None:
+        """Restore the settings and the guess of a `state`; if anything in it is refused, nothing changes.
+
+        Args:
+            state: The result of `state`, possibly via JSON.
+
+        Raises:
+            TraitError: A setting is refused; nothing has changed.
+            ValueError: The state is another widget's, or has a name that is not a setting, or an invalid guess.
+            TypeError: The state is not a dict of settings.
+        """
+        self._guessing.restore(state)
+
+    # -- in a saved notebook, and at the end ----------------------------------------------------------------
+
+    def _repr_mimebundle_(self, **kwargs: object) -> Mapping[str, Any] | tuple[Mapping[str, Any], ...] | None:
+        if self._closed:
+            return {"text/plain": repr(self)}
+        self._stills.whole()
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if bundle is not None:
+            self.page.expect()
+            self._stills.put_into(bundle[0] if isinstance(bundle, tuple) else bundle)
+        return bundle
+
+    def _spare_parts_(self) -> Iterable[widgets.Widget]:
+        """Return widgets made for the panel that may not be among its children now: see unheld.py."""
+        return self.controls.values()
+
+    def close(self) -> None:
+        """Free the picture and everything registered for it. May be called again."""
+        with AT_WORK:  # not while another thread paints
+            self._close()
+
+    def _close(self) -> None:
+        if "_work" in vars(self):  # else it was not made at all
+            self._work.drop()
+            self._frame.close()
+        unheld.forget(getattr(self, "_model_id", ""))  # the page may have closed the comm already
+        super().close()
+
+    # -- the picture and the script -------------------------------------------------------------------------
+
+    @property
+    def page(self) -> Page:
+        """The connection to the browser."""
+        return self._frame.page
+
+    @property
+    def canvas(self) -> LiveCanvas:
+        """The canvas that shows the picture in the page."""
+        return self._frame.canvas
+
+    @property
+    def figure(self) -> Picture:
+        """The Matplotlib figure."""
+        figure: Picture = self.canvas.figure
+        return figure
+
+    def code(self) -> str:
+        """Return a script that reproduces what is shown without this package."""
+        raise NotImplementedError  # by each panel
+
+    def png(self) -> bytes:
+        """Return the picture as PNG, at twice its size on the page."""
+        return self._stills.png()
+
+    def still(self, note: str = "") -> Still:
+        """Return picture and text in a form that any notebook shows, even if it cannot show the live widget.
+
+        Args:
+            note: A sentence to show below them.
+        """
+        return self._stills.with_words(note)
+
+    def _display_(self) -> Still:
+        """Return what marimo can show; called by marimo."""
+        return self.still(_MARIMO)
+
+    def copy_code(self) -> None:
+        """Copy `code()` to the user's clipboard."""
+        self._buttons.copy_code()
+
+    def save_png(self) -> None:
+        """Offer `png()` to the browser as a download."""
+        self._errors.attempt(lambda: self.canvas.download_png(self.png(), self._file_name))
 
     # -- a guess before the picture -------------------------------------------------------------------------
 
@@ -366,31 +431,7 @@ class Panel(SettingsPanel, Generic[S, R]):
         """Hide the picture of the current settings until it is guessed."""
         self._guessing.asked.again()
 
-    @property
-    def _covered(self) -> bool:
-        return self._guessing.covered
-
     # -- settings that travel -------------------------------------------------------------------------------
-
-    def state(self) -> dict[str, Any]:
-        """Return all settings as a JSON-safe dict, for `restore`; and the guess, if one is wanted."""
-        return super().state() | self._guessing.state()
-
-    def _plain_settings(self) -> dict[str, object]:
-        return {name: value for name, value in super().state().items() if name in self.settings()}
-
-    def restore(self, state: Mapping[str, object]) -> None:
-        """Restore the settings and the guess of a `state`; if anything in it is refused, nothing changes.
-
-        Args:
-            state: The result of `state`, possibly via JSON.
-
-        Raises:
-            TraitError: A setting is refused; nothing has changed.
-            ValueError: The state is another widget's, or has a name that is not a setting, or an invalid guess.
-            TypeError: The state is not a dict of settings.
-        """
-        self._guessing.restore(state)
 
     def share(self) -> None:
         """Print a call that recreates this widget with exactly these settings."""
@@ -409,55 +450,3 @@ class Panel(SettingsPanel, Generic[S, R]):
             OSError: It cannot be read.
         """
         self._files.load(path)
-
-    # -- a picture that lasts -----------------------------------------------------------------------------
-
-    def png(self) -> bytes:
-        """Return the picture as PNG, at twice its size on the page."""
-        return self._stills.png()
-
-    def still(self, note: str = "") -> Still:
-        """Return picture and text in a form that any notebook shows, even if it cannot show the live widget.
-
-        Args:
-            note: A sentence to show below them.
-        """
-        return self._stills.with_words(note)
-
-    def _display_(self) -> Still:
-        """Return what marimo can show; called by marimo."""
-        return self.still(_MARIMO)
-
-    def copy_code(self) -> None:
-        """Copy `code()` to the user's clipboard."""
-        self._buttons.copy_code()
-
-    def save_png(self) -> None:
-        """Offer `png()` to the browser as a download."""
-        self._errors.attempt(lambda: self.canvas.download_png(self.png(), self._file_name))
-
-    def _repr_mimebundle_(self, **kwargs: object) -> Mapping[str, Any] | tuple[Mapping[str, Any], ...] | None:
-        if self._closed:
-            return {"text/plain": repr(self)}
-        self._stills.whole()
-        bundle = super()._repr_mimebundle_(**kwargs)
-        if bundle is not None:
-            self.page.expect()
-            self._stills.put_into(bundle[0] if isinstance(bundle, tuple) else bundle)
-        return bundle
-
-    def _spare_parts_(self) -> Iterable[widgets.Widget]:
-        """Return widgets made for the panel that may not be among its children now: see unheld.py."""
-        return self.controls.values()
-
-    def close(self) -> None:
-        """Free the picture and everything registered for it. May be called again."""
-        with AT_WORK:  # not while another thread paints
-            self._close()
-
-    def _close(self) -> None:
-        if "_work" in vars(self):  # else it was not made at all
-            self._work.drop()
-            self._frame.close()
-        unheld.forget(getattr(self, "_model_id", ""))  # the page may have closed the comm already
-        super().close()

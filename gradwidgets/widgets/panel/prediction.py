@@ -49,7 +49,7 @@ class Mark:
     """The score of one guess.
 
     Attributes:
-        share: From 0, wrong, to 1, right.
+        share: The score, from 0, wrong, to 1, right.
         reason: The right answer, in a sentence without its full stop.
     """
 
@@ -59,15 +59,15 @@ class Mark:
 
 @dataclass(frozen=True)
 class SoFar:
-    """A guess and what came of it, see `Prediction`.
+    """A guess and its result, see `Prediction`.
 
     Attributes:
         answer: The guess.
-        said: What the card says.
+        said: The text of the card.
         revealed: Whether the picture is shown.
-        score: How near the guess came.
-        reason: Why.
-        about: The settings that it was judged for.
+        score: The score of the guess, from 0 to 1; None before it is scored.
+        reason: The right answer, in words.
+        about: The settings for which it was scored.
     """
 
     answer: dict[str, Any]
@@ -79,7 +79,7 @@ class SoFar:
 
 
 class Question(Generic[R]):
-    """What is guessed about a widget's picture, and how it is scored; each widget's is in its guess.py."""
+    """The question about a widget's picture, and the scoring of guesses; each widget defines its own in guess.py."""
 
     def asked(self) -> Sequence[Asked]:
         """Return what is to be guessed."""
@@ -90,7 +90,7 @@ class Question(Generic[R]):
         raise NotImplementedError
 
     def about(self) -> object:
-        """Return the settings that a guess is about; comparable."""
+        """Return the settings that a guess is about; they must support ==."""
         raise NotImplementedError
 
     def marks(self, answer: Answer) -> Sequence[Mark]:

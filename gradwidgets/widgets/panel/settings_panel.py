@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import pathlib
-import threading
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -17,6 +16,7 @@ from traitlets import Bunch, TraitError, Unicode
 
 from gradwidgets.widgets.controls import Control
 from gradwidgets.widgets.controls.values import shown
+from gradwidgets.widgets.kernel.changes import Changes
 from gradwidgets.widgets.kernel.main_thread import Turns
 from gradwidgets.widgets.kernel.mainloop import at_home
 from gradwidgets.widgets.panel.errors import Errors
@@ -45,15 +45,12 @@ class SettingsPanel(widgets.VBox):
     # What close() needs if the constructor rejects its arguments early.
     _closed = True
     _ready = False
-    _held: dict[str, Bunch] | None = None  # changes not yet notified
-    _holder: int | None = None  # the thread that makes them
 
     def __init__(self, **layout: object) -> None:
         self._initial: dict[str, object] = {}  # what `reset` restores
         self.controls: dict[str, Control] = {}
         self._own = frozenset(self.class_trait_names(setting=True)) | frozenset(self.class_trait_names(lesson=True))
-        self._setting = threading.RLock()
-        self._on_thread = threading.local()
+        self._changes = Changes(self)
         self._turns = Turns(self._read_controls, self._interrupted)
         super().__init__(**layout)
         self._closed = False
@@ -73,78 +70,28 @@ class SettingsPanel(widgets.VBox):
         self.children = [self._style_sheet, self._errors.box, self._words]
         self.observe(self._on_setting, names=list(self.settings()))
 
-    # -- one thread at a time, all or none ------------------------------------------------------------------
+    # -- several settings as one change -------------------------------------------------------------------
 
-    @contextlib.contextmanager
-    def hold_trait_notifications(self) -> Iterator[None]:
+    def hold_trait_notifications(self) -> contextlib.AbstractContextManager[None]:
         """Like traitlets' method, for one thread at a time; an exception inside undoes all changes."""
-        with self._setting:
-            if self._held is not None:
-                yield
-                return
-            before = dict(self._trait_values)
-            self._held, self._holder, self._cross_validation_lock = {}, threading.get_ident(), True
-            try:
-                yield
-                self._cross_validation_lock = False
-                for name in tuple(self._held):
-                    self.set_trait(name, getattr(self, name))
-            except BaseException:
-                self._trait_values.update(before)
-                self._held = {}
-                raise
-            finally:
-                self._cross_validation_lock = False
-                held, self._held = self._held, None
-        self._tell_all(held)
-
-    def _tell_all(self, held: Mapping[str, Bunch]) -> None:
-        """Notify the observers, without the lock, as they may wait for another thread."""
-        own = self._on_thread
-        before, own.followed = getattr(own, "followed", None), False
-        try:
-            for change in held.values():
-                self.notify_change(change)
-        finally:
-            own.followed = before
-
-    def _first_of_several(self) -> bool:
-        """Whether a change is the first notified of several made as one: what follows is done once."""
-        own = self._on_thread
-        first = not getattr(own, "followed", None)
-        if getattr(own, "followed", None) is not None:
-            own.followed = True
-        return first
+        return self._changes.held()
 
     def notify_change(self, change: Bunch) -> None:
         """Notify the observers; later, while changes are held."""
-        if self._held is None or self._holder != threading.get_ident():
+        if not self._changes.hold(change):
             super().notify_change(change)
-        elif change.name in self._held:
-            self._held[change.name]["new"] = change.new
-        else:
-            self._held[change.name] = change
-
-    @property
-    def _applying(self) -> bool:
-        """Whether this thread sets several settings as one change."""
-        return getattr(self._on_thread, "applying", 0) > 0
 
     @contextlib.contextmanager
-    def _as_one(self) -> Iterator[None]:
-        """Set several settings, all or none; the caller takes care of what follows."""
-        own = self._on_thread
-        own.applying = getattr(own, "applying", 0) + 1
-        try:
-            with self.hold_trait_notifications():
-                yield
-        finally:
-            own.applying -= 1
+    def _batch(self) -> Iterator[None]:
+        """Set several settings as one change; all or none take effect."""
+        with self._changes.as_one():
+            yield
+        if self._ready and not self._changes.applying:
+            self._update()
 
     def _interrupted(self) -> None:
-        """Reset to a clean state: an interrupt may have come between any two lines."""
-        self._setting, self._on_thread, self._held = threading.RLock(), threading.local(), None
-        self._cross_validation_lock = False
+        """Start from a clean state: an interrupt may have come between any two lines."""
+        self._changes.reset()
 
     # -- settings -----------------------------------------------------------------------------------------
 
@@ -153,15 +100,15 @@ class SettingsPanel(widgets.VBox):
         if self._ready and not name.startswith("_") and not hasattr(self, name):
             raise AttributeError(f"{type(self).__name__} has no setting {name!r}; it has {', '.join(self.settings())}")
         if self._ready and name in self._own:
-            self._turns.told(lambda: self._take(name, value))
+            self._turns.report_interrupt(lambda: self._take(name, value))
         else:
             super().__setattr__(name, value)
 
     def _take(self, name: str, value: object) -> None:
-        with self.hold_trait_notifications():
+        with self._changes.held():
             old = getattr(self, name)
             super().__setattr__(name, value)
-            if not self._applying and getattr(self, name) != old:
+            if not self._changes.applying and getattr(self, name) != old:
                 for other, suited in self._along(name, old).items():
                     super().__setattr__(other, suited)
 
@@ -195,15 +142,7 @@ class SettingsPanel(widgets.VBox):
         return {name: getattr(self, name) for name in self.settings()}
 
     def _on_setting(self, change: Bunch) -> None:
-        if self._ready and not self._applying and self._first_of_several():
-            self._update()
-
-    @contextlib.contextmanager
-    def _batch(self) -> Iterator[None]:
-        """Set several settings as one change; all or none take effect."""
-        with self._as_one():
-            yield
-        if self._ready and not self._applying:
+        if self._ready and not self._changes.applying and self._changes.is_first():
             self._update()
 
     def _update(self) -> None:
@@ -245,7 +184,7 @@ class SettingsPanel(widgets.VBox):
         """Set what the user chose; if it is refused, the error is shown and the controls are reset."""
         refusal = None
         try:
-            with self._as_one():
+            with self._changes.as_one():
                 for name, value in self._free(self._resolve(chosen)).items():
                     setattr(self, name, value)
         except TraitError as error:
@@ -274,24 +213,11 @@ class SettingsPanel(widgets.VBox):
     # -- settings that last -------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
-        """Return all settings as a JSON-safe dict, for `restore`."""
+        """Return all settings as a JSON-safe dict."""
         return {"widget": type(self).__name__, **{k: _plain(v) for k, v in self._values().items()}}
 
-    def restore(self, state: Mapping[str, object]) -> None:
-        """Restore the settings of a `state`; if one is refused, none changes.
-
-        Args:
-            state: The result of `state`, possibly via JSON.
-
-        Raises:
-            TraitError: A setting is refused; nothing has changed.
-            ValueError: The state is another widget's, or has a name that is not a setting.
-            TypeError: The state is not a dict of settings.
-        """
-        self._take_state(state)
-
     def _take_state(self, state: object) -> None:
-        """Take what is perhaps a state, see `restore`."""
+        """Restore the settings of a `state`; if one is refused, or it is no state, nothing changes."""
         if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
             raise TypeError(f"state must be a dict that `state()` returned; got {shown(state)}")
         wanted = dict(state)
@@ -306,7 +232,7 @@ class SettingsPanel(widgets.VBox):
                 setattr(self, name, value)
 
     def _of_state(self, state: Mapping[str, object]) -> dict[str, object]:
-        """Return the settings that a state stands for: with another example, for instance, comes a view of it."""
+        """Return the settings that a state stands for; another example, for instance, changes the view too."""
         return self._resolve(state)
 
     def reset(self) -> None:

@@ -26,8 +26,8 @@ S = TypeVar("S")
 class Setting(traitlets.TraitType[G, S]):
     """A trait that says what is allowed.
 
-    Where names depend on what an object shows, `.tag(told="…")` says in Markdown which they are; `none="for …"` says
-    what None stands for.
+    If the names depend on what an object shows, `.tag(told="…")` describes them in Markdown; `none="for …"` describes
+    the meaning of None.
     """
 
     def allowed(self, owner: Any = None, show: Show = repr) -> str:
@@ -94,9 +94,8 @@ class Real(Setting[float, SupportsFloat]):
             return "a finite number"
         if self.high == math.inf:
             return f"a finite number {'above' if self.above else 'of at least'} {self.low:g}"
-        return (
-            f"a number {'above' if self.above else 'from'} {self.low:g} {'up ' if self.above else ''}to {self.high:g}"
-        )
+        from_low = f"above {self.low:g} up" if self.above else f"from {self.low:g}"
+        return f"a number {from_low} to {self.high:g}"
 
     def validate(self, obj: traitlets.HasTraits, value: object) -> float:
         """Return the value as a float, or raise a TraitError that says what is allowed."""

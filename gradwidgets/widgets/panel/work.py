@@ -155,7 +155,7 @@ class Work(Generic[S, R]):
         self.present(result)
 
     def _failed(self, failure: Exception) -> None:
-        """Show the failure with the last good result, not a preview: a preview has no text of its own."""
+        """Show the failure with the last good result, not a preview: a preview has no text."""
         if self.result is not None and self._ready():
             try:
                 self.present(self.result)

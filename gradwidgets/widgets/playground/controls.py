@@ -30,11 +30,11 @@ def make_controls(
 
     Args:
         meanings: Setting → its meaning.
-        datasets: What can be descended.
-        buttons: Makes the rows below them.
+        datasets: The names of the data and objectives to choose from.
+        buttons: Makes the rows below the controls.
 
     Returns:
-        The controls by the trait that they set, the column that shows them, and what they share.
+        The controls by the name of the trait that they set, the column that shows them, and their shared styles.
     """
     looks = Looks()
     make = Maker(looks, meanings)

@@ -1,4 +1,4 @@
-"""What is guessed about a descent before it is shown, and how near a guess came."""
+"""The guess about a descent before it is shown, and its score."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gradwidgets.widgets.playground import words
 from gradwidgets.widgets.playground.picture import axes_order
 from gradwidgets.widgets.playground.problem import Result, Settings
 
-# What became of a run → what a person says that it does.
+# The kind of outcome of a run → what the user can say that it does.
 FATES = {
     "converged": "converges",
     "oscillating": "oscillates",
@@ -28,18 +28,18 @@ FATES = {
 
 
 def fate_of(kind: str, start: Iterable[float], end: Iterable[float]) -> str:
-    """Return what a run does that ended so."""
+    """Return what a run does that has this outcome, start and end."""
     return FATES["" if list(start) == list(end) and kind != "diverged" else kind]
 
 
 class DescentQuestion(Question[Result]):
-    """Where the path of the first loss shown ends, and what the run does.
+    """The question where the path of the first loss shown ends, and what the run does.
 
     Args:
-        figure: On whose map a person points at the end.
-        draw: Draws the maps of a result, and no more of the runs than their start.
+        figure: The figure on whose map the user clicks to guess the end.
+        draw: Draws the maps of a result, with only the start of the runs.
         shown: Returns the result that is covered.
-        settled: Returns the result of the present settings.
+        settled: Returns the result of the current settings.
         about: Returns the settings that a guess is about.
     """
 
@@ -60,18 +60,18 @@ class DescentQuestion(Question[Result]):
         )
 
     def asked(self) -> list[Asked]:
-        """Where the path ends, and what the run does."""
+        """Return the parts of the guess: where the path ends, and what the run does."""
         return [
             Asked(self._end, plain_point, (0.0, 0.0)),
             Asked(self._fate, one_of("fate", tuple(FATES.values()))),
         ]
 
     def words(self) -> str:
-        """The question."""
+        """Return the question."""
         return question(self._shown())
 
     def about(self) -> Settings:
-        """The settings of the runs."""
+        """Return the settings of the runs."""
         return self._about()
 
     def marks(self, answer: Answer) -> Sequence[Mark]:
@@ -85,7 +85,7 @@ class DescentQuestion(Question[Result]):
         return redraw
 
     def press(self, event: MouseEvent) -> None:
-        """Take a place on the first loss's map for the end."""
+        """Take the position of the mouse on the first loss's map as the guessed end."""
         result = self._shown()
         point = self._figure.point_at(event.inaxes, event.xdata, event.ydata)
         if point is not None and event.inaxes is self._figure.maps[asked_loss(result)].axes:
@@ -114,19 +114,19 @@ def question(result: Result) -> str:
 
 
 def covered_runs(result: Result) -> dict[str, Run]:
-    """Return runs of which no more than the start is seen."""
+    """Return runs of which only the start is drawn."""
     start = np.array([result.settings.start])[:, axes_order(result)]
     return {name: Run(path=start, losses=np.empty(0)) for name in result.objectives}
 
 
 def drawn(result: Result, answer: Answer) -> tuple[str, list[float] | None]:
-    """Return on which loss's map the guessed end stands, and where, horizontal first; None for nowhere."""
+    """Return the loss on whose map the guessed end is drawn, and its position, horizontal first; None for none."""
     end = answer.get("end")
     return asked_loss(result), None if end is None else [end[i] for i in axes_order(result)]
 
 
 def marks(result: Result, answer: Answer) -> Sequence[Mark]:
-    """Judge a guess: the end by its distance, half of the map's diagonal being worth nothing; the fate by its name."""
+    """Judge a guess: the fate by its name, the end by its distance, which scores 0 from half the map's diagonal on."""
     name = asked_loss(result)
     outcome, grid, objective = result.outcomes[name], result.surfaces[name], result.objectives[name]
     settings = result.settings

@@ -1,7 +1,7 @@
 """OptimizerPlayground: drag an optimizer's settings and watch what they do to a descent.
 
-Left the controls; right the loss maps with the paths of all losses shown, the data with the fitted lines, the loss
-of every step; below them one line of words a loss.
+On the left are the controls; on the right the loss maps with the paths of all losses shown, the data with the fitted
+lines, and the loss of every step. Below them is a line of words for each loss.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from gradwidgets.widgets.playground.presets import PRESETS
 from gradwidgets.widgets.playground.problem import YOURS, Given, Problems, Result, Settings
 from gradwidgets.widgets.playground.scene import State, ViewSettings, scene_of
 
-_FEW = 12  # points of somebody's own data that a call spells out
+_FEW = 12  # points of the user's data, up to which a call spells them out
 
 
 class OptimizerPlayground(Panel[Settings, Result]):
-    """What an optimizer's settings do to a descent, followed by hand.
+    """What an optimizer's settings do to a descent, explored by hand.
 
     Without arguments one neuron, y = weight·x + bias, is fitted to 50 points under four losses.
 
@@ -180,7 +180,7 @@ class OptimizerPlayground(Panel[Settings, Result]):
         return proposal.value
 
     def _state(self) -> State:
-        """All that decides what is seen now."""
+        """Everything that decides what is shown now."""
         return State(self._problems[self.dataset], self._snapshot(), self._view())
 
     def _snapshot(self) -> Settings:
@@ -195,9 +195,9 @@ class OptimizerPlayground(Panel[Settings, Result]):
             return problem.suitable_lr(Settings(dataset, self.losses, thresholds.chosen(self), rule, 0, start))
 
     def _suited(self, dataset: str, optimizer: str, now: tuple[str, str]) -> dict[str, object]:
-        """The settings that come with a problem or a rule: a start and a learning rate that suit it.
+        """Return the settings that change with the problem or the optimizer: a start and a learning rate that suit it.
 
-        Another rule brings another learning rate only in place of one that nobody chose.
+        With another optimizer, a learning rate that the user chose stays.
         """
         if dataset != now[0]:
             return {"start": self._problems[dataset].base.start, "lr": self._suitable_lr(dataset, optimizer)}
@@ -206,7 +206,7 @@ class OptimizerPlayground(Panel[Settings, Result]):
         return {}
 
     def _along(self, name: str, old: Any) -> dict[str, object]:
-        # What a problem or a rule brings, unless it is set along with it.
+        # The settings that suit a new problem or optimizer; those set together with it win.
         now = {"dataset": self.dataset, "optimizer": self.optimizer, name: old}
         return self._suited(self.dataset, self.optimizer, (now["dataset"], now["optimizer"]))
 
@@ -220,12 +220,14 @@ class OptimizerPlayground(Panel[Settings, Result]):
 
     def _view(self) -> ViewSettings:
         frame, answer = self._frame, self._guessing.drawn
-        return ViewSettings(self.step, frame.theme, self.arrows, frame.size, frame.magnified, answer, self._covered)
+        return ViewSettings(
+            self.step, frame.theme, self.arrows, frame.size, frame.magnified, answer, self._guessing.covered
+        )
 
     def _show(self, result: Result) -> None:
-        """Bring picture, controls and words to `result` and the present view of it."""
+        """Update picture, controls and words to `result` and its current view."""
         scene, said = scene_of(self._view(), result)
-        self.canvas.redraw(self._figure.update(scene))
+        self._frame.canvas.redraw(self._figure.update(scene))
         self._words.value, self.summary = said.table, said.summary
         self._show_controls(result)
         self._errors.complain("")
@@ -244,11 +246,11 @@ class OptimizerPlayground(Panel[Settings, Result]):
         blocked = not self.nesterov and (self.momentum == 0 or self.dampening != 0)
         reason = "Nesterov needs momentum above 0" if self.momentum == 0 else "Nesterov needs dampening 0"
         controls["nesterov"].enable(not blocked, reason if blocked else "")
-        self.page.tips = {c.box.description: c.box.tooltip for c in controls.values() if isinstance(c, Check)}
+        self._frame.page.tips = {c.box.description: c.box.tooltip for c in controls.values() if isinstance(c, Check)}
         controls["start"].name_parts(next(iter(result.objectives.values())).parameters)
 
     def _preset(self) -> str:
-        """The preset whose settings are the present ones, or ""."""
+        """Return the preset with the current settings, or ""."""
         fitting = (n for n, preset in PRESETS.items() if all(getattr(self, k) == v for k, v in preset.items()))
         return next(fitting, "")
 
@@ -289,7 +291,7 @@ class OptimizerPlayground(Panel[Settings, Result]):
         meant = dict(chosen)
         meant = {**PRESETS.get(meant.pop("preset", None), {}), **meant}
         now = self.dataset, self.optimizer
-        # Perhaps anything, from a file: it is refused when it is set.
+        # From a file they may be anything, which is refused when it is set.
         dataset, optimizer = (meant.get(name, value) for name, value in zip(("dataset", "optimizer"), now, strict=True))
         known = isinstance(dataset, str) and dataset in self._problems
         if known and isinstance(optimizer, str) and optimizer in OPTIMIZERS:
@@ -300,7 +302,7 @@ class OptimizerPlayground(Panel[Settings, Result]):
         self.controls[name].show(self._preset() if name == "preset" else getattr(self, name))
 
     def _move(self, event: MouseEvent) -> None:
-        """Move the start to where a person pressed or drags."""
+        """Move the start to the mouse."""
         point = self._figure.point_at(event.inaxes, event.xdata, event.ydata)
         if point is not None:
             start = dict(zip(axes_order(self._seen), point, strict=True))

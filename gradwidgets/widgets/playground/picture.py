@@ -1,4 +1,4 @@
-"""From a playground's result to what its figure draws."""
+"""Convert a playground's result to what its figure draws."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _DRAWN_STEPS = 3_000
 
 
 def of_map(part: T | None) -> T:
-    """A part of a surface that a curve does not have: its vertical axis, the gradient along it."""
+    """Return a part of a surface that a curve lacks, such as its vertical axis; a ValueError if it is None."""
     if part is None:
         raise ValueError("a curve over one axis is no map")
     return part
@@ -29,7 +29,7 @@ def axes_order(result: Result) -> list[int]:
 
 
 def maps_of(result: Result) -> Maps:
-    """Return what lies under the paths."""
+    """Return the maps under the paths."""
     names, order = tuple(result.objectives), axes_order(result)
     grids, objectives = result.surfaces, result.objectives
     grid, first = grids[names[0]], objectives[names[0]]
@@ -54,7 +54,7 @@ def runs_of(result: Result, k: int | None, parts: Mapping[str, StepParts]) -> di
     Args:
         result: The result.
         k: The last step shown; None for all.
-        parts: What makes up step k, by loss name.
+        parts: The parts of step k, by loss name.
     """
     order, runs = axes_order(result), {}
     for name, run in result.trajectories.items():
@@ -88,7 +88,7 @@ def _thinned(path: np.ndarray) -> np.ndarray:
 
 
 def _vectors(part: StepParts, order: list[int], optimizer: Optimizer) -> dict[str, np.ndarray]:
-    """Return the parts of a step that are not zero: name to (from where, how far), (2, 2), horizontal first."""
+    """Return the parts of a step that are not zero, by name: origin and vector, (2, 2), horizontal first."""
     here = np.zeros(2)
     point = part.point.numpy()
     vectors = {

@@ -1,4 +1,4 @@
-"""The settings behind the figures of the article that the playground retells."""
+"""The settings of the figures in the article that the playground is based on."""
 
 from __future__ import annotations
 

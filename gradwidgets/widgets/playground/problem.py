@@ -1,4 +1,4 @@
-"""What a playground looks at, and the way from its settings to one frozen result."""
+"""The objectives that a playground shows, and the computation of one frozen result from its settings."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _MANY_POINTS, _PREVIEW_POINTS = 20_000, 2_000
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run depends on."""
+    """The settings that a run depends on."""
 
     dataset: str
     losses: tuple[str, ...]
@@ -60,9 +60,9 @@ class Result:
         objectives: The losses.
         surfaces: Their maps.
         trajectories: Their runs.
-        outcomes: What became of the runs.
-        stability: Of each loss at its minimum; None where no minimum is known.
-        sampled: (used, all) numbers of points where the result is a preview from a sample; None where it is exact.
+        outcomes: The outcomes of the runs.
+        stability: The stability at the minimum of each loss; None if no minimum is known.
+        sampled: The number of points used and of all points if the result is a preview from a sample; None if exact.
     """
 
     settings: Settings
@@ -75,17 +75,17 @@ class Result:
 
     @property
     def exact(self) -> bool:
-        """Whether all points were used and all steps made."""
+        """Whether all points were used and all steps computed."""
         return self.sampled is None
 
 
 def alive(run: Trajectory) -> int:
-    """How many of a run's points are of a run that goes on: all, or those before it left all bounds."""
+    """Return the number of a run's points before it diverged; all of them if it did not."""
     return len(run.points) if run.diverged_at is None else run.diverged_at
 
 
 def parts_of(result: Result, k: int | None) -> dict[str, StepParts]:
-    """Return what makes up step k of each run that is still going; nothing where k is None."""
+    """Return the parts of step k of each run that has not ended; {} if k is None."""
     if k is None:
         return {}
     return {
@@ -100,12 +100,12 @@ class Problem:
 
     Args:
         base: The objective, or a regression under any loss.
-        axes: What the maps show; the base's own view if not given.
+        axes: The axes of the maps; by default the view of the base.
         sampled: See `Result`.
 
     Attributes:
-        base: The same.
-        line: The regression, where a line is fitted; None for an objective.
+        base: As given.
+        line: The regression if a line is fitted; None for an objective.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class Problem:
 
     @property
     def axes(self) -> Mapping[str, tuple[float, float]]:
-        """Name → (low, high) of what the maps show, horizontal first."""
+        """The range (low, high) of each axis of the maps by name, the horizontal one first."""
         return self._axes or self.base.view
 
     @property
@@ -138,8 +138,8 @@ class Problem:
     def _keys(self, settings: Settings) -> list[Key]:
         if not self.fits_data:
             return [(self.base.name, ())]
-        all_of_them = settings.thresholds
-        return [(loss, tuple(one for one in all_of_them if one[0] == LOSSES[loss].setting)) for loss in settings.losses]
+        own = {loss: LOSSES[loss].setting for loss in settings.losses}
+        return [(loss, tuple(one for one in settings.thresholds if one[0] == name)) for loss, name in own.items()]
 
     def _objective(self, key: Key) -> Objective:
         if key not in self._objectives:
@@ -151,7 +151,7 @@ class Problem:
         """Compute a result, in slices.
 
         Args:
-            settings: For which.
+            settings: The settings of the result.
 
         Yields:
             The share that is done.
@@ -160,12 +160,12 @@ class Problem:
             The result.
         """
         keys = {key[0]: key for key in self._keys(settings)}
-        objectives = self.objectives(settings)
+        objectives = {name: self._objective(key) for name, key in keys.items()}
         yield 0.0
         missing = {name: objectives[name] for name, key in keys.items() if key not in self._maps}
         share = 0.6 if missing else 0.0
         if missing:
-            if len(self._maps) > _MAPS_KEPT:  # a dragged delta leaves a trail of maps
+            if len(self._maps) > _MAPS_KEPT:  # dragging delta makes many maps
                 self._maps.clear()
                 missing = objectives
             found = yield from part_of(sampling_each(missing, self.axes), 0.0, share)
@@ -188,10 +188,10 @@ class Problem:
         )
 
     def preview(self, settings: Settings) -> Result | None:
-        """Return a quick result from a sample of very many points, on the same axes; None where there are few.
+        """Return a quick result from a sample of very many points, on the same axes; None if there are few points.
 
         Args:
-            settings: For which; of very many steps only the first are made.
+            settings: The settings of the result; of very many steps only the first are computed.
         """
         line = self.line
         if line is None or line.sample.n <= _MANY_POINTS:
@@ -202,9 +202,9 @@ class Problem:
         return replace(quick, settings=settings)
 
     def suitable_lr(self, settings: Settings) -> float:
-        """Return a learning rate that shows a descent: 0.1, or half the largest stable one where that is less."""
+        """Return a learning rate that shows a descent: 0.1, or half the largest stable one if that is less."""
         objectives = self.objectives(settings)
-        # The mean square is the steepest and its minimum the cheapest: with it, the others need not be asked.
+        # The mean square is the steepest loss, and its minimum the cheapest to compute: it decides if it is shown.
         square: list[Objective] = [o for o in objectives.values() if isinstance(o, Regression) and o.square]
         asked = square or [o for o in objectives.values() if o.smooth]
         found = [stability_at_minimum(objective, replace(settings.optimizer, lr=0.1)) for objective in asked]
@@ -213,7 +213,7 @@ class Problem:
 
 
 class Problems:
-    """All that a playground can look at, by name.
+    """The problems that a playground can show, by name.
 
     Args:
         x: The user's inputs, or None.
@@ -242,7 +242,7 @@ class Problems:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names, what the user passed in first."""
+        """The names, first that of what the user passed in."""
         return (*((YOURS,) if YOURS in self._made else ()), *self._makers)
 
     def __contains__(self, name: str) -> bool:
@@ -258,7 +258,7 @@ class Problems:
 
 
 def stability_at_minimum(objective: Objective, optimizer: Optimizer) -> Stability | None:
-    """Return the stability at the objective's minimum; None where no minimum is known."""
+    """Return the stability at the objective's minimum; None if no minimum is known."""
     return stability(objective, optimizer) if objective.minima else None
 
 

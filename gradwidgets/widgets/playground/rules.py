@@ -1,4 +1,4 @@
-"""From the rules in `OPTIMIZERS` to the playground's traits and controls: no rule is named here."""
+"""The playground's traits and controls for the settings of all `OPTIMIZERS`, of which none is named here."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Trait = Flag | Pair | Real
 
 
 class Ruled(Protocol):
-    """A panel with a trait for every setting of every rule.
+    """A panel with a trait for every setting of every optimizer.
 
     Attributes:
         optimizer: A key of `OPTIMIZERS`.
@@ -33,7 +33,7 @@ class Ruled(Protocol):
 
 
 def declared() -> Declared:
-    """Every setting of every rule, by name, where a rule's own stand before what it shares with those above it."""
+    """Return every setting of every optimizer, by name; those of one optimizer alone come before the ones it shares."""
     found: Declared = {}
     for rule in OPTIMIZERS.values():
         waiting: list[tuple[Field[Any], Setting]] = []
@@ -48,31 +48,31 @@ def declared() -> Declared:
 
 
 def traits(**defaults: float | bool | tuple[float, float]) -> dict[str, Trait]:
-    """A trait for every setting.
+    """Return a trait for every setting.
 
     Args:
-        **defaults: Other defaults than the rule's own.
+        **defaults: Defaults that replace those of the optimizer.
     """
     return {name: _trait(field, setting, defaults) for name, (field, setting) in declared().items()}
 
 
 def controls(make: Maker) -> list[Control]:
-    """A control for every setting.
+    """Return a control for every setting.
 
     Args:
-        make: Makes them.
+        make: Makes the controls.
     """
     return [_control(make, field, setting) for field, setting in declared().values()]
 
 
 def rule_of(panel: Ruled) -> Optimizer:
-    """The rule that a panel's settings make."""
+    """Return the optimizer with a panel's settings."""
     make = OPTIMIZERS[panel.optimizer]
     return make(**{field.name: getattr(panel, field.name) for field in fields(make)})
 
 
 def show_those_of(rule: str, found: Mapping[str, Control], looks: Looks) -> None:
-    """Show the controls of one rule's settings and hide the others'."""
+    """Show the controls of one optimizer's settings, and hide the others."""
     own = {field.name for field in fields(OPTIMIZERS[rule])}
     for name in declared():
         found[name].reveal(name in own, looks)
@@ -96,7 +96,7 @@ def _trait(field: Field[Any], setting: Setting, defaults: Mapping[str, Any]) -> 
 
 
 def _meaning(name: str, setting: Setting) -> str:
-    """What a setting does, and which optimizers have it if not all do."""
+    """Return what a setting does, and which optimizers have it if not all do."""
     having = [rule for rule, kind in OPTIMIZERS.items() if name in {field.name for field in fields(kind)}]
     return setting.meaning if len(having) == len(OPTIMIZERS) else f"{setting.meaning} ({', '.join(having)})"
 

@@ -1,4 +1,4 @@
-"""From a playground's state to its picture and words, with or without a live panel."""
+"""Compute the picture and words of a playground's state, with or without a live panel."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from gradwidgets.widgets.playground.problem import Problem, Result, Settings, pa
 
 @dataclass(frozen=True)
 class ViewSettings:
-    """How a result is looked at.
+    """The settings of the view: they change how a result is shown, and not the result.
 
     Attributes:
-        step: Up to which step the runs are shown; None for all of them.
+        step: The step up to which the runs are shown; None for the whole runs.
         theme: A key of `STYLES`.
-        arrows: Whether the maps carry the field of negative gradients.
+        arrows: Whether the field of negative gradients is drawn over the maps.
         size: Width and height of the picture in CSS pixels.
-        magnified: How much larger than usual text and lines are.
-        answer: What was guessed, by name.
-        covered: Whether no more than the start is to be seen yet.
+        magnified: The factor by which text and lines are larger than usual.
+        answer: The guess, by name.
+        covered: Whether the picture is to be guessed first, and shows only the start.
     """
 
     step: int | None = None
@@ -43,12 +43,12 @@ class ViewSettings:
 
 @dataclass(frozen=True)
 class State:
-    """All that decides what is seen.
+    """Everything that decides what a playground shows.
 
     Attributes:
-        problem: What is descended.
-        settings: What the runs depend on.
-        view: How they are looked at.
+        problem: The data or the objective.
+        settings: The settings that the runs depend on.
+        view: The settings of the view.
     """
 
     problem: Problem
@@ -57,15 +57,15 @@ class State:
 
 
 def step_shown(view: ViewSettings, result: Result) -> int | None:
-    """The step that is looked at; None where that is the last one."""
+    """Return the step that is shown; None if that is the last one."""
     return None if view.step is None or view.step >= result.settings.steps else view.step
 
 
 def scene_of(view: ViewSettings, result: Result) -> tuple[Scene, Words]:
-    """What the picture and the words are of a result.
+    """Return the picture and the words of a result.
 
     Args:
-        view: How it is looked at.
+        view: The settings of the view.
         result: The result.
     """
     k = step_shown(view, result)
@@ -99,10 +99,10 @@ def _words(view: ViewSettings, result: Result, k: int | None, parts: Mapping[str
 
 
 def render(state: State) -> tuple[bytes, Words]:
-    """The picture of a state as PNG, at twice its size, and its words.
+    """Return the picture of a state as PNG, at twice its size, and its words.
 
     Args:
-        state: What to show; nothing is kept of it, and no panel is needed.
+        state: What to show; nothing is cached, and no panel is needed.
     """
     with as_usual():
         result = finish(state.problem.work(state.settings))

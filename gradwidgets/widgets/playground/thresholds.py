@@ -1,4 +1,4 @@
-"""From the losses in `LOSSES` to the playground's traits and controls: no loss is named here."""
+"""The playground's traits and controls for the settings of all `LOSSES`, of which none is named here."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from gradwidgets.widgets.panel.traits import Real
 
 
 def traits() -> dict[str, Real]:
-    """A trait for every setting that a loss has."""
+    """Return a trait for every setting that a loss has."""
     return {
         name: Real(one.default, low=one.range[0], high=one.range[1], above=not one.may_be_zero, help=one.meaning).tag(
             setting=True
@@ -18,14 +18,14 @@ def traits() -> dict[str, Real]:
 
 
 def controls(make: Maker) -> list[Control]:
-    """A control for every such setting.
+    """Return a control for every setting that a loss has.
 
     Args:
-        make: Makes them.
+        make: Makes the controls.
     """
     return [make.number(name, log_stops(*one.stops, 20)) for name, one in THRESHOLDS.items()]
 
 
 def chosen(panel: object) -> tuple[tuple[str, float], ...]:
-    """The panel's values of them, by name."""
+    """Return the panel's values of these settings, with their names."""
     return tuple((name, getattr(panel, name)) for name in THRESHOLDS)

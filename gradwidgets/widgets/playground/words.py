@@ -1,4 +1,4 @@
-"""Descents in words: one line a loss, the same facts as the picture shows."""
+"""Descents in words: a line for each loss, with the facts that the picture shows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def short_names(names: Iterable[str]) -> str:
 
 
 def fate(outcome: Outcome, steps: int) -> str:
-    """Say what became of a run."""
+    """Return the outcome of a run, in words."""
     if outcome.kind == "converged":
         return f"converged at step {outcome.step}" if outcome.step else "does not move, the gradient is zero"
     if outcome.kind == "diverged" and outcome.step == 0 and not math.isfinite(outcome.loss):
@@ -36,7 +36,7 @@ def fate(outcome: Outcome, steps: int) -> str:
 
 
 def place(objective: Objective, outcome: Outcome) -> str:
-    """Say where a run ends."""
+    """Return where a run ends, in words."""
     first, second = objective.parameters
     a, b = (float(v) for v in outcome.end)
     if not (math.isfinite(a) and math.isfinite(b)):
@@ -45,7 +45,7 @@ def place(objective: Objective, outcome: Outcome) -> str:
 
 
 def distance(objective: Objective, outcome: Outcome) -> str:
-    """Say how far from the minimum a run ends."""
+    """Return how far from the minimum a run ends, in words."""
     if outcome.distance is None:
         return "no minimum known"
     if not math.isfinite(outcome.distance):
@@ -55,7 +55,7 @@ def distance(objective: Objective, outcome: Outcome) -> str:
 
 
 def limit(stability: Stability | None, optimizer: Optimizer) -> str:
-    """Say how far lr is from the largest that is stable."""
+    """Return how far lr is from the largest stable one, in words."""
     if stability is None:
         return "no minimum to be stable at"
     if stability.lr_limit is None or not stability.lr_limit > 0 or math.isinf(stability.lr_limit):
@@ -71,7 +71,7 @@ def summary(
     optimizer: Optimizer,
     steps: int,
 ) -> str:
-    """Return the summary, one line of plain text a loss."""
+    """Return the summary as plain text, a line for each loss."""
     return "\n".join(
         f"{name}: {fate(outcomes[name], steps)}; {place(objective, outcomes[name])}; "
         f"{distance(objective, outcomes[name])}; {limit(stabilities[name], optimizer)}"
@@ -88,7 +88,7 @@ def table(
     *,
     style: Style = LIGHT,
 ) -> str:
-    """Return the facts of the summary as an HTML table, everything escaped; its swatches are the picture's."""
+    """Return the facts of the summary as an HTML table, everything escaped, with the line styles of the picture."""
     parameters = next(iter(objectives.values())).parameters
     rows = []
     for name, objective in objectives.items():
@@ -116,13 +116,13 @@ def step_table(
     own_part: str = "−lr·gradient",
     style: Style = LIGHT,
 ) -> str:
-    """Return what makes up step k, in numbers, as an HTML table, everything escaped.
+    """Return the parts of step k, in numbers, as an HTML table, everything escaped.
 
     Args:
-        parts: Loss name to the step's parts; a loss whose run has ended is left out.
-        trajectories: Loss name to its run.
+        parts: The parts of the step, by loss name; a loss whose run has ended is left out.
+        trajectories: The runs, by loss name.
         k: The step.
-        own_part: What the present gradient contributes, as a heading.
+        own_part: The heading of the part that the current gradient contributes.
         style: The picture's theme, for the swatches.
     """
     first = next(iter(trajectories.values()))
@@ -186,7 +186,7 @@ def _share(ratio: float) -> str:
 
 
 def step_notes(parts: Mapping[str, StepParts]) -> list[str]:
-    """Say in numbers what makes up the step about to be made, a line a loss."""
+    """Return the parts of the next step in numbers, a line for each loss."""
     lines = []
     for name, part in parts.items():
         pieces = [f"gradient {_pair(part.gradient_part)}"]

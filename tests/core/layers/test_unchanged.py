@@ -119,7 +119,7 @@ def test_the_fingerprint_is_a_sha256_of_the_bits():
     held = b"".join(
         t.detach().numpy().tobytes() for m in model for t in (*m._parameters.values(), *m._buffers.values())
     )
-    text = state._text.encode()
+    text = state.text.encode()
     assert state.put_back().before == hashlib.sha256(text + held + bytes(-len(held) % 8)).hexdigest()
 
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
+from gradwidgets.core.layers.passes.passes import Subject
 from gradwidgets.core.monitor import GradientHistory, GradientMonitor, diagnose
-from gradwidgets.core.monitor.training.first_pass import FirstLook
 from tests.core.monitor.watched import hooks
 
 LOSS = nn.functional.cross_entropy
@@ -153,7 +153,7 @@ def test_what_raises_is_raised_by_the_loop_as_ever_and_leaves_no_hook(told):
 
 
 def test_a_look_that_fails_is_a_reason_and_no_failure(monkeypatch):
-    monkeypatch.setattr(FirstLook, "_look_at_copy", lambda *_: 1 / 0)
+    monkeypatch.setattr(Subject, "looked_at", lambda *_: 1 / 0)
     history = train(net(), told=with_loss)
     assert history.unseen == "inputs, targets and loss were not looked at: ZeroDivisionError: division by zero"
     assert names(history) == []

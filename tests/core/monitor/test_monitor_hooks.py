@@ -14,6 +14,7 @@ import pytest
 import torch
 from torch import nn
 
+from gradwidgets.core.monitor.kept_rows import Record
 from gradwidgets.core.monitor.monitor import GradientMonitor
 from tests.core.monitor.watched import flat, hooks, net, sgd, step
 
@@ -59,6 +60,7 @@ def test_an_exception_goes_on_its_way_and_no_hook_is_left(given, options):
 def test_copies_and_pickles_report_to_nobody():
     model = net()
     optimizer = sgd(model)
+    alone = copy.deepcopy(model)
     with GradientMonitor(model, optimizer, every=1, activations=True) as monitor:
         saved = io.BytesIO()
         torch.save(model, saved)
@@ -66,13 +68,19 @@ def test_copies_and_pickles_report_to_nobody():
         others = [copy.deepcopy(model), pickle.loads(pickle.dumps(model)), torch.load(saved, weights_only=False)]
         copy.deepcopy(optimizer)
         for other in others:
+            nn.init.constant_(other[0].bias, 9.0)  # what it would report is not what the model is
             theirs = sgd(other)
             for _ in range(3):
                 step(other, theirs)
         assert monitor.steps == 0
-        assert not any(reading is not None for reading in monitor._sampler.taps._readings)
+        torch.manual_seed(1)
         step(model, optimizer)
         assert monitor.steps == 1
+    torch.manual_seed(1)
+    with GradientMonitor(alone, every=1, activations=True) as expected:
+        step(alone, sgd(alone))
+    for name in ("activation_mean", "activation_std", "dead"):
+        torch.testing.assert_close(getattr(monitor.latest, name), getattr(expected.latest, name), equal_nan=True)
         assert monitor.latest.activation_mean.isfinite().any()
 
 
@@ -303,7 +311,7 @@ def test_a_failure_is_a_note_and_training_goes_on(monkeypatch):
     model = net()
     optimizer = sgd(model)
     with GradientMonitor(model, optimizer, every=1) as monitor:
-        monkeypatch.setattr(monitor._sampler._record, "add", lambda *_: 1 / 0)
+        monkeypatch.setattr(Record, "add", lambda *_: 1 / 0)
         before = model[0].weight.clone()
         for _ in range(10):
             step(model, optimizer)

@@ -9,6 +9,7 @@ import torch
 
 from gradwidgets import OptimizerPlayground
 from gradwidgets.core import OPTIMIZERS, descend, quadratic, stability, step_parts
+from tests.widgets.inside import settled, words_of
 
 PAGE = (Path(__file__).resolve().parents[3] / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
@@ -36,7 +37,7 @@ def test_the_playground_offers_it(rule):
     with contextlib.closing(OptimizerPlayground(optimizer="SignSGD", lr=0.05, step=3)) as playground:
         assert "SignSGD" in playground.controls["optimizer"].menu.options
         assert playground.controls["momentum"].layout.display == "none" != playground.controls["lr"].layout.display
-        assert "−lr·sign" in playground._words.value
+        assert "−lr·sign" in words_of(playground)
         assert playground.trajectories["MSE"] == descend(
-            playground._settled().objectives["MSE"], rule(0.05), (6, -3), 100
+            settled(playground).objectives["MSE"], rule(0.05), (6, -3), 100
         )

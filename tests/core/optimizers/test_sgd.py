@@ -45,8 +45,8 @@ def test_flags_are_true_or_false(name):
 
 def test_what_torch_allows_is_allowed():
     for settings in ({"lr": 0}, {"lr": 1e6}, {"momentum": 1.5}, {"momentum": 0.5, "dampening": -2.0}, {"dampening": 1}):
-        torch.optim.SGD([torch.zeros(2)], **settings)
-        SGD(**settings)
+        (theirs,), ours = torch.optim.SGD([torch.zeros(2)], **settings).param_groups, SGD(**settings)
+        assert {name: getattr(ours, name) for name in settings} == settings == {name: theirs[name] for name in settings}
 
 
 def test_it_is_a_value():

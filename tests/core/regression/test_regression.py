@@ -11,7 +11,7 @@ from scipy import optimize
 from sklearn.linear_model import HuberRegressor
 
 from gradwidgets.core import DATASETS, LOSSES, regression, regressions
-from gradwidgets.core.regression.line_fits import _pivot
+from gradwidgets.core.regression.line_fits import pivoted
 from tests.core.judge import torch_line
 
 
@@ -339,6 +339,6 @@ def test_large_l1_fits_are_what_pivoting_through_all_points_finds(kind):
     }[kind]()
     f = regression(x, y, "L1")
     here = f(f.minima[0]).item()
-    every = _pivot(*f.sample.centred, (0.0, 0.0))
+    every = pivoted(*f.sample.centred, (0.0, 0.0))
     there = (every[0] * f.sample.centred[0] + every[1] - f.sample.centred[1]).abs().mean().item()
     assert here == pytest.approx(there, rel=1e-10, abs=1e-12)

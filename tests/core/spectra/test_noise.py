@@ -184,7 +184,7 @@ def test_a_model_that_decides_takes_samples_one_by_one():
 def test_gradients_that_do_not_fit_are_computed_twice(monkeypatch):
     model, x, y = regression(0, 1.0)
     at_once = gradient_noise_scale(model, x, y, half_square)
-    monkeypatch.setattr("gradwidgets.core.spectra.group_gradients._MAX_ELEMENTS", 100)
+    monkeypatch.setattr("gradwidgets.core.spectra.group_gradients.MAX_ELEMENTS", 100)
     twice = gradient_noise_scale(model, x, y, half_square)
     assert twice.value == pytest.approx(at_once.value) and twice.high == pytest.approx(at_once.high)
 

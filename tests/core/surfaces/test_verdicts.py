@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional
 
 from gradwidgets.core import EXAMPLES, OBJECTIVES, assert_loss, check_loss, find_patterns, sample_surface
-from gradwidgets.core.surfaces.patterns.ground import dead_ground, dead_share
+from gradwidgets.core.surfaces.patterns.flat.ground import dead_share
 from gradwidgets.core.surfaces.patterns.look import Look
 
 SQUARE = {"a": (-1.0, 1.0), "b": (-1.0, 1.0)}
@@ -52,7 +52,7 @@ def test_ground_that_is_dead_for_one_parameter_names_it(kind, resolution):
         finding.message
     )
     look, wanted = Look(grid), where(*grid.points.unbind(-1))
-    assert torch.equal(dead_ground(look), wanted)
+    assert torch.equal(look.dead.mask, wanted)
     # The share is measured on points of its own, whatever the grid.
     assert dead_share(look) == finding.evidence["share"] == pytest.approx({"relu": 0.5}.get(kind, 2 / 3), abs=0.012)
     assert bool(where(*torch.tensor(finding.where)))

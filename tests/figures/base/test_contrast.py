@@ -108,7 +108,7 @@ def check_map(axes, style) -> None:
     """Every line has a casing and every mark an edge: the ground may have any colour."""
     for line in axes.lines:
         color = line.get_color()
-        casing, edge = getattr(line, "_casing", None), line.get_markeredgecolor()
+        casing, edge = getattr(line, "casing", None), line.get_markeredgecolor()
         cased = casing is not None and contrast(color, casing) >= MARKS
         edged = line.get_linestyle() == "None" and contrast(line.get_markerfacecolor(), edge) >= MARKS
         assert cased or edged, f"{to_hex(color)} on a map has nothing around it"

@@ -87,7 +87,7 @@ def test_the_learning_rate_has_its_limit_on_the_axis(view, lr):
     view.update(Curvature(eigenvalues=eigenvalues(), lr=lr))
     assert np.asarray(view.lines["2/lr"].get_data()[0]) == pytest.approx([2 / lr] * 2 if 2 / lr < 13 else [])
     assert view.lines["largest"].get_data()[0] == pytest.approx([10, 10])
-    said = view._eigenvalues.limit_name.get_text()
+    said = view.eigenvalues.limit_name.get_text()
     assert ("unstable" in said) is (2 / lr < 10) and ("→" in said) is (2 / lr > 13)
 
 
@@ -143,7 +143,7 @@ def test_correlations_have_the_colours_of_their_size(view):
     assert high[0] > high[2] and low[2] > low[0]  # red up, blue down
     assert view.update(Curvature(correlation=Correlation("layer", matrix.T))) == Redraw(with_labels=(view.matrix,))
     whole = view.update(Curvature()).everything
-    assert whole and not view.matrix.get_images() and not view._bar.axes.get_visible()
+    assert whole and not view.matrix.get_images() and not view.bar.axes.get_visible()
 
 
 def test_what_is_not_measured_is_said_in_its_frame(view):
@@ -163,7 +163,13 @@ def test_any_number_everywhere_is_drawn_without_an_error(view, drawn, value):
         SignalToNoise(["x"] * 5, some, value), Correlation("x", np.full((2, 2), value)), lr=value, batch=value,
     )  # fmt: skip
     view.update(shown)
-    drawn(view.figure)
+    wild = drawn(view.figure)
+    view.update(full())
+    ordinary = drawn(view.figure)
+    assert not np.array_equal(wild, ordinary)
+    view.invalidate()
+    view.update(full())
+    assert np.array_equal(ordinary, drawn(view.figure))  # nothing of it stays
 
 
 def full(name: str = "encoder.layers.3.fc1", lr: float = 0.1) -> Curvature:
@@ -198,7 +204,7 @@ def test_many_decades_of_either_sign_are_named_apart(picture, assert_texts_fit):
 def test_no_name_of_a_line_lies_on_the_other_line(picture, size):
     view = CurvatureFigure(picture(*size))
     view.update(Curvature(eigenvalues=eigenvalues()))
-    plot, renderer = view._eigenvalues, view.spectrum.figure.canvas.get_renderer()
+    plot, renderer = view.eigenvalues, view.spectrum.figure.canvas.get_renderer()
     for limit in (0.3, 2.0, 4.4, 4.62, 7.0, 9.9, 10.0, 10.4, 12.0, 40.0):
         view.update(Curvature(eigenvalues=eigenvalues(), lr=2 / limit))
         for text, line in ((plot.limit_name, plot.top), (plot.top_name, plot.limit)):

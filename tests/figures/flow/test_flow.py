@@ -77,13 +77,13 @@ def test_pins_of_other_depths_are_spread_over_the_same_width_and_named(figure):
 def test_while_a_hand_moves_the_axis_seldom_shrinks(figure):
     figure.update(profile([1e-6, 1.0]))
     figure.update(profile([1e-4, 1.0], settled=False))
-    assert figure._decades == Decades(-6, 0)
+    assert figure.profile.get_ylim() == Decades(-6, 0).limits
     figure.update(profile([1e-3, 1.0], settled=False))  # half of it would be empty
-    assert figure._decades == Decades(-3, 0)
+    assert figure.profile.get_ylim() == Decades(-3, 0).limits
     figure.update(profile([1e-9, 1.0], settled=False))
-    assert figure._decades == Decades(-9, 0)
+    assert figure.profile.get_ylim() == Decades(-9, 0).limits
     figure.update(profile([1e-2, 1.0]))
-    assert figure._decades == Decades(-2, 0)
+    assert figure.profile.get_ylim() == Decades(-2, 0).limits
 
 
 def test_a_histogram_is_a_staircase():

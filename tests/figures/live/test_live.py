@@ -6,7 +6,7 @@ import pytest
 from gradwidgets.figures.base.redraw import EVERYTHING, Redraw
 from gradwidgets.figures.live.figure import LiveFigure
 from gradwidgets.figures.live.training import Beside, Histogram, Training
-from tests.figures.pictures import themed
+from tests.figures.pictures import texts_in, themed
 
 SIZES = [(760, 470), (1280, 700)]
 
@@ -144,7 +144,7 @@ def test_losses_of_steps_between_and_after_the_samples_are_drawn(live):
     assert x.tolist() == [*range(1, 21), *range(22, 51)] and y[-1] == 3
     assert live.lines["loss broken"].get_data()[0].tolist() == [21]
     assert live.norms.get_xlim()[1] > 50 and live.loss.get_xlim()[1] > 50
-    assert "step 50" in live._latest[live.loss].get_text()
+    assert any("step 50" in one for one in texts_in(live.loss))
     live.update(training(5, 2, loss=np.empty(0), loss_steps=np.empty(0, int)))
     assert "the loss is not known" in words_of(live.loss)
 
@@ -276,10 +276,10 @@ def test_of_a_layer_that_is_looked_at_both_runs_have_a_line_and_the_others_none(
 
 def test_without_another_run_nothing_of_it_stays(live):
     live.update(training(40, 3, beside=another(30, 3)))
-    assert any("a_lon" in text.get_text() for text in live._key.texts)
+    assert any("a_lon" in one for one in texts_in(live.profile))
     live.update(training(41, 3))
     assert all(len(live.lines[name].get_data()[0]) == 0 for name in live.lines if "twin" in name or "part" in name)
-    assert not any("a_lon" in text.get_text() for text in live._key.texts)
+    assert not any("a_lon" in one for one in texts_in(live.profile))
 
 
 def test_another_run_without_any_number_for_a_layer_is_drawn_without_it(live, drawn):

@@ -9,6 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from gradwidgets.figures.base.redraw import EVERYTHING, Redraw
 from gradwidgets.figures.base.style import STYLES
 from gradwidgets.figures.playground.figure import Maps, PlaygroundFigure, Run, Scene
+from tests.figures.pictures import arrows_in
 
 NAMES = ("MSE", "L1")
 X, Y = np.linspace(-2, 2, 21), np.linspace(-3, 3, 31)
@@ -139,7 +140,7 @@ def test_vectors_are_drawn_to_one_scale_with_its_factor(figure):
 
 def test_the_field_points_downhill_with_equal_looks(figure):
     figure.update(scene(arrows=True))
-    quiver = figure.maps["MSE"]._quiver
+    (quiver,) = arrows_in(figure.maps["MSE"].axes)
     x, y = quiver.XY.T
     keep = np.hypot(x, y) > 0.3
     assert ((quiver.U * x + quiver.V * y)[keep] < 0).all()
@@ -154,6 +155,9 @@ def test_a_field_without_slope_is_empty_and_warns_nobody():
     FigureCanvasAgg(figure.figure)
     figure.update(scene(of=flat, arrows=True))
     figure.figure.canvas.draw()
+    for name in NAMES:
+        (quiver,) = arrows_in(figure.maps[name].axes)
+        assert np.broadcast_to(quiver.Umask, quiver.U.shape).all()  # Matplotlib passes over what is masked
 
 
 def test_the_mouse_is_on_a_map_or_nowhere(figure):

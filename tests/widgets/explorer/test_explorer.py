@@ -18,6 +18,7 @@ from traitlets import TraitError
 from gradwidgets import SurfaceExplorer
 from gradwidgets.core import EXAMPLES, check_loss, find_patterns, probe, sample_surface
 from tests.widgets.fake_page import FakePage, choose, send
+from tests.widgets.inside import constant_rows_of, drawing_of, error_line_of, errors_of, settled, words_of
 
 BOWL = {"a": (-2.0, 2.0), "b": (-1.0, 3.0)}
 
@@ -94,7 +95,7 @@ def test_the_point_is_said_in_words_and_numbers(make):
     explorer = make(bowl, BOWL, fixed={"tilt": 3.0}, point=(1.0, 2.0))
     assert "at a 1, b 2: loss 13, ∂/∂a 2, ∂/∂b 12" in explorer.summary
     explorer.descent, explorer.lr = True, 0.1
-    path = explorer._figure.maps[0].path.get_data()
+    path = drawing_of(explorer).maps[0].path.get_data()
     assert path[0][0] == 1 and path[1][0] == 2 and path[0][1] == pytest.approx(0.8) and len(path[0]) == 101
 
 
@@ -139,8 +140,7 @@ def test_more_constants_than_four_have_a_slider_each(make):
     space: dict = {}
     exec(code, space)
     explorer = make(space["many"], BOWL, fixed=dict.fromkeys(names, 1.0), resolution=21)
-    shown = [row for row in explorer._constant_rows if row.layout.display != "none"]
-    assert len(shown) == 7
+    assert sum(row.layout.display != "none" for row in constant_rows_of(explorer)) == 7
     send(explorer.controls["constant 7"].field, value=4.0)
     assert explorer.fixed["c6"] == 4.0 and float(explorer.grids["many"].loss.min()) == pytest.approx(10.0)
 
@@ -151,7 +151,7 @@ def test_the_descent_is_drawn_and_said(make):
     explorer.lr = 0.4
     assert "descent: diverged at step" in explorer.summary
     explorer.lr, explorer.y_axis = 0.1, "none"
-    path = explorer._figure.plots[0]._walks[0].get_data()
+    path = drawing_of(explorer).plots[0].walks[0].get_data()
     assert path[0][:2].tolist() == pytest.approx([1.0, 0.8]) and path[1][1] == pytest.approx(0.64 + 12)
 
 
@@ -188,7 +188,8 @@ def test_variants_may_have_constants_of_their_own(make):
 
 def test_a_drag_stays_with_what_it_began_on(make):
     explorer = make("pair", point=(0.0, 0.0))
-    page, ground = FakePage(explorer.canvas), explorer._figure.maps[0].axes
+    page, drawing = FakePage(explorer.canvas), drawing_of(explorer)
+    ground, curve = drawing.maps[0].axes, drawing.plots[0].axes.bbox
     height = explorer.figure.bbox.height
 
     def mouse(kind, x, y):
@@ -198,9 +199,9 @@ def test_a_drag_stays_with_what_it_began_on(make):
     across, up = ground.transData.transform((0.5, 0.25))
     mouse("button_press", across, up)
     assert explorer.point == pytest.approx((0.5, 0.25), abs=0.01)
-    mouse("motion_notify", explorer._figure.plots[0].axes.bbox.x1 - 3, up)
+    mouse("motion_notify", curve.x1 - 3, up)
     assert explorer.point == pytest.approx((1.0, 0.25), abs=0.01)
-    mouse("button_press", explorer._figure.plots[0].axes.bbox.x0 + 1, explorer._figure.plots[0].axes.bbox.y0 + 9)
+    mouse("button_press", curve.x0 + 1, curve.y0 + 9)
     assert explorer.point == pytest.approx((-1.0, 0.25), abs=0.02)
 
 
@@ -210,53 +211,54 @@ def test_a_drag_stays_with_what_it_began_on(make):
 def test_two_variants_have_a_map_of_the_angle_between_their_gradients(make):
     turned = {"bowl": lambda a, b: a**2 + b**2, "stretched": lambda a, b: a**2 + 9 * b**2}
     explorer = make(turned, BOWL, compare=("bowl", "stretched"), resolution=41, point=(1.0, 1.0))
-    figure = explorer._figure
+    figure = drawing_of(explorer)
     assert len(figure.maps) == 2 and figure.aside is not None
     one, other = np.array([2.0, 2.0]), np.array([2.0, 18.0])
     degrees = np.degrees(np.arccos(one @ other / np.linalg.norm(one) / np.linalg.norm(other)))
-    angle = explorer._work.result.comparison.angle
+    angle = settled(explorer).comparison.angle
     assert float(angle[20, 30]) == pytest.approx(degrees)  # at a 1, b 1
-    assert all(sentence in explorer.summary for sentence in explorer._work.result.comparison.sentences)
-    assert "bowl and stretched" in explorer._words.value
+    assert all(sentence in explorer.summary for sentence in settled(explorer).comparison.sentences)
+    assert "bowl and stretched" in words_of(explorer)
     ways = [line.get_data() for line in figure.aside.ways]
     assert all(len(way[0]) == 5 for way in ways) and not np.allclose(ways[0], ways[1])
     assert figure.aside.point.get_data() == ([1.0], [1.0])
     explorer.compare = None
-    assert explorer._figure.aside is None and explorer.error == ""
+    assert drawing_of(explorer).aside is None and explorer.error == ""
 
 
 def test_a_curve_of_two_variants_has_no_angle_but_the_words(make):
     explorer = make("product and log-space", y_axis="none")
-    assert explorer._figure.aside is None and explorer._work.result.comparison is not None and explorer.error == ""
+    assert drawing_of(explorer).aside is None and settled(explorer).comparison is not None
+    assert explorer.error == ""
 
 
 def test_a_wrong_backward_is_seen_and_said_by_the_gradient_check(make):
     explorer = make(lambda a, b: (a.detach() * b - 1) ** 2 + a * b, BOWL, resolution=31)
-    assert explorer._figure.aside is None and explorer._work.result.checks == {}
+    assert drawing_of(explorer).aside is None and settled(explorer).checks == {}
     send(explorer.controls["gradient_check"].box, value=True)
-    assert explorer.gradient_check and explorer._figure.aside is not None
-    check = next(iter(explorer._work.result.checks.values()))
+    assert explorer.gradient_check and drawing_of(explorer).aside is not None
+    check = next(iter(settled(explorer).checks.values()))
     assert bool(check.wrong.any()) and check.sentence in explorer.summary
-    assert "✗" in explorer._words.value and "gradient check" in explorer._words.value
+    assert "✗" in words_of(explorer) and "gradient check" in words_of(explorer)
     found = next(one for one in next(iter(explorer.findings.values())) if one.name == "gradient_mismatch")
     said = found.message.partition(":")[0]  # the share and the place, once said by the finding and once by the check
     assert explorer.summary.count(said) == 2 and found.evidence["share"] == check.share
     explorer.y_axis = "none"
-    assert explorer._figure.aside is None and explorer.error == "" and "gradient check" in explorer.summary
+    assert drawing_of(explorer).aside is None and explorer.error == "" and "gradient check" in explorer.summary
 
 
 def test_no_line_of_the_words_ends_between_a_number_and_its_unit(make):
     explorer = make(lambda a, b: (a.detach() * b - 1) ** 2 + a * b, BOWL, resolution=31, gradient_check=True)
-    said = explorer._words.value
+    said = words_of(explorer)
     assert "\u00a0% of the view" in said and not re.search(r"\d\s+%", said.replace("\u00a0", "_"))
     assert re.search(r"\d %", explorer.summary)  # plain text stays plain
-    explorer._errors.complain("at 99 % of 1,000 ms and 3 × 4 points")
-    assert "at 99\u00a0% of 1,000\u00a0ms and 3\u00a0×\u00a04 points" in explorer._errors.box.value
+    errors_of(explorer).complain("at 99 % of 1,000 ms and 3 × 4 points")
+    assert "at 99\u00a0% of 1,000\u00a0ms and 3\u00a0×\u00a04 points" in error_line_of(explorer).value
 
 
 def test_what_a_loss_does_on_the_side_is_said(make):
     explorer = make(lambda a, b: a**2 + b**2 + 0.1 * torch.rand(()), BOWL, resolution=21)
-    assert "random numbers" in explorer.summary and "random numbers" in explorer._words.value
+    assert "random numbers" in explorer.summary and "random numbers" in words_of(explorer)
 
 
 def test_probes_and_target_are_heeded(make):
@@ -322,7 +324,7 @@ def test_a_loss_that_fails_is_one_line_and_the_next_change_recovers(make, quiet_
     trouble["on"] = True
     explorer.resolution = 21
     assert "leaks" in explorer.error and explorer.summary == words
-    assert "<b>leaks" not in explorer._errors.box.value
+    assert "<b>leaks" not in error_line_of(explorer).value
     trouble["on"] = False
     explorer.resolution = 22
     assert explorer.error == "" and explorer.grids["leaky"].loss.shape == (22, 22)
@@ -370,7 +372,7 @@ def test_what_cannot_be_is_refused_in_words_and_leaves_nothing(args, options, ki
 def test_names_are_escaped(make):
     names = ("<script>x</script>", "<img src=x>")
     explorer = make({name: lambda a, b: a**2 + b**2 for name in names}, BOWL, compare=names)
-    assert "<script>" not in explorer._words.value and "&lt;script&gt;" in explorer._words.value
+    assert "<script>" not in words_of(explorer) and "&lt;script&gt;" in words_of(explorer)
 
 
 # -- home -----------------------------------------------------------------------------------------------------
@@ -413,16 +415,17 @@ def test_closing_frees_everything(make):
 
 def test_dead_ground_and_saddles_are_marked(make):
     explorer = make("pair")
-    box = explorer._figure.maps[0].axes.bbox
+    box = drawing_of(explorer).maps[0].axes.bbox
     pixels = np.asarray(explorer.canvas.get_renderer().buffer_rgba())[..., :3]
     inside = pixels[-int(box.y1) : -int(box.y0), int(box.x0) : int(box.x1)]
     assert (inside == 30).all(-1).sum() > 100  # the dashes round it
     saddle = make(lambda a, b: (a - 0.5) * (b - 1.0), BOWL)
-    marks = [line for line in saddle._figure.maps[0]._drawn if hasattr(line, "get_marker")]
+    marks = [line for line in drawing_of(saddle).maps[0].drawn if hasattr(line, "get_marker")]
     assert [(m.get_marker(), m.get_xdata().tolist(), m.get_ydata().tolist()) for m in marks] == [("s", [0.5], [1.0])]
 
 
 def test_long_work_shows_a_coarse_picture_first():
+    from gradwidgets.core import Example
     from gradwidgets.widgets.explorer.problem import LossProblem, LossSettings
 
     calls = []
@@ -431,7 +434,7 @@ def test_long_work_shows_a_coarse_picture_first():
         calls.append(1)
         return a**2 + b**2 if a.item() < 9 else a
 
-    problem = LossProblem({"slow": slow}, BOWL)
+    problem = LossProblem(Example({"slow": slow}, BOWL, about="a bowl"))
     settings = LossSettings("yours", ("slow",), (("a", -2.0, 2.0), ("b", -1.0, 3.0)), 41, ())
     first = next(step for step in problem.work(settings) if not isinstance(step, float))
     assert not first.exact and first.grids["slow"].loss.shape == (7, 7) and len(calls) < 70

@@ -5,6 +5,7 @@ import pytest
 
 from gradwidgets import SurfaceExplorer
 from gradwidgets.widgets.explorer.scene import render
+from tests.widgets.inside import seen_state_of, settled, words_of
 from tests.widgets.playground.test_render import pixels
 
 STATES = {
@@ -21,17 +22,17 @@ STATES = {
 @pytest.mark.parametrize("settings", STATES.values(), ids=STATES)
 def test_a_state_is_rendered_as_its_panel_shows_it(settings):
     panel = SurfaceExplorer("pair", **settings)
-    panel._settled()
-    png, words = render(panel._state())
+    settled(panel)
+    png, words = render(seen_state_of(panel))
     assert np.array_equal(pixels(png), pixels(panel.png()))
     assert words.summary == panel.summary
-    assert words.table == panel._words.value.replace("\xa0", " ")
+    assert words.table == words_of(panel).replace("\xa0", " ")
     panel.close()
 
 
 def test_a_covered_state_shows_no_more_than_the_panel():
     panel = SurfaceExplorer("pair", predict=True)
-    png, words = render(panel._state())
+    png, words = render(seen_state_of(panel))
     assert np.array_equal(pixels(png), pixels(panel.png()))
     assert (words.summary, words.table) == (panel.summary, "") and "?" in words.summary
     panel.close()

@@ -84,6 +84,8 @@ def test_a_request_made_while_the_job_runs_is_not_lost(loop):
     latest = Latest(work)
     latest.request()
     loop.until(lambda: len(seen) == 2)
+    loop.do(lambda: None)
+    assert seen == [1, 1] and not latest.pending
 
 
 def test_a_failure_does_not_block_the_next_request(loop):

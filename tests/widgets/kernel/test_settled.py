@@ -9,7 +9,7 @@ from torch import nn
 
 from gradwidgets import LayerFlowPanel, OptimizerPlayground, SurfaceExplorer
 from gradwidgets.widgets.kernel import job
-from gradwidgets.widgets.layers import panel as panel_module
+from tests.widgets.inside import errors_of, settled, work_of
 
 SQUARE = {"a": (-1.0, 1.0), "b": (-1.0, 1.0)}
 
@@ -38,14 +38,14 @@ def spans(panel) -> list[tuple[float, float]]:
 
 def test_after_stop_the_result_is_the_last_picture_s_and_the_error_says_so(explorer, loop):
     panel = loop.do(lambda: explorer(slowly))
-    loop.do(panel._settled)
+    loop.do(lambda: settled(panel))
 
     def move_and_stop():
-        panel._work.by_hand = True  # as when a page moves it: the rest is left to the loop
+        work_of(panel).by_hand = True  # as when a page moves it: the rest is left to the loop
         panel.x_range = (0.0, 3.0)
-        assert panel._work.job.running
-        panel._stop()
-        panel._work.by_hand = False
+        assert work_of(panel).job.running
+        work_of(panel).stop()
+        work_of(panel).by_hand = False
 
     loop.do(move_and_stop)
     assert loop.do(lambda: spans(panel)) == [(-1.0, 1.0)] and panel.error.startswith("Stopped before")
@@ -58,11 +58,11 @@ def test_what_is_said_stays_though_the_page_is_another_size_now(loop, monkeypatc
     panel = loop.do(lambda: OptimizerPlayground(steps=20, losses=("MSE",)))
 
     def move_and_stop():
-        panel._work.by_hand = True
+        work_of(panel).by_hand = True
         panel.steps = 100_000
-        assert panel._work.job.running
-        panel._stop()
-        panel._work.by_hand = False
+        assert work_of(panel).job.running
+        work_of(panel).stop()
+        work_of(panel).by_hand = False
 
     def resize(width):
         loop.do(lambda: panel.page.set_trait("size", {"width": width, "height": 800, "dark": False}))
@@ -75,7 +75,7 @@ def test_what_is_said_stays_though_the_page_is_another_size_now(loop, monkeypatc
         assert loop.do(lambda: len(panel.trajectories["MSE"].points)) == 21
     loop.do(lambda: setattr(panel, "steps", 30))
     assert loop.do(lambda: len(panel.trajectories["MSE"].points)) == 31 and panel.error == ""
-    loop.do(lambda: panel._errors.complain("refused"))
+    loop.do(lambda: errors_of(panel).complain("refused"))
     resize(800)
     assert panel.error == "refused"
     loop.do(lambda: setattr(panel, "steps", 40))
@@ -85,14 +85,14 @@ def test_what_is_said_stays_though_the_page_is_another_size_now(loop, monkeypatc
 
 def test_an_error_of_fitting_the_picture_goes_once_it_fits(explorer, quiet_log):
     panel = explorer(lambda a, b: a * a + b * b)
-    steps = panel._work.steps
+    steps = work_of(panel).steps
 
     def fit():
         if panel.page.size.get("width") == 500:
             raise ArithmeticError("too small for words")
         steps.fit()
 
-    panel._work.steps = replace(steps, fit=fit)
+    work_of(panel).steps = replace(steps, fit=fit)
     panel.page.size = {"width": 500, "height": 800}
     assert "too small for words" in panel.error
     panel.page.size = {"width": 900, "height": 800}
@@ -175,8 +175,7 @@ def test_a_loss_that_asks_for_the_result_that_it_is_needed_for_is_told(explorer,
     assert spans(panel) == [(0.0, 3.0)]
 
 
-def test_a_model_that_was_trained_since_is_not_measured_unasked(monkeypatch):
-    monkeypatch.setattr(panel_module, "_SHORT", -1.0)
+def test_a_model_that_was_trained_since_is_not_measured_unasked():
     model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 1))
     panel = LayerFlowPanel(model, torch.randn(5, 3), torch.randn(5, 1), nn.functional.mse_loss)
     flow = panel.flow

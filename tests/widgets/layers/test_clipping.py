@@ -10,6 +10,7 @@ from torch import nn
 from gradwidgets import LayerFlowPanel
 from gradwidgets.core.layers import CLIPPERS, Clipped
 from gradwidgets.widgets.layers.clipping import THRESHOLDS
+from tests.widgets.inside import seen_state_of, work_of
 from tests.widgets.layers.models import sound
 
 
@@ -32,8 +33,8 @@ def by_torch(clip, spike=1.0) -> list[float]:
 
 
 def clipped_in(panel) -> dict[str, Clipped]:
-    view, how = panel.views["clipping"], panel._view_settings()
-    return view.derive(panel.problem, panel._shown, how, view.kept)
+    view, how = panel.views["clipping"], seen_state_of(panel).view
+    return view.derive(panel.problem, work_of(panel).shown, how, view.kept)
 
 
 def drawn(panel, line: str) -> np.ndarray:

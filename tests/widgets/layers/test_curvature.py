@@ -7,6 +7,7 @@ import pytest
 
 from gradwidgets import LayerFlowPanel
 from gradwidgets.core.spectra import gradient_noise_scale, hessian_spectrum
+from tests.widgets.inside import press_stop
 from tests.widgets.layers.models import sound
 
 
@@ -18,7 +19,7 @@ def panel():
 
 
 def test_nothing_is_measured_unasked(panel):
-    assert "Nothing is measured yet" in panel.summary and panel.views["curvature"]._found == {}
+    assert "Nothing is measured yet" in panel.summary and panel.views["curvature"].stage.shown_part == {}
 
 
 def test_each_part_is_the_core_s(panel):
@@ -77,10 +78,14 @@ def test_state_is_json_and_comes_back(panel):
     assert panel.view == "curvature" and panel.lr == 0.5
 
 
-def test_what_was_stopped_is_not_measured_by_the_next_slider(panel):
+def test_what_was_stopped_is_not_measured_by_the_next_slider(panel, monkeypatch):
     view = panel.views["curvature"]
     panel.measure_curvature("noise scale")
-    view._asked = ("spectrum", "noise scale")  # as after a press
-    panel._stop()
+    with monkeypatch.context() as pressed:
+        pressed.setattr(panel, "refresh", lambda: None)  # as after a press: it is asked for, and not begun yet
+        view.ask("spectrum")
+    assert view.more() == ("spectrum", "noise scale")
+    press_stop(panel)
     panel.lr = 0.25
-    assert set(view._found) == {"noise scale"} and "sharpest" not in panel.summary and "largest" not in panel.summary
+    assert set(view.stage.shown_part) == {"noise scale"}
+    assert "sharpest" not in panel.summary and "largest" not in panel.summary

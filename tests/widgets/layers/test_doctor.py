@@ -12,6 +12,8 @@ from gradwidgets import LayerFlowPanel
 from gradwidgets.core.layers import FIXES, FixRanking, apply_fix, fixes_for, rank_fixes, try_fix
 from gradwidgets.core.subject.held.held import Held
 from gradwidgets.widgets.layers.fixes.doctor import TRIES
+from tests.figures.pictures import texts_in
+from tests.widgets.inside import buttons_in, press_stop, settled, words_of, work_of
 from tests.widgets.layers.models import sick
 
 SMALL = {"depth": 8, "width": 12, "batch": 8, "activation": "Sigmoid", "init": "default", "view": "doctor"}
@@ -119,7 +121,7 @@ def test_clipping_and_nothing_are_nothing_to_apply(make):
     panel.fix = "clipping to norm 1"
     with pytest.raises(ValueError, match="copy its code"):
         panel.apply_fix()
-    buttons = panel.views["doctor"]._buttons
+    buttons = buttons_in(panel)
     assert buttons["Apply"].disabled and "copy its code" in buttons["Apply"].tooltip
     assert buttons["Undo"].disabled and not buttons["Copy fix"].disabled
     with pytest.raises(TraitError):
@@ -130,9 +132,9 @@ def test_a_fix_that_finds_nothing_is_said_and_the_picture_stays(make):
     panel = make(nn.Linear(4, 2), torch.randn(3, 4), torch.randn(3, 2), nn.functional.mse_loss, view="doctor")
     panel.fix = "GELU"
     assert panel.summary.startswith("GELU cannot be tried here: no activation between layers") and not panel.error
-    assert "cannot be tried here" in panel._words.value
+    assert "cannot be tried here" in words_of(panel)
     assert not len(panel.views["doctor"].figure.lines["pinned 0"].get_xdata())
-    apply, copy = (panel.views["doctor"]._buttons[name] for name in ("Apply", "Copy fix"))
+    apply, copy = (buttons_in(panel)[name] for name in ("Apply", "Copy fix"))
     assert apply.disabled and copy.disabled and "no activation between layers" in apply.tooltip
     with pytest.raises(ValueError, match="no activation between layers"):
         panel.apply_fix()
@@ -211,9 +213,9 @@ def test_a_model_that_was_trained_outside_is_measured_anew(make):
     panel.view = "doctor"
     now = float(model[-1].weight.detach().double().norm())
     assert panel.flow.layers[-1].weight_norm == pytest.approx(now, rel=1e-6)
-    shown = panel._shown
+    shown = work_of(panel).shown
     panel.quantity = "activation"  # nothing changed but the view
-    assert panel._shown is shown and before
+    assert work_of(panel).shown is shown and before
 
 
 def test_the_script_tries_the_same(make):
@@ -226,7 +228,7 @@ def test_the_script_tries_the_same(make):
 @pytest.mark.parametrize("fix", ON_SLIDERS)
 def test_of_a_network_from_sliders_that_is_tried_which_is_applied(make, fix):
     panel = make(depth=12, activation="Sigmoid", view="doctor", fix=fix)
-    trial = panel._settled().part
+    trial = settled(panel).part
     panel.apply_fix()
     told = [layer.weight_grad_norm for layer in panel.flow.layers]
     np.testing.assert_equal(told, [layer.weight_grad_norm for layer in trial.after.layers])
@@ -239,13 +241,13 @@ def test_of_a_network_from_sliders_that_is_tried_which_is_applied(make, fix):
 
 def test_what_a_network_from_sliders_is_already_is_not_worth_a_try(make):
     panel = make(depth=100, activation="ReLU", init="He", width=10, seed=3, view="doctor")
-    named = panel.views["doctor"].fitting(panel._settled().flow)
+    named = panel.views["doctor"].fitting(settled(panel).flow)
     assert "He init" not in named and "ReLU" not in named and "Xavier init" in named
 
 
 def test_a_fix_that_makes_the_loss_rise_is_no_success(make):
     panel = make(*sick(), view="doctor", fix="residual connections", lr=300.0)
-    assert "With it the loss rises at lr 300" in panel.summary and "card warning" in panel._words.value
+    assert "With it the loss rises at lr 300" in panel.summary and "card warning" in words_of(panel)
 
 
 def test_undo_says_what_is_lost_and_that_the_optimizer_must_be_made_anew(make):
@@ -260,42 +262,45 @@ def test_all_fixes_are_tried_and_ranked(make):
     model, x, y, loss_fn = sick()
     state = Held(model)
     panel = make(model, x, y, loss_fn, view="doctor", fix="He init")
-    panel.views["doctor"]._buttons["Try all"].click()
-    ranking = panel._shown.part
+    buttons_in(panel)["Try all"].click()
+    ranking = work_of(panel).shown.part
     assert panel.error == "" and panel.fix == "none" and state.compare().unchanged
     expected = rank_fixes(model, x, y, loss_fn)
     assert ranking == replace(expected, certificate=ranking.certificate)
     assert ranking.sentence in panel.summary and "not tried: no output activation" in panel.summary
-    assert all(f"<td>{one.name}</td>" in panel._words.value for one in (*ranking.fixes, ranking.baseline))
-    assert "<td>yes</td>" in panel._words.value and "rank_fixes(model" in panel.code()
+    assert all(f"<td>{one.name}</td>" in words_of(panel) for one in (*ranking.fixes, ranking.baseline))
+    assert "<td>yes</td>" in words_of(panel) and "rank_fixes(model" in panel.code()
     drawn = panel.views["doctor"].figure.above.lines["pinned 0"].get_data()[1]
     best = ranking.fixes[0].losses[0].numpy()
     np.testing.assert_allclose(drawn if panel_is_linear(panel.views["doctor"].figure) else 10.0**drawn, best, rtol=1e-6)
     panel.fix = "gain"  # a trial of one, then the ranking again without a new one
-    assert not isinstance(panel._shown.part, FixRanking)
+    assert not isinstance(work_of(panel).shown.part, FixRanking)
     panel.fix = "none"
-    assert panel._shown.part is ranking
+    assert work_of(panel).shown.part is ranking
     panel.fix = "gain"
     panel.apply_fix()  # another model: nothing is known of that
-    assert panel._shown.part is None and "rank_fixes" not in panel.code()
+    assert work_of(panel).shown.part is None and "rank_fixes" not in panel.code()
 
 
 def test_of_a_network_from_sliders_all_are_tried_too_with_other_weights_for_each_seed(make):
     panel = make(**SMALL)
-    panel.views["doctor"]._buttons["Try all"].click()
-    he = next(one for one in panel._shown.part.fixes if one.name == "He init")
+    buttons_in(panel)["Try all"].click()
+    he = next(one for one in work_of(panel).shown.part.fixes if one.name == "He init")
     assert len({float(row[0]) for row in he.losses}) == 3 and panel.error == ""
     panel.depth = 6
-    assert panel._shown.part is None
+    assert work_of(panel).shown.part is None
 
 
-def test_a_ranking_that_is_stopped_is_not_asked_for_any_more(make):
+def test_a_ranking_that_is_stopped_is_not_asked_for_any_more(make, monkeypatch):
     panel = make(*sick(), view="doctor")
     doctor = panel.views["doctor"]
-    doctor._asked = True
-    panel._stop()
-    assert panel._shown.part is None and doctor.more() == ("none", panel.lr, False)
-    assert "Trying all" not in panel._words.value
+    with monkeypatch.context() as pressed:
+        pressed.setattr(panel, "refresh", lambda: None)  # as after a press: it is asked for, and not begun yet
+        doctor.ask()
+    assert "Trying all" in words_of(panel) and doctor.more() == ("none", panel.lr, True)
+    press_stop(panel)
+    assert work_of(panel).shown.part is None and doctor.more() == ("none", panel.lr, False)
+    assert "Trying all" not in words_of(panel)
 
 
 def test_zeros_are_offered_a_draw_and_a_dead_output_its_removal(make):
@@ -306,7 +311,7 @@ def test_zeros_are_offered_a_draw_and_a_dead_output_its_removal(make):
     panel = make(zeros, x, y, nn.functional.mse_loss, view="doctor")
     assert "weights are all 0. Worth a try: He init, Xavier init, orthogonal init." in panel.summary
     panel.fix = "gain"
-    assert "it changed nothing" in panel._words.value
+    assert "it changed nothing" in words_of(panel)
     panel.apply_fix()
     assert "applied: gain: it changed nothing" in panel.summary
     dead = nn.Sequential(nn.Linear(8, 4), nn.ReLU())
@@ -333,10 +338,10 @@ def test_the_best_fix_s_loss_is_named_where_it_is_drawn(make):
     panel = make(*sick(), view="doctor")
     panel.views["doctor"].ask()
     above = panel.views["doctor"].figure.above
-    best = panel._shown.part.fixes[0].name
-    assert above._title.get_text() == f"loss, ◆ {best}" and above.lines["pinned 0"].get_marker() == "D"
+    best = work_of(panel).shown.part.fixes[0].name
+    assert texts_in(above.axes) == [f"loss, ◆ {best}"] and above.lines["pinned 0"].get_marker() == "D"
     panel.fix = "gain"
-    assert above._title.get_text() == "loss of the first steps"
+    assert texts_in(above.axes) == ["loss of the first steps"]
 
 
 def test_layers_keep_their_names_where_a_fix_is_tried(make):

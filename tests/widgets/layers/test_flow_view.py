@@ -21,6 +21,7 @@ from gradwidgets.widgets.kernel.outputs import Outputs
 from gradwidgets.widgets.layers.picture import shares_detail
 from gradwidgets.widgets.layers.presets import PRESETS
 from tests.widgets.fake_page import FakePage, choose, send
+from tests.widgets.inside import network_of, words_of, work_of
 from tests.widgets.layers.models import sound
 
 
@@ -91,7 +92,7 @@ def test_a_model_of_ones_own_is_measured_and_left_alone(make):
     panel = make(model, inputs, targets, nn.functional.cross_entropy)
     assert panel.architecture == "yours" and panel.flow.layers[0].kind == "Linear"
     panel.selected = 1
-    panel._show(panel._shown)
+    panel.refresh()
     assert "4 (Linear, 27 parameters)" in panel.summary
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items()) and model.training
     assert all(p.grad is None for p in model.parameters()) and torch.equal(torch.get_rng_state(), state)
@@ -133,9 +134,9 @@ def test_units_of_activations_called_as_functions_are_drawn_at_the_layer_before_
 def test_one_layer_from_near_is_its_gradient_s_histogram(make):
     panel = make(init="He", **SMALL)
     panel.selected = 2
-    panel._show(panel._shown)
+    panel.refresh()
     name = [one.name for one in panel.flow.layers if one.weights][2]
-    gradient = panel.problem.gradient_of(panel._network.now()[0], name)
+    gradient = panel.problem.gradient_of(network_of(panel).now()[0], name)
     stats = panel.flow[name]
     assert float(gradient.square().mean().sqrt()) == pytest.approx(stats.weight_grad_rms, rel=1e-6)
     titles = [text.get_text() for text in panel.views["flow"].figure.below.axes.texts]
@@ -200,11 +201,11 @@ def test_a_model_that_a_cell_has_changed_is_measured_again_when_the_cell_ends(ma
         panel = make(model, x, y, loss_fn)
         shell.user_ns.update(model=model, x=x, y=y, loss_fn=loss_fn, torch=torch)
         shell.run_cell("1 + 1")
-        known = panel._shown
+        known = work_of(panel).shown
         shell.run_cell("loss_fn(model(x), y).backward(); torch.optim.SGD(model.parameters(), lr=1.0).step()")
-        assert panel._shown is not known and f"{panel._shown.flow.flow.loss:.4g}" in panel.summary
-        assert panel._shown.flow.flow.loss == pytest.approx(float(loss_fn(model(x), y).detach()), rel=1e-5)
-        monkeypatch.setattr("gradwidgets.widgets.layers.panel._SHORT", 0.0)
+        assert work_of(panel).shown is not known and f"{work_of(panel).shown.flow.flow.loss:.4g}" in panel.summary
+        assert work_of(panel).shown.flow.flow.loss == pytest.approx(float(loss_fn(model(x), y).detach()), rel=1e-5)
+        network_of(panel).took = 60.0  # as if it were large
         shell.run_cell("torch.optim.SGD(model.parameters(), lr=1.0).step()")
         assert "has changed since it was measured" in panel.error
         panel.measure_again()
@@ -280,8 +281,8 @@ def test_names_are_escaped(make):
     model.add_module("<img onerror=x>", nn.Linear(2, 1))
     panel = make(model, torch.randn(4, 2), torch.randn(4, 1), nn.functional.mse_loss)
     panel.selected = 0
-    panel._show(panel._shown)
-    assert "<img" not in panel._words.value and "&lt;img" in panel._words.value
+    panel.refresh()
+    assert "<img" not in words_of(panel) and "&lt;img" in words_of(panel)
 
 
 def test_state_restore_reset_and_code(make):

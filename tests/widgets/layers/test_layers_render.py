@@ -6,6 +6,7 @@ import torch
 
 from gradwidgets import LayerFlowPanel
 from gradwidgets.widgets.layers.scene import VIEWS, render
+from tests.widgets.inside import seen_state_of, settled, subject_of, words_of
 from tests.widgets.layers.models import sound
 from tests.widgets.playground.test_render import pixels
 
@@ -24,11 +25,11 @@ STATES = {
 
 
 def assert_rendered(panel):
-    panel._settled()
-    png, words = render(panel._state())
+    settled(panel)
+    png, words = render(seen_state_of(panel))
     assert np.array_equal(pixels(png), pixels(panel.png()))
     assert words.summary == panel.summary
-    assert words.table == panel._words.value.replace("\xa0", " ")
+    assert words.table == words_of(panel).replace("\xa0", " ")
     panel.close()
 
 
@@ -69,7 +70,7 @@ def test_what_was_applied_is_said_without_a_panel_too():
 
 def test_a_training_is_rendered_as_it_is_shown():
     panel = LayerFlowPanel(*sound())
-    model, x, y, loss_fn = panel.problem.network(panel._network.now()[0])
+    model, x, y, loss_fn = subject_of(panel)
     optimizer = torch.optim.Adam(model.parameters())
     with panel.watch(optimizer):
         for _ in range(8):
@@ -87,7 +88,7 @@ def test_a_training_is_rendered_as_it_is_shown():
 
 def test_a_covered_state_shows_no_more_than_the_panel():
     panel = LayerFlowPanel(**SMALL, predict=True)
-    png, words = render(panel._state())
+    png, words = render(seen_state_of(panel))
     assert np.array_equal(pixels(png), pixels(panel.png()))
     assert (words.summary, words.table) == (panel.summary, "") and "?" in words.summary
     panel.close()

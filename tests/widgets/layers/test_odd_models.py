@@ -10,6 +10,7 @@ from torch.nn import functional
 from gradwidgets import LayerFlowPanel
 from gradwidgets.core.subject.held.held import Held
 from gradwidgets.widgets.layers.panel import VIEWS
+from tests.widgets.inside import words_of
 
 X, Y = torch.randn(16, 6, generator=torch.Generator().manual_seed(0)), torch.randint(0, 3, (16,))
 
@@ -140,7 +141,7 @@ def test_every_view_shows_it_or_says_why_and_leaves_it_alone(kind):
     panel.train()
     assert not panel.error.startswith(("KeyError", "AttributeError", "IndexError", "TypeError")), panel.error
     panel.view = "flow"
-    assert panel.error == "" and "<img onerror" not in panel._words.value
+    assert panel.error == "" and "<img onerror" not in words_of(panel)
     assert state.put_back().unchanged and panel.flow.certificate.unchanged
     panel.close()
 

@@ -8,6 +8,7 @@ import pytest
 from traitlets import TraitError
 
 from gradwidgets import SurfaceExplorer, lesson
+from tests.widgets.inside import buttons_in, words_of
 from tests.widgets.taught import GUESSES, KINDS, MOVES, maker, prediction_of, question_of
 
 WRONG_GUESSES = {
@@ -26,7 +27,7 @@ def make():
 @pytest.mark.parametrize("kind", KINDS)
 def test_nothing_is_told_before_the_guess_and_all_after_it(kind, make):
     open_one, panel = make(kind), make(kind, predict=True)
-    assert panel.summary == question_of(panel) and panel._words.value == ""
+    assert panel.summary == question_of(panel) and words_of(panel) == ""
     assert (panel.answer, panel.score, panel.reason) == ({}, None, "")
     covered = panel.canvas.still()
     shown = panel._repr_mimebundle_()
@@ -139,13 +140,14 @@ def test_a_saved_score_stays_whatever_was_changed_after_it(make):
 
 def test_what_the_row_shows_is_what_was_guessed_when_the_page_reveals(make):
     panel = make("playground", predict=True, losses="MSE")
-    prediction_of(panel)._button.click()
+    (button,) = buttons_in(prediction_of(panel).row).values()
+    button.click()
     assert panel.error.startswith("there is no guess yet. Where") and panel.score is None
     prediction_of(panel).asked["fate"].control.menu.value = "converges"
     assert panel.error == ""
-    prediction_of(panel)._button.click()
+    button.click()
     assert panel.answer == {"fate": "converges", "end": [0.0, 0.0]} and 0.5 < panel.score < 1
-    assert prediction_of(panel)._button.description == "Guess again"
+    assert button.description == "Guess again"
 
 
 def test_nothing_moves_is_an_answer(make):

@@ -10,13 +10,14 @@ from ipywidgets.widgets import widget as registry
 
 import gradwidgets
 from gradwidgets.widgets.panel.prediction import Prediction
+from tests.widgets.inside import guess_of
 from tests.widgets.taught import KINDS, maker
 
 WIDGETS = Path(gradwidgets.__file__).parent / "widgets"
 # What other libraries keep to themselves, and is read all the same.
 THEIRS = {
-    "_instances", "_trait_values", "_reply_subshell_for", "_parameters", "_version", "_original_dpi", "_set_dpi",
-    "_handle_custom_msg", "_repr_png_", "_repr_mimebundle_",
+    "_instances", "_trait_values", "_cross_validation_lock", "_reply_subshell_for", "_parameters", "_version",
+    "_original_dpi", "_set_dpi", "_handle_custom_msg", "_repr_png_", "_repr_mimebundle_",
 }  # fmt: skip
 # Verbs, results and parts to look at that every panel has besides its traits.
 EACH = {
@@ -54,11 +55,12 @@ def test_a_widget_is_three_of_our_classes_deep_and_shows_traits_results_and_verb
 def test_a_panel_that_asks_for_no_guess_holds_nothing_of_one(kind, make):
     panel = make(kind)
     before = set(registry._instances)
-    assert panel._guessing.guess is None and not panel._guessing.room.children
+    room = next(one for one in panel.children if "gradwidgets-guesses" in one._dom_classes)
+    assert guess_of(panel) is None and not room.children
     panel.predict = True
-    assert isinstance(panel._guessing.guess.prediction, Prediction) and len(panel._guessing.room.children) == 2
+    assert isinstance(guess_of(panel).prediction, Prediction) and room.children == guess_of(panel).rows
     panel.predict = False
-    assert panel._guessing.guess is None and not panel._guessing.room.children
+    assert guess_of(panel) is None and not room.children
     assert set(registry._instances) == before
 
 

@@ -12,6 +12,7 @@ import gradwidgets
 from gradwidgets import OptimizerPlayground
 from gradwidgets.widgets.panel import state_file
 from gradwidgets.widgets.panel.lesson import MAGNIFIED
+from tests.widgets.inside import buttons_in, error_line_of, file_buttons_of, hidden_in, tell, wanted_size_of
 from tests.widgets.taught import GUESSES, KINDS, MOVES, by_hand, maker
 
 
@@ -33,9 +34,11 @@ def test_every_control_can_be_hidden_and_shown_again(kind, make):
         assert panel.hide == (name,)
         hidden = {n for n, control in panel.controls.items() if "gradwidgets-hidden" in control._dom_classes}
         assert hidden == {control.name for control in panel.lesson.lockable.get(name, ())}
-    assert "gradwidgets-hidden" in panel._words._dom_classes or "gradwidgets-hidden" in panel._buttons._dom_classes
+        covers = list(hidden_in(panel))
+        assert (panel.children[-1] in covers) == (name == "words")
+        assert any("Reset" in buttons_in(one) for one in covers) == (name == "buttons")
     panel.hide = []
-    assert not any("gradwidgets-hidden" in one._dom_classes for one in (*panel.controls.values(), panel._words))
+    assert not list(hidden_in(panel)) and not any(list(hidden_in(one)) for one in panel.controls.values())
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -118,7 +121,7 @@ def test_a_projector_gets_larger_type_in_a_picture_of_its_size(kind, make, monke
     assert sizes[1] / sizes[0] == pytest.approx(MAGNIFIED["projector"], rel=0.05)
     assert "gradwidgets-projector" in large._dom_classes
     for panel in (small, large):
-        assert tuple(panel.figure.bbox.size.round()) == panel._frame.size
+        assert tuple(panel.figure.bbox.size.round()) == wanted_size_of(panel)
     large.style = "page"
     assert large.figure.magnified == 1 and "gradwidgets-projector" not in large._dom_classes
     assert (large.canvas.still() == small.canvas.still()) and large.error == ""
@@ -192,9 +195,9 @@ def test_a_broken_file_is_one_sentence_and_changes_nothing(kind, name, make, tmp
     path.write_bytes(content)
     with pytest.raises((ValueError, TypeError, TraitError), match=says):
         panel.load(path)
-    panel._files.buttons._obey(None, {"name": "work<b>.json"}, [memoryview(content)])  # as the page's button does
+    tell(file_buttons_of(panel), {"name": "work<b>.json"}, content)
     assert panel.error.startswith("work<b>.json was not loaded: ") and panel.error.endswith("Nothing has changed.")
-    assert says in panel.error and "<b>" not in panel._errors.box.value
+    assert says in panel.error and "<b>" not in error_line_of(panel).value
     assert panel.state() == before and panel.canvas.still() == picture and not panel.predict
     setting, first, _ = MOVES[kind]
     by_hand(panel, setting, first)
@@ -221,11 +224,11 @@ def panel():
         max_size=3,
     )
 )
-def test_any_file_is_taken_whole_or_not_at_all(state, panel):
+def test_any_file_is_taken_whole_or_not_at_all(state, panel, tmp_path):
     before = panel.state()
-    content = json.dumps({"gradwidgets": 1, **state}).encode()
+    (tmp_path / "work.json").write_text(json.dumps({"gradwidgets": 1, **state}))
     try:
-        panel._files.take(content)
+        panel.load(tmp_path / "work.json")
     except (ValueError, TypeError, TraitError) as refusal:
         assert str(refusal)
         assert panel.state() == before
@@ -260,19 +263,21 @@ def test_what_is_locked_may_not_be_different_in_a_file(make, tmp_path):
     ("explorer", "margin", {"fixed": "none"}, "fixed must map"),
     ("explorer", "x_axis", {"example": "hinge", "x_axis": "score"}, "x_axis is 'a' in this lesson, and 'score'"),
 ])  # fmt: skip
-def test_a_file_moves_nothing_that_is_locked_by_saying_something_else(make, kind, lock, file, said):
+def test_a_file_moves_nothing_that_is_locked_by_saying_something_else(make, tmp_path, kind, lock, file, said):
     panel = make(kind, lock=[lock])
-    before = panel.state()
+    before, path = panel.state(), tmp_path / "mine.json"
+    path.write_text(state_file.to_text(file))
     with pytest.raises((TraitError, ValueError), match=re.escape(said)):
-        panel._files.take(state_file.to_text(file).encode())
+        panel.load(path)
     assert panel.state() == before
-    panel._files.chosen("mine.json", state_file.to_text(file).encode())
+    tell(file_buttons_of(panel), {"name": path.name}, path.read_bytes())
     assert panel.state() == before and panel.error.startswith(f"mine.json was not loaded: {said[:20]}")
 
 
-def test_what_a_file_s_data_set_brings_along_leaves_what_is_locked(make):
+def test_what_a_file_s_data_set_brings_along_leaves_what_is_locked(make, tmp_path):
     panel = make("playground", lock=["lr"])
-    panel._files.take(state_file.to_text({"dataset": "beale"}).encode())
+    (tmp_path / "beale.json").write_text(state_file.to_text({"dataset": "beale"}))
+    panel.load(tmp_path / "beale.json")
     assert (panel.dataset, panel.lr, panel.start) == ("beale", 0.1, (1.0, 1.5))
     panel.restore({"dataset": "beale", "lr": 0.3})  # a line of Python may
     assert panel.lr == 0.3
@@ -280,20 +285,20 @@ def test_what_a_file_s_data_set_brings_along_leaves_what_is_locked(make):
 
 def test_a_file_that_is_too_large_is_refused_by_the_page(make):
     panel = make("playground")
-    panel._files.buttons._obey(None, {"name": "big.bin", "size": 10**9}, [])
+    tell(file_buttons_of(panel), {"name": "big.bin", "size": 10**9})
     assert panel.error == "big.bin was not loaded: it is far too large. Nothing has changed."
 
 
 def test_save_hands_the_page_a_file(make, monkeypatch):
     panel = make("layers")
     handed = []
-    monkeypatch.setattr(panel._files.buttons, "send", handed.append)
-    panel._files.buttons._obey(None, {"save": True}, [])
+    monkeypatch.setattr(file_buttons_of(panel), "send", handed.append)
+    tell(file_buttons_of(panel), {"save": True})
     (message,) = handed
     assert message["name"] == "gradwidgets-layers.json"
     assert state_file.from_bytes(message["text"].encode()) == panel.state()
-    panel._files.buttons._obey(None, ["nonsense"], [])
-    panel._files.buttons._obey(None, {}, [])
+    tell(file_buttons_of(panel), ["nonsense"])
+    tell(file_buttons_of(panel), {})
     assert panel.error == ""
 
 

@@ -29,6 +29,7 @@ from gradwidgets.core import (
 from gradwidgets.core.regression.losses import AT_FIRST
 from gradwidgets.widgets.playground import problem as module
 from gradwidgets.widgets.playground.presets import PRESETS
+from tests.widgets.inside import drawing_of, settled
 
 TORCH_LOSSES = {
     "MSE": torch.nn.MSELoss,
@@ -87,9 +88,9 @@ def test_every_promised_name_is_there(playground):
 def test_log_cosh_is_offered_and_not_shown_at_first(playground):
     assert "LogCosh" not in playground.losses and "LogCosh" in playground.controls["losses"].buttons
     playground.losses = (*playground.losses, "LogCosh")
-    assert playground.error == "" and len(playground._figure.maps) == 5
+    assert playground.error == "" and len(drawing_of(playground).maps) == 5
     end = playground.trajectories["LogCosh"].points[-1]
-    x, y = playground._settled().objectives["LogCosh"].sample.x, playground._settled().objectives["LogCosh"].sample.y
+    x, y = settled(playground).objectives["LogCosh"].sample.x, settled(playground).objectives["LogCosh"].sample.y
     p = torch.tensor(playground.start, dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.SGD([p], lr=playground.lr)
     for _ in range(playground.steps):
@@ -225,7 +226,11 @@ def test_it_can_be_observed_and_linked(playground):
 
     other = Other()
     link = traitlets.link((other, "rate"), (playground, "lr"))
-    playground.observe(lambda change: seen.append((change.new, len(playground.trajectories["MSE"].points))), "steps")
+
+    def see(change):
+        seen.append((change.new, len(playground.trajectories["MSE"].points)))
+
+    playground.observe(see, "steps")
     try:
         assert playground.lr == 0.25
         other.rate = 0.3
@@ -237,8 +242,7 @@ def test_it_can_be_observed_and_linked(playground):
         assert seen == [(12, 13)]
     finally:
         link.unlink()
-        playground.unobserve_all("steps")
-        playground.observe(playground._on_setting, names=["steps"])
+        playground.unobserve(see, "steps")
 
 
 def test_results_handed_out_are_the_caller_s_own_dicts(playground):

@@ -1,7 +1,9 @@
 """What a person does with the controls."""
 
+import math
 import threading
 
+import numpy as np
 import pytest
 
 from gradwidgets import OptimizerPlayground
@@ -30,10 +32,12 @@ def test_slider_and_field_set_the_trait(playground, page, name):
 
 def test_the_slider_stands_at_the_stop_nearest_to_the_trait(playground):
     control = playground.controls["lr"]
-    for lr in (1e-4, 0.1, 0.33, 10, 500.0):
+    below, above = control.stops[60:62]
+    nearer = (math.sqrt(below * above) + (below + above) / 2) / 2  # to the one above by its ratio, not by its distance
+    for lr in (1e-4, 0.1, 0.33, 10, 500.0, nearer):
         playground.lr = lr
         assert control.field.value == lr
-        distances = abs(control._spread(control.stops) - control._spread(lr * (control.stops > 0)))
+        distances = abs(np.log(control.stops / lr))
         assert distances[control.slider.value] == distances.min()
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from gradwidgets import OptimizerPlayground
 from tests.widgets.fake_page import FakePage, kernel_picture, send
+from tests.widgets.inside import busy_row_of, error_line_of, is_busy, press_stop, words_of, work_of
 from tests.widgets.playground.test_playground import assert_up_to_date
 
 # -- hostile --------------------------------------------------------------------------------------------------
@@ -159,12 +160,12 @@ def test_a_failing_objective_is_one_escaped_line_and_the_next_change_recovers(ma
     change(20, 0.2)
     assert playground.error and "\n" not in playground.error and len(playground.error) <= 400
     assert type(trouble).__name__[:30] in playground.error
-    shown = playground._errors.box.value
+    shown = error_line_of(playground).value
     assert "<script" not in shown and "<b>" not in shown and "<img" not in shown
     if "script" in str(trouble):
         assert "<script>alert('boo')</script> & <b>bold</b>" in playground.error
         assert "&lt;script&gt;" in shown and "&amp;" in shown
-    assert playground._errors.box.layout.display != "none"
+    assert error_line_of(playground).layout.display != "none"
     assert playground.summary == words
     assert {name: run.points.tolist() for name, run in playground.trajectories.items()} == {
         name: run.points.tolist() for name, run in runs.items()
@@ -174,8 +175,8 @@ def test_a_failing_objective_is_one_escaped_line_and_the_next_change_recovers(ma
 
     leaky.trouble = None
     change(30, 0.3)
-    assert playground.error == "" and playground._errors.box.value == ""
-    assert playground._errors.box.layout.display == "none"
+    assert playground.error == "" and error_line_of(playground).value == ""
+    assert error_line_of(playground).layout.display == "none"
     assert playground.summary != words
 
 
@@ -188,11 +189,11 @@ def test_names_are_escaped_in_the_words(make):
     named.__name__ = "<script>f</script>"
     objective = as_objective(named, parameters=("<img src=x>", "a&b"))
     playground = make(objective=objective, steps=5, step=2)
-    html = playground._words.value
+    html = words_of(playground)
     assert "<script" not in html and "<img" not in html and "&lt;script&gt;f" in html
     assert "<img src=x>" in playground.summary
     playground.step = None
-    html = playground._words.value
+    html = words_of(playground)
     assert "<script" not in html and "<img" not in html and "&lt;img src=x&gt;" in html
     assert playground.png()[:4] == b"\x89PNG"
 
@@ -210,22 +211,21 @@ class Slow(Leaky):
 
 def test_long_work_shows_progress_and_can_be_stopped(loop):
     playground = loop.do(lambda: OptimizerPlayground(objective=Slow(), steps=2, lr=0.1))
-    loop.until(lambda: not playground._work.job.running)
+    loop.until(lambda: not work_of(playground).job.running)
     page = FakePage(playground.canvas)
     loop.do(page.refresh)
     words = playground.summary
     loop.do(lambda: setattr(playground, "steps", 5000))
-    loop.until(lambda: 0 < playground._frame.busy.progress.value < 1)
-    assert playground._frame.busy.row.layout.display == ""
-    stop = next(child for child in playground._frame.busy.row.children if getattr(child, "description", "") == "Stop")
-    stop._handle_custom_msg({"event": "click"}, [])
-    loop.until(lambda: not playground._work.job.running)
+    loop.until(lambda: 0 < busy_row_of(playground).children[1].value < 1)
+    assert is_busy(playground)
+    press_stop(playground)
+    loop.until(lambda: not work_of(playground).job.running)
     assert playground.summary == words and "Stopped" in playground.error
-    assert playground._frame.busy.row.layout.display == "none"
+    assert not is_busy(playground)
 
     loop.do(lambda: setattr(playground, "steps", 3000))
     loop.do(lambda: setattr(playground, "steps", 4))
-    loop.until(lambda: not playground._work.job.running)
+    loop.until(lambda: not work_of(playground).job.running)
     assert len(playground.trajectories["Slow"].points) == 5 and playground.error == ""
     loop.do(playground.close)
 

@@ -8,13 +8,15 @@ import torch
 from matplotlib.backend_bases import MouseButton, MouseEvent
 
 from gradwidgets.core import DATASETS, regression, step_parts
+from tests.figures.pictures import arrows_in
 from tests.widgets.fake_page import decoded, kernel_picture
+from tests.widgets.inside import drawing_of
 from tests.widgets.playground.test_playground import optimizer_of
 
 
 def drawn(playground, kind: str, name: str) -> np.ndarray:
     """(n, 2) points of a line in the picture."""
-    figure = playground._figure
+    figure = drawing_of(playground)
     lines = {"fits": figure.data and figure.data.lines, "curves": figure.curves.lines}
     line = lines[kind][name] if kind in lines else getattr(figure.maps[name], kind)
     return np.column_stack(line.get_data())
@@ -53,9 +55,9 @@ def test_no_steps_is_a_start_alone(playground):
 
 
 def test_bias_is_horizontal_and_weight_vertical(playground):
-    for name, one in playground._figure.maps.items():
+    for name, one in drawing_of(playground).maps.items():
         assert one.axes.get_xlim() == one.axes.get_ylim() == (-5.0, 8.0), name
-    labels = [(one.axes.get_xlabel(), one.axes.get_ylabel()) for one in playground._figure.maps.values()]
+    labels = [(one.axes.get_xlabel(), one.axes.get_ylabel()) for one in drawing_of(playground).maps.values()]
     assert {x for x, _ in labels} == {"", "bias"} and {y for _, y in labels} == {"", "weight"}
 
 
@@ -105,7 +107,7 @@ def test_a_start_off_the_view_is_followed_without_rescaling(playground):
 
 def test_an_objective_has_one_large_map_and_no_data(playground):
     playground.dataset = "himmelblau"
-    assert list(playground._figure.maps) == ["himmelblau"]
+    assert list(drawing_of(playground).maps) == ["himmelblau"]
     assert len(playground.figure.axes) == 2
     assert len(drawn(playground, "minima", "himmelblau")) == 4
 
@@ -113,19 +115,19 @@ def test_an_objective_has_one_large_map_and_no_data(playground):
 @pytest.mark.parametrize("shown", [("MSE",), ("L1", "Huber"), ("MSE", "L1", "SmoothL1")], ids=str)
 def test_the_losses_shown_have_maps_each(playground, shown):
     playground.losses = shown
-    assert tuple(playground._figure.maps) == shown
+    assert tuple(drawing_of(playground).maps) == shown
     assert_picture_is_of(playground)
 
 
 def test_arrows_point_down_the_loss(playground):
     playground.restore({"arrows": True, "losses": ("MSE",)})
-    quiver = playground._figure.maps["MSE"]._quiver
+    (quiver,) = arrows_in(drawing_of(playground).maps["MSE"].axes)
     x, y = quiver.XY.T
     minimum = drawn(playground, "minima", "MSE")[0]
     downhill = quiver.U * (minimum[0] - x) + quiver.V * (minimum[1] - y)
     assert (downhill > 0).all()
     playground.arrows = False
-    assert playground._figure.maps["MSE"]._quiver is None
+    assert arrows_in(drawing_of(playground).maps["MSE"].axes) == []
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -158,7 +160,7 @@ def test_a_wider_page_has_a_wider_picture(playground, page):
 
 
 def mouse(playground, kind: str, name: str, bias: float, weight: float, button=MouseButton.LEFT) -> None:
-    axes = playground._figure.maps[name].axes
+    axes = drawing_of(playground).maps[name].axes
     x, y = axes.transData.transform((bias, weight))
     held = {"button": button} if kind == "button_press_event" else {"buttons": [button] if button else []}
     event = MouseEvent(kind, playground.canvas, x, y, **held)
@@ -232,8 +234,8 @@ def objective(playground, name: str):
 
 def assert_vectors_drawn(playground, name: str, part) -> None:
     """What is drawn as vectors points along the step's parts, all at one scale."""
-    lines = playground._figure.maps[name].vectors
-    text = playground._figure.maps[name].scale.get_text()
+    lines = drawing_of(playground).maps[name].vectors
+    text = drawing_of(playground).maps[name].scale.get_text()
     factor = 1.0 if text == "true length" else float(text.partition("×")[2])
     wanted = {"gradient": part.gradient_part, "step": part.next_point - part.point, "momentum": part.momentum_part}
     for kind, vector in wanted.items():
@@ -249,17 +251,17 @@ def assert_vectors_drawn(playground, name: str, part) -> None:
 
 def test_with_nesterov_the_look_ahead_is_drawn_and_told(playground):
     playground.restore({"momentum": 0.9, "nesterov": True, "step": 3})
-    assert all(one.vectors["look-ahead"].get_visible() for one in playground._figure.maps.values())
+    assert all(one.vectors["look-ahead"].get_visible() for one in drawing_of(playground).maps.values())
     assert "look-ahead" in playground.summary
     playground.nesterov = False
-    assert not any(one.vectors["look-ahead"].get_visible() for one in playground._figure.maps.values())
+    assert not any(one.vectors["look-ahead"].get_visible() for one in drawing_of(playground).maps.values())
 
 
 def test_past_its_end_the_whole_run_is_shown(playground):
     for step in (100, 500, None):
         playground.step = step
         assert_picture_is_of(playground)
-        maps = playground._figure.maps.values()
+        maps = drawing_of(playground).maps.values()
         assert not any(line.get_visible() for one in maps for line in one.vectors.values())
 
 

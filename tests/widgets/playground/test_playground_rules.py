@@ -12,6 +12,7 @@ from gradwidgets.core import OPTIMIZERS, descend
 from gradwidgets.widgets.playground.rules import declared
 from tests.core.judge import torch_line, torch_run
 from tests.widgets.fake_page import choose, send
+from tests.widgets.inside import settled, words_of
 
 X, Y = [0.0, 1.0, 2.0, 4.0], [1.0, 2.5, 3.0, 6.0]
 
@@ -27,7 +28,7 @@ def test_each_rule_shows_its_own_controls_and_runs_as_in_the_core(playground, ru
     assert seen(playground) == {field.name for field in fields(OPTIMIZERS[rule])}
     optimizer = OPTIMIZERS[rule](**{field.name: getattr(playground, field.name) for field in fields(OPTIMIZERS[rule])})
     for name, run in playground.trajectories.items():
-        objective = playground._settled().objectives[name]
+        objective = settled(playground).objectives[name]
         assert run == descend(objective, optimizer, playground.start, playground.steps)
 
 
@@ -39,7 +40,7 @@ def test_a_choice_on_the_page_is_torchs_adam(playground, page):
     page.answer()
     assert (playground.optimizer, playground.betas, playground.amsgrad) == ("Adam", (0.5, 0.999), True)
     assert "torch.optim.Adam([point], lr=0.1, betas=(0.5, 0.999), amsgrad=True)" in playground.code()
-    sample = playground._settled().objectives["L1"].sample
+    sample = settled(playground).objectives["L1"].sample
     line, start = torch_line(sample.x, sample.y, "L1"), torch.tensor([6.0, -3.0], dtype=torch.float64)
     points, _, _ = torch_run(line, start, 100, rule="Adam", lr=0.1, betas=(0.5, 0.999), amsgrad=True, foreach=False)
     assert torch.equal(playground.trajectories["L1"].points, points)
@@ -77,7 +78,7 @@ def test_words_say_that_adam_has_no_limit_and_a_step_of_it_adds_up(playground):
     assert "no fixed limit: Adam divides every step by the size of its gradients" in playground.summary
     assert playground.stability["MSE"].lr_limit is None
     playground.step = 5
-    assert "gradient / √v" in playground._words.value and "−lr·gradient" not in playground._words.value
+    assert "gradient / √v" in words_of(playground) and "−lr·gradient" not in words_of(playground)
     assert "MSE: gradient (−0.0202, 0.0203) + momentum (−0.0791, 0.0791) = step (−0.0993, 0.0994)" in playground.summary
 
 

@@ -8,6 +8,7 @@ from PIL import Image
 
 from gradwidgets import OptimizerPlayground
 from gradwidgets.widgets.playground.scene import render
+from tests.widgets.inside import seen_state_of, words_of
 
 STATES = {
     "as it comes": {},
@@ -29,22 +30,22 @@ def pixels(png: bytes) -> np.ndarray:
 @pytest.mark.parametrize("settings", STATES.values(), ids=STATES)
 def test_a_state_is_rendered_as_its_panel_shows_it(settings):
     panel = OptimizerPlayground(**settings)
-    png, words = render(panel._state())
+    png, words = render(seen_state_of(panel))
     assert np.array_equal(pixels(png), pixels(panel.png()))
     assert words.summary == panel.summary
-    assert words.table == panel._words.value.replace("\xa0", " ")  # a page keeps a number and its unit together
+    assert words.table == words_of(panel).replace("\xa0", " ")  # a page keeps a number and its unit together
     panel.close()
 
 
 def test_a_covered_state_shows_no_more_than_the_panel():
     panel = OptimizerPlayground(losses="MSE", predict=True)
-    png, words = render(panel._state())
+    png, words = render(seen_state_of(panel))
     assert np.array_equal(pixels(png), pixels(panel.png()))
     assert (words.summary, words.table) == (panel.summary, "") and "?" in words.summary
     panel.answer = {"end": [1.0, 2.0], "fate": "converges"}
-    assert np.array_equal(pixels(render(panel._state())[0]), pixels(panel.png()))
+    assert np.array_equal(pixels(render(seen_state_of(panel))[0]), pixels(panel.png()))
     panel.reveal()
-    png, words = render(panel._state())
+    png, words = render(seen_state_of(panel))
     assert np.array_equal(pixels(png), pixels(panel.png()))
     assert words.summary == panel.summary
     panel.close()
@@ -52,7 +53,7 @@ def test_a_covered_state_shows_no_more_than_the_panel():
 
 def test_what_is_rendered_leaves_the_panel_alone():
     panel = OptimizerPlayground()
-    before, state = panel.png(), panel._state()
+    before, state = panel.png(), seen_state_of(panel)
     panel.lr = 0.3
     shown = panel.png()
     assert np.array_equal(pixels(render(state)[0]), pixels(before))

@@ -13,10 +13,10 @@ from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from gradwidgets.core.subject.copied.clone import Clone
 from gradwidgets.core.subject.home import abroad
+from gradwidgets.core.subject.mode import FunctionMode
 from gradwidgets.core.subject.untouched import Untouched
 
 LINEAR = (nn.Linear,)
@@ -165,7 +165,7 @@ def _possible_inputs(module: nn.Module) -> Iterator[list[Tensor]]:
             yield [torch.ones(shape, device=flat[0].device, dtype=flat[0].dtype) for _ in needed]
 
 
-class _Products(TorchFunctionMode):
+class _Products(FunctionMode):
     """Records which of a module's matrices a tensor is multiplied by, and which bias is added."""
 
     def __init__(self, module: nn.Module) -> None:

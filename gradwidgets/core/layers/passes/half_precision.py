@@ -5,7 +5,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.causes.following import place_of_call
@@ -15,6 +14,7 @@ from gradwidgets.core.layers.passes.underflow import SCALE_IT
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, percent
 from gradwidgets.core.subject.home import abroad
+from gradwidgets.core.subject.mode import FunctionMode
 
 OVERFLOW, ROUNDED = "half overflow", "half underflow"
 # Factors of the loss; a smaller one is taken where the gradient overflows with a larger one.
@@ -43,7 +43,7 @@ def overflows_in(subject: Subject) -> list[Finding]:
     return seen.found[:1]
 
 
-class _Overflows(TorchFunctionMode):
+class _Overflows(FunctionMode):
     """Finds the first call that overflows in float16 and not in float32."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The way back from a loss to the weights of a model."""
+"""The backward pass from a loss to the weights of a model."""
 
 import torch
 from torch import Tensor
@@ -12,18 +12,18 @@ from gradwidgets.core.subject.home import abroad
 def gradients_by_weights(
     loss: Tensor, rows: list[Row], inputs: object, leaves: list[Tensor], notes: list[str]
 ) -> dict[int, Tensor]:
-    """The loss's gradient by each tensor that it depends on and that asks for one, by the tensor's id.
+    """Compute the loss's gradient by each tensor in its graph that requires one, by the tensor's id.
 
     Args:
         loss: The loss.
         rows: The model's layers.
-        inputs: What the model was given.
-        leaves: Tensors that took part and ask for a gradient.
-        notes: Where it is said why there is none.
+        inputs: The model's inputs.
+        leaves: The tensors in the graph that require a gradient.
+        notes: A list to which a remark is added if there is no gradient.
     """
     wanted = parameters_of(rows)
     if not wanted:
-        # The gradient still passes the layers on its way to an input that asks for it.
+        # The gradient still passes through the layers on the way to an input that requires it.
         wanted = [one for one in pytree.tree_leaves(inputs) if isinstance(one, Tensor) and one.requires_grad]
     if not loss.requires_grad:
         notes.append(

@@ -5,11 +5,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.passes.passes import Subject, run
 from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.subject.mode import FunctionMode
 
 PLAIN = "plain tensor"
 _FEWEST = 32  # elements from which random numbers can be recognised
@@ -72,7 +72,7 @@ def _like_neighbours(values: Tensor, dim: int) -> float:
     return float((one * other).sum().abs() / (one.norm() * other.norm()).clamp(min=1e-30))
 
 
-class _Used(TorchFunctionMode):
+class _Used(FunctionMode):
     """Records the ids of all tensors that are passed to torch's functions."""
 
     def __init__(self) -> None:

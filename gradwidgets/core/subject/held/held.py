@@ -29,6 +29,7 @@ class Held:
         reached: The objects recorded.
         bits: The tensors' original bits.
         not_compared: What cannot be inspected: tensors without data of their own, objects of libraries.
+        text: The original state other than tensors, as text.
     """
 
     def __init__(self, *roots: object, outside: bool = True, but: Collection[int] = ()) -> None:
@@ -41,7 +42,7 @@ class Held:
         known = {label for label, _ in self._sizes}
         unseen = [f"{label} ({kind})" if label else kind for label, kind in self.reached.opaque.items()]
         self.not_compared = (*(label for label, _ in self._numbered() if label not in known), *unseen)
-        self._text = self._describe()
+        self.text = self._describe()
 
     def _numbered(self) -> Iterator[tuple[str, Tensor]]:
         return ((held.label, held.tensor) for held in self.tensors())
@@ -120,7 +121,7 @@ class Held:
         """
         restored, changed = (tuple(dict.fromkeys(words)) for words in (restored, changed))
         random = "" if process is None else hashlib.sha256(process.random_bits()).hexdigest()
-        before = Digest(self.bits, self._text + random)
+        before = Digest(self.bits, self.text + random)
         after = before if not changed else Digest(bits_of(self._numbered()), self._describe() + random)
         if self.size > _LAZY_BYTES:
             before(), after()

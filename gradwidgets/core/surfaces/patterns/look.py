@@ -1,11 +1,9 @@
 """A loss surface with what several patterns ask of it, computed once."""
 
-import dataclasses
 import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -15,44 +13,37 @@ from gradwidgets.core.losses.loss_call import LossError
 from gradwidgets.core.losses.loss_function import LossFunction, objective_function
 from gradwidgets.core.objectives.objective import Objective
 from gradwidgets.core.results.slices import Slices, finish, part_of
+from gradwidgets.core.results.time_left import TimeLeft
 from gradwidgets.core.surfaces.critical_points import CriticalPoint, finding_critical_points
 from gradwidgets.core.surfaces.patterns.ends.bottomless import Fall, finding_fall
-from gradwidgets.core.surfaces.patterns.ends.descents import Descents, at_edge, descending
+from gradwidgets.core.surfaces.patterns.ends.descents import Descents, descending
 from gradwidgets.core.surfaces.patterns.ends.of_note import ENDS, places_of_note, target_point
 from gradwidgets.core.surfaces.patterns.ends.rings import without_tips
 from gradwidgets.core.surfaces.patterns.ends.target import Target, parts_of, target_mask
-from gradwidgets.core.surfaces.patterns.flat_axes import flat_axes
+from gradwidgets.core.surfaces.patterns.flat.dead_ground import DeadGround
+from gradwidgets.core.surfaces.patterns.flat.flat_axes import flat_axes
 from gradwidgets.core.surfaces.patterns.in_view import View, finite
+from gradwidgets.core.surfaces.patterns.kinked_minima import settling_kinks
 from gradwidgets.core.surfaces.patterns.lattice import Lattice, nearest_to_middle, steep_of
 from gradwidgets.core.surfaces.patterns.precision.training_precision import Trouble, training_trouble
-from gradwidgets.core.surfaces.patterns.regions import components
 from gradwidgets.core.surfaces.patterns.singular.spikes import Spike, finding_spike
 from gradwidgets.core.surfaces.patterns.singular.zoom import Close, around, looking_closer, polishing
 from gradwidgets.core.surfaces.surface import SurfaceGrid
 
-T = TypeVar("T")
-
-DEAD = 1e-3  # of what a loss stands above its lowest: less than so much change over a whole view, and ground is dead
-STUCK = 1e-4  # the same for one parameter alone, above the lowest on its own line
-SMALLEST_EXTENT = 3  # cells: less is a point, not a zone
 LOWEST = 1e-3  # of the height of the view: so near to the lowest loss is as good as lowest
-ABOVE = 0.01  # of the same: flat ground is dead from so far above the lowest loss on
 
 _ROUNDING = 1e-9  # of the height: a loss that is hardly ever steeper has no critical points but rounding's
 
 _LATTICE, _LATTICE_SLOW = {1: 1000, 2: 60}, {1: 100, 2: 16}  # points along each axis
 _COARSEST, _LATTICE_SHARE = 4, 0.2  # of a costly loss: points along each axis at least, and of the time there is
 _MANY, _FEW = 997, 100  # points of a sample; the second of a slow loss
-_OVERTIME = 0.4  # of the time there was: a part that was begun within it may go on so long after it
-_ASKED = 0.5  # of all the time: so long the look at a precision that was asked for may take in any case
-_INWARDS = 0.01  # of the way to the middle of the view
 _ENDS, _KINKS = 3, 4  # places that are looked at closely: of where descents end, and of kinks
 
 
 class Look:
     """A grid and what follows from it.
 
-    Verdicts go by points of their own, so that no grid decides; the grid is what they are drawn on.
+    Verdicts are made at the points of a lattice, so they do not depend on the grid, which is only drawn.
 
     Args:
         grid: The surface, or the curve.
@@ -69,10 +60,11 @@ class Look:
         descents: Where descents end, once `looking` knows; None before, and without a loss.
         close: What is between points, the same.
         trouble: What the precision of the training does, the same.
-        left_out: What there was no time for, in words.
+        time: The time that is left, and what there was none for.
+        dead: Where a descent does not move though the loss is lower elsewhere.
         starts: As given.
         wanted: The target, as given.
-        untried: Why the loss cannot be had in that precision; "" where it can.
+        untried: Why the loss cannot be computed in that precision; "" if it can.
     """
 
     def __init__(
@@ -84,11 +76,7 @@ class Look:
         starts: Mapping[str, Tensor] | None = None,
         seconds: float = 0.0,
     ) -> None:
-        now = time.perf_counter()
-        self._deadline = math.inf if deadline is None else deadline  # nothing is begun after it
-        self._latest = self._deadline + _OVERTIME * max(self._deadline - now, 0.0)  # nothing goes on after it
-        self._seconds = seconds
-        self.left_out: list[str] = []
+        self.time = TimeLeft(deadline, seconds)
         self.starts = dict(starts or {})
         self.grid, self.names, self.dtype = grid, grid.names, dtype
         own = loss_function_of(grid)
@@ -101,10 +89,11 @@ class Look:
         self.descents: Descents | None = None
         self.close, self.untried = Close(), ""
         self.trouble: Trouble | None = None
+        self.dead = DeadGround(self)
 
     @property
     def known(self) -> bool:
-        """Whether the loss itself is at hand, not the grid alone: else there is no `own`, `function` and `view`."""
+        """Whether the loss itself is known and not only its grid: if not, there is no `own`, `function` and `view`."""
         return self._view is not None
 
     @property
@@ -129,63 +118,41 @@ class Look:
         if not self.known:
             return
         yield from part_of(self._sampling(), 0.0, 0.05)
-        precision, first = f"a look at {str(self.dtype).removeprefix('torch.')}", math.isfinite(self._deadline)
+        precision, first = f"a look at {str(self.dtype).removeprefix('torch.')}", self.time.limited
         if first:
-            # What was asked for by name is looked at whatever time there is left.
-            latest = time.perf_counter() + _ASKED * self._seconds if self.dtype != torch.float32 else 0.0
-            yield from part_of(self._timed(precision, self._training(), latest), 0.05, 0.0)
-        self.descents = yield from part_of(self._timed("descents", descending(self.view)), 0.05, 0.4)
+            asked = self.dtype != torch.float32
+            yield from part_of(self.time.within(precision, self._training(), asked), 0.05, 0.0)
+        self.descents = yield from part_of(self.time.within("descents", descending(self.view)), 0.05, 0.4)
         close = yield from part_of(
-            self._timed("a closer look between the points", looking_closer(self.view)), 0.45, 0.2
+            self.time.within("a closer look between the points", looking_closer(self.view)), 0.45, 0.2
         )
         self.close = close or Close()
         for name in ("lowest", "height", "floor"):
             self.__dict__.pop(name, None)  # they may have been asked for before
         if self.descents is not None:
-            work = self._timed("a look at where descents end", self._looking_at_ends(self.descents))
+            work = self.time.within("a look at where descents end", self._looking_at_ends(self.descents))
             yield from part_of(work, 0.65, 0.05)
         if self.steep > _ROUNDING * self.height:
-            yield from part_of(self._timed("critical points", self._finding_critical_points()), 0.7, 0.095)
-        yield from part_of(self._timed("places of note", self._looking_at_places_of_note()), 0.795, 0.005)
+            yield from part_of(self.time.within("critical points", self._finding_critical_points()), 0.7, 0.095)
+        yield from part_of(self.time.within("places of note", self._looking_at_places_of_note()), 0.795, 0.005)
         # What the cached properties of these names would compute at once.
         self.__dict__["spike"] = self.__dict__["single"] = self.__dict__["compared"] = None
         if self.height:
-            self.__dict__["spike"] = yield from self._timed("a look for spikes", self._finding_spike())
+            self.__dict__["spike"] = yield from self.time.within("a look for spikes", self._finding_spike())
         if self.spike is None:
-            self.__dict__["fall"] = yield from self._timed("a look beyond the edges", self._finding_fall())
-        yield from part_of(self._timed("a comparison with central differences", self._checking_gradients()), 0.8, 0.15)
+            self.__dict__["fall"] = yield from self.time.within("a look beyond the edges", self._finding_fall())
+        yield from part_of(
+            self.time.within("a comparison with central differences", self._checking_gradients()), 0.8, 0.15
+        )
         if not first:
-            yield from part_of(self._timed(precision, self._training()), 0.95, 0.05)
-
-    def _timed(self, what: str, work: Slices[T], latest: float = 0.0) -> Slices[T | None]:
-        """The work's result; None where there is no time left to begin it, or it takes far too long: that is noted.
-
-        Args:
-            what: What to call it.
-            work: The work.
-            latest: Until when it may be begun and go on in any case.
-        """
-        if time.perf_counter() > max(self._deadline, latest):
-            self.left_out.append(what)
-            return None
-        while True:
-            try:
-                done = next(work)
-            except StopIteration as end:
-                return end.value
-            yield done
-            if time.perf_counter() > max(self._latest, latest):
-                work.close()
-                self.left_out.append(what)
-                return None
+            yield from part_of(self.time.within(precision, self._training()), 0.95, 0.05)
 
     def _sampling(self) -> Slices[None]:
         count = (_LATTICE_SLOW if self.view.slow else _LATTICE)[self.view.dims]
         if self.own.costly:
             began, some = time.perf_counter(), self.view.lattice(_COARSEST)
             yield from self.view.at(some)
-            now = time.perf_counter()
-            afforded = _LATTICE_SHARE * max(self._deadline - now, 0.0) / (now - began) * len(some)
+            afforded = _LATTICE_SHARE * self.time.seconds / (time.perf_counter() - began) * len(some)
             count = max(_COARSEST, min(count, int(afforded ** (1 / self.view.dims))))
         points = self.view.lattice(count)
         loss, gradient = yield from self.view.at(points)
@@ -193,32 +160,17 @@ class Look:
 
     def _finding_critical_points(self) -> Slices[None]:
         # Where much ground is flat, gradients of zero are no points.
-        flat = self.still | (self.finite & (self.slope == 0))
+        flat = self.dead.still | (self.finite & (self.slope == 0))
         usable = self.finite & ~flat if self.share(flat) > 0.01 else self.finite
         work = finding_critical_points(self.grid, self.function, usable, self.steep)
         found = yield from part_of(work, 0.0, 0.95)
         found = yield from without_tips(self.view, found, self.steep)
-        self.critical = yield from part_of(self._settled_kinks(found), 0.95, 0.05)
+        if self.descents is not None:
+            cell = self.spans / (self.grid.loss.shape[-1] - 1)
+            settling = settling_kinks(self.view, found, self.descents, cell, self.floor)
+            found = yield from part_of(settling, 0.95, 0.05)
+        self.critical = found
         self.__dict__.pop("lowest", None)
-
-    def _settled_kinks(self, critical: list[CriticalPoint]) -> Slices[list[CriticalPoint]]:
-        """Kinked minima, of which a grid knows the cell, moved to where the descents beside them end."""
-        if self.descents is None:
-            return critical
-        cell, moved, alone = self.spans / (self.grid.loss.shape[-1] - 1), [], []
-        for one in critical:
-            if one.kind == "minimum" and not one.eigenvalues:
-                end = _lowest_near(one, self.descents, 1.5 * cell)
-                doubtful = end is None or (end.loss > self.floor and not _is_evidence(end, one, self.descents))
-                one = one if end is None or end.loss > one.loss else end
-                alone += [one] if doubtful and not self.view.slow else []
-            moved.append(one)
-        if alone:
-            # In a curved valley with a kink for its floor the lowest of a cell's places is no minimum.
-            left = yield from _leaving(self.view, alone, 1.5 * cell)
-            moved = [one for one in moved if one not in left]
-        single = {one.point: one for one in reversed(moved)}
-        return sorted(single.values(), key=lambda one: one.loss)
 
     def _places_of_note(self, starts: Iterable[Tensor] = ()) -> Tensor:
         ends = [torch.tensor(one.point, dtype=torch.float64) for one in self.critical if one.kind == "minimum"][:ENDS]
@@ -227,7 +179,7 @@ class Look:
         return places_of_note(self.bounds, ends, [*starts, *target_point(self.wanted, self.names)])
 
     def _looking_at_places_of_note(self) -> Slices[None]:
-        """Right at a minimum, a number that somebody has written, a loss may be 0 by 0 though it is fine beside it."""
+        """Look right at minima and at typed numbers: there a loss may be 0 / 0 though it is fine beside them."""
         places = self._places_of_note()
         loss, gradient = yield from self.view.at(places)
         inside = ((places >= self.view.low) & (places <= self.view.high)).all(-1)
@@ -413,24 +365,6 @@ class Look:
         slopes = self.lattice.gradient[self.lattice.finite]
         return [axis for axis in range(len(self.names)) if axis not in self.flat and bool((slopes[:, axis] != 0).any())]
 
-    def _above(self, losses: Tensor, dims: Sequence[int]) -> Tensor:
-        """How far losses, inf where not finite, lie above the lowest that a descent could reach.
-
-        Args:
-            losses: Of a shape with a dimension for each axis.
-            dims: Which dimension is which axis's.
-        """
-        if len(self.led) in (0, len(self.names)):
-            return losses - self.floor
-        return losses - losses.amin([dims[axis] for axis in self.led], keepdim=True)
-
-    @cached_property
-    def still(self) -> Tensor:
-        """Where the ground cannot move a descent though it is not lowest, of the grid's shape."""
-        losses = torch.where(self.finite, self.grid.loss, math.inf)
-        above = self._above(losses, [-1 - axis for axis in range(len(self.names))])
-        return self.finite & (above > ABOVE * self.height) & (self.slope < DEAD * above)
-
     @cached_property
     def bottom(self) -> Tensor:
         """The lowest region in view, at least the lowest grid points."""
@@ -445,70 +379,6 @@ class Look:
         if self.wanted is None:
             return self.bottom
         return target_mask(self.wanted, self.grid)
-
-    @cached_property
-    def zones(self) -> list[Tensor]:
-        """Dead ground of some extent, off a given target; masks of the grid's shape, the largest first."""
-        return components(self.still & ~self._meant, SMALLEST_EXTENT)
-
-    @cached_property
-    def stuck(self) -> dict[str, Tensor]:
-        """Parameter → where it alone gets no gradient though the loss is lower elsewhere along its axis: a mask."""
-        found = {}
-        losses = torch.where(self.finite, self.grid.loss, math.inf)
-        for axis, name in enumerate(self.names if self.grid.y is not None else ()):
-            if axis in self.flat or bool((self.grid.gradient[..., axis][self.finite] == 0).all()):
-                continue  # no gradient anywhere: another pattern's
-            above = losses - losses.amin(-1 - axis, keepdim=True)
-            size = self.grid.gradient[..., axis].abs() * self.spans[axis]
-            mask = self.finite & (above > ABOVE * self.height) & (size < STUCK * above)
-            mask = _long(mask & ~self._meant, -1 - axis) & ~self._dead
-            if bool(mask.any()):
-                found[name] = mask
-        return found
-
-    @property
-    def dead(self) -> Tensor:
-        """Where a parameter gets no gradient, or none does, though the loss is lower elsewhere; of the grid's shape."""
-        return torch.stack([self._dead, *self.stuck.values()]).any(0)
-
-    @property
-    def _dead(self) -> Tensor:
-        return torch.stack([torch.zeros_like(self.still), *self.zones]).any(0)
-
-    @property
-    def _meant(self) -> Tensor:
-        """Where a loss may be flat whatever its height: in a target that was given."""
-        return self.target if self.given else torch.zeros_like(self.finite)
-
-    @cached_property
-    def dead_points(self) -> Tensor:
-        """Which points of the lattice are dead for all parameters, (N,)."""
-        lattice, dims = self.lattice, len(self.names)
-        losses = torch.where(lattice.finite, lattice.loss, math.inf).reshape([lattice.count] * dims)
-        above = self._above(losses, range(dims)).flatten()
-        size = (lattice.gradient * self.spans).norm(dim=-1)
-        dead = lattice.finite & (above > ABOVE * self.height) & (size < DEAD * above)
-        return dead & ~self.in_targets(lattice.points) if self.given else dead
-
-    @cached_property
-    def stuck_points(self) -> dict[str, Tensor]:
-        """Parameter → which points of the lattice are dead for it alone, (N,); only parameters that have some."""
-        lattice, found = self.lattice, {}
-        losses = torch.where(lattice.finite, lattice.loss, math.inf)
-        for axis, name in enumerate(self.names if self.grid.y is not None else ()):
-            slopes = lattice.gradient[:, axis]
-            if axis in self.flat or bool((slopes[lattice.finite] == 0).all()):
-                continue  # no gradient anywhere: another pattern's
-            lines = losses.reshape(lattice.count, -1)
-            above = (lines - lines.amin(axis, keepdim=True)).flatten()
-            dead = lattice.finite & (above > ABOVE * self.height) & (slopes.abs() * self.spans[axis] < STUCK * above)
-            dead &= ~self.dead_points
-            if self.given:
-                dead &= ~self.in_targets(lattice.points)
-            if bool(dead.any()):
-                found[name] = dead
-        return found
 
     def in_target(self, point: Sequence[float]) -> bool:
         """Whether a point lies in the target, or right beside it."""
@@ -533,48 +403,6 @@ class Look:
     def first(self, mask: Tensor) -> tuple[float, ...]:
         """A point of a mask of the grid's shape, near its middle."""
         return nearest_to_middle(self.grid.points[mask], self.spans)
-
-
-def _lowest_near(one: CriticalPoint, descents: Descents, reach: Tensor) -> CriticalPoint | None:
-    """A kinked minimum where the lowest descent ends that does so near to it; None if none does."""
-    if not len(descents.ends):
-        return None
-    near = ((descents.ends - torch.tensor(one.point, dtype=torch.float64)).abs() <= reach).all(-1)
-    if not bool(near.any()):
-        return None
-    k = int(torch.where(near, descents.losses, math.inf).argmin())
-    return dataclasses.replace(one, point=tuple(descents.ends[k].tolist()), loss=float(descents.losses[k]))
-
-
-def _is_evidence(end: CriticalPoint, one: CriticalPoint, descents: Descents) -> bool:
-    """Whether a descent that has ended near a point, and no higher, had nowhere lower to go."""
-    at_end = (descents.ends == torch.tensor(end.point, dtype=torch.float64)).all(-1)
-    return end.loss <= one.loss and bool(descents.settled[at_end].any())
-
-
-def _leaving(view: View, points: list[CriticalPoint], reach: Tensor) -> Slices[list[CriticalPoint]]:
-    """Those kinked minima from which, or from right beside which, a descent leads away."""
-    places = torch.tensor([one.point for one in points], dtype=torch.float64)
-    # At the edge of the view nothing tells how a kink goes on.
-    middle = (view.low + view.high) / 2
-    starts = torch.where(at_edge(view, places)[:, None], places + _INWARDS * (middle - places), places)
-    further = yield from descending(view, starts)
-    stay = [
-        bool(((further.ends[(further.starts == start).all(-1)] - place).abs() <= reach).all(-1).any())
-        for start, place in zip(starts, places, strict=True)
-    ]
-    return [one for one, stays in zip(points, stay, strict=True) if not stays]
-
-
-def _long(mask: Tensor, dim: int) -> Tensor:
-    """What of a mask, (H, W), lies in runs of `SMALLEST_EXTENT` or more along a dimension."""
-    along = mask if dim in (-1, 1) else mask.T
-    runs = torch.zeros_like(along)
-    if along.shape[-1] >= SMALLEST_EXTENT:
-        whole = along.unfold(-1, SMALLEST_EXTENT, 1).all(-1)
-        for k in range(SMALLEST_EXTENT):
-            runs[:, k : k + whole.shape[-1]] |= whole
-    return runs if dim in (-1, 1) else runs.T
 
 
 def loss_function_of(grid: SurfaceGrid) -> LossFunction | None:

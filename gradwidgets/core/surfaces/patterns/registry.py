@@ -13,12 +13,13 @@ from gradwidgets.core.results.slices import Slices, finish, part_of, together
 from gradwidgets.core.results.wording import number, place
 from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.surfaces.critical_points import CriticalPoint
-from gradwidgets.core.surfaces.patterns import broadcast, ground, inputs, jumps_and_cuts, mismatch
+from gradwidgets.core.surfaces.patterns import broadcast, inputs, jumps_and_cuts, mismatch
 from gradwidgets.core.surfaces.patterns.astray.trials import explaining
 from gradwidgets.core.surfaces.patterns.data import called_again
 from gradwidgets.core.surfaces.patterns.data.signed_limits import with_its_limit
 from gradwidgets.core.surfaces.patterns.ends import minima, seams, valley
 from gradwidgets.core.surfaces.patterns.ends.target import Target
+from gradwidgets.core.surfaces.patterns.flat import ground
 from gradwidgets.core.surfaces.patterns.look import Look
 from gradwidgets.core.surfaces.patterns.precision import in_training
 from gradwidgets.core.surfaces.patterns.precision.resolution import unresolved
@@ -71,8 +72,8 @@ def _well_shaped(look: Look, beside: Iterable[str] = ()) -> Finding:
         action = "Ship it, if no training begins on that ground."
     if fall is not None:
         action = "Is it meant to have no bottom? If it is, ship it; if not, something must hold it from below."
-    if look.left_out:
-        message += f"; as far as there was time, without {', '.join(look.left_out)}"
+    if look.time.left_out:
+        message += f"; as far as there was time, without {', '.join(look.time.left_out)}"
         action = "Give it more seconds before you ship it."
     return Finding("well_shaped", "ok", message, evidence, spot, action)
 
@@ -334,7 +335,7 @@ def surveying(
         _ = look.target  # refuse a wrong one before anything else
     nowhere = not bool(look.finite.any()) and not bool(look.lattice.finite.any())
     if nowhere and (finding := undefined.non_finite(look)) is not None:
-        return Survey([_with_action(finding)], [], look.still, look=look)
+        return Survey([_with_action(finding)], [], look.dead.still, look=look)
     coarse = unresolved(grid.axes, look.dtype)
     if coarse is not None:
         return Survey([coarse], [], torch.zeros_like(look.finite), look=look)
@@ -363,7 +364,7 @@ def surveying(
             if not (other == "precision" and found.get(other) and found[other].severity == "error"):
                 found.pop(other, None)  # but what is not finite is no other gradient's
     if mismatch.leads_elsewhere(cut):
-        found.pop("wrong_direction", None)  # it goes by the value
+        found.pop("wrong_direction", None)  # it is judged by the value alone
     for name in _MISSED:
         if name in found and found[name].action == PATTERNS[name].action:
             found[name] = yield from part_of(explaining(look, found[name]), 1.0, 0.0)
@@ -401,7 +402,7 @@ def surveying(
     if look.trouble is not None and ("precision" in found or "gradient_mismatch" not in found):
         lost = yield from lost_ground(look.own, look.dtype, look.grid)
     return Survey(
-        worst_first(found.values()), look.critical, ground.dead_ground(look), lost, tuple(look.left_out), look=look
+        worst_first(found.values()), look.critical, look.dead.mask, lost, tuple(look.time.left_out), look=look
     )
 
 

@@ -1,1 +1,1 @@
-"""Fixes tried on a network of the layer panel: the view of them, what it shows, the trials."""
+"""Fixes that are tried on a network of the layer panel: their view, what it shows, and the trials."""

@@ -1,4 +1,4 @@
-"""What would help: a fix, tried on a copy of the network, before and after; applied, and taken back."""
+"""The view of fixes: one is tried on a copy of the network, applied to the model itself, and undone."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from gradwidgets.widgets.layers.fixes.trying import (
     settings_after,
     trying,
 )
-from gradwidgets.widgets.layers.network import Whom
+from gradwidgets.widgets.layers.network import NetworkKey
 from gradwidgets.widgets.layers.problem import FlowProblem, FlowResult
 from gradwidgets.widgets.layers.view import Stage, View, Viewed, ViewResult, ViewSettings
 from gradwidgets.widgets.panel.words import Words
@@ -37,7 +37,7 @@ _TRYING = "<div>Trying all fixes …</div>"
 
 
 class DoctorView(View):
-    """Findings, fixes, before and after."""
+    """The findings, the fixes that answer them, and the network before and after a fix."""
 
     name = "doctor"
     about = "a fix, tried on a copy: profiles and first losses before and after"
@@ -47,13 +47,13 @@ class DoctorView(View):
     def __init__(self, panel: Viewed, stage: Stage) -> None:
         super().__init__(panel, stage)
         self._applied: list[tuple[str, AppliedFix | dict[str, Any]]] = []
-        self._undone = ""  # what was taken back last, in words
+        self._undone = ""  # the fix that was undone last, in words
         self._asked = False  # whether all fixes are to be tried
-        self._of: Whom | None = None  # on whom
+        self._of: NetworkKey | None = None  # the network that they are tried on
         self._ranking: FixRanking | None = None
 
     def extras(self, looks: Looks) -> list[widgets.Widget]:
-        """Return the buttons, and how to use them."""
+        """Return the buttons, and a hint on how to use them."""
         self._hint = widgets.HTML(layout=looks.layout(width=f"{WIDTH - 6}px", margin="2px 0 4px 4px"))
         self._hint.add_class("gradwidgets-words")
         buttons = [
@@ -78,13 +78,13 @@ class DoctorView(View):
             self.panel.change(fix=NONE)
 
     def stopped(self) -> None:
-        """A ranking that was asked for and is not there is not asked for any more."""
+        """Withdraw the request for a ranking if it was not answered, and show what is known."""
         self.ask_no_more()
         if self.panel.view == self.name and isinstance(self.stage.shown_part, Trial | Refused | FixRanking | None):
             self.stage.paint(settled=True)
 
     def ask_no_more(self) -> None:
-        """Be content with what was found."""
+        """Withdraw the request for a ranking if it was not answered."""
         self._asked = self._asked and self._ranking is not None
 
     def _forget_others(self) -> None:
@@ -93,7 +93,7 @@ class DoctorView(View):
             self._of, self._asked, self._ranking = now, False, None
 
     def show_controls(self) -> None:
-        """Say which fixes answer what was found, and which buttons make sense."""
+        """Describe the fix that is chosen, and enable the buttons that apply to it."""
         panel = self.panel
         chosen, part = panel.fix != NONE, self.stage.shown_part
         reason = ""
@@ -121,11 +121,11 @@ class DoctorView(View):
 
     @property
     def can_undo(self) -> bool:
-        """Whether something was applied that can be taken back."""
+        """Whether a fix was applied that can be undone."""
         return bool(self._applied)
 
     def apply(self) -> None:
-        """Change the model itself as the fix changed the copy; of a network from sliders, set the sliders.
+        """Change the model itself as the fix changed the copy; for a network that was built from sliders, set them.
 
         Raises:
             ValueError: No fix is chosen, or it acts on the training and not on the model.
@@ -154,7 +154,7 @@ class DoctorView(View):
             panel.change(**asdict(after), fix=NONE)
 
     def undo(self) -> None:
-        """Take the last one back: the model is as it was before, to the bit.
+        """Undo the last fix: the model is as it was before it, bit for bit.
 
         Raises:
             ValueError: Nothing was applied.
@@ -182,12 +182,12 @@ class DoctorView(View):
         self.stage.copy(text, self._buttons["Copy fix"], "Copy fix")
 
     def more(self) -> Asked:
-        """The fix and the learning rate of its trial; whether all are to be tried."""
+        """Return the fix, the learning rate of its trial, and whether all fixes are to be tried."""
         self._forget_others()
         return self.panel.fix, self.panel.lr, self._asked
 
     def work(self, flow: FlowResult, more: Asked) -> Slices[Tried]:
-        """Try the fix, or all of them, but for a ranking that is known."""
+        """Try the fix, or all of them; a ranking that is known is returned without another trial."""
         ranks = more[0] == NONE and more[2]
         if ranks and self._ranking is not None:
             return self._ranking
@@ -197,11 +197,11 @@ class DoctorView(View):
         return part
 
     def fitting(self, flow: FlowResult) -> list[str]:
-        """The names in the menu of the fixes that can be applied to a network."""
+        """Return the names, as in the menu, of the fixes that can be applied to a network."""
         return self.kept.get("fitting", flow, lambda: fitting_fixes(self.stage.network.problem, flow))
 
     def done(self) -> tuple[str, ...]:
-        """What was taken back last, and what is applied now."""
+        """Return sentences on the fix that was undone last, and on those that are applied."""
         notes = [self._undone] if self._undone else []
         for name, applied in self._applied:
             if isinstance(applied, AppliedFix):
@@ -212,7 +212,7 @@ class DoctorView(View):
         return tuple(notes)
 
     def _moved(self, before: Mapping[str, object]) -> str:
-        """What stands otherwise on the sliders than before a fix."""
+        """Return which sliders a fix has moved, in words."""
         now = {name: getattr(self.panel, name) for name in before}
         return ", ".join(f"{name} {before[name]} → {now[name]}" for name in now if now[name] != before[name])
 
@@ -228,21 +228,21 @@ class DoctorView(View):
 
     @staticmethod
     def derive(problem: FlowProblem, seen: ViewResult, how: ViewSettings, kept: Kept) -> list[str]:
-        """The fixes that can be applied to the network."""
+        """Return the fixes that can be applied to the network."""
         return kept.get("fitting", seen.flow, lambda: fitting_fixes(problem, seen.flow))
 
     @staticmethod
     def scene(seen: ViewResult, derived: list[str], how: ViewSettings) -> Profile:
-        """Both profiles and both trainings."""
+        """Return the profiles and the first losses with and without the fix."""
         return scene_of(seen, how)
 
     @staticmethod
     def words(seen: ViewResult, derived: list[str], how: ViewSettings) -> Words:
-        """What was found, what answers it, and what the trial gave."""
+        """Return the findings, the fixes that answer them, and the result of the trial."""
         return words_of(seen, derived, how)
 
     def code(self) -> list[str]:
-        """Try it, or all."""
+        """Try the fix, or all of them."""
         if self.panel.fix == NONE and self._asked:
             return [
                 "from gradwidgets.core import rank_fixes",

@@ -1,4 +1,4 @@
-"""What the doctor shows: findings with their fixes, a trial or a ranking, as a picture and in words."""
+"""Findings with their fixes, and a trial or a ranking, as a picture and in words."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _LOSSES = "loss of the first steps"
 
 
 def scene_of(seen: ViewResult, how: ViewSettings) -> Profile:
-    """Both profiles and both trainings.
+    """Return the picture: the profiles and the first losses with and without a fix.
 
     Args:
         seen: The network, and what was tried on it.
-        how: How it is looked at.
+        how: The settings of the view.
     """
     trial: Tried = seen.part
     flow = trial.after if isinstance(trial, Trial) else seen.flow.flow  # a fix may add layers
@@ -45,12 +45,12 @@ def scene_of(seen: ViewResult, how: ViewSettings) -> Profile:
 
 
 def words_of(seen: ViewResult, fitting: Sequence[str], how: ViewSettings) -> Words:
-    """What was found, what answers it, and what the trial gave.
+    """Return the findings, the fixes that answer them, and the result of the trial, in words.
 
     Args:
         seen: The network, and what was tried on it.
         fitting: The fixes that can be applied to it.
-        how: How it is looked at.
+        how: The settings of the view.
     """
     fix: str = seen.settings.more[0]
     part: Tried = seen.part
@@ -61,12 +61,12 @@ def words_of(seen: ViewResult, fitting: Sequence[str], how: ViewSettings) -> Wor
 
 
 def found_cards(flow: FlowResult, fitting: Sequence[str], done: Sequence[str]) -> str:
-    """The findings with their fixes, and what was done, as HTML, everything escaped.
+    """Return the findings with their fixes, and what was done, as HTML, everything escaped.
 
     Args:
         flow: The network, layer by layer.
         fitting: The fixes that can be applied to it.
-        done: Sentences.
+        done: Sentences on the fixes that were applied or undone.
     """
     found = "".join(
         card(f.severity, f.name.replace("_", " "), f.message, _remedies(f, flow, fitting) or f.action)
@@ -100,7 +100,7 @@ def _tried_cards(fix: str, part: Tried) -> str:
 
 
 def _remedies(finding: Finding, flow: FlowResult, fitting: Sequence[str]) -> str:
-    """The names in the menu of the fixes that answer a finding and fit the network."""
+    """Return what to do about a finding: its own advice, and the fixes that answer it and fit the network."""
     answers = fixes_for(finding, flow.flow)
     names = [name for name in fitting if TRIES[name][0] in answers]
     said = f"Worth a try: {', '.join(names)}." if names else ""
@@ -108,7 +108,7 @@ def _remedies(finding: Finding, flow: FlowResult, fitting: Sequence[str]) -> str
 
 
 def _best_losses(ranking: FixRanking) -> Detail:
-    """The losses without a fix and with the best one, of the first seed."""
+    """Return the losses without a fix and with the best one, for the first seed."""
     losses = {"now": ranking.baseline.losses[0].numpy()}
     if not ranking.fixes:
         return losses_detail(_LOSSES, losses)
@@ -121,7 +121,7 @@ def _refused(ranking: FixRanking) -> list[str]:
 
 
 def _table(ranking: FixRanking) -> str:
-    """A ranking as HTML, everything escaped: the answer first, then all that were tried."""
+    """Return a ranking as HTML, everything escaped: the conclusion, then all fixes that were tried."""
     head = "".join(f"<th>{text}</th>" for text in HEAD)
     rows = [
         "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row_of(one)) + "</tr>"
@@ -136,7 +136,7 @@ _ORDER = ("ok", "info", "warning", "error")
 
 
 def _judged(trial: Trial) -> tuple[str, str]:
-    """How a trial went, as a severity, and what is to be said about it."""
+    """Return the severity of a trial's result, and a note on it."""
     losses = trial.losses_after
     if not bool(losses[-1].isfinite()) or float(losses[-1]) > float(losses[0]):
         return "warning", f"With it the loss rises at lr {number(trial.lr, 3)}: a smaller lr may do."

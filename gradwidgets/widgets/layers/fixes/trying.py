@@ -1,4 +1,4 @@
-"""Fixes tried on a network of the panel: which of them fit, what one does to it, which of all helps."""
+"""Trials of fixes on a network of the panel: which fixes fit, what one changes, which helps most."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from gradwidgets.core.results.slices import Slices
 from gradwidgets.widgets.layers.problem import FlowProblem, FlowResult, FlowSettings
 
 NONE = "none"
-_GAINS: dict[str, Literal["sigmoid", "tanh", "selu", "linear", "relu"]] = {  # where torch has another than relu's
+_GAINS: dict[str, Literal["sigmoid", "tanh", "selu", "linear", "relu"]] = {  # where torch's gain differs from relu's
     "Sigmoid": "sigmoid",
     "Tanh": "tanh",
     "SELU": "selu",
@@ -40,7 +40,7 @@ class Refused:
     """A fix that could not be tried.
 
     Attributes:
-        reason: Why.
+        reason: Why it could not.
     """
 
     reason: str
@@ -55,8 +55,8 @@ def trying(problem: FlowProblem, flow: FlowResult, fix: str, lr: float) -> Slice
     Args:
         problem: The network and its batch.
         flow: The network, layer by layer.
-        fix: A name in the menu.
-        lr: Learning rate of the first steps.
+        fix: The name of the fix, as in the menu.
+        lr: The learning rate of the first steps.
     """
     name, options = TRIES[fix]
     network, made = problem.network(flow.settings), None
@@ -90,7 +90,7 @@ def ranking(problem: FlowProblem, flow: FlowResult) -> Slices[FixRanking]:
 
 
 def fitting_fixes(problem: FlowProblem, flow: FlowResult) -> list[str]:
-    """The names in the menu of the fixes that can be applied to a network.
+    """Return the names, as in the menu, of the fixes that can be applied to a network.
 
     Args:
         problem: The network and its batch.
@@ -118,8 +118,8 @@ def _residual(options: Options, now: FlowSettings) -> dict[str, Any]:
     return {"architecture": "residual", "depth": max(1, now.depth // 2)}  # a block has two layers
 
 
-# Key of `FIXES` → the sliders' settings that do the same, from its options and the present ones; {} where nothing is to
-# be done. A fix that is not here is tried on a copy all the same, and cannot be applied to a network from sliders.
+# Key of `FIXES` → a function of its options and the current settings that returns the settings which do the same; {} if
+# nothing changes. Any other fix can be tried on a copy, but not applied to a network that was built from sliders.
 SLIDERS: dict[str, Callable[[Options, FlowSettings], dict[str, Any]]] = {
     "he": lambda options, now: {"init": "He", "gain": 1.0},
     "xavier": lambda options, now: {"init": "Xavier", "gain": 1.0},
@@ -133,12 +133,12 @@ SLIDERS: dict[str, Callable[[Options, FlowSettings], dict[str, Any]]] = {
 
 
 def settings_after(settings: FlowSettings, name: str, options: Options) -> FlowSettings | None:
-    """The sliders' settings after a fix; None where nothing would change.
+    """Return the sliders' settings after a fix; None if it would change nothing.
 
     Args:
-        settings: Of the network.
-        name: A key of `SLIDERS`.
-        options: The fix's.
+        settings: The settings of the network.
+        name: The fix, a key of `SLIDERS`.
+        options: The options of the fix.
     """
     after = replace(settings, **SLIDERS[name](options, settings))
     return None if after == settings else after

@@ -1,7 +1,7 @@
-"""A training that needs nothing of the user's: the network of the sliders on scanned digits.
+"""The demonstration: the network that is built from the sliders learns to read scanned digits.
 
 `digits.csv.gz` holds the 1,797 test images of "Optical Recognition of Handwritten Digits" by E. Alpaydin and C. Kaynak
-(UCI Machine Learning Repository, 1998, doi:10.24432/C50P49, CC BY 4.0), in the file that scikit-learn hands out.
+(UCI Machine Learning Repository, 1998, doi:10.24432/C50P49, CC BY 4.0), in the file that scikit-learn distributes.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _HELD_OUT = 360
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
-    """A network and what it is to learn.
+class Task:
+    """A network and what it learns.
 
     Attributes:
-        model: It is trained in place: new, or a copy.
-        batch: (generator) → inputs and targets of a step.
-        loss_fn: As everywhere.
-        held_out: Inputs and classes to test on; None where there are none.
+        model: The network, which is trained in place: a new one, or a copy.
+        batch: Returns the inputs and targets of a step, drawn with a generator.
+        loss_fn: The loss, called as `loss_fn(output, targets)`.
+        held_out: Inputs and classes to test on; None if there are none.
     """
 
     model: nn.Module
@@ -41,8 +41,8 @@ class Lesson:
     held_out: tuple[Tensor, Tensor] | None
 
 
-def lesson(problem: FlowProblem, settings: FlowSettings) -> Lesson:
-    """Return what a demonstration trains.
+def make_task(problem: FlowProblem, settings: FlowSettings) -> Task:
+    """Return the network that the demonstration trains, and its data.
 
     Raises:
         ValueError: The user's model cannot be copied.
@@ -53,7 +53,7 @@ def lesson(problem: FlowProblem, settings: FlowSettings) -> Lesson:
             model = copy.deepcopy(model)
         except Exception as failure:
             raise ValueError(f"the model cannot be copied, and only a copy is trained here: {failure}") from failure
-        return Lesson(model, lambda generator: (inputs, targets), loss_fn, None)
+        return Task(model, lambda generator: (inputs, targets), loss_fn, None)
     x, y = digits()
     train = x[:-_HELD_OUT], y[:-_HELD_OUT]
     model = settings.build(inputs=x.shape[1], outputs=10)
@@ -62,43 +62,43 @@ def lesson(problem: FlowProblem, settings: FlowSettings) -> Lesson:
         some = torch.randint(len(train[0]), (settings.batch,), generator=generator)
         return train[0][some], train[1][some]
 
-    return Lesson(model, batch, nn.functional.cross_entropy, (x[-_HELD_OUT:], y[-_HELD_OUT:]))
+    return Task(model, batch, nn.functional.cross_entropy, (x[-_HELD_OUT:], y[-_HELD_OUT:]))
 
 
 def digits() -> tuple[Tensor, Tensor]:
-    """Images (1797, 64) with mean 0 and standard deviation 1, and their classes (1797,)."""
+    """Return images (1797, 64) with mean 0 and standard deviation 1, and their classes (1797,)."""
     table = np.loadtxt(Path(__file__).with_name("digits.csv.gz"), delimiter=",")
     x = torch.tensor(table[:, :-1], dtype=torch.float32)
     return (x - x.mean()) / x.std(), torch.tensor(table[:, -1].astype(np.int64))
 
 
-def training(the: Lesson, run: LiveRun, *, lr: float, steps: int, seed: int) -> Slices[str]:
+def training(task: Task, run: LiveRun, *, lr: float, steps: int, seed: int) -> Slices[str]:
     """Train by plain stochastic gradient descent, in slices.
 
     Args:
-        the: What is trained.
-        run: Watches it; open.
-        lr: Learning rate.
-        steps: How many.
-        seed: Of the order of the data, and of dropout.
+        task: The network and what it learns.
+        run: The open run that watches it.
+        lr: The learning rate.
+        steps: The number of steps.
+        seed: The random seed of the order of the data, and of dropout.
 
     Yields:
-        The share that is done, after each step.
+        The share of the steps that are done, after each step.
 
     Returns:
-        What came of it, in words.
+        The result, in words.
     """
     generator = torch.Generator().manual_seed(seed)
-    parameters = [p for p in the.model.parameters() if p.requires_grad]
+    parameters = [p for p in task.model.parameters() if p.requires_grad]
     for step in range(steps):
-        inputs, targets = the.batch(generator)
+        inputs, targets = task.batch(generator)
         if step == 0:
-            run.monitor.expect(inputs, targets, the.loss_fn)
+            run.monitor.expect(inputs, targets, task.loss_fn)
         if step + 1 == steps:
-            run.monitor.sample_next()  # which the words are about
+            run.monitor.sample_next()  # the step that the words describe
         with random_numbers(seed + step), torch.inference_mode(False), torch.enable_grad():
-            the.model.zero_grad()
-            loss = the.loss_fn(_output(the.model, inputs), targets)
+            task.model.zero_grad()
+            loss = task.loss_fn(_output(task.model, inputs), targets)
             loss.backward()
             run.monitor.note_loss(loss)
             run.monitor.sample(paced=True)
@@ -110,7 +110,7 @@ def training(the: Lesson, run: LiveRun, *, lr: float, steps: int, seed: int) -> 
             if not bool(loss.isfinite()):
                 return f"At step {step + 1} the loss is not finite: the training ends there."
         yield (step + 1) / steps
-    return f"After {counted(steps, 'step')}" + _tested(the) + "."
+    return f"After {counted(steps, 'step')}" + _tested(task) + "."
 
 
 def _output(model: nn.Module, inputs: object) -> object:
@@ -119,12 +119,12 @@ def _output(model: nn.Module, inputs: object) -> object:
     return model(*inputs) if isinstance(inputs, tuple) else model(inputs)
 
 
-def _tested(the: Lesson) -> str:
-    if the.held_out is None:
+def _tested(task: Task) -> str:
+    if task.held_out is None:
         return " of a copy of your model; yours is as it was"
-    x, y = the.held_out
-    mode = the.model.training
+    x, y = task.held_out
+    mode = task.model.training
     with torch.no_grad():
-        right = float((the.model.eval()(x).argmax(1) == y).double().mean())
-    the.model.train(mode)
+        right = float((task.model.eval()(x).argmax(1) == y).double().mean())
+    task.model.train(mode)
     return f": accuracy {right:.0%} on {len(y)} digits that it never saw"

@@ -1,4 +1,4 @@
-"""A record of a training, seen as one that is over."""
+"""A record of a training, in the form of a training that has ended."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from torch import nn
 from gradwidgets.core.monitor import GradientMonitor
 from gradwidgets.core.monitor.history import History
 from gradwidgets.core.monitor.training.noted_loss import Losses
-from gradwidgets.widgets.layers.training.live_verdict import LiveVerdict, Told
+from gradwidgets.widgets.layers.training.live_verdict import LiveVerdict, TrainingFacts
 
 
 @dataclass(frozen=True, eq=False)
 class Named:
-    """A record and what it is called.
+    """A record and its name.
 
     Attributes:
         history: The record.
-        name: Of its file; "" for one that is none.
+        name: The name of its file; "" if it came from no file.
     """
 
     history: History
@@ -30,16 +30,16 @@ class Named:
 
 
 def record_of(record: object, name: str = "record") -> Named:
-    """Take a record, or read it from its file.
+    """Return a record, which is read if its file is given.
 
     Args:
         record: A `GradientHistory`, a `GradientMonitor` or the path of a file that `history.save` wrote.
-        name: Of the argument, for a refusal.
+        name: The name of the argument, for error messages.
 
     Raises:
         TypeError: It is something else.
         FileNotFoundError: There is no such file.
-        ValueError: It is no record, of a newer version, or not whole; or nothing was recorded in it.
+        ValueError: The file is not a record, is of a newer version or incomplete; or nothing was recorded.
     """
     if isinstance(record, GradientMonitor):
         record = record.history
@@ -67,20 +67,20 @@ def _filled(history: History, name: str) -> History:
 
 
 def names_of_two(first: str, second: str) -> tuple[str, str]:
-    """What two records are called: by their files where those tell them apart."""
+    """Return the names of two records: those of their files if they differ, else A and B."""
     if first and second and first != second:
         return first, second
     return "A", "B"
 
 
 class KeptMonitor:
-    """What a `GradientMonitor` has recorded, from a record alone.
+    """A stand-in for a `GradientMonitor`, made from its record alone.
 
     Attributes:
         history: The record.
-        losses: Those that were noted.
-        notes: The record's.
-        lr: Not known.
+        losses: The losses that were noted.
+        notes: The notes in the record.
+        lr: None, as the learning rate is not recorded.
     """
 
     lr = None
@@ -97,21 +97,21 @@ class KeptMonitor:
 
     @property
     def steps(self) -> int:
-        """The last step that is known of."""
+        """The number of the last step in the record."""
         last = [int(one[-1]) for one in (self.history.steps, self.losses.steps) if len(one)]
         return max(last, default=0)
 
 
 class KeptRun:
-    """A training that is over, and of which there is only a record.
+    """A training that has ended, of which only the record is left.
 
     Args:
         record: The record.
-        told: What a verdict cannot see in it.
+        facts: What the verdict needs to know besides the record.
 
     Attributes:
-        monitor: What was recorded.
-        verdict: What is said of it.
+        monitor: A stand-in for the monitor that recorded it.
+        verdict: The verdict on it.
     """
 
     lr = None
@@ -121,17 +121,17 @@ class KeptRun:
     whole = True
     overhead = math.nan, math.nan
 
-    def __init__(self, record: Named, told: Told) -> None:
+    def __init__(self, record: Named, facts: TrainingFacts) -> None:
         self.monitor = KeptMonitor(record.history)
-        self.verdict = LiveVerdict(told)
+        self.verdict = LiveVerdict(facts)
 
     def model(self) -> nn.Module | None:
-        """There is none."""
+        """Return None: a record holds no model."""
 
     def judge(self, *, now: bool) -> None:
-        """Judge it, once."""
+        """Judge the record."""
         with torch.no_grad():
             self.verdict.judge(self.monitor.history, self.monitor.losses, None, now=True)
 
     def close(self) -> None:
-        """There is nothing to let go."""
+        """Do nothing: there is nothing to free."""

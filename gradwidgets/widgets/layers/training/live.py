@@ -1,4 +1,4 @@
-"""Training, seen while it runs: norms over the steps, loss, histogram, health, what it costs."""
+"""The view of a training while it runs: norms over the steps, loss, histogram, verdict and cost."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _BINS = 48
 
 
 class LiveView(View):
-    """A training of the user's, or the demonstration."""
+    """The user's training, or the demonstration."""
 
     name = "live"
     about = "a training, seen while it runs"
@@ -37,11 +37,11 @@ class LiveView(View):
     def __init__(self, panel: Viewed, stage: Stage) -> None:
         super().__init__(panel, stage)
         self.run: LiveRun | KeptRun | None = None
-        self.result = ""  # what a demonstration came to
+        self.result = ""  # how the training ended, in words
         self._detail: Histogram | None = None
 
     def extras(self, looks: Looks) -> list[widgets.Widget]:
-        """Return the button of the demonstration."""
+        """Return the button that starts the demonstration, and a hint."""
         hint = widgets.HTML(layout=looks.layout(width=f"{WIDTH - 6}px", margin="2px 0 4px 4px"))
         hint.add_class("gradwidgets-words")
         own = self.stage.network.own
@@ -56,11 +56,11 @@ class LiveView(View):
     # -- the training ---------------------------------------------------------------------------------------
 
     def begin(self, run: LiveRun) -> None:
-        """Show this training from now on."""
+        """Show a new training from now on."""
         self.run, self.result, self._detail, self.panel.selected = run, "", None, None
 
     def look(self, run: LiveRun) -> None:
-        """Keep how large the elements of the newest gradient are."""
+        """Record a histogram of the elements of the newest gradient."""
         model, selected = run.model(), self._selected_name()
         if model is None:
             return
@@ -78,21 +78,21 @@ class LiveView(View):
 
     @property
     def findings(self) -> list[Finding]:
-        """The verdict on what was recorded, the gravest first; a loop that raised is not called healthy."""
+        """The verdict on the record, worst first; a loop that raised an error is not called healthy."""
         return [] if self.run is None else said_of(self.run.verdict.findings, self.result)
 
     @property
     def comparison(self) -> RecordComparison | None:
-        """Where the training parts from the record beside it; None where there is none."""
+        """The comparison with the record beside the training; None if there is none."""
         return None if self.run is None else self.run.verdict.comparison
 
     @property
     def named(self) -> bool:
-        """Whether the layers go by their names and not by numbers."""
+        """Whether the layers are labelled with their names and not with numbers."""
         return self.stage.network.own
 
     def training(self, *, settled: bool) -> Recorded | None:
-        """What was recorded so far, judged anew where it is `settled` or time."""
+        """Return the record so far, judged again if it is `settled` or due; None if there is no training."""
         run = self.run
         if run is None:
             return None
@@ -104,16 +104,16 @@ class LiveView(View):
 
     @staticmethod
     def scene(seen: ViewResult, derived: None, how: ViewSettings) -> Training:
-        """What was recorded."""
+        """Return the picture of the record."""
         return scene_of(how.training, how)
 
     @staticmethod
     def words(seen: ViewResult, derived: None, how: ViewSettings) -> Words:
-        """Where the training stands."""
+        """Return the verdict on the training, and facts."""
         return words_of(how.training, how)
 
     def code(self) -> list[str]:
-        """Watch a loop."""
+        """Watch a training loop."""
         return [
             "from gradwidgets.core import GradientMonitor",
             "",
@@ -129,7 +129,7 @@ class LiveView(View):
         ]
 
     def click(self, event: MouseEvent) -> bool:
-        """Look at one layer from near."""
+        """Select the layer that was clicked, or none if it is selected already."""
         layer = self.figure.layer_at(event.inaxes, event.xdata)
         if layer is None:
             return False

@@ -1,4 +1,4 @@
-"""A training that is watched: the monitor records, the picture follows, Stop is heard while the cell runs."""
+"""A training that is watched: the monitor records it, the picture follows, and Stop works while the cell runs."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from torch import nn
 from gradwidgets.core.monitor import GradientMonitor
 from gradwidgets.core.monitor.taps import Hook
 from gradwidgets.widgets.kernel.mainloop import Latest, at_home
-from gradwidgets.widgets.layers.training.live_verdict import LiveVerdict, Told
+from gradwidgets.widgets.layers.training.live_verdict import LiveVerdict, TrainingFacts
 
 _log = logging.getLogger(__name__)
 PICTURES = 10.0  # a second, at most
 SHARE = 0.03  # of the time of training that drawing may take
 GRACE = 0.1  # seconds of recording that the budget does not count: a training of a second should be seen too
-FIRST = 0.15  # seconds more, for the first pictures: all of them must be drawn, and nobody waits for the second one
-PATIENCE = 5.0  # seconds between two pictures at most: one that stands still is taken for stuck
-DEAR = 10.0  # times what a picture takes, where that is more
+FIRST = 0.15  # seconds more for the first pictures, which draw everything: the second one should not have to wait
+PATIENCE = 5.0  # seconds between two pictures at most: one that does not move seems stuck
+DEAR = 10.0  # the same for slow pictures: at most this many times the seconds that one takes
 
 
 class Recording(TypedDict, total=False):
-    """What a `GradientMonitor` takes besides the model and the optimizer."""
+    """The options of a `GradientMonitor` besides the model and the optimizer."""
 
     every: int | str
     budget: float
@@ -42,7 +42,7 @@ class Recording(TypedDict, total=False):
 
 
 class Watching(Recording, total=False):
-    """What a training takes that is watched: besides, what the verdict is to know, see `Told`."""
+    """The options of a training that is watched; those added here are for the verdict, see `TrainingFacts`."""
 
     max_norm: float | None
     classes: int | None
@@ -53,25 +53,25 @@ class LiveRun:
     """One watched training.
 
     Args:
-        model: What is trained.
-        optimizer: Whose steps are watched; None for any optimizer's.
-        draw: Brings the picture up to date; returns whether it did.
-        look: Looks at the newest gradients, on the thread that trains: elsewhere they may go while they are read.
-        lr: Of plain gradient descent, where that is what trains.
-        told: What a verdict on the training cannot see in its record.
-        share: Of the time of training that drawing may take.
-        **options: The monitor's.
+        model: The model that is trained.
+        optimizer: The optimizer whose steps are watched; None for any optimizer.
+        draw: Updates the picture; returns whether it did.
+        look: Reads the newest gradients, on the thread that trains: on another one they may change meanwhile.
+        lr: The learning rate of plain gradient descent; None for another optimizer.
+        facts: What the verdict needs to know besides the record.
+        share: The share of the time of training that drawing may take.
+        **options: The options of the monitor.
 
     Attributes:
-        monitor: What records.
+        monitor: The monitor that records the training.
         stopped: Whether Stop was pressed.
-        drawing: Seconds that pictures took of the processor: waiting for a busy machine is not their cost.
-        pictures: How many were drawn.
-        model: A weak reference to what is trained.
-        thread: On which thread it is trained.
-        lr: The learning rate, where it is known.
-        verdict: What is said of the record.
-        whole: Whether a record beside is seen beyond the steps of this one.
+        drawing: The processor time that pictures took, in seconds, without waiting for a busy machine.
+        pictures: The number of pictures drawn.
+        model: A weak reference to the model that is trained.
+        thread: The id of the thread that trains it.
+        lr: The learning rate; None if it is not known.
+        verdict: The verdict on the record.
+        whole: Whether a record beside this one is shown beyond its last step.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class LiveRun:
         look: Callable[[LiveRun], None],
         *,
         lr: float | None = None,
-        told: Told | None = None,
+        facts: TrainingFacts | None = None,
         share: float = SHARE,
         **options: Unpack[Recording],
     ) -> None:
@@ -90,7 +90,7 @@ class LiveRun:
         self.monitor = GradientMonitor(model, optimizer, **recording)
         self.lr = lr
         self.whole = False
-        self.verdict = LiveVerdict(told)
+        self.verdict = LiveVerdict(facts)
         self._share = share
         self.stopped = False
         self.drawing = 0.0
@@ -101,12 +101,12 @@ class LiveRun:
         self._optimizer = optimizer
         self._resources = contextlib.ExitStack()
         self._drawn_at_step = 0
-        self._usual = 0.0  # seconds that a picture takes of which little has changed
+        self._usual = 0.0  # seconds that a picture takes if little has changed
         self._due = self._began = self._ended = self._shown_at = 0.0
         self._latest = Latest(self._follow)
 
     def open(self, *resources: contextlib.AbstractContextManager[object]) -> None:
-        """Begin to watch, or go on with it; what is given stays entered until the end."""
+        """Begin or continue to watch; the context managers given are exited at the end."""
         if self._ended:
             self._began += time.perf_counter() - self._ended
             self._ended, self._latest = 0.0, Latest(self._follow)
@@ -119,12 +119,12 @@ class LiveRun:
             else:
                 register = sys.modules[torch.optim.Optimizer.__module__].register_optimizer_step_post_hook
             self._hook = Hook(self._after_step)
-            stack.callback(register(self._hook).remove)  # type: ignore[arg-type]  # what a hook returns is not looked at
+            stack.callback(register(self._hook).remove)  # type: ignore[arg-type]  # the return value of a hook is ignored
             self._resources = stack.pop_all()
         self._began = self._began or time.perf_counter()
 
     def close(self) -> None:
-        """End the watch; what was recorded stays. May be called again."""
+        """Stop watching; the record stays. May be called again."""
         self._ended = self._ended or time.perf_counter()
         self._optimizer = None
         self._latest.cancel()
@@ -132,7 +132,7 @@ class LiveRun:
 
     @property
     def active(self) -> bool:
-        """Whether it still watches."""
+        """Whether the training is still watched."""
         return self.monitor.active and not self.ended
 
     @property
@@ -142,14 +142,14 @@ class LiveRun:
 
     @property
     def overhead(self) -> tuple[float, float]:
-        """Time spent on recording and on drawing, each in the time of training without both."""
+        """The time spent on recording and on drawing, each as a share of the time of training without both."""
         whole = (self._ended or time.perf_counter()) - self._began
         recording = self.monitor.overhead
         alone = (whole - self.drawing) / (1 + recording if recording == recording else 1)
         return recording, self.drawing / alone if alone > 0 else 0.0
 
     def judge(self, *, now: bool) -> None:
-        """Bring the verdict up to date, where there is something new to judge and it is time, or `now`."""
+        """Update the verdict if there are new steps to judge and it is due, or if `now`."""
         monitor = self.monitor
         lr = self.lr if self.lr is not None else monitor.lr
         self.verdict.judge(monitor.history, monitor.losses, lr, now=now)
@@ -164,7 +164,7 @@ class LiveRun:
             self._latest.request()
 
     def look(self) -> None:
-        """Look at the newest gradients, where this is the thread that trains."""
+        """Read the newest gradients if this is the thread that trains."""
         if self.thread == threading.get_ident():
             self._look(self)
 
@@ -177,11 +177,11 @@ class LiveRun:
         self.drawing += time.thread_time() - began
 
     def step_seen(self) -> None:
-        """Follow a loop that has no torch optimizer."""
+        """Follow a step of a loop that has no torch optimizer."""
         self._after_step()
 
     def _follow(self) -> None:
-        """Bring the picture up to date, if there is anything new; whatever fails, the training goes on."""
+        """Update the picture if there is a new step; if that fails, the training continues."""
         latest = self.monitor.latest
         if latest is None or latest.step == self._drawn_at_step or self._ended:
             return

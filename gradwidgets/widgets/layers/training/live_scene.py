@@ -1,4 +1,4 @@
-"""What the live view shows of a training: a record as a picture and in words."""
+"""The picture and the words of the live view, from the record of a training."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gradwidgets.figures.live.training import Beside, Histogram, Training
 from gradwidgets.widgets.layers import words
 from gradwidgets.widgets.layers.training.kept_run import KeptMonitor, KeptRun
 from gradwidgets.widgets.layers.training.live_run import LiveRun
-from gradwidgets.widgets.layers.training.live_verdict import Told
+from gradwidgets.widgets.layers.training.live_verdict import TrainingFacts
 from gradwidgets.widgets.layers.training.recorded import (
     BRIEF,
     FIELDS,
@@ -34,28 +34,28 @@ from gradwidgets.widgets.panel.words import Words
 _WAITING = "with panel.watch(optimizer): around your loop, or for batch in panel.track(loader): – or press Train"
 _NO_ELEMENTS = "a record keeps no single elements"
 DASHED = "over the steps its first, middle and last layer"
-_RAISED = "✗"  # in what a training came to
+_RAISED = "✗"  # in the result of a training whose loop raised an error
 
 
 @dataclass(frozen=True, eq=False)
 class Recorded:
-    """A training as far as it has come.
+    """The record of a training so far, and the verdict on it.
 
     Attributes:
-        history: What was recorded.
-        losses: What was noted.
-        steps: How many there were.
-        notes: The monitor's.
-        lr: Of plain gradient descent; None for another optimizer.
-        overhead: Time spent on recording and on drawing, each in the time of training without both.
-        told: What is known of the training beside its record.
-        findings: The verdict, the gravest first.
-        comparison: With the record beside; None where there is none.
-        other: The verdict on that record by itself.
-        whole: Whether the training is over, and this all there is of it.
-        result: What it came to, in a sentence; "" for nothing to be said.
-        detail: How large the elements of the newest gradient are; None where that is not known.
-        named: Whether the layers go by their names and not by numbers.
+        history: The record.
+        losses: The losses that were noted.
+        steps: The number of steps.
+        notes: The notes of the monitor.
+        lr: The learning rate of plain gradient descent; None for another optimizer.
+        overhead: The time spent on recording and on drawing, each as a share of the time of training without both.
+        facts: What the verdict needs to know besides the record.
+        findings: The verdict, worst first.
+        comparison: The comparison with the record beside it; None if there is none.
+        other: The verdict on the record beside it, by itself.
+        whole: Whether this is a saved record, whose training is complete.
+        result: How the training ended, in a sentence; "" if there is nothing to say.
+        detail: The histogram of the elements of the newest gradient; None if it is not known.
+        named: Whether the layers are labelled with their names and not with numbers.
     """
 
     history: History
@@ -64,7 +64,7 @@ class Recorded:
     notes: Sequence[str]
     lr: float | None
     overhead: tuple[float, float]
-    told: Told
+    facts: TrainingFacts
     findings: Sequence[Finding]
     comparison: RecordComparison | None
     other: Sequence[Finding]
@@ -75,13 +75,13 @@ class Recorded:
 
     @classmethod
     def of(cls, run: LiveRun | KeptRun, *, result: str, detail: Histogram | None, named: bool) -> Recorded:
-        """What there is of a training by now.
+        """Return the record of a training so far.
 
         Args:
             run: The training.
-            result: What it came to.
-            detail: Its newest gradient from near.
-            named: Whether its layers go by their names.
+            result: How it ended, in a sentence.
+            detail: The histogram of the elements of its newest gradient.
+            named: Whether its layers are labelled with their names.
         """
         monitor, verdict = run.monitor, run.verdict
         return cls(
@@ -91,7 +91,7 @@ class Recorded:
             tuple(monitor.notes),
             run.lr,
             run.overhead,
-            verdict.told,
+            verdict.facts,
             said_of(verdict.findings, result),
             verdict.comparison,
             verdict.other,
@@ -103,13 +103,13 @@ class Recorded:
 
     @property
     def update_ratio(self) -> Tensor | None:
-        """What each step added to the weights, in their norm; of plain gradient descent from its formula."""
+        """The norm of each update over that of the weights; for plain gradient descent, computed from the gradient."""
         if self.lr is not None:
             return self.lr * self.history.norm / self.history.weight_norm
         return self.history.update_ratio
 
     def drawn(self, how: ViewSettings) -> tuple[str, Tensor]:
-        """The field of what is drawn, and its values; of a quantity that is not held, the weight gradient's."""
+        """Return the field that is drawn, and its values; those of the weight gradient if the quantity is missing."""
         history = self.history
         field = FIELDS.get((how.quantity, how.measure))
         held = None if field is None else getattr(history, field)
@@ -120,16 +120,16 @@ class Recorded:
 
 
 def said_of(findings: Sequence[Finding], result: str) -> list[Finding]:
-    """The verdict as it is said: a loop that raised is not called healthy."""
+    """Return the verdict that is shown: a loop that raised an error is not called healthy."""
     return [one for one in findings if one.severity != "ok" or _RAISED not in result]
 
 
 def scene_of(recorded: Recorded | None, how: ViewSettings) -> Training:
-    """What the picture is of a training; None for none.
+    """Return the picture of a training.
 
     Args:
-        recorded: The training.
-        how: How it is looked at.
+        recorded: The record of the training; None if there is no training.
+        how: The settings of the view.
     """
     if recorded is None or not len(recorded.history.steps):
         none = np.empty(0)
@@ -158,7 +158,7 @@ def scene_of(recorded: Recorded | None, how: ViewSettings) -> Training:
 
 
 def words_of(recorded: Recorded | None, how: ViewSettings) -> Words:
-    """What the words are of a training; arguments as for `scene_of`."""
+    """Return the words of a training; arguments as for `scene_of`."""
     if recorded is None:
         return _words([], [], ["Nothing is being trained."])
     return _words([recorded.result] if recorded.result else [], _findings(recorded), _lines(recorded, how))
@@ -173,10 +173,10 @@ def _words(ended: list[str], findings: list[Finding], lines: list[str]) -> Words
 
 
 def _findings(recorded: Recorded) -> list[Finding]:
-    """All findings; with two records, where they part comes first, and it is said whose each of the others is."""
+    """Return all findings; of two records, first where they part, then those of this training, with its name."""
     if recorded.comparison is None:
         return list(recorded.findings)
-    whose = recorded.told.names[0]
+    whose = recorded.facts.names[0]
     own = [replace(one, message=f"{whose}: {one.message}") for one in recorded.findings]
     return [*recorded.comparison.findings, *own]
 
@@ -209,13 +209,13 @@ def _lines(recorded: Recorded, how: ViewSettings) -> list[str]:
 
 
 def _unrecorded(recorded: Recorded, how: ViewSettings) -> list[str]:
-    """Say that what was chosen is not drawn, and why."""
+    """Return why the chosen quantity is not drawn, if it is not."""
     missing = how.quantity not in held_quantities(recorded.history) and TITLES[recorded.drawn(how)[0]] != how.quantity
     return [f"drawn is the weight gradient: {not_held(how.quantity)}"] if missing else []
 
 
 def _followed(recorded: Recorded, how: ViewSettings) -> list[str]:
-    """Say which layer is followed alone, and what it has come to."""
+    """Return which layer is selected, and its current numbers."""
     history = recorded.history
     names = shown_rows(history)[1]
     if how.selected is None or how.selected >= len(names):
@@ -231,17 +231,17 @@ def _followed(recorded: Recorded, how: ViewSettings) -> list[str]:
 
 
 def _compared(recorded: Recorded) -> list[str]:
-    """What there is to know of the record beside, and how it is judged by itself."""
+    """Return notes on the record beside this one, and the verdict on it by itself."""
     if recorded.comparison is None:
         return []
-    name = recorded.told.names[1]
+    name = recorded.facts.names[1]
     verdict = ", ".join(one.name.replace("_", " ") for one in recorded.other)
     dashed = [] if recorded.whole else [f"{name} in dashes: {DASHED}"]
     return [*recorded.comparison.notes, f"{name} by itself: {verdict}", *dashed]
 
 
 def _cost(recorded: Recorded) -> list[str]:
-    """What watching costs."""
+    """Return the cost of watching, in words."""
     if recorded.whole:
         return []
     recording, drawing = recorded.overhead
@@ -255,17 +255,17 @@ def _cost(recorded: Recorded) -> list[str]:
 
 
 def _notes(recorded: Recorded) -> list[str]:
-    """What else there is to know, without what the verdict says."""
+    """Return the notes that the verdict does not repeat."""
     history, said = recorded.history, {one.name for one in recorded.findings}
-    told = [("unheld", "with a gradient, but not in"), ("unused", "no gradient at step")]
-    notes = [n for n in history.notes if not any(name in said and n.startswith(begin) for name, begin in told)]
+    repeated = [("unheld", "with a gradient, but not in"), ("unused", "no gradient at step")]
+    notes = [n for n in history.notes if not any(name in said and n.startswith(begin) for name, begin in repeated)]
     return [*([history.unseen] if history.unseen else []), *notes]
 
 
 def _beside(recorded: Recorded, field: str, names: list[str]) -> Beside | None:
-    """The record beside, its layers in the order of this training's, as far as that has come."""
-    told = recorded.told
-    other = told.beside
+    """Return the record beside this training up to its last step, with the layers in the order of this training's."""
+    facts = recorded.facts
+    other = facts.beside
     if other is None:
         return None
     kept = KeptMonitor(other)
@@ -278,4 +278,4 @@ def _beside(recorded: Recorded, field: str, names: list[str]) -> Beside | None:
             values[:, k] = theirs[rows, other.layers.index(name)]
     parted = None if recorded.comparison is None else recorded.comparison.parted
     loss = kept.losses.values[noted].numpy(), kept.losses.steps[noted].numpy()
-    return Beside(told.names[1], other.steps[rows].numpy(), values, *loss, parted)
+    return Beside(facts.names[1], other.steps[rows].numpy(), values, *loss, parted)

@@ -1,4 +1,4 @@
-"""The verdict on a training while it runs: anew about once a second, and at the end."""
+"""The verdict on a training while it runs, updated about once a second and at the end."""
 
 from __future__ import annotations
 
@@ -13,25 +13,26 @@ from gradwidgets.core.results.allowed import is_number, is_whole
 from gradwidgets.core.results.finding import Finding
 
 _PAUSE = 1.0  # seconds between two verdicts, at least
-_SHARE = 0.01  # of the time of training that verdicts may take
-_PATIENCE = 20.0  # seconds between two at most, whatever they cost
+_SHARE = 0.01  # the share of the time of training that verdicts may take
+_PATIENCE = 20.0  # seconds between two verdicts, at most, however long they take
 
 
 @dataclass(frozen=True)
-class Told:
-    """What is known of a training beside its record.
+class TrainingFacts:
+    """What the verdict on a training needs to know besides its record.
 
     Attributes:
-        largest_curvature: λmax of its loss, where that was measured on the model as it was before.
-        max_norm: What the loop clips the gradient's norm to.
-        classes: How many there are to tell apart.
-        beside: Another record, to be compared with.
-        names: What this training and that record are called.
-        grows: Whether this training runs: then sentences say what it is beside the record, else the other way round.
+        largest_curvature: λmax of the loss before the training; None if it was not measured.
+        max_norm: The norm that the loop clips the gradient to; None if it does not clip.
+        classes: The number of classes; None if it is not known.
+        beside: Another record to compare with; None for none.
+        names: The names of this training and of that record.
+        grows: Whether this training is still running: then sentences describe it in comparison with the other record,
+            else the other way round.
 
     Raises:
-        TypeError: `max_norm` or `classes` is no number.
-        ValueError: It is none above 0, or there are fewer than two classes.
+        TypeError: `max_norm` or `classes` is not a number.
+        ValueError: `max_norm` is not above 0, or `classes` is less than 2.
     """
 
     largest_curvature: float | None = None
@@ -55,39 +56,39 @@ class Told:
 
 
 def _finite(value: float | None) -> float | None:
-    """What was measured, where that gave a number."""
+    """Return a measurement if it is a finite number, else None."""
     return value if value is not None and math.isfinite(value) else None
 
 
 class LiveVerdict:
-    """What there is to say of a record that grows.
+    """The verdict on a record that may still grow.
 
     Args:
-        told: What else is known of the training.
+        facts: What the verdict needs to know besides the record.
 
     Attributes:
-        told: The same.
-        findings: The newest verdict, the gravest first; empty before the first.
-        comparison: With the record beside; None where there is none.
+        facts: As given.
+        findings: The newest verdict, worst first; empty before the first one.
+        comparison: The comparison with the record beside it; None if there is none.
         other: The verdict on that record by itself.
     """
 
-    def __init__(self, told: Told | None = None) -> None:
+    def __init__(self, facts: TrainingFacts | None = None) -> None:
         self.findings: list[Finding] = []
         self.comparison: RecordComparison | None = None
-        self.told = told or Told()
-        self.other: list[Finding] = [] if self.told.beside is None else diagnose_record(self.told.beside)
+        self.facts = facts or TrainingFacts()
+        self.other: list[Finding] = [] if self.facts.beside is None else diagnose_record(self.facts.beside)
         self._due = 0.0
-        self._of: tuple[int, int, int, float | None] | None = None  # how far the record had come
+        self._of: tuple[int, int, int, float | None] | None = None  # the state of the record at the last verdict
 
     def judge(self, history: History, losses: Losses, lr: float | None, *, now: bool) -> list[Finding]:
-        """Judge anew where there is something new, and it is time or has to be said now.
+        """Judge the record if it has grown and the next verdict is due.
 
         Args:
-            history: What was recorded.
-            losses: What was noted.
-            lr: Of plain gradient descent; None for another optimizer.
-            now: Whether it is time whatever the clock says.
+            history: The record.
+            losses: The losses that were noted.
+            lr: The learning rate of plain gradient descent; None for another optimizer.
+            now: Whether it is due even if the last verdict is recent.
 
         Returns:
             The newest verdict.
@@ -97,30 +98,30 @@ class LiveVerdict:
         due = now or began >= self._due or self._short or self._broke(history)
         if come == self._of or not due:
             return self.findings
-        told, worked = self.told, time.thread_time()
+        facts, worked = self.facts, time.thread_time()
         self.findings = diagnose_record(
             history,
             losses=losses,
             lr=_finite(lr),
-            largest_curvature=_finite(told.largest_curvature),
-            max_norm=told.max_norm,
-            classes=told.classes,
+            largest_curvature=_finite(facts.largest_curvature),
+            max_norm=facts.max_norm,
+            classes=facts.classes,
         )
-        if told.beside is not None:
-            first, second, names = history, told.beside, told.names
-            if told.grows:
+        if facts.beside is not None:
+            first, second, names = history, facts.beside, facts.names
+            if facts.grows:
                 first, second, names = second, first, names[::-1]
             self.comparison = compare_records(first, second, names)
         self._of = come
-        took = time.thread_time() - worked  # and not how long a busy machine let it wait
+        took = time.thread_time() - worked  # without the time that it waited for a busy machine
         self._due = began + min(max(_PAUSE, took / _SHARE), _PATIENCE)
         return self.findings
 
     @property
     def _short(self) -> bool:
-        """Whether the last verdict was that there is too little to judge, which a few steps may change."""
+        """Whether the last verdict was that there are too few steps to judge, which a few more may change."""
         return any(one.name == "too_short" for one in self.findings)
 
     def _broke(self, history: History) -> bool:
-        """Whether something is not finite that was so for the last verdict: "healthy" must not stand beside it."""
+        """Whether numbers are not finite that were finite at the last verdict, so that "healthy" would be wrong."""
         return bool((history.non_finite[-1] > 0).any()) and all(one.name != "non_finite" for one in self.findings)

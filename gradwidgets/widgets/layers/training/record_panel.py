@@ -1,4 +1,4 @@
-"""A saved record of a training, shown as the live view shows a training: no model is needed."""
+"""A saved record of a training, shown like a running one in the live view, without a model."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from gradwidgets.widgets.layers.scene import VIEWS
 from gradwidgets.widgets.layers.training.kept_run import KeptRun, names_of_two, record_of
 from gradwidgets.widgets.layers.training.live import LiveView
 from gradwidgets.widgets.layers.training.live_scene import DASHED
-from gradwidgets.widgets.layers.training.live_verdict import Told
+from gradwidgets.widgets.layers.training.live_verdict import TrainingFacts
 from gradwidgets.widgets.layers.training.recorded import held_quantities, not_held
 from gradwidgets.widgets.layers.view import Request, Stage, View, ViewResult
 from gradwidgets.widgets.panel.traits import OneOf
@@ -31,7 +31,7 @@ _NO_MODEL = "a record is shown here, without a model: LayerFlowPanel(model, inpu
 
 
 class RecordView(LiveView):
-    """A training that is over."""
+    """The view of a training that has ended."""
 
     about = "a training that was recorded"
     names = ("quantity", "measure")
@@ -45,7 +45,7 @@ class RecordView(LiveView):
         self.run = panel.kept
 
     def extras(self, looks: Looks) -> list[widgets.Widget]:
-        """Say what is seen."""
+        """Return a description of what is shown."""
         hint = widgets.HTML(layout=looks.layout(width=f"{WIDTH - 6}px", margin="2px 0 4px 4px"))
         hint.add_class("gradwidgets-words")
         name, other = self.panel.record_names
@@ -55,37 +55,37 @@ class RecordView(LiveView):
         return [hint]
 
     def code(self) -> list[str]:
-        """Read the record, or both, and judge."""
-        panel, told = self.panel, self.run.verdict.told
+        """Read the record, or both records, and judge."""
+        panel, facts = self.panel, self.run.verdict.facts
         records = dict(
-            zip(("history", "other") if told.beside is not None else ("history",), panel.given, strict=False)
+            zip(("history", "other") if facts.beside is not None else ("history",), panel.given, strict=False)
         )
         needed = ["compare_records"] * (len(records) > 1) + ["diagnose"]
         if any(map(_is_path, records.values())):
             needed.insert(0, "GradientHistory")
-        known = {"max_norm": told.max_norm, "classes": told.classes}
+        known = {"max_norm": facts.max_norm, "classes": facts.classes}
         given = "".join(f", {name}={value!r}" for name, value in known.items() if value is not None)
         lines = [f"from gradwidgets.core import {', '.join(needed)}", ""]
         lines += [_loaded(name, record) for name, record in records.items()]
         if len(records) > 1:
-            lines.append(f"print(compare_records(history, other, names={told.names!r}).sentence)")
+            lines.append(f"print(compare_records(history, other, names={facts.names!r}).sentence)")
         return [*lines, f"for finding in diagnose(history{given}):", "    print(finding)", "print(history.to_frame())"]
 
 
 class RecordPanel(LayerFlowPanel):
-    """A record of a training: the live view's pictures and its verdict; made by `LayerFlowPanel.of_record`.
+    """A record of a training, with the pictures and the verdict of the live view; see `LayerFlowPanel.of_record`.
 
     Args:
         record: A `GradientHistory`, a `GradientMonitor`, or the path of a file that `history.save` wrote.
-        beside: Another one, in dashes beside it; None for none.
-        max_norm: To which the gradient's norm was clipped, for the verdict.
-        classes: How many there were to tell apart, for the verdict.
-        **settings: `LayerFlowPanel`'s, as far as they are the live view's.
+        beside: Another record, drawn in dashes beside it; None for none.
+        max_norm: The norm that the gradient was clipped to, for the verdict.
+        classes: The number of classes, for the verdict.
+        **settings: The settings of `LayerFlowPanel` that the live view uses.
 
     Attributes:
-        kept: The record, as a training that is over.
-        record_names: What the record and the one beside it are called; "" for none.
-        given: The record and the one beside it as they were given.
+        kept: The record, in the form of a training that has ended.
+        record_names: The names of the record and of the one beside it; "" for none.
+        given: The arguments `record` and `beside`.
     """
 
     _view_types: ClassVar[Mapping[str, type[View]]] = {**VIEWS, "live": RecordView}
@@ -106,21 +106,21 @@ class RecordPanel(LayerFlowPanel):
         second = None if beside is None else record_of(beside, "beside")
         names = names_of_two(first.name, "" if second is None else second.name)
         self.record_names = (first.name, "") if second is None else names
-        told = Told(max_norm=max_norm, classes=classes)
+        facts = TrainingFacts(max_norm=max_norm, classes=classes)
         if second is not None:
-            told = replace(told, beside=second.history, names=names, grows=False)
-        self.kept = KeptRun(first, told)
+            facts = replace(facts, beside=second.history, names=names, grows=False)
+        self.kept = KeptRun(first, facts)
         self.given = record, beside
         super().__init__(**settings)
 
     @property
     def _offered(self) -> tuple[str, ...]:
-        """There is one view."""
+        """The names of the views: there is one."""
         return ("live",)
 
     @property
     def _quantities(self) -> tuple[str, ...]:
-        """Those that the record holds."""
+        """The quantities that the record holds."""
         return held_quantities(self.history)
 
     @validate("quantity")
@@ -143,7 +143,7 @@ class RecordPanel(LayerFlowPanel):
 
     @property
     def monitor(self) -> None:
-        """There is none: `history` is what it recorded."""
+        """None: a record has no monitor, and `history` is what it recorded."""
 
     @property
     def findings(self) -> list[Finding]:
@@ -152,7 +152,7 @@ class RecordPanel(LayerFlowPanel):
 
     @property
     def flow(self) -> LayerFlow:
-        """There is none.
+        """Raise a ValueError: a record holds no measurements of a model.
 
         Raises:
             ValueError: Always.
@@ -160,7 +160,7 @@ class RecordPanel(LayerFlowPanel):
         raise ValueError(_NO_MODEL)
 
     def train(self, *, wait: bool = False) -> None:
-        """There is nothing to train.
+        """Raise a ValueError: there is nothing to train.
 
         Raises:
             ValueError: Always.
@@ -168,7 +168,7 @@ class RecordPanel(LayerFlowPanel):
         raise ValueError(_NO_MODEL)
 
     def measure_curvature(self, *parts: str) -> dict[str, Part]:
-        """There is nothing to measure.
+        """Raise a ValueError: there is nothing to measure.
 
         Raises:
             ValueError: Always.
@@ -176,7 +176,7 @@ class RecordPanel(LayerFlowPanel):
         raise ValueError(_NO_MODEL)
 
     def apply_fix(self) -> None:
-        """There is nothing to mend.
+        """Raise a ValueError: there is nothing to fix.
 
         Raises:
             ValueError: Always.
@@ -203,7 +203,7 @@ class RecordPanel(LayerFlowPanel):
 
 
 def _as_text(record: object, name: str) -> str:
-    """A path as Python has it; the name of a variable for what is none."""
+    """Return a path as Python code; for anything else, the name of a variable."""
     return repr(os.fspath(record)) if _is_path(record) else name
 
 
@@ -212,10 +212,10 @@ def _is_path(record: object) -> TypeGuard[str | os.PathLike[str]]:
 
 
 def _loaded(name: str, record: object) -> str:
-    """A line of a script that reads a record; of one that came from no file, a comment on what the name stands for."""
+    """Return the line of a script that reads a record; for one that came from no file, a comment on the name."""
     if _is_path(record):
         return f"{name} = GradientHistory.load({os.fspath(record)!r})"
     return f"# {name} is a record of yours that came from no file: a GradientHistory, monitor.history say."
 
 
-LayerFlowPanel._for_records = RecordPanel  # panel.py cannot name what is made of it
+LayerFlowPanel._for_records = RecordPanel  # panel.py cannot import its subclass

@@ -1,4 +1,4 @@
-"""What of a record of a training the panel shows: layers, quantities and what would record those that are missing."""
+"""The layers and quantities of a record that the panel shows, and how to record those that are missing."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ TITLES = {
     "activation_std": "standard deviation of the outputs",
     "update_ratio": "update/weight",
 }
-BRIEF = {  # behind a layer's name
+BRIEF = {  # the same, behind the name of a layer
     "rms": "gradient, rms",
     "norm": "gradient, norm",
     "activation_std": "std of outputs",
     "update_ratio": "update/weight",
 }
-_ARGUMENTS = {"activation": "activations", "update/weight": "updates"}  # that record a quantity
+_ARGUMENTS = {"activation": "activations", "update/weight": "updates"}  # quantity → the option that records it
 
 
 def held_quantities(history: History) -> tuple[str, ...]:
-    """Which of the panel's quantities a record holds."""
+    """Return the panel's quantities that a record holds."""
     held = history.quantities
     return tuple(one for one in QUANTITIES if FIELDS.get((one, "rms")) in held)
 
 
 def not_held(quantity: str) -> str:
-    """Why a record does not hold a quantity, and what would record it."""
+    """Return why a record does not hold a quantity, and what would record it."""
     needed = _ARGUMENTS.get(quantity)
     if needed is None:
         return f"a training's record never holds the {quantity}; the flow view measures it"
@@ -46,7 +46,7 @@ def not_held(quantity: str) -> str:
 
 
 def shown_rows(history: History) -> tuple[list[int], list[str]]:
-    """Places and names of the layers with weights, without normalisations."""
+    """Return the places and names of the layers with weights, without normalisations."""
     which = [
         k
         for k, (kind, count) in enumerate(zip(history.kinds, history.parameters, strict=True))
@@ -56,7 +56,7 @@ def shown_rows(history: History) -> tuple[list[int], list[str]]:
 
 
 def dead_shares(history: History, which: list[int]) -> np.ndarray:
-    """Share of dead units of the activation that follows each layer shown, at the newest sample, (L,)."""
+    """Return the share of dead units of the activation that follows each layer shown, at the newest sample, (L,)."""
     shares = np.full(len(which), np.nan)
     if history.dead is None:
         return shares

@@ -1,4 +1,4 @@
-"""Trainings that a panel follows: a loop of the user's, or the demonstration."""
+"""The trainings that a panel follows: the user's loop, or the demonstration."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ from torch import Tensor, nn
 from gradwidgets.core.monitor import GradientMonitor
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import counted
-from gradwidgets.widgets.kernel.job import Job
 from gradwidgets.widgets.kernel.main_thread import Turns
 from gradwidgets.widgets.kernel.mainloop import at_home, deliver_during_cell, this_cell, when_cell_fails
-from gradwidgets.widgets.layers.training.demo import lesson, training
+from gradwidgets.widgets.layers.training.demo import make_task, training
+from gradwidgets.widgets.layers.training.demonstration import Demonstration
 from gradwidgets.widgets.layers.training.kept_run import record_of
 from gradwidgets.widgets.layers.training.live import LiveView
 from gradwidgets.widgets.layers.training.live_run import LiveRun, Watching
-from gradwidgets.widgets.layers.training.live_verdict import Told
+from gradwidgets.widgets.layers.training.live_verdict import TrainingFacts
 from gradwidgets.widgets.layers.view import Viewed
 from gradwidgets.widgets.panel.frame import Frame
 
-TOLD = ("max_norm", "classes", "beside")  # to the verdict
+FACTS = ("max_norm", "classes", "beside")  # the options for the verdict
 T = TypeVar("T")
-_SHOWN = 0.25  # of the time of the demonstration, which is there to be looked at
+_SHOWN = 0.25  # the share of the time that pictures of the demonstration may take
 
 
 class Trainer:
     """Begins and ends trainings, one at a time.
 
     Args:
-        panel: Whose settings count: `view`, `lr`, `steps`.
-        view: Where they are seen.
-        turns: Of the threads that work on the panel.
-        frame: Where it is seen that a training goes on, and whether the page takes one more picture.
+        panel: The panel, with the settings `view`, `lr` and `steps`.
+        view: The view that shows them.
+        turns: The turns of the threads that work on the panel.
+        frame: The frame of the picture, which shows progress and knows whether the page accepts another picture.
         everything: Returns all widgets of the panel.
-        read: Applies what people moved while a cell runs.
-        curvature: Returns the largest curvature that was measured of the network; None where none was.
+        read: Applies what the user moved while a cell runs.
+        curvature: Returns the largest curvature of the network; None if it was not measured.
 
     Attributes:
-        run: The last one; None before the first.
+        run: The last training; None before the first.
     """
 
     def __init__(
@@ -61,29 +61,33 @@ class Trainer:
         self._panel, self._view, self._turns, self._frame = panel, view, turns, frame
         self._everything, self._read, self._curvature = everything, read, curvature
         self._network, self._errors = view.stage.network, view.stage.errors
-        self._lesson: Job[str] | None = None
-        self._trained: nn.Module | None = None  # by the demonstration: its last gradient can be looked at afterwards
+        self._demonstration = Demonstration(
+            turns, self._errors, frame.busy, taken=lambda: self._steps_taken, ended=self._demonstrated
+        )
+        self._trained: nn.Module | None = (
+            None  # the model of the demonstration, whose last gradient is shown afterwards
+        )
         self._forget_cell: Callable[[], None] = lambda: None
-        self._watching: LiveRun | None = None  # by `watch`
-        # The outermost `track` that was begun last.
+        self._watching: LiveRun | None = None  # the training inside `watch`
+        # A weak reference to the outermost `track` that was begun last.
         self._tracking: Callable[[], Generator[Any, None, None] | None] = lambda: None
-        # Of `track`: cell, options, training.
+        # The cell, the options and the training of the last `track`.
         self._in_cell: tuple[int | None, dict[str, object], LiveRun | None] = (None, {}, None)
 
     @property
     def run(self) -> LiveRun | None:
-        """The training that runs or ran last; a record is none."""
+        """The training that runs or ran last; None if a record is shown."""
         run = self._view.run
         return run if isinstance(run, LiveRun) else None
 
     @property
     def findings(self) -> list[Finding]:
-        """The verdict on it."""
+        """The verdict on it, worst first."""
         return self._view.findings
 
     @property
     def active(self) -> bool:
-        """Whether one runs."""
+        """Whether a training is running."""
         return self.run is not None and self.run.active
 
     # -- a loop of the user's -----------------------------------------------------------------------------
@@ -143,18 +147,18 @@ class Trainer:
         return tracked
 
     def _around(self) -> LiveRun | None:
-        """The training that a new `track` belongs to: `watch` around it, or another `track` whose loop it is in."""
+        """Return the training that a new `track` belongs to: that of a `watch` or of another `track` around it."""
         run = self._watching
         if run is not None and run.active:
             return run
         tracked = self._tracking()
-        if tracked is None or not self.active or self._lesson is not None:
+        if tracked is None or not self.active or self._demonstration.runs:
             return None
         within = inspect.getgeneratorstate(tracked) in (inspect.GEN_SUSPENDED, inspect.GEN_RUNNING)
         return self.run if within else None
 
     def _gone_on(self, options: Mapping[str, object]) -> LiveRun | None:
-        """The training of this very cell, opened again: the next epoch adds to the record."""
+        """Reopen the training of the same cell, to whose record the next epoch is added; None if there is none."""
         cell, its_options, run = self._in_cell
         if run is None or run is not self.run or not run.ended or its_options != dict(options):
             return None
@@ -177,7 +181,7 @@ class Trainer:
                 if run.stopped:
                     self._view.result = f"Stopped after {_batches(done, total)}."
                     break
-        except GeneratorExit:  # why, the end of the cell may tell
+        except GeneratorExit:  # the end of the cell may tell why
             self._view.result = f"The loop was left after {_batches(done, total)}."
             raise
         else:
@@ -190,7 +194,7 @@ class Trainer:
                 self._draw_last(run)
 
     def _expect(self, run: LiveRun, item: object) -> None:
-        """Tell the monitor that an item of two may be inputs and targets."""
+        """Tell the monitor that an item with two parts may be inputs and targets."""
         if not isinstance(item, (tuple, list)) or len(item) != 2:
             return
         inputs, targets = item
@@ -200,14 +204,14 @@ class Trainer:
             *_, loss_fn = self._network.problem.network(self._network.now()[0])
             run.monitor.expect(inputs, targets, loss_fn)
 
-    def _told(self, options: dict[str, Any]) -> Told:
-        """Take out of options what is for the verdict."""
-        given = {name: options.pop(name) for name in TOLD if name in options}
+    def _take_facts(self, options: dict[str, Any]) -> TrainingFacts:
+        """Remove the options for the verdict from others, and return them."""
+        given = {name: options.pop(name) for name in FACTS if name in options}
         beside = given.pop("beside", None)
         if beside is not None:
             other = record_of(beside, "beside")
             given |= {"beside": other.history, "names": ("this training", other.name or "the record")}
-        return Told(largest_curvature=self._curvature(), **given)
+        return TrainingFacts(largest_curvature=self._curvature(), **given)
 
     def _check(self, options: Mapping[str, object]) -> None:
         if not self._network.own:
@@ -219,9 +223,9 @@ class Trainer:
     def _begin(self, optimizer: torch.optim.Optimizer | None, options: Mapping[str, object]) -> LiveRun:
         model, inputs, targets, loss_fn = self._network.problem.network(self._network.now()[0])
         recording: dict[str, Any] = dict(options)
-        told = self._told(recording)
-        run = LiveRun(model, optimizer, self.draw, self._view.look, told=told, **recording)
-        run.monitor.expect(inputs, targets, loss_fn)  # the panel's batch may be all there is
+        facts = self._take_facts(recording)
+        run = LiveRun(model, optimizer, self.draw, self._view.look, facts=facts, **recording)
+        run.monitor.expect(inputs, targets, loss_fn)  # the panel's batch may be the only one
         self._turn_to_training()
         before = self.run
         if before is not None and before.active:
@@ -235,7 +239,7 @@ class Trainer:
             run.close()
             self._draw_last(run)
             self._panel.measure_again()
-            if not at_home():  # measured while this thread, which trains it, stands still
+            if not at_home():  # measured while this thread, which trains it, waits
                 self._errors.attempt(lambda: self._panel.flow)
 
     # -- the demonstration --------------------------------------------------------------------------------
@@ -246,58 +250,41 @@ class Trainer:
         self._network.refuse_elsewhere()
         self._turn_to_training()
         settings = self._network.now()[0]
-        demo = lesson(self._network.problem, settings)
-        # The digits are another loss than what was measured.
-        told = Told(self._curvature() if self._network.own else None)
-        run = LiveRun(demo.model, None, self.draw, self._view.look, lr=panel.lr, told=told, share=_SHOWN, budget=_SHOWN)
-        self._trained = demo.model
+        task = make_task(self._network.problem, settings)
+        # The curvature of a built network was measured for another loss than that of the digits.
+        facts = TrainingFacts(self._curvature() if self._network.own else None)
+        run = LiveRun(
+            task.model, None, self.draw, self._view.look, lr=panel.lr, facts=facts, share=_SHOWN, budget=_SHOWN
+        )
+        self._trained = task.model
         self._take(run)
         run.open()
-        work = training(demo, run, lr=panel.lr, steps=panel.steps, seed=settings.seed)
+        work = training(task, run, lr=panel.lr, steps=panel.steps, seed=settings.seed)
         self._frame.busy.begin(known=True)
-        self._lesson = Job(work, self._learned, self._failed, self._frame.busy.go_on, guard=self._learn)
-        self._lesson.go_on()
-
-    def _learn(self, part: Callable[[], bool]) -> bool:
-        try:
-            return self._turns.alone(part)
-        except Exception:
-            raise
-        except BaseException:
-            self._view.result = f"Interrupted after {self._come}."
-            self._close_lesson()
-            raise
+        self._demonstration.begin(work)
 
     def finish(self) -> None:
-        """Do the rest of the demonstration now."""
-        if self._lesson is not None:
-            self._lesson.finish()
+        """Run the rest of the demonstration now."""
+        self._demonstration.finish()
 
-    def _learned(self, result: str) -> None:
-        self._view.result = result
-        self._close_lesson()
-
-    def _failed(self, failure: Exception) -> None:
-        self._close_lesson()
-        self._errors.fail(failure)
-
-    @property
-    def _come(self) -> str:
-        """How far the training has come, in words."""
-        return counted(0 if self.run is None else self.run.monitor.steps, "step")
-
-    def _close_lesson(self) -> None:
-        self._lesson = None
+    def _demonstrated(self, result: str) -> None:
+        """End the training of the demonstration, with its result in words; "" if it failed."""
+        self._view.result = result or self._view.result
         self._frame.busy.hide()
         run = self.run
         if run is not None:
             run.close()
             self._draw_last(run)
 
+    @property
+    def _steps_taken(self) -> str:
+        """How many steps the training has taken, in words."""
+        return counted(0 if self.run is None else self.run.monitor.steps, "step")
+
     # -- both ---------------------------------------------------------------------------------------------
 
     def _turn_to_training(self) -> None:
-        """Have room for a training; where that is refused, while the picture is guessed say, none has begun."""
+        """Show the view of trainings and stop the demonstration; if that is refused, no training has begun."""
         self._panel.view = self._view.name
         self.stop()
 
@@ -306,7 +293,7 @@ class Trainer:
         self._draw_last(run)
 
     def _draw_last(self, run: LiveRun) -> None:
-        """Draw whether or not it is time; what fails is shown, and the training goes on."""
+        """Draw the last picture of a training; failures are shown."""
         if at_home():
             self._errors.attempt(lambda: self.draw(run, last=True))
         else:
@@ -314,10 +301,10 @@ class Trainer:
             self._turns.owe("last picture", lambda: self._errors.attempt(lambda: self.draw(run, last=True)))
 
     def draw(self, run: LiveRun, *, last: bool = False) -> bool:
-        """Bring the picture up to a training; return whether that was done."""
+        """Update the picture to a training; return whether that was done."""
         if run is not self.run:
             return False
-        if not last and self._lesson is None:
+        if not last and not self._demonstration.runs:
             self._read()
         if self._panel.view != self._view.name or not (last or self._frame.canvas.free()):
             return False
@@ -326,28 +313,22 @@ class Trainer:
         return True
 
     def stop_loop(self) -> bool:
-        """Have `track` end at the next batch, from any thread; return whether there is one."""
+        """Make `track` end at the next batch, from any thread; return whether a loop is running."""
         run = self.run
-        if run is None or not run.active or self._lesson is not None:
+        if run is None or not run.active or self._demonstration.runs:
             return False
         run.stopped = True
         return True
 
     def stop(self) -> bool:
-        """Stop the demonstration; return whether there was one."""
-        if self._lesson is None:
-            return False
-        self._lesson.stop()
-        self._view.result = f"Stopped after {self._come}."
-        self._close_lesson()
-        return True
+        """Stop the demonstration; return whether it was running."""
+        return self._demonstration.stop()
 
     def close(self) -> None:
-        """Let go of everything; a loop of the user's goes on unwatched."""
+        """Free everything; the user's loop continues without being watched."""
         self._forget_cell()
         self._trained = None
-        if self._lesson is not None:
-            self._lesson.stop()
+        self._demonstration.drop()
         if self.run is not None:
             self.run.close()
 

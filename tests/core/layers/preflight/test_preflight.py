@@ -135,10 +135,9 @@ def test_other_outputs_are_asked_for_only_where_the_gradient_is_none():
 
 def test_a_gradient_that_is_known_saves_the_pass_back_through_the_loss():
     model, x, y, loss_fn = batch()
-    told = LossCall(model(x), y)
-    asked = []
+    output, asked = model(x), []
+    told = LossCall(output, y)
     with told:
-        output = told._output[0]
         loss = loss_fn(output, y)
     output.register_hook(lambda g: asked.append(g))
     assert told.findings(loss, reaches=True) == [] and not asked

@@ -11,8 +11,8 @@ from torch.nn import functional
 from gradwidgets.core import EXAMPLES, OBJECTIVES, PATTERNS, check_loss, find_patterns, sample_surface
 from gradwidgets.core.results.slices import finish
 from gradwidgets.core.surfaces.patterns import surveying
+from gradwidgets.core.surfaces.patterns.flat.regions import components
 from gradwidgets.core.surfaces.patterns.look import Look
-from gradwidgets.core.surfaces.patterns.regions import components
 
 SQUARE = {"a": (-1.0, 1.0), "b": (-1.0, 1.0)}
 WIDE = {"a": (-5.0, 5.0), "b": (-5.0, 5.0)}
@@ -441,9 +441,18 @@ def test_each_inverse_function_is_told_where_it_is_defined():
     assert "inside (−1, 1)" in told(lambda x: torch.acos(x) ** 2, {"x": (-1.3, 1.1)})
 
 
-def test_a_number_that_is_not_one_is_no_operation_s_fault():
-    found = check_loss(lambda a: a * float("nan"), {"a": (-1, 1)}).findings[0]
+@pytest.mark.parametrize(
+    ("loss", "taken_by"),
+    [
+        (lambda a: a * float("nan"), "mul"),
+        (lambda a: (a + float("nan")) ** 2, "add"),
+        (lambda a: a.clamp(float("nan")), ""),
+    ],
+)
+def test_a_number_that_is_not_one_is_no_operation_s_fault(loss, taken_by):
+    found = check_loss(loss, {"a": (-1, 1)}).findings[0]
     assert found.name == "non_finite" and "makes it" not in found.message
+    assert f"a number in it is NaN before any operation: the one that {taken_by}" in found.message
 
 
 @pytest.mark.parametrize("one", [one for one in EXAMPLES.values() if callable(one.loss)])

@@ -17,8 +17,9 @@ from traitlets import TraitError
 from gradwidgets import LayerFlowPanel
 from gradwidgets.core.monitor import diagnose_record
 from gradwidgets.core.subject.held.held import Held
-from gradwidgets.widgets.layers.training import live_verdict
+from gradwidgets.widgets.layers.training import live_run, live_verdict
 from gradwidgets.widgets.layers.training.demo import digits
+from tests.widgets.inside import buttons_in, is_busy, network_of, press_stop, subject_of, words_of
 from tests.widgets.layers.models import sound
 
 
@@ -31,7 +32,7 @@ def panel():
 
 def steps(panel, count, meanwhile=lambda: None, **options):
     """Train the panel's model with torch's Adam; return it and how its losses went."""
-    model, x, y, loss_fn = panel.problem._own
+    model, x, y, loss_fn = subject_of(panel)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
     losses = []
     with panel.watch(optimizer, **options) as monitor:
@@ -93,7 +94,7 @@ def test_every_quantity_that_is_recorded_can_be_seen(panel, quantity, measure):
 
 
 def test_track_gives_every_item_and_takes_stop(panel):
-    model, x, y, loss_fn = panel.problem._own
+    model, x, y, loss_fn = subject_of(panel)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     seen = []
     for item in panel.track(iter("abcdef")):
@@ -103,15 +104,15 @@ def test_track_gives_every_item_and_takes_stop(panel):
         panel.note_loss(0.5)
         optimizer.step()
         if item == "c":
-            panel._stop_pressed()
+            press_stop(panel)
     assert seen == ["a", "b", "c"] and "Stopped after 3 batches" in panel.summary
-    assert not panel.monitor.active and panel.monitor.steps == 3 and panel._frame.busy.row.layout.display == "none"
+    assert not panel.monitor.active and panel.monitor.steps == 3 and not is_busy(panel)
     assert list(panel.track([1, 2])) == [1, 2]
     assert "no step" not in panel.error
 
 
 def test_track_inside_watch_uses_its_monitor(panel):
-    model, x, y, loss_fn = panel.problem._own
+    model, x, y, loss_fn = subject_of(panel)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     with panel.watch(optimizer, every=1) as monitor:
         for _ in panel.track(range(4)):
@@ -123,7 +124,7 @@ def test_track_inside_watch_uses_its_monitor(panel):
 
 
 def test_an_exception_goes_on_its_way_and_nothing_stays(panel):
-    model, *_ = panel.problem._own
+    model, *_ = subject_of(panel)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     with pytest.raises(KeyboardInterrupt), panel.watch(optimizer):
         raise KeyboardInterrupt
@@ -142,9 +143,9 @@ def test_an_exception_goes_on_its_way_and_nothing_stays(panel):
 
 @pytest.fixture
 def cell(panel):
-    """Runs a cell that knows `panel`, `model`, `x`, `y`, `loss_fn` and `step(...)`; returns its namespace."""
+    """Runs a cell that knows `panel`, `optimizer`, `step(...)` and `stop()`; returns its namespace."""
     shell = InteractiveShell.instance()
-    model, x, y, loss_fn = panel.problem._own
+    model, x, y, loss_fn = subject_of(panel)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
 
     def step(_=None):
@@ -154,7 +155,7 @@ def cell(panel):
         panel.note_loss(loss)
         optimizer.step()
 
-    shell.user_ns.update(panel=panel, step=step, optimizer=optimizer)
+    shell.user_ns.update(panel=panel, step=step, optimizer=optimizer, stop=lambda: press_stop(panel))
 
     def run(text):
         shell.last = shell.run_cell(text, store_history=True)
@@ -169,9 +170,9 @@ def cell(panel):
 def test_a_tracked_loop_that_raises_in_a_cell_ends_with_the_cell(panel, cell):
     cell("for k in panel.track(range(9)):\n    1 / (k - 3)")
     assert cell.shell.last.error_in_exec is not None
-    assert not panel.monitor.active and panel._frame.busy.row.layout.display == "none"
+    assert not panel.monitor.active and not is_busy(panel)
     left = "The loop was left after 3 of 9 batches. ✗ The cell raised ZeroDivisionError: division by zero"
-    assert panel.summary.startswith(left) and "division by zero" in panel._words.value
+    assert panel.summary.startswith(left) and "division by zero" in words_of(panel)
     cell("walk = panel.track(range(9))\nfirst = next(walk)")
     assert panel.monitor.active  # it goes on in another cell
     assert cell("rest = list(walk)")["rest"] == list(range(1, 9)) and not panel.monitor.active
@@ -190,7 +191,7 @@ def test_the_epochs_of_a_cell_are_one_training_and_another_cell_begins_anew(pane
 def test_stop_passes_over_the_epochs_that_follow(panel, cell):
     seen = cell(
         "seen = []\nfor epoch in range(3):\n    for k in panel.track(range(5)):\n        step()\n"
-        "        seen.append((epoch, k))\n        if seen[-1] == (1, 2):\n            panel._stop_pressed()"
+        "        seen.append((epoch, k))\n        if seen[-1] == (1, 2):\n            stop()"
     )["seen"]
     assert seen == [(0, k) for k in range(5)] + [(1, k) for k in range(3)]
     assert panel.summary.startswith("Stopped after 3 of 5 batches.") and panel.monitor.steps == 8
@@ -215,9 +216,9 @@ def test_a_loop_without_an_optimizer_s_step_is_told_why_nothing_is_seen(panel):
 
 
 def test_a_second_watch_ends_the_first(panel):
-    model, *_ = panel.problem._own
+    model, *_ = subject_of(panel)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    other = LayerFlowPanel(*panel.problem._own)
+    other = LayerFlowPanel(*subject_of(panel))
     with panel.watch(optimizer) as first, other.watch(optimizer) as second:
         assert second.active and not first.active  # never two on one model
     assert len(optimizer._optimizer_step_post_hooks) == 0
@@ -237,7 +238,7 @@ def test_a_picture_that_fails_does_not_stop_the_training(panel, monkeypatch, cap
 def test_it_keeps_no_model_alive():
     panel = LayerFlowPanel(depth=3, width=8, steps=2)
     panel.train()
-    lesson = weakref.ref(panel._trainer.run)
+    lesson = weakref.ref(panel.views["live"].run)
     panel.close()
     del panel
     gc.collect()
@@ -273,7 +274,7 @@ def test_the_demonstration_learns_the_digits():
 
 
 def test_the_demonstration_trains_a_copy_of_a_model_of_one_s_own(panel):
-    state = Held(panel.problem._own[0])
+    state = Held(subject_of(panel)[0])
     panel.steps = 20
     panel.train()
     assert state.put_back().put_back == () and "yours is as it was" in panel.summary
@@ -283,13 +284,15 @@ def test_after_the_demonstration_its_last_gradient_can_be_looked_at():
     panel = LayerFlowPanel(depth=3, width=16, steps=5)
     panel.train(wait=True)
     gc.collect()
-    panel._trainer.draw(panel._trainer.run, last=True)
-    detail = panel.views["live"].training(settled=True).detail
+    live = panel.views["live"]
+    live.run.look()
+    detail = live.training(settled=True).detail
     assert detail.title == "all layers" and detail.counts.sum() > 0
     panel.selected = 1
-    panel._trainer.draw(panel._trainer.run, last=True)
-    assert panel.views["live"].training(settled=True).detail.title == "linear_2"
-    model = panel._trainer.run.model
+    live.run.look()
+    panel.refresh()
+    assert live.training(settled=True).detail.title == "linear_2" and panel.error == ""
+    model = live.run.model
     panel.close()
     gc.collect()
     assert model() is None
@@ -321,7 +324,7 @@ def test_what_cannot_be_watched_is_refused():
         pass
     with pytest.raises(TypeError, match="not iterable"):
         own.track(5)
-    assert own._frame.busy.row.layout.display == "none" and own.monitor is None
+    assert not is_busy(own) and own.monitor is None
     own.close()
 
 
@@ -341,7 +344,7 @@ def test_no_training_begins_while_the_picture_is_guessed(panel):
         pass
     with pytest.raises(TraitError, match="until the guess is revealed"):
         panel.train()
-    assert panel.monitor is None and panel.view == "flow" and not panel._network.elsewhere
+    assert panel.monitor is None and panel.view == "flow" and not network_of(panel).elsewhere
     panel.answer = {"fate": "fades"}
     panel.reveal()
     panel.train(wait=True)
@@ -350,7 +353,7 @@ def test_no_training_begins_while_the_picture_is_guessed(panel):
 
 def test_a_refusal_after_a_press_is_said(panel, loop):
     panel.predict = True
-    panel.views["live"]._buttons["Train"].click()
+    buttons_in(panel.views["live"].body)["Train"].click()
     loop.do(lambda: None)
     assert not loop.errors and "view must be 'flow' until the guess is revealed" in panel.error
 
@@ -368,12 +371,14 @@ def test_the_verdict_on_the_record_stands_beside_the_numbers(panel):
     )
     assert said[2].startswith("20 steps")
     assert "of the first batch inputs, weights, targets, loss" in panel.summary
-    assert '<div class="card ok">' in panel._words.value and "step 20, 20 samples kept" in panel._words.value
+    assert '<div class="card ok">' in words_of(panel) and "step 20, 20 samples kept" in words_of(panel)
 
 
 def test_the_verdict_is_there_while_the_training_runs(panel, monkeypatch):
     monkeypatch.setattr(panel.canvas, "free", lambda: True)
-    model, x, y, loss_fn = panel.problem._own
+    monkeypatch.setattr(live_run, "PICTURES", 1e9)  # as if there were time for a picture at each step
+    monkeypatch.setattr(live_run, "FIRST", 1e9)
+    model, x, y, loss_fn = subject_of(panel)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     seen = []
     for k in panel.track(range(40), every=1):
@@ -382,9 +387,6 @@ def test_the_verdict_is_there_while_the_training_runs(panel, monkeypatch):
         loss.backward()
         panel.note_loss(loss)
         optimizer.step()
-        run = panel._trainer.run
-        run._due, run._share = 0.0, 1e9  # as if there were time for a picture at each step
-        run._follow()
         seen.append(names(panel))
     assert all("too_short" in one for one in seen[:2]) and "too_short" not in seen[2], seen
     assert all("non_finite" in one and "healthy" not in one for one in seen[12:]), seen
@@ -438,7 +440,7 @@ def test_a_busy_machine_does_not_put_off_what_is_seen_and_said(panel, monkeypatc
     steps(panel, 12, every=1, meanwhile=sleep)
     assert len(judged) >= 12, judged  # and once more at the end
 
-    model, x, y, loss_fn = panel.problem._own
+    model, x, y, loss_fn = subject_of(panel)
     panel.measure_curvature("spectrum")
     limit = 2 / panel.views["curvature"].largest
     for lr, momentum, blamed in ((1.5 * limit, 0.0, True), (0.5 * limit, 0.0, False), (1.5 * limit, 0.9, False)):
@@ -467,7 +469,7 @@ def test_track_tells_which_batch_of_the_epoch_broke(panel, cell):
         "        if (epoch, k) == (1, 4):\n            model_breaks()"
     )
     assert cell.shell.last.error_in_exec is not None  # nothing breaks: there is no such name
-    model = panel.problem._own[0]
+    model = subject_of(panel)[0]
     cell.shell.user_ns["model_breaks"] = lambda: model[0].weight.data.fill_(float("nan"))
     cell(
         "for epoch in range(3):\n    for k in panel.track(range(7), every=10):\n"
@@ -479,7 +481,7 @@ def test_track_tells_which_batch_of_the_epoch_broke(panel, cell):
 
 
 def test_parameters_that_no_optimizer_holds_are_said_in_track(panel):
-    model, x, y, loss_fn = panel.problem._own
+    model, x, y, loss_fn = subject_of(panel)
     optimizer = torch.optim.SGD(model[0].parameters(), lr=0.1)
     for _ in panel.track(range(12), every=1):
         model.zero_grad()
@@ -490,7 +492,7 @@ def test_parameters_that_no_optimizer_holds_are_said_in_track(panel):
 
 
 def test_what_is_wrong_with_the_batch_of_the_loop_is_said_first(panel):
-    model, x, y, loss_fn = panel.problem._own
+    model, x, y, loss_fn = subject_of(panel)
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-6)
     for inputs, targets in panel.track([(200 + 50 * x, y)] * 4, every=1):
         optimizer.zero_grad()
@@ -513,7 +515,7 @@ def test_a_loop_that_raised_is_not_called_healthy(panel):
 
 
 def steps_then_raise(panel):
-    model, x, y, loss_fn = panel.problem._own
+    model, x, y, loss_fn = subject_of(panel)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     with panel.watch(optimizer, every=1):
         for k in range(9):
@@ -538,7 +540,7 @@ def test_an_earlier_record_is_seen_beside_the_one_that_grows(panel, tmp_path):
     for wrong, kind in ((5, TypeError), (tmp_path / "tuesday.npz", FileNotFoundError), (tmp_path, ValueError)):
         with pytest.raises(kind, match="beside"):
             other.track([], beside=wrong)
-    assert not other._trainer.active
+    assert not other.views["live"].run.active
     other.close()
 
 
@@ -557,7 +559,7 @@ def test_a_quantity_that_is_not_recorded_is_said_and_what_records_it(panel):
         ("update/weight", "updates=True"),
     ):
         panel.quantity = quantity
-        assert "drawn is the weight gradient" in panel.summary and said in panel.summary and said in panel._words.value
+        assert "drawn is the weight gradient" in panel.summary and said in panel.summary and said in words_of(panel)
     panel.quantity = "activation"
     assert "drawn is" not in panel.summary
     panel.change(quantity="weight gradient", measure="norm")

@@ -12,13 +12,16 @@ from traitlets import TraitError
 
 from gradwidgets import LayerFlowPanel
 from gradwidgets.core import GradientHistory, diagnose
+from gradwidgets.widgets.panel.settings_panel import descendants
+from tests.figures.pictures import texts_in
+from tests.widgets.inside import subject_of, words_of
 from tests.widgets.layers.models import sound
 
 
 def trained(lr=0.05, steps=40, every=1, spoil=None):
     """What the live view shows of a training, and its record."""
     panel = LayerFlowPanel(*sound())
-    model, x, y, loss_fn = panel.problem._own
+    model, x, y, loss_fn = subject_of(panel)
     optimizer = torch.optim.SGD(model.parameters(), lr=lr)
     for step in panel.track(range(1, steps + 1), every=every):
         optimizer.zero_grad()
@@ -80,7 +83,7 @@ def test_every_quantity_of_the_record_can_be_seen(path, shown, quantity):
 def test_the_verdict_stands_below_as_cards(path, shown):
     panel = shown(GradientHistory.load(path))
     assert [one.name for one in panel.training_findings] == ["healthy"] == [one.name for one in panel.findings]
-    assert '<div class="card ok">' in panel._words.value and panel.summary.startswith("ok: healthy: nothing went wrong")
+    assert '<div class="card ok">' in words_of(panel) and panel.summary.startswith("ok: healthy: nothing went wrong")
     assert "step 40, 14 samples kept; loss" in panel.summary and "watching costs" not in panel.summary
     broken = trained(spoil=21)
     found = shown(broken.monitor).training_findings
@@ -101,7 +104,7 @@ def test_what_was_clipped_to_and_how_many_classes_there_were_can_be_told(path, s
 def test_a_click_follows_one_layer(path, shown):
     panel = shown(path)
     panel.selected = 1
-    panel._work.present(panel._shown)
+    panel.refresh()
     assert len(drawn(panel)["own"][0]) == 14
     panel.quantity = "update/weight"
     assert panel.selected == 1 and panel.error == ""
@@ -110,7 +113,7 @@ def test_a_click_follows_one_layer(path, shown):
 def test_no_model_is_needed_and_what_needs_one_says_so(path, shown):
     panel = shown(path)
     assert panel.monitor is None
-    assert panel.controls["view"] not in panel._column.box.children
+    assert panel.controls["view"] not in descendants(panel)
     doings = (panel.train, panel.apply_fix, panel.undo_fix, panel.measure_curvature, panel.measure_again)
     for doing in (*doings, lambda: panel.flow):
         with pytest.raises(ValueError, match="a record is shown here, without a model"):
@@ -151,7 +154,7 @@ def test_two_records_are_drawn_beside_each_other(tmp_path, path, shown):
     assert "first has 40 steps and second has 60 steps: compared to step 40" in panel.summary
     assert "second by itself: same batch" in panel.summary and "ok: healthy: first: nothing went wrong" in panel.summary
     panel.selected = 2
-    panel._work.present(panel._shown)
+    panel.refresh()
     assert len(drawn(panel)["own twin"][0]) == 60 and len(drawn(panel)["twin 0"][0]) == 0
     other.close()
 
@@ -161,7 +164,7 @@ def test_a_record_with_other_layers_is_drawn_as_far_as_they_are_the_same(path, s
     other = replace(history, layers=("0", "1", "a<b", "3", "4"))
     panel = shown(history, beside=other)
     assert "only in A: 2" in panel.summary and "only in B: a<b" in panel.summary
-    assert "a&lt;b" in panel._words.value and "a<b" not in panel._words.value
+    assert "a&lt;b" in words_of(panel) and "a<b" not in words_of(panel)
     assert drawn(panel)["twin now"].shape == (2, 2)
     fewer = replace(history, activation_std=None, activation_mean=None, dead=None, update_ratio=None)
     panel = shown(history, beside=fewer, quantity="activation")
@@ -286,7 +289,7 @@ def test_where_two_records_part_is_said_before_all_else(tmp_path, path, shown):
     first, second, *_ = panel.summary.splitlines()
     assert first.startswith("info: parted: from step 1 on") and second.startswith(("info: loss_parted", "error: "))
     assert panel.training_findings[0].severity == "error"  # grave as it is, it comes after
-    assert panel._words.value.index("<b>parted</b>") < panel._words.value.index("card error")
+    assert words_of(panel).index("<b>parted</b>") < words_of(panel).index("card error")
 
 
 def test_layers_go_by_their_names_and_the_one_that_is_followed_is_said(path, shown):
@@ -295,14 +298,14 @@ def test_layers_go_by_their_names_and_the_one_that_is_followed_is_said(path, sho
     assert [one.get_text() for one in figure.health.get_xticklabels()] == ["0", "2", "4"]
     assert "alone" not in panel.summary
     panel.selected = 1
-    panel._work.present(panel._shown)
+    panel.refresh()
     assert panel.views["live"].training(settled=True).named
     assert "2 (Linear) alone, until it is clicked again: weight gradient" in panel.summary
-    assert "2 (Linear) alone" in panel._words.value
-    assert figure._titles[figure.norms].get_text() == "2: gradient, rms"
+    assert "2 (Linear) alone" in words_of(panel)
+    assert "2: gradient, rms" in texts_in(figure.norms)
     panel.selected = None
-    panel._work.present(panel._shown)
-    assert "alone" not in panel.summary and figure._titles[figure.norms].get_text() == "weight gradient, rms"
+    panel.refresh()
+    assert "alone" not in panel.summary and "weight gradient, rms" in texts_in(figure.norms)
 
 
 def test_copied_code_runs_and_says_what_the_panel_says(tmp_path, path, shown, capsys):

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from gradwidgets.core.results.slices import finish
+from gradwidgets.core.surfaces.patterns.flat.dead_ground import ABOVE
 from gradwidgets.core.surfaces.patterns.in_view import View
-from gradwidgets.core.surfaces.patterns.look import ABOVE, Look
+from gradwidgets.core.surfaces.patterns.look import Look
 
 _STARTS, _STARTS_SLOW = {1: 23, 2: 9}, {1: 7, 2: 3}  # along each axis
 _STEPS, _STEPS_SLOW = 160, 60

@@ -11,7 +11,8 @@ from gradwidgets.core.operations.watching import Args, Kwargs, Op, Watching
 from gradwidgets.core.results.slices import finish
 from gradwidgets.core.results.wording import number, place
 from gradwidgets.core.subject.mode import FunctionMode
-from gradwidgets.core.surfaces.patterns.look import ABOVE, Look
+from gradwidgets.core.surfaces.patterns.flat.dead_ground import ABOVE
+from gradwidgets.core.surfaces.patterns.look import Look
 
 _ALONG = 801  # points of the way
 _HALVINGS = 24

@@ -7,9 +7,9 @@ from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.slices import finish
 from gradwidgets.core.results.wording import number, percent, place
 from gradwidgets.core.surfaces.patterns.ends.descents import at_edge, descending
+from gradwidgets.core.surfaces.patterns.flat.regions import components
 from gradwidgets.core.surfaces.patterns.lattice import nearest_to_middle
 from gradwidgets.core.surfaces.patterns.look import Look
-from gradwidgets.core.surfaces.patterns.regions import components
 
 _ABOVE = 0.2  # of the loss's height: so far above the target's lowest a part of it is none of that
 _FROM = 16  # points of a part from which descents begin

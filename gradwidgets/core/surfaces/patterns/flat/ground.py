@@ -12,11 +12,12 @@ from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.slices import finish
 from gradwidgets.core.results.wording import number, percent, place
 from gradwidgets.core.surfaces.patterns.ends.descents import descending
+from gradwidgets.core.surfaces.patterns.flat.dead_ground import ABOVE, DEAD
+from gradwidgets.core.surfaces.patterns.flat.regions import grown
 from gradwidgets.core.surfaces.patterns.invariance import invariance
 from gradwidgets.core.surfaces.patterns.lattice import nearest_to_middle, steep_of
-from gradwidgets.core.surfaces.patterns.look import ABOVE, DEAD, LOWEST, Look
+from gradwidgets.core.surfaces.patterns.look import LOWEST, Look
 from gradwidgets.core.surfaces.patterns.precision.resolution import unresolved_in_training
-from gradwidgets.core.surfaces.patterns.regions import grown
 
 DEAD_SHARE = 0.01
 _SOME = 3  # points of the lattice: fewer may lie on a peak or a saddle
@@ -29,35 +30,35 @@ _STEEPEST = 0.98  # of the slopes
 _NEARER = 1.5  # decades: so far must the nearer quartile be too
 WRONG_SHARE = 0.6  # half would be chance
 _FROM = 24  # points of dead ground from which it is tried whether a descent gets away
-_FEW = 0.2  # of where arrows lead: where both parameters move in less of it, no more is told of the way
+_FEW = 0.2  # share of the places that arrows lead to: if both parameters move in less of it, their way is not described
 
 
 def dead_zone(look: Look) -> Finding | None:
     """Ground of some extent above the lowest loss on which a start hardly moves, or one parameter does not."""
     if look.height == 0 and bool(look.finite.any()):
         return _constant(look)
-    wholly = look.share(look.dead_points)
-    parts = {name: look.share(mask) for name, mask in look.stuck_points.items()}
+    wholly = look.share(look.dead.points)
+    parts = {name: look.share(mask) for name, mask in look.dead.stuck_points.items()}
     parts = {name: share for name, share in sorted(parts.items(), key=lambda part: -part[1]) if share >= DEAD_SHARE}
     if wholly < DEAD_SHARE:
-        parts = {name: share for name, share in parts.items() if not _leads_on(look, look.stuck_points[name])}
+        parts = {name: share for name, share in parts.items() if not _leads_on(look, look.dead.stuck_points[name])}
     if wholly < DEAD_SHARE and not parts:
         return None
-    said, spot, kind, beside, told = [], None, "", 0.0, torch.zeros_like(look.dead_points)
+    said, spot, kind, beside, told = [], None, "", 0.0, torch.zeros_like(look.dead.points)
     if wholly >= DEAD_SHARE:
-        told = told | look.dead_points
-        zone = look.zones[0] if look.zones else look.still
-        spot = look.first(zone) if bool(zone.any()) else _middle(look, look.dead_points)
+        told = told | look.dead.points
+        zone = look.dead.zones[0] if look.dead.zones else look.dead.still
+        spot = look.first(zone) if bool(zone.any()) else _middle(look, look.dead.points)
         beside = _beside(look, zone, look.slope)
         kind = _kind(beside, _dies_away(zone, look.slope))
         said.append(
             # Wherever the loss is lowest there is ground that is not dead, be it too narrow for any point.
             f"{percent(min(wholly, 1 - 1e-6))} of the view is dead: the gradient is zero there"
-            f"{_or_small(look, look.dead_points)} though the loss is not at its lowest, "
+            f"{_or_small(look, look.dead.points)} though the loss is not at its lowest, "
             f"around {place(look.names, spot)} say, where it {_HOW[kind]}"
         )
     for name, share in parts.items():
-        mask, points = look.stuck.get(name), look.stuck_points[name]
+        mask, points = look.dead.stuck.get(name), look.dead.stuck_points[name]
         own = _middle(look, points) if mask is None else look.first(mask)
         if spot is None:
             spot = own
@@ -95,7 +96,7 @@ def dead_zone(look: Look) -> Finding | None:
             "share": look.share(told),
             "threshold": DEAD_SHARE,
             "for": ", ".join(look.names if wholly >= DEAD_SHARE else parts),
-            "zones": len(look.zones) + len(parts),
+            "zones": len(look.dead.zones) + len(parts),
             "kind": kind,
             "slope beside, of a steep one": beside,
             "dead below, over the view, of what it is above the lowest": DEAD,
@@ -109,10 +110,10 @@ def dead_zone(look: Look) -> Finding | None:
 
 def little_dead(look: Look) -> str:
     """Where the ground is dead in too little of the view for a finding, in words; "" where it is nowhere."""
-    if int(look.dead_points.sum()) < _SOME:
+    if int(look.dead.points.sum()) < _SOME:
         return ""
-    spot = place(look.names, _middle(look, look.dead_points))
-    return f"dead ground only in {percent(look.share(look.dead_points))} of the view, around {spot}"
+    spot = place(look.names, _middle(look, look.dead.points))
+    return f"dead ground only in {percent(look.share(look.dead.points))} of the view, around {spot}"
 
 
 def _leads_on(look: Look, dead: Tensor) -> bool:
@@ -172,7 +173,7 @@ def _goes_on_falling(look: Look) -> bool:
     descents = look.descents
     if descents is None or not len(descents.ends):
         return False
-    dead = look.lattice.loss[look.dead_points]
+    dead = look.lattice.loss[look.dead.points]
     if not len(dead) or float(dead.min()) < look.floor + _HIGHEST * look.height:
         return False
     k = int(descents.losses.argmin())
@@ -210,12 +211,7 @@ def _kind(beside: float, dies_away: bool) -> str:
 
 def dead_share(look: Look) -> float:
     """Which share of the view is dead for all parameters or for one, 0 to 1."""
-    return look.share(torch.stack([look.dead_points, *look.stuck_points.values()]).any(0))
-
-
-def dead_ground(look: Look) -> Tensor:
-    """Where that is, of the loss's shape."""
-    return look.dead
+    return look.share(torch.stack([look.dead.points, *look.dead.stuck_points.values()]).any(0))
 
 
 def axis_imbalance(look: Look) -> Finding | None:
@@ -224,7 +220,7 @@ def axis_imbalance(look: Look) -> Finding | None:
         return None
     lattice = look.lattice
     size = lattice.gradient.abs()
-    both = lattice.finite & ~look.dead_points & (size > 0).all(-1)
+    both = lattice.finite & ~look.dead.points & (size > 0).all(-1)
     if look.share(both) < LIVE_SHARE or dead_share(look) >= DEAD_SHARE:
         return None
     size = size[both]
@@ -270,9 +266,9 @@ def _in_units(look: Look, name: str) -> str:
 
 def wrong_direction(look: Look) -> Finding | None:
     """From most of the view the straight way to the target leads uphill."""
-    outside = look.finite & ~look.target & ~look.still & (look.slope > 0)
+    outside = look.finite & ~look.target & ~look.dead.still & (look.slope > 0)
     # Where one parameter does not move the other goes to where it is lowest on that line: a dead zone, no wrong way.
-    led = outside & ~torch.stack([torch.zeros_like(outside), *look.stuck.values()]).any(0)
+    led = outside & ~torch.stack([torch.zeros_like(outside), *look.dead.stuck.values()]).any(0)
     few, outside = look.share(led) < _FEW * look.share(outside), led
     if few or not bool(outside.any()):
         return None

@@ -1,0 +1,1 @@
+"""Flat and dead ground: where it lies, and what is said of it."""
