@@ -18,11 +18,11 @@ from torch.utils import _pytree as pytree
 from torch.utils.hooks import RemovableHandle
 
 from gradwidgets.core.layers.axes.along_samples import Along, are_samples
-from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.passes.passes import FlowError, Subject, run
 from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.results.result import Result
 from gradwidgets.core.subject.mode import FunctionMode
+from gradwidgets.core.subject.user_code import place_of_call
 
 Shapes = tuple[tuple[int, ...], tuple[int, ...]]
 # Operations that reshape without moving numbers, by their names in autograd's graph and in torch.

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from gradwidgets.core.layers.axes.mixing import COUNTING, Shapes
-from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.passes.passes import FlowError, Subject
 from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.subject.mode import FunctionMode
+from gradwidgets.core.subject.user_code import place_of_call
 
 _MOST = 6  # the most axes of a view that is checked
 

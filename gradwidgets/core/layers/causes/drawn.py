@@ -17,13 +17,13 @@ from torch.distributions import Distribution
 from torch.nn.modules.dropout import _DropoutNd
 from torch.utils import _pytree as pytree
 
-from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.causes.mentioned import mentions
 from gradwidgets.core.layers.causes.routes import Routes, Step
 from gradwidgets.core.layers.passes.passes import FlowError, Subject
 from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.results.result import Result
 from gradwidgets.core.subject.mode import FunctionMode
+from gradwidgets.core.subject.user_code import place_of_call
 
 # Functions that draw random numbers by the parameters that they are given.
 DRAWS = ("normal", "bernoulli", "multinomial", "poisson", "binomial")

@@ -1,13 +1,9 @@
 """Where the gradient is cut off: a pass that follows the tensors that depend on the layers without a gradient."""
 
 import math
-import os
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -23,12 +19,10 @@ from gradwidgets.core.layers.passes.rows import Row
 from gradwidgets.core.layers.weights.written import Parameters, are_replaced
 from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.subject.mode import FunctionMode
+from gradwidgets.core.subject.user_code import is_called_by_torch, is_in_checkpoint, place_of_call
 
-_TORCH = os.path.dirname(torch.__file__)
-_CHECKPOINT = os.path.join(_TORCH, "utils", "checkpoint.py")
 _JOINS = ("add", "__add__", "__radd__", "add_", "__iadd__", "cat", "concat", "concatenate", "stack", "hstack", "vstack")
 _ROWS = ("cat", "concat", "concatenate")
-_OURS = str(Path(__file__).parents[3])
 # Functions whose slope is 0 nearly everywhere.
 STEPS = ("round", "floor", "ceil", "trunc", "fix", "sign", "sgn", "heaviside", "floor_divide")
 _PRODUCTS = ("linear", "matmul", "__matmul__", "__rmatmul__", "mm", "bmm", "mv", "addmm", "einsum", "bilinear",
@@ -268,7 +262,7 @@ class _Following(FunctionMode):
         gave = _tensors(result)
         self._used |= alive if gave and plain not in ("grad_fn", "requires_grad", "shape", "size") else set()
         # Values that torch itself checks in an `if`, for example arguments of a distribution, are not on a path.
-        if not gave and plain in _LEAVING and not (plain == "__bool__" and _is_asked_by_torch()):
+        if not gave and plain in _LEAVING and not (plain == "__bool__" and is_called_by_torch()):
             for layer in alive:
                 self._left.setdefault(layer, []).append((Cut("left", plain, place_of_call()), result))
             for layer, before in sorted(lost, key=lambda pair: str(pair[1]), reverse=True):
@@ -313,16 +307,8 @@ def _all_of(known: Mapping[int, frozenset[str]], tensors: Iterable[Tensor]) -> f
 def _cut(operation: str) -> Cut:
     """Return the cut by a function of this name that is called now."""
     quiet = not torch.is_grad_enabled()
-    how = "checkpoint" if quiet and _is_in_checkpoint() else "cut"
+    how = "checkpoint" if quiet and is_in_checkpoint() else "cut"
     return Cut(how, operation, place_of_call(), quiet)
-
-
-def _is_in_checkpoint() -> bool:
-    """Whether a reentrant checkpoint runs its function, which it will run again in the backward pass."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame and not (frame.f_code.co_filename == _CHECKPOINT and frame.f_code.co_name == "forward"):
-        frame = frame.f_back
-    return frame is not None
 
 
 def _taken(func: Op, args: Args, kwargs: Kwargs) -> Args:
@@ -349,24 +335,3 @@ def _is_number(made: Any, value: float) -> bool:
     """Whether a value is this number, or an array of it alone."""
     made = made.item() if getattr(made, "size", 0) == 1 else made
     return isinstance(made, float) and (made == value or (math.isnan(made) and math.isnan(value)))
-
-
-def _is_asked_by_torch() -> bool:
-    """Whether torch's own code calls the current function."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame and frame.f_code.co_filename.startswith(_OURS):
-        frame = frame.f_back
-    return frame is not None and frame.f_code.co_filename.startswith(_TORCH)
-
-
-def is_theirs(frame: FrameType) -> bool:
-    """Whether the code of a frame belongs neither to torch nor to this package."""
-    return not (frame.f_code.co_filename.startswith((_TORCH, _OURS)) or frame.f_code.co_name == "__exit__")
-
-
-def place_of_call() -> str:
-    """Return file and line of the innermost call in the user's code; "" if there is none."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame and not is_theirs(frame):
-        frame = frame.f_back
-    return f"{os.path.basename(frame.f_code.co_filename)}, line {frame.f_lineno}" if frame else ""

@@ -6,10 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.passes.passes import FlowError, Subject
 from gradwidgets.core.operations.watching import Args, Kwargs, Op, plain_name
 from gradwidgets.core.subject.mode import FunctionMode
+from gradwidgets.core.subject.user_code import place_of_call
 
 _RAISED = re.compile(r"modified by an inplace operation: \[[\w.]+ \[([\d, ]*)\]\](?:, which is output \d+ of (\w+?),)?")
 _CURE = "Write it into a new tensor: x = x * y in place of x *= y, torch.relu in place of relu_."

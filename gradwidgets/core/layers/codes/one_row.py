@@ -13,13 +13,13 @@ from torch.autograd.graph import Node
 from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.axes.mixing import batch_of, evaluated, output_of
-from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.misuse.added_masks import ADDS
 from gradwidgets.core.layers.misuse.constant_codes import CONSTANT_CODE, FEWEST
 from gradwidgets.core.layers.passes.passes import FlowError, Subject
 from gradwidgets.core.operations.watching import Args, Kwargs, Op, plain_name
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.subject.mode import FunctionMode
+from gradwidgets.core.subject.user_code import place_of_call
 
 _VIEWS = ("view", "unsqueeze", "squeeze", "expand", "slice", "reshape_alias")
 _SLICE = "Take a row for each place, as many as there are: pe[:, : x.size(1)], with the colon. "

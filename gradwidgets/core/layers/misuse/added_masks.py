@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import Node
 
-from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.misuse.attention_masks import added, adds_yes_or_no
 from gradwidgets.core.layers.misuse.operation import Operation
 from gradwidgets.core.layers.passes.passes import FlowError, Subject
@@ -15,6 +14,7 @@ from gradwidgets.core.layers.scores.ahead_of import before
 from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.subject.mode import FunctionMode
+from gradwidgets.core.subject.user_code import place_of_call
 
 _FEW = 8  # the most operations between a sum and its softmax
 _BEFORE = (

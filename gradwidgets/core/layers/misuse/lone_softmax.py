@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import Node
 
-from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.misuse.operation import Operation
 from gradwidgets.core.layers.passes.passes import FlowError, Subject, run
 from gradwidgets.core.layers.scores.ahead_of import before
@@ -18,6 +17,7 @@ from gradwidgets.core.losses.graph import saved, variable_of
 from gradwidgets.core.operations.watching import Args, Kwargs, Op, plain_name
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.subject.mode import FunctionMode
+from gradwidgets.core.subject.user_code import place_of_call
 
 LONE = "softmax_of_one"
 NO_NAMES: Mapping[int, str] = MappingProxyType({})

@@ -14,12 +14,12 @@ from torch import Tensor
 from torch.autograd.graph import Node
 
 from gradwidgets.core.layers.axes.mixing import batch_of, depends_on_others, evaluated, output_of
-from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.misuse.added_masks import ADDS
 from gradwidgets.core.layers.passes.passes import FlowError, Subject
 from gradwidgets.core.operations.watching import Args, Kwargs, Op, plain_name
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.subject.mode import FunctionMode
+from gradwidgets.core.subject.user_code import place_of_call
 
 CODE = "position code"
 _WIDENS = ("expand", "repeat", "clone")

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gradwidgets.core.layers.causes.following import is_theirs, place_of_call
 from gradwidgets.core.layers.passes.passes import FlowError, run
 from gradwidgets.core.layers.preflight.losses.compared import BROADCAST
 from gradwidgets.core.layers.preflight.reading import named_tensors
@@ -17,6 +16,7 @@ from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.results.finding import Finding, Severity
 from gradwidgets.core.results.wording import counted
 from gradwidgets.core.subject.mode import FunctionMode
+from gradwidgets.core.subject.user_code import is_user_code, place_of_call
 
 _VIEWS = ("view", "reshape", "flatten", "unflatten", "view_as", "reshape_as")
 _MOST = 200  # the most frames that are searched for a module
@@ -117,6 +117,6 @@ def _callers() -> Iterator[int]:
     for _ in range(_MOST):
         if frame is None:
             return
-        if "self" in frame.f_locals and (is_theirs(frame) or isinstance(frame.f_locals["self"], nn.Module)):
+        if "self" in frame.f_locals and (is_user_code(frame) or isinstance(frame.f_locals["self"], nn.Module)):
             yield id(frame.f_locals["self"])
         frame = frame.f_back

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.causes.mentioned import mentions
 from gradwidgets.core.layers.preflight.losses.value.terms import TERM
 from gradwidgets.core.layers.preflight.reading import left_out
@@ -15,6 +14,7 @@ from gradwidgets.core.losses.graph import nodes_of
 from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.subject.mode import FunctionMode
+from gradwidgets.core.subject.user_code import place_of_call
 
 # Piecewise linear activations, by autograd's names of their second derivatives.
 _KINKS = {

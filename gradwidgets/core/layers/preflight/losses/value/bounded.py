@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
+from gradwidgets.core.subject.user_code import place_of_call
 
 _BOUNDS = ("clamp", "clamp_", "clamp_min", "clamp_min_", "clip", "relu", "relu_")
 _ACTION = (

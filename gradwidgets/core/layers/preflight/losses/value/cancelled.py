@@ -6,10 +6,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.preflight.losses.value.constant import CONSTANT
 from gradwidgets.core.layers.preflight.losses.value.terms import TERM
 from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.subject.user_code import place_of_call
 
 _MINUS = ("sub", "__sub__", "rsub", "__rsub__", "subtract")
 _DIVIDES = ("div", "__truediv__", "true_divide", "divide")

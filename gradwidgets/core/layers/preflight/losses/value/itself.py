@@ -7,13 +7,13 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import Node
 
-from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.preflight.losses.call import OUTPUT, Call
 from gradwidgets.core.layers.preflight.losses.value.constant import leaves_behind
 from gradwidgets.core.layers.preflight.losses.value.flat import MET
 from gradwidgets.core.layers.preflight.losses.value.terms import TERM
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
+from gradwidgets.core.subject.user_code import place_of_call
 
 # Distances of two tensors besides differences and losses; cdist, of all pairs, may be called with one tensor twice.
 DISTANCES = ("pairwise_distance", "cosine_similarity", "cosine_embedding_loss", "triplet_margin_loss")

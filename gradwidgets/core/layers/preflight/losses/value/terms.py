@@ -8,9 +8,9 @@ from torch.autograd.graph import Node
 from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.causes.cut import Cut
-from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.operations.watching import plain_name
 from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.subject.user_code import place_of_call
 
 TERM = "term_without_gradient"
 _ADDS = ("add", "__add__", "__radd__", "sub", "__sub__", "__rsub__", "rsub", "add_", "__iadd__", "sub_", "__isub__")

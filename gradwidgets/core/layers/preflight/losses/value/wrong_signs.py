@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.preflight.made import past
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
+from gradwidgets.core.subject.user_code import place_of_call
 
 ENDLESS = "falls without end"
 _EXP = ("exp", "exp_")
