@@ -235,8 +235,8 @@ class _Following(FunctionMode):
         if known or loss.grad_fn is not None or not loss.requires_grad:
             return known
         place = loss.data_ptr()
-        anew = frozenset((layer, Cut("cut", WRAPPED)) for layer in self._memory.get(place, ()))
-        return anew or self._lost_memory.get(place, frozenset())
+        wrapped = frozenset((layer, Cut("cut", WRAPPED)) for layer in self._memory.get(place, ()))
+        return wrapped or self._lost_memory.get(place, frozenset())
 
     def cut(self, row: Row, loss: Tensor) -> Cut | None:
         """Return the cut of a layer; None if it is not cut off."""

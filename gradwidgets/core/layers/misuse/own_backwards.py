@@ -116,14 +116,14 @@ def _compared(kind: type[Function], given: Given) -> list[Finding]:
         return next(one for one in some if isinstance(one, Tensor) and one.requires_grad)
 
     places = [k for k, one in enumerate(given) if isinstance(one, Tensor) and one.requires_grad]
-    if any(_goes_through(apply, given, k) for k in places):
+    if any(_is_straight_through(apply, given, k) for k in places):
         return []
     pairs = [(k, pair) for k in places if (pair := _pair(apply, given, k)) is not None]
     grave = [(k, pair) for k, pair in pairs if not pair.is_linear]
     return [_told(kind, k, pair, len(places)) for k, pair in (grave or pairs)[:1]]
 
 
-def _goes_through(apply: Apply, given: Given, place: int) -> bool:
+def _is_straight_through(apply: Apply, given: Given, place: int) -> bool:
     """Whether the function is flat in an input for which its backward returns a slope, as a straight-through step."""
     draw = torch.Generator().manual_seed(1)
     x = given[place].detach()

@@ -95,9 +95,13 @@ class Entry:
                 before = partial(self._before, name or "the model", kind)
                 self._handles.append(module.register_forward_pre_hook(before, with_kwargs=True))
             if isinstance(module, nn.MultiheadAttention):
-                self._handles.append(module.register_forward_pre_hook(partial(self._masks, name), with_kwargs=True))
+                self._handles.append(
+                    module.register_forward_pre_hook(partial(self._note_masks, name), with_kwargs=True)
+                )
             if takes_steps_first(module):
-                self._handles.append(module.register_forward_pre_hook(partial(self._runs, name), with_kwargs=True))
+                self._handles.append(
+                    module.register_forward_pre_hook(partial(self._note_steps_first, name), with_kwargs=True)
+                )
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -122,12 +126,12 @@ class Entry:
             return
         self._look(name, kind, module, next(tensors_in((arguments, keywords)), None) if x is None else x)
 
-    def _runs(self, name: str, module: nn.Module, arguments: Args, keywords: Kwargs) -> None:
+    def _note_steps_first(self, name: str, module: nn.Module, arguments: Args, keywords: Kwargs) -> None:
         x = next((one for one in (*arguments, *keywords.values()) if isinstance(one, Tensor)), None)
         if x is not None and x.ndim == 3:
             self.steps_first.append(Along(name, type(module).__name__, tuple(x.shape)))
 
-    def _masks(self, name: str, module: nn.Module, arguments: Args, keywords: Kwargs) -> None:
+    def _note_masks(self, name: str, module: nn.Module, arguments: Args, keywords: Kwargs) -> None:
         for key, place, masks in (("attn_mask", 5, self.masks), ("key_padding_mask", 3, self.hiding)):
             mask = keywords.get(key, arguments[place] if len(arguments) > place else None)
             if isinstance(mask, Tensor) and not any(mask is one for _, one in masks):
@@ -177,16 +181,16 @@ class Entry:
     def _after(self, entered: _Entered, module: nn.Module, arguments: Args, output: object) -> None:
         if entered.plain and isinstance(output, Tensor) and entered.given is None:
             self._made[id(output)] = output, entered
-            self._give(entered, output)
+            self._measure_output(entered, output)
         elif isinstance(module, _RECURRENT) and entered.flat is None:
-            self._hold(entered, output)
+            self._measure_states(entered, output)
 
     @ignored
-    def _give(self, entered: _Entered, output: Tensor) -> None:
+    def _measure_output(self, entered: _Entered, output: Tensor) -> None:
         entered.given = size(output.detach())
 
     @ignored
-    def _hold(self, entered: _Entered, output: object) -> None:
+    def _measure_states(self, entered: _Entered, output: object) -> None:
         states = next(tensors_in(output), None)
         entered.flat = None if states is None else (states.detach().abs() > _AT_BOUND).float().mean()
 

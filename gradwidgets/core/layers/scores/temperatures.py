@@ -32,7 +32,7 @@ def cold(operations: Sequence[Operation], nodes: Sequence[Node]) -> list[Finding
 
     def tell(one: Operation) -> Finding | None:
         temperature = _temperature(one.node)
-        if temperature is None or temperature >= _LOWEST or not _goes_on(one.node, nodes):
+        if temperature is None or temperature >= _LOWEST or not _is_used_within(one.node, nodes):
             return None
         share = _decided(one.node)
         return _told(one, temperature, share) if share > _ROWS else None
@@ -50,7 +50,7 @@ def _temperature(node: Node) -> float | None:
     return None
 
 
-def _goes_on(node: Node, nodes: Sequence[Node]) -> bool:
+def _is_used_within(node: Node, nodes: Sequence[Node]) -> bool:
     """Whether a layer or a product uses its output; a model's output may be as decided as it likes."""
     return any(name in _TAKES for name, _ in behind_it(node, nodes, _THROUGH))
 

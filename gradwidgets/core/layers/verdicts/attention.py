@@ -22,9 +22,9 @@ _SCALED = "Divide scores by the root of the queries' width; smaller weights; a n
 def steep(judged: Judged) -> list[Finding]:
     """Find attention with a single key in nearly all rows, so that queries and keys get next to no gradient."""
     softmaxes = [one for one in judged.flow.functions if one.name in SOFTMAX]
-    hit = [one for one in softmaxes if one.saturated_fraction > ONE_KEY and _weighs(judged, one)]
+    hit = [one for one in softmaxes if one.saturated_fraction > ONE_KEY and _gives_weights(judged, one)]
     if not hit:
-        return _spread(judged, [one for one in softmaxes if one.spread > SPREAD and _weighs(judged, one)])
+        return _spread(judged, [one for one in softmaxes if one.spread > SPREAD and _gives_weights(judged, one)])
     worst = max(hit, key=lambda one: one.saturated_fraction)
     message = (
         f"{worst}: {percent(worst.saturated_fraction)} of its rows have all on one entry, where a softmax is flat: the "
@@ -52,7 +52,11 @@ def _spread(judged: Judged, hit: list[FunctionStats]) -> list[Finding]:
 
 def even(judged: Judged) -> list[Finding]:
     """Find attention that weights all keys equally because the scale of the scores is far too small."""
-    hit = [one for one in judged.flow.functions if one.scale < FAINT and 0 < one.spread < EVEN and _weighs(judged, one)]
+    hit = [
+        one
+        for one in judged.flow.functions
+        if one.scale < FAINT and 0 < one.spread < EVEN and _gives_weights(judged, one)
+    ]
     if not hit:
         return []
     worst = min(hit, key=lambda one: one.scale)
@@ -64,7 +68,7 @@ def even(judged: Judged) -> list[Finding]:
     return [Finding("even attention", "warning", message, evidence, judged.places([one.at for one in hit]))]
 
 
-def _weighs(judged: Judged, softmax: FunctionStats) -> bool:
+def _gives_weights(judged: Judged, softmax: FunctionStats) -> bool:
     """Whether a softmax gives the weights of a sum, as in attention, and not an output or a choice."""
     graph = judged.graph
     if softmax.name == ATTENTION or _is_attention(judged, softmax.place):

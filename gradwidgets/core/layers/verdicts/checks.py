@@ -108,18 +108,18 @@ CHECKS: dict[str, Check] = {
         no_gradient,
     ),
     "drawn": Check(
-        "what a draw is made from learns nothing of what comes of it",
+        "the layers before a draw do not learn from its result",
         "Let a gradient pass the draw, or weigh its chance by what comes of it.",
         drawn,
     ),
     "mixed samples": Check(
         "a sample is judged by parts of others, and what one batch teaches does not hold for the next",
-        "view and reshape count anew and move nothing: transpose (or permute) changes axes over, before them where "
+        "view and reshape count replaced and move nothing: transpose (or permute) changes axes over, before them where "
         "both are needed.",
         mixed_samples,
     ),
     "unlisted": Check(
-        "what no optimizer is given stays as it was drawn",
+        "a tensor that no optimizer gets stays as it was initialized",
         "Register it: nn.ModuleList or nn.ParameterList in place of a list, layers made in __init__ and not in "
         "forward, nn.Parameter for a tensor.",
         unlisted,
@@ -135,7 +135,7 @@ CHECKS: dict[str, Check] = {
         units_alike,
     ),
     "cliff": Check(
-        "what is on one side of it learns far more slowly than what is on the other",
+        "the layers on one side of it learn far more slowly than those on the other",
         "Look at the operation there: a factor, a division, a function that is flat.",
         cliff,
     ),
@@ -165,28 +165,28 @@ CHECKS: dict[str, Check] = {
         saturated,
     ),
     UNTAUGHT: Check(
-        "what is normalised in training is not where the model is used",
+        "the norm acts differently in training and in use",
         "model.train() to train; statistics that were learned to evaluate.",
         untaught,
     ),
     "even attention": Check(
-        "a sum over keys that weighs all alike is a mean, and what makes its scores hardly learns",
+        "a sum that weights all keys equally is a mean, and the layers of its scores hardly learn",
         "Look at the temperature: divide scores by the root of the queries' width, and by no more.",
         even,
     ),
     "same output": Check(
-        "what says the same of every sample has nothing to learn from, whatever goes in",
+        "an output that is the same for all samples learns nothing from the inputs",
         "Look at what comes in there: a factor far too small, units that are dead or flat for all samples (smaller "
         "weights, scaled inputs, normalisation), a mean or a mask that leaves nothing.",
         same_for_all,
     ),
     "heads": Check(
         "a head that gets next to no gradient hardly learns",
-        "Nothing, unless it stays so: then draw that head anew, or leave it out.",
+        "Nothing, unless it stays so: then draw that head replaced, or leave it out.",
         heads,
     ),
     "along time": Check(
-        "what was further back has no say in training",
+        "earlier steps have no influence in training",
         "Nothing, unless it has to remember for longer.",
         lambda judged: [],  # the check "exploding along time" reports these findings, too
     ),
@@ -196,7 +196,9 @@ CHECKS: dict[str, Check] = {
         frozen,
     ),
     "healthy": Check(
-        "every layer gets a gradient of a fitting size", "", lambda judged: [] if _sick(judged) else [_healthy(judged)]
+        "every layer gets a gradient of a fitting size",
+        "",
+        lambda judged: [] if _has_fault(judged) else [_healthy(judged)],
     ),
 }
 NAMES.update(CHECKS)
@@ -271,13 +273,13 @@ def _found(judged: Judged) -> list[Finding]:
     found = [one for name, check in CHECKS.items() if name != "healthy" for one in check.find(judged)]
     if any(one.name == "empty_batch" for one in found):  # without samples, other findings mean nothing
         return [one for one in found if one.name in ("empty_batch", "non_finite_weights")]
-    found = [_because(one, judged) for one in _without_consequences(found, judged)]
+    found = [_with_cause(one, judged) for one in _without_consequences(found, judged)]
     if all(one.severity in ("ok", "info") for one in found):
         found.append(_healthy(judged))
     return found
 
 
-def _because(one: Finding, judged: Judged) -> Finding:
+def _with_cause(one: Finding, judged: Judged) -> Finding:
     """Add the cause to a gradient that vanishes, if it was seen: softmaxes as activations, or clipped weights."""
     why = [each for each in judged.flow.operations if each.name in (HIDDEN, CLIPPED)]
     why = [each for each in why if each.name == HIDDEN or one.name == "vanishing"]
@@ -297,7 +299,7 @@ def _without_consequences(found: list[Finding], judged: Judged) -> list[Finding]
     if any("same neighbours" in one.evidence for one in found):  # the weights of equal values make no difference
         found = [one for one in found if not (one.name == "cliff" and "softmax" in str(one.evidence["at"]))]
         gone.add("same output")
-    found = _beside_anew(_beside_copies(found, judged))
+    found = _without_replaced(_without_effects_of_copies(found, judged))
     gone |= {"term_without_gradient"} if judged.flow.stops else set()  # "no_gradient" reports these
     same = judged.flow.same
     if same is not None and not same.is_padding and _has_cause(found):
@@ -305,13 +307,15 @@ def _without_consequences(found: list[Finding], judged: Judged) -> list[Finding]
     return [one for one in found if one.name not in gone]
 
 
-def _beside_anew(found: list[Finding]) -> list[Finding]:
+def _without_replaced(found: list[Finding]) -> list[Finding]:
     """Leave out missing gradients of parameters that are reported as replaced by others."""
-    anew = {one.evidence["layer"] for one in found if one.name == ANEW}
-    return [one for one in found if not (anew and one.name == "no_gradient" and set(one.evidence["layers"]) <= anew)]
+    replaced = {one.evidence["layer"] for one in found if one.name == ANEW}
+    return [
+        one for one in found if not (replaced and one.name == "no_gradient" and set(one.evidence["layers"]) <= replaced)
+    ]
 
 
-def _beside_copies(found: list[Finding], judged: Judged) -> list[Finding]:
+def _without_effects_of_copies(found: list[Finding], judged: Judged) -> list[Finding]:
     """Leave out consequences of modules that are copies: the weights of their sum get no gradient."""
     copies = [one for one in found if one.name == MODULES]
     if not copies:
@@ -335,5 +339,5 @@ def _has_cause(found: list[Finding]) -> bool:
     )
 
 
-def _sick(judged: Judged) -> bool:
+def _has_fault(judged: Judged) -> bool:
     return any(one.name != "healthy" and one.severity in ("warning", "error") for one in _found(judged))

@@ -34,18 +34,18 @@ def same_for_all(judged: Judged) -> list[Finding]:
         verb, acts = ("has", "normalises") if one else ("have", "normalise")
         message = f"{message}; but it tells them apart once {norms}, which so far {verb} seen no batch, {acts} this one"
         return [Finding("same output", "info", message, evidence, places, _TRAIN_FIRST)]
-    hops = _hops(judged, same)
-    if hops >= _MANY:
+    products = _count_products(judged, same)
+    if products >= _MANY:
         message += (
-            f": {hops} products of matrices follow one another there. Where each takes means over neighbours, what is "
-            "left is what all have in common (over-smoothing)"
+            f": {products} products of matrices follow one another there. Where each takes means over neighbours, what "
+            "is left is what all have in common (over-smoothing)"
         )
-        evidence |= {"products": hops}
-    action = _LAST_STEP if same.is_padding else _SMOOTHED if hops >= _MANY else ""
+        evidence |= {"products": products}
+    action = _LAST_STEP if same.is_padding else _SMOOTHED if products >= _MANY else ""
     return [Finding("same output", "warning", message, evidence, places, action)]
 
 
-def _hops(judged: Judged, same: Same) -> int:
+def _count_products(judged: Judged, same: Same) -> int:
     """Count the consecutive matrix products between the two layers where samples become the same."""
     graph = judged.graph
     if not same.before or not same.is_between:

@@ -156,7 +156,7 @@ def of_product(call: Call) -> list[Finding]:
         return []
     first, second = call.tensors[:2]
     x, y = (first, second) if first.requires_grad else (second, first)
-    node = _softmax(x) if x.ndim > 1 and _goes_beside(x, y) else None
+    node = _softmax(x) if x.ndim > 1 and _has_one_for_each(x, y) else None
     if node is None or saved(node, "result").shape != x.shape or not call.role(x) & OUTPUT:
         return []
     dim, along = summed(y), _along(node)
@@ -168,7 +168,7 @@ def of_product(call: Call) -> list[Finding]:
     return [_normalised(node, x, dim, "the loss", _off(x, dim))]
 
 
-def _goes_beside(x: Tensor, y: Tensor) -> bool:
+def _has_one_for_each(x: Tensor, y: Tensor) -> bool:
     """Whether a tensor without a gradient has a number for each logarithm."""
     return x.shape == y.shape and y.is_floating_point() and x.requires_grad and not y.requires_grad
 

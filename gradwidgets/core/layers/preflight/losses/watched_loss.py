@@ -219,8 +219,8 @@ class LossCall(FunctionMode):
             held = constant(loss, self._output, self._targets, again)
             found += self._itself.told_in(self._bounded.told_in(held, (labels.CONSTANT, FLAT)))
         if loss is not None:
-            anew: Again | None = None if again is None else lambda targets: again(copied(targets))
-            found += [told for one in self._asked for told in left_out(one.findings)(loss, self._targets, anew)]
+            with_targets: Again | None = None if again is None else lambda targets: again(copied(targets))
+            found += [told for one in self._asked for told in left_out(one.findings)(loss, self._targets, with_targets)]
         found = [*self._cancelled.told_in(found), *self._likelihoods.findings(), *self._endless.findings()]
         if any(_is_same(one, loss) for one in self._back):
             found.append(

@@ -9,13 +9,13 @@ from gradwidgets.core.layers.preflight.losses.value.terms import TERM
 from gradwidgets.core.layers.verdicts.draws import cutting
 from gradwidgets.core.layers.verdicts.units import DEAD
 from gradwidgets.core.layers.verdicts.verdict import Judged, listed, unless_fresh
-from gradwidgets.core.layers.verdicts.way.by_rights import by_rights
 from gradwidgets.core.layers.verdicts.way.cancelling import cancelled_layers
 from gradwidgets.core.layers.verdicts.way.cut_off import cure
 from gradwidgets.core.layers.verdicts.way.exact_zeros import Layers, about, is_starved, named, nothing_arrives
 from gradwidgets.core.layers.verdicts.way.fade import FADE
 from gradwidgets.core.layers.verdicts.way.single import single
 from gradwidgets.core.layers.verdicts.way.unused import LOOSE, is_loose_end
+from gradwidgets.core.layers.verdicts.way.without_influence import without_influence
 from gradwidgets.core.results.finding import Finding, Severity
 
 _UNDERFLOW = (
@@ -55,8 +55,8 @@ def _found(judged: Judged) -> list[Finding]:
         evidence = {"layers with weights": len(judged.weighted), "with a gradient": 0}
         cuts = [judged.flow.cuts[layer.name] for _, layer in judged.weighted if layer.cut]
         action = cure(cuts[-1]) if cuts else ""
-        anew = [one for one in judged.flow.preflight if one.name == DETACHED and one.evidence.get("new tensor")]
-        why, action = (f"{why}; {_IS_NEW}", f"{action} {anew[0].action}".strip()) if anew else (why, action)
+        new = [one for one in judged.flow.preflight if one.name == DETACHED and one.evidence.get("new tensor")]
+        why, action = (f"{why}; {_IS_NEW}", f"{action} {new[0].action}".strip()) if new else (why, action)
         return [Finding("no_gradient", "error", why, evidence, action=action)]
     found = []
     ways: tuple[tuple[str, Severity, str], ...] = (
@@ -95,7 +95,7 @@ def _found(judged: Judged) -> list[Finding]:
     small = [one for one in zero if one[1].name in judged.flow.underflowing]
     zero = [one for one in zero if one not in small]
     found += _beside(judged)
-    said, zero = by_rights(judged, zero)
+    said, zero = without_influence(judged, zero)
     found += said
     if small:
         found.append(about(small, len(judged.trained), "error", _UNDERFLOW.format(_gets(small)), SCALE_IT))

@@ -94,17 +94,17 @@ class Walk:
 
     def __post_init__(self) -> None:
         graph = self.graph
-        self._dust = cancelled(graph)
+        self._cancelled = cancelled(graph)
         self._inside = [place is not None for place in graph.places]
-        self._tops = {
+        self._outputs = {
             v
             for v in range(len(graph))
             if self._inside[v] and (v == 0 or any(not self._inside[u] for u in graph.onward[v]))
         }
-        sizes = [(graph.norms[v], graph.elements[v]) for v in self._tops if self._is_measured(v)]
+        sizes = [(graph.norms[v], graph.elements[v]) for v in self._outputs if self._is_measured(v)]
         self._output = math.hypot(*[norm for norm, _ in sizes]), sum([count for _, count in sizes])
         self._branches = self._bypassed()
-        self._go()
+        self._descend()
 
     def is_station(self, vertex: int) -> bool:
         """Whether a vertex is a layer with weights, or a join."""
@@ -135,7 +135,7 @@ class Walk:
         norm, count = self._output if vertex is None else (self.graph.norms[vertex], self.graph.elements[vertex])
         return norm, norm / math.sqrt(count) if count else math.nan
 
-    def _go(self) -> None:
+    def _descend(self) -> None:
         graph = self.graph
         states: dict[int, _State] = {}
         by_layer: dict[str, list[tuple[float, int, _State]]] = {}
@@ -146,7 +146,7 @@ class Walk:
             first = vertex == 0 or not self._inside[above]
             measured = self._is_measured(vertex)
             if first:
-                state = _State(vertex, vertex) if vertex in self._tops and measured else _State()
+                state = _State(vertex, vertex) if vertex in self._outputs and measured else _State()
             else:
                 state = states[above]
                 if vertex in self._branches and measured and state.alive and state.last == above:
@@ -159,7 +159,7 @@ class Walk:
 
     def _is_measured(self, vertex: int) -> bool:
         """Whether the size of the gradient is known, and is not just the rounding error of parts that cancel out."""
-        return self.graph.norms[vertex] == self.graph.norms[vertex] and vertex not in self._dust
+        return self.graph.norms[vertex] == self.graph.norms[vertex] and vertex not in self._cancelled
 
     def _bypassed(self) -> set[int]:
         """Return the vertices at which a branch begins: the gradient reaches one of their inputs without them, too."""

@@ -82,7 +82,7 @@ def _depends(loss: Tensor, output: list[Tensor], targets: object, again: Again |
         with torch.enable_grad():
             found = torch.autograd.grad(loss.reshape(()), leaves, retain_graph=True, allow_unused=True)
     except RuntimeError:  # the graph was freed already, and next to no gradient came to any weight
-        found, is_gone = _anew(leaves, targets, again), True
+        found, is_gone = _differentiated_again(leaves, targets, again), True
     if found is None:
         return _probed(value, 0.0, leaves, targets, again)
     reached = [(g.detach(), one) for g, one in zip(found, leaves, strict=True) if g is not None]
@@ -97,7 +97,7 @@ def _depends(loss: Tensor, output: list[Tensor], targets: object, again: Again |
     return flat(loss, reached, targets, again) if is_faint and again else []
 
 
-def _anew(leaves: list[Tensor], targets: object, again: Again | None) -> Gradients | None:
+def _differentiated_again(leaves: list[Tensor], targets: object, again: Again | None) -> Gradients | None:
     """Call the loss again, and return its gradient by the output; None if that fails."""
     if again is None:
         return None

@@ -44,14 +44,14 @@ class OwnLabels:
         if not _differ(targets, other):
             return []
         value = float(loss.detach())
-        anew = float(again(other))
-        if not math.isfinite(value) or anew != value:
+        exchanged = float(again(other))
+        if not math.isfinite(value) or exchanged != value:
             return []
         message = (
             f"{self._name} takes labels that are made of the output itself, and the loss does not use the targets: "
             f"with those of the samples exchanged it is {number(value)} as before"
         )
-        evidence = {"function": self._name, "loss": value, "with others": anew, "threshold": 0.0}
+        evidence = {"function": self._name, "loss": value, "with others": exchanged, "threshold": 0.0}
         return [Finding(MOVING, "warning", message, evidence, action=_ACTION)]
 
 

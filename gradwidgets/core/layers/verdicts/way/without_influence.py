@@ -11,7 +11,7 @@ _READ = ("only some tokens are read, as a class token is,", "use in the loss wha
 _KEYS = ("there is but one key", "give it more keys, and look at the axis that the softmax runs along.")
 
 
-def by_rights(judged: Judged, zero: Layers) -> tuple[list[Finding], Layers]:
+def without_influence(judged: Judged, zero: Layers) -> tuple[list[Finding], Layers]:
     """Report such layers, and return the remaining layers, too.
 
     Args:
