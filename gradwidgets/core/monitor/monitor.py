@@ -122,7 +122,7 @@ class GradientMonitor(Noting):
         first = [] if self._first is None else self._first.handles
         given = self._given.handles, self._given.answers.handles
         some = self._sampler.taps.handles, self._sampler.overflow.handles, self._sampler.thrown.handles
-        hooks = self._handles, *some, first, *given
+        hooks = self._handles, *some, self._sampler.leftover.handles, first, *given
         self._finalizer = weakref.finalize(self, _remove_all, *hooks)
         self._finalizer.atexit = False
 

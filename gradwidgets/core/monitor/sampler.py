@@ -73,6 +73,7 @@ class Sampler:
         calls: Those of closures.
         overflow: Gradients that are there while no step comes.
         thrown: Gradients that are taken away, or clipped, between the losses of a step.
+        leftover: Gradients that another loss has left.
         strays: Gives the tensors that take part and that the model does not list, by name.
     """
 
@@ -87,7 +88,7 @@ class Sampler:
         self._targets = TargetRecord()
         self._written = Written()
         self._between, self._rivals, self._cut = Between(), Rivals(), CutLook()
-        self._steppers, self.thrown, self._leftover = Steppers(one=one), Thrown(), Leftover()
+        self._steppers, self.thrown, self.leftover = Steppers(one=one), Thrown(), Leftover()
         self.inputs, self._after, self._pulls = InputsSeen(), AfterStep(), Pulls()
         self.overflow, self.calls = Overflow(), ClosureCalls()
         self._kept, self._groups = KeptParts(), GroupRates()
@@ -183,7 +184,7 @@ class Sampler:
         more |= self._steppers.course.told | {"rate_calls": self._steppers.course.calls}
         more |= {"swings": self._steppers.swings, "thrown": self.thrown.told, "rounded": self._between.rounded}
         more["rounded"] |= {"held": held} if (held := self._rounded.told) else {}
-        more["leftover"] = self._leftover.told
+        more["leftover"] = self.leftover.told
         norms = self._softly({}, lambda: self._norms.told)
         more |= {
             "setting": self._setting | ({"norms": norms} if norms else {}),
@@ -263,7 +264,7 @@ class Sampler:
         self._between.forget()
         self._rivals.forget()
         self.thrown.forget()
-        self._leftover.forget()
+        self.leftover.forget()
         self._after.forget()
         self._kept.forget()
         self._rounded.forget()
@@ -411,7 +412,7 @@ class Sampler:
         held = self.share_of(optimizer)
         if not watched:
             self.thrown.used()
-        self._leftover.step(optimizer, held)
+        self.leftover.step(optimizer, held)
         if held or watched:
             self._rivals.step(optimizer, held)
             self._steppers.step(optimizer, held, watched, step)

@@ -1,90 +1,145 @@
 """Gradients that another loss has left, and that an optimizer then steps by together with those of its own."""
 
+import contextlib
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.utils.weak import TensorWeakRef
 
 from gradwidgets.core.monitor.owners import Owned
+from gradwidgets.core.monitor.taps import Hook, take_away
 from gradwidgets.core.monitor.training.thrown import is_dense, some_of
 
 _STEPS = 256  # of an optimizer, that are looked at
 _MOST = 8  # optimizers
-_TURNS = 1e-6  # below a cosine of 1: a clip in float32 leaves less, and the 256th pass that is added up more
+_HELD = 64  # parameters of an optimizer among which one to follow is looked for
 
 
 class _Holder:
-    """What is known of one optimizer: its name, one of its parameters, and that one's gradient at its last step."""
+    """One optimizer: a parameter of it, which passes reach that, and what another's step finds there.
 
-    def __init__(self, name: str, parameter: nn.Parameter) -> None:
-        self.name, self.parameter = name, weakref.ref(parameter)
-        self.of = self.times = 0
-        self.own: tuple[TensorWeakRef, int] | None = None
-        self.left: tuple[TensorWeakRef, int, Tensor] | None = None
+    Passes are told apart by autograd's own numbers. The last one that reaches the parameter of an optimizer before it
+    steps is of its loss; where that pass is also the last that reached this one's, it has changed this gradient too.
+    """
 
-    def other_steps(self) -> None:
-        """Another optimizer is about to step: keep what this one's gradient is, if it is new since its own step."""
+    def __init__(self, parameter: nn.Parameter) -> None:
+        self.parameter = weakref.ref(parameter)
+        self.of = self.times = self.sums = 0
+        self.last, self.passes = -1, 0  # the number of the last pass; how many there were since its own step
+        self.left: tuple[TensorWeakRef, int] | None = None
+        self.mixed: TensorWeakRef | None = None  # the gradient that another pass was added to
+        self.over = self.hooked = False
+
+    def added(self, _: Tensor) -> None:
+        """A pass backward was added to what was there."""
+        with contextlib.suppress(Exception):  # it stands within the training's own pass
+            self._look()
+
+    def _look(self) -> None:
+        self.last = torch._C._current_graph_task_id()
+        self.passes += 1
+        left, self.left = self.left, None
+        gradient = self._gradient
+        # To fill the memory with zeros first would be one more write.
+        if left is not None and gradient is not None and left[0]() is gradient and gradient._version == left[1] + 1:
+            self.mixed = TensorWeakRef(gradient)
+
+    @property
+    def _gradient(self) -> Tensor | None:
         parameter = self.parameter()
-        if parameter is None or not is_dense(parameter) or parameter.dtype.itemsize < 4 or self.of >= _STEPS:
+        return parameter.grad if parameter is not None and is_dense(parameter) else None
+
+    def other_steps(self, number: int) -> None:
+        """Another optimizer is about to step, which a pass of this number reached last."""
+        gradient = self._gradient
+        if gradient is None or not self.passes or number < 0:
             return
-        gradient = parameter.grad
-        if self.own is not None and self.own[0]() is gradient and self.own[1] == gradient._version:
-            return
-        self.left = TensorWeakRef(gradient), gradient._version, some_of(gradient)
+        self.over = True
+        if number == self.last and bool(some_of(gradient).any()):
+            self.left = TensorWeakRef(gradient), gradient._version
+            self.sums += self.passes > 1
 
     def steps(self) -> None:
-        """It is about to step itself: one pass has been added to what was there, and nothing taken away, or not."""
-        parameter, left, self.left = self.parameter(), self.left, None
-        if parameter is None or not is_dense(parameter):
-            return
-        gradient = parameter.grad
-        if left is not None:
-            self.of += 1
-            added = left[0]() is gradient and gradient._version == left[1] + 1 and bool(left[2].any())
-            self.times += added and _turns(left[2], some_of(gradient))
-        self.own = TensorWeakRef(gradient), gradient._version
-
-
-def _turns(before: Tensor, now: Tensor) -> bool:
-    """Whether a gradient has another direction than before."""
-    return bool(F.cosine_similarity(before.double(), now.double(), 0) < 1 - _TURNS)
+        """It is about to step itself: by what was left and a pass of its own, or not."""
+        mixed, gradient = self.mixed, self._gradient
+        self.of += self.over or mixed is not None
+        self.times += mixed is not None and gradient is not None and mixed() is gradient
+        self.left = self.mixed = None
+        self.over, self.passes = False, 0
 
 
 class Leftover:
-    """Follows all optimizers' steps.
+    """Follows all optimizers' steps, and the passes that reach one parameter of each where there are several.
 
-    To fill the memory with zeros and to add a pass writes to it twice, and a clip leaves its direction: so one write
-    that turns it is a pass that was added to what another loss had left.
+    Attributes:
+        handles: Of the hooks at those parameters.
     """
 
     def __init__(self) -> None:
+        self.handles: list = []
         self._told: dict[str, object] = {}
         self.forget()
 
     def forget(self) -> None:
         """Let go of the optimizers."""
+        take_away(self.handles)
         self._holders: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
+        self._over = False
 
     def step(self, optimizer: object, held: Sequence[Owned]) -> None:
         """An optimizer is about to step, which holds these of the model's parameters, if any."""
-        first = next((one.parameter for one in held if one.plain), None)
-        for other, holder in self._holders.items():
-            if other is not optimizer and holder.parameter() is not first:
-                holder.other_steps()
-        own = self._holders.get(optimizer)
-        if own is None and first is not None:
-            if len(self._holders) >= _MOST:  # a loop may make one for each step
-                del self._holders[next(iter(self._holders))]
-            own = self._holders[optimizer] = _Holder(type(optimizer).__name__, first)
-        if own is not None:
-            own.steps()
-            if own.times > self._told.get("steps", 0):
-                held = [one.name for one in held]
-                self._told = {"name": own.name, "held": held, "steps": own.times, "of": own.of}
+        if self._over:
+            return
+        if optimizer not in self._holders:
+            self._meet(optimizer, held)
+            return
+        own = self._holders[optimizer]
+        if len(self._holders) < 2 or own is None:
+            return  # with one alone there is nothing to follow
+        for other in self._holders.values():
+            if other is not None:
+                self._follow(other)
+            if other is not None and other is not own:
+                other.other_steps(own.last)
+        own.steps()
+        if held and own.times > self._told.get("steps", 0):
+            self._tell(own, type(optimizer).__name__, held)
+        self._over = own.of >= _STEPS
+        if self._over:
+            take_away(self.handles)
+
+    def _tell(self, own: _Holder, name: str, held: Sequence[Owned]) -> None:
+        names = [one.name for one in held]
+        self._told = {"name": name, "held": names, "steps": own.times, "of": own.of, "sums": own.sums}
+
+    def _meet(self, optimizer: object, held: Sequence[Owned]) -> None:
+        if len(self._holders) >= _MOST:  # a loop may make one for each step
+            self.forget()
+            self._over = True
+            return
+        parameter = _first(held, optimizer)
+        self._holders[optimizer] = None if parameter is None else _Holder(parameter)
+
+    def _follow(self, holder: _Holder) -> None:
+        parameter = holder.parameter()
+        if not holder.hooked and parameter is not None and parameter.requires_grad:
+            holder.hooked = True
+            self.handles.append(parameter.register_post_accumulate_grad_hook(Hook(holder.added)))
 
     @property
     def told(self) -> dict[str, object]:
-        """Of whom it is most often so: its "name", what it "held", and at how many "steps" "of" how many."""
+        """Of whom it is most often so: its "name", what it "held", and at how many "steps" "of" how many.
+
+        With how many of those that were left were parts of a longer sum ("sums").
+        """
         return self._told
+
+
+def _first(held: Sequence[Owned], optimizer: object) -> nn.Parameter | None:
+    """The first parameter whose gradient can be followed: of the model's, or of somebody else's."""
+    own = (one.parameter for one in held if one.plain)
+    others: Iterable[Tensor] = (one for group in optimizer.param_groups for one in group["params"][:_HELD])
+    some = [*own] or [*others]
+    return next((one for one in some if one.requires_grad and is_dense(one)), None)

@@ -132,7 +132,7 @@ def summed(judged: JudgedRecord) -> list[Finding]:
 
 def _is_shown(judged: JudgedRecord) -> bool:
     """Whether the graph of the loss tells what it is."""
-    return bool(set(judged.history.of_loss) - {"softmax", "logarithm", "no classes", "another network"})
+    return bool(set(judged.history.of_loss) - {"softmax", "logarithm", "no classes", "another network", "terms"})
 
 
 def _most_of(judged: JudgedRecord, guess: float) -> float:

@@ -26,6 +26,8 @@ class Answers:
         self.passes = self.aside = 0
         self._steps = self._with_aside = 0
         self._several = 0  # steps of two passes and more
+        self._places: tuple[set, set] = set(), set()  # rows and memory of inputs, of either kind of pass
+        self._paired = 0  # steps with a pass without a graph of as many other rows as the one with it
         self._asked = self._stride = 0
         self._given: Tensor | None = None
         self._now: tuple[Tensor, Tensor] | None = None
@@ -48,8 +50,18 @@ class Answers:
             self._width = table.shape[1]
             self._now = self._given, table.detach()[:: -(-table.shape[0] // _ROWS), :_WIDE].clone()
 
+    def passed(self, inputs: Tensor | None, graph: bool) -> None:
+        """A pass is about to come, of a batch where that is known, with a graph or aside."""
+        self.passes += graph
+        self.aside += not graph
+        if inputs is not None and inputs.ndim:
+            self._places[graph].add((inputs.shape[0], inputs.data_ptr()))
+
     def step(self, step: int, *, sampled: bool) -> None:
         """A step is about to come."""
+        aside, trained = self._places
+        self._paired += any(one[0] == other[0] and one[1] != other[1] for one in aside for other in trained)
+        self._places = set(), set()
         self._steps += 1
         self._several += self.passes > 1
         self._with_aside += self.aside > 0
@@ -72,7 +84,8 @@ class Answers:
             With them, of each look how far the directions of rows are "apart" from their mean (root mean square), and
             of rows as logits: how "sure" the likeliest is on the average, in which share of the rows it is the
             commonest "one"; whether inputs "differ". The "width" of a row; at which share of the steps there were
-            "several" passes with gradients, or passes without, "aside". Empty where nothing was looked at.
+            "several" passes with gradients, or passes without, "aside", and of as many rows, but other ones, "paired".
+            Empty where nothing was looked at.
         """
         if not self._kept:
             return {}
@@ -81,7 +94,8 @@ class Answers:
         names = ("apart", "sure", "one", "differ")
         told = {name: [row[place] for _, row in every] for place, name in enumerate(names)}
         told |= {"steps": [step for step, _ in every], "width": self._width}
-        return told | {"several": self._several / self._steps, "aside": self._with_aside / self._steps}
+        counts = {"several": self._several, "aside": self._with_aside, "paired": self._paired}
+        return told | {name: count / self._steps for name, count in counts.items()}
 
 
 @torch.no_grad()

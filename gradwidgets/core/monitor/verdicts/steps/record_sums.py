@@ -65,14 +65,22 @@ def left_over(judged: JudgedRecord) -> list[Finding]:
     told = judged.history.leftover
     if not told or told["steps"] < _PAIRS or not told["steps"] >= _OFTEN * told["of"]:
         return []
+    names = modules_of(told["held"])
     message = (
-        f"{told['name']} steps by what another loss has left as well: before {told['steps']} of its steps there were "
-        f"gradients in {modules_of(told['held'])} already when another optimizer stepped, and its own loss's were added"
+        f"{told['name']} steps by what another loss has left as well: before {told['steps']} of {told['of']} steps that "
+        f"were looked at the pass backward of another optimizer's loss had changed the gradients of {names} too, and "
+        "its own loss's were added to them"
     )
     action = (
         "Call zero_grad() of this optimizer right before the backward() of its own loss: that of the other loss runs "
         "through these weights too (a critic's, say, when its maker learns)."
     )
+    if told.get("sums"):
+        action = (
+            f"Call requires_grad_(False) on {names} for the pass of the other loss (a maker's, say, through its "
+            "critic), and requires_grad_(True) after it: zero_grad() before the own loss would throw away what is "
+            "added up there."
+        )
     return [Finding("left_over", "warning", message, dict(told) | {"threshold": _OFTEN}, action=action)]
 
 
