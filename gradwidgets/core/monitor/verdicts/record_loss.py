@@ -265,6 +265,8 @@ def diverging(judged: JudgedRecord) -> list[Finding]:
         return [Finding("diverging", "error", message + blown, evidence, action=action)]
     if top > _UP * start and end > _LEFT * start:
         message += f" and was {number(top, 3)} or more for {_TOP} steps in a row: nothing was gained by it"
+        if "another network" in judged.history.of_loss:  # whose weights move the level of this loss
+            return [Finding("diverging", "info", message, evidence, action=_IF_RIVALS)]
         return [Finding("diverging", "warning", message, evidence, action=action)]
     return []
 
