@@ -173,7 +173,7 @@ class History(Recorded):
     optimizers: dict[str, object] = field(default_factory=dict)
     swings: dict[str, float] = field(default_factory=dict)
     rate_calls: dict[str, int] = field(default_factory=dict)
-    thrown: dict[str, int] = field(default_factory=dict)
+    thrown: dict[str, object] = field(default_factory=dict)
     rounded: dict[str, object] = field(default_factory=dict)
     leftover: dict[str, object] = field(default_factory=dict)
     setting: dict[str, object] = field(default_factory=dict)

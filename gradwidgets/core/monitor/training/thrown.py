@@ -4,6 +4,7 @@ import contextlib
 import math
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,7 @@ _SOME = 64  # numbers of a gradient
 _ALONG = 0.999  # cosine of a gradient that was scaled since, and of itself
 _LEAST, _SHORTER = 1e-6, 0.999  # times what it was, after a clip that is reached
 _DIGITS = 4  # times what rounding leaves
+_EVENLY = 3  # times at equal distances, or at whole multiples of one
 _PLACES = 64  # passes of a step that are told apart
 
 
@@ -38,6 +40,7 @@ class Thrown:
         self._lost: Counter = Counter()  # steps, by passes and by how many of them are left
         self._factors: dict[int, list[float]] = {}  # the smallest and the largest, by the pass behind which they come
         self._cut = self._cuts = 0
+        self._all, self._cleared = 0, []  # passes; before which of them so many were cleared, as (pass, passes)
         self.forget()
 
     def forget(self) -> None:
@@ -49,6 +52,7 @@ class Thrown:
 
     def _begin(self) -> None:
         self._passes = self._left = self._now = 0
+        self._unused: list[tuple[int, int]] = []
         self._last: tuple[TensorWeakRef, int, Tensor] | None = None
         self._weights: tuple[int, Tensor] | None = None
 
@@ -75,6 +79,7 @@ class Thrown:
             # What is passed backward and not noted is for something else.
             if notes >= self._passes and self._is_of_the_last():
                 self._lost[self._passes, self._left] += 1
+                self._cleared += self._unused
                 self._cut, self._cuts = self._cut + (self._now > 0), self._cuts + self._now
         if self._of >= _STEPS:
             take_away(self.handles)
@@ -89,12 +94,13 @@ class Thrown:
     def _look(self) -> None:
         gradient, last = self._parameter.grad, self._last
         if last is not None and self._is_gone(gradient):
+            self._unused.append((self._all, self._left))
             self._left = 0
             if not self._are_as_they_were():
-                self._passes = 0
+                self._passes, self._unused = 0, []
         elif self._whole and last is not None and gradient._version != last[1]:
             self._now += self._is_clipped(gradient, last[2])
-        self._passes, self._left = self._passes + 1, self._left + 1
+        self._passes, self._left, self._all = self._passes + 1, self._left + 1, self._all + 1
 
     def _added(self, parameter: Tensor) -> None:
         with contextlib.suppress(Exception):
@@ -132,14 +138,15 @@ class Thrown:
         return same or bool(F.cosine_similarity(before, some_of(gradient), 0) > _ALONG)
 
     @property
-    def told(self) -> dict[str, int]:
+    def told(self) -> dict[str, object]:
         """What became of gradients between the passes of a step.
 
         Returns:
             At how many "steps" "of" those looked at some were thrown away; at the most frequent kind of these, which
             are as many as "alike", how many "passes" there were, and how many were "left". At how many steps what was
             there was clipped ("cut") before the last pass, how often in all ("cuts"), and whether by factors that are
-            "various". Empty where neither ever was so.
+            "various". Under "cleared" how many "losses" were taken away unused, of how many ("passes"), and every how
+            many passes that is so, where it comes at equal distances ("each"; else 0). Empty where nothing was so.
         """
         lost = {key: count for key, count in self._lost.items() if key[1] < key[0]}
         if not lost and not self._cut:
@@ -147,7 +154,15 @@ class Thrown:
         (passes, left), alike = max((lost or self._lost).items(), key=lambda one: one[1])
         told = {"of": self._of, "steps": sum(lost.values()), "alike": alike, "passes": passes, "left": left}
         various = any(high > (2 - _SHORTER) * low for low, high in self._factors.values())
-        return told | {"cut": self._cut, "cuts": self._cuts, "various": int(various)}
+        return told | {"cut": self._cut, "cuts": self._cuts, "various": int(various), "cleared": self._told_of_cleared}
+
+    @property
+    def _told_of_cleared(self) -> dict[str, int]:
+        apart = [later - earlier for (earlier, _), (later, _) in pairwise(self._cleared)]
+        each = min(apart, default=0)
+        even = len(apart) + 1 >= _EVENLY and all(one % each == 0 for one in apart)
+        lost = sum(passes for _, passes in self._cleared)
+        return {"losses": lost, "passes": self._all, "each": each if even else 0}
 
 
 def is_dense(parameter: nn.Parameter) -> bool:

@@ -65,6 +65,7 @@ from gradwidgets.core.monitor.verdicts.steps.record_sums import (
     past_losses,
     put_back,
     stale,
+    tails_thrown_away,
     thrown_away,
 )
 from gradwidgets.core.monitor.verdicts.steps.record_wild import beyond_rule, thrown_far
@@ -281,7 +282,7 @@ RECORD_CHECKS: dict[str, Check] = {
     "thrown_away": Check(
         "what was computed of most batches is lost",
         "Call zero_grad() once a step, right after optimizer.step().",
-        thrown_away,
+        lambda judged: thrown_away(judged) or tails_thrown_away(judged),
     ),
     "stale": Check(
         "a step by an old gradient goes on in a direction that may be none any more",

@@ -215,7 +215,8 @@ def clipped_in_parts(judged: JudgedRecord) -> list[Finding]:
         "another pass added to it: what comes first counts less, and the whole is no longer the gradient of all batches"
     )
     action = "Clip once, after the last of the passes and right before optimizer.step()."
-    return [Finding("clipped_in_parts", "warning", message, dict(told) | {"threshold": _HALF}, action=action)]
+    evidence = {name: count for name, count in told.items() if name != "cleared"} | {"threshold": _HALF}
+    return [Finding("clipped_in_parts", "warning", message, evidence, action=action)]
 
 
 def scaled(judged: JudgedRecord) -> list[Finding]:

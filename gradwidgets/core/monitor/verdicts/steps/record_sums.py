@@ -19,6 +19,7 @@ _AGAIN = 0.25  # of the samples without anything new in the gradients
 _MOVED = 1e-3  # update / weight, from where on a norm in float32 shows it, across the weights too
 _ALWAYS = 0.99  # of layers and samples
 _LESS = 0.9  # of the loss at first: something was gained
+_TAIL = 0.05  # of all losses
 _ALIKE = 0.75  # of the steps at which something is thrown away: an epoch may end with fewer batches
 
 
@@ -57,7 +58,30 @@ def thrown_away(judged: JudgedRecord) -> list[Finding]:
         "Call zero_grad() once a step, right after optimizer.step(), and not for each of the batches that are added "
         f"up; divide the loss of each by {passes}, unless it is divided already."
     )
-    return [Finding("thrown_away", "warning", message, dict(told) | {"threshold": _OFTEN}, action=action)]
+    evidence = {name: count for name, count in told.items() if name != "cleared"} | {"threshold": _OFTEN}
+    return [Finding("thrown_away", "warning", message, evidence, action=action)]
+
+
+def tails_thrown_away(judged: JudgedRecord) -> list[Finding]:
+    """Gradients that are let go before some steps alone, at equal distances: as the tail of an epoch is."""
+    told = judged.history.thrown
+    cleared = told.get("cleared") or {}
+    each, lost = cleared.get("each", 0), cleared.get("losses", 0)
+    if each < _SUMS or told["steps"] < _SUMS:
+        return []
+    share = lost / cleared["passes"]
+    message = (
+        f"before {told['steps']:,} of {counted(told['of'], 'step')} the gradients of {counted(lost, 'loss')} in all are "
+        f"cleared unused, every {each:,} losses or a multiple of that: {percent(share)} of all that were noted and "
+        "passed backward teach nothing, as where an epoch begins with zero_grad() while its last batches wait for a step"
+    )
+    action = (
+        "Call zero_grad() right after optimizer.step() alone, and not at the start of an epoch; or step at the last "
+        "batch of each epoch too: if (i + 1) % accumulate == 0 or i + 1 == len(loader)."
+    )
+    evidence = dict(cleared) | {"steps": told["steps"], "of": told["of"], "threshold": _TAIL}
+    severity = "warning" if share >= _TAIL else "info"
+    return [Finding("thrown_away", severity, message, evidence, action=action)]
 
 
 def left_over(judged: JudgedRecord) -> list[Finding]:
