@@ -128,7 +128,9 @@ class History(Recorded):
         parts: What happens to one part of the model and not to others: by layers' names whose gradients' memory is
             "kept" from sample to sample, as `KeptParts.told` says it, and the "groups" of an optimizer whose rates are
             a hundred times apart, as `GroupRates.told` does, and what comes
-            every few steps alone, under "turns", as `WritesInTurn.told` says it.
+            every few steps alone, under "turns", as `WritesInTurn.told` says it; under "idle" rows that shrink without a
+            gradient, as `IdleRows.told` does, and under "no_graph" at how many "steps" "of" all the model ran without a
+            graph alone.
     """
 
     steps: Tensor

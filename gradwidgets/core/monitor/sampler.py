@@ -32,6 +32,7 @@ from gradwidgets.core.monitor.training.optimizer_settings import rule_of, settin
 from gradwidgets.core.monitor.training.parts.frozen_parts import FrozenNorms, RoundedAway, freezing_flags
 from gradwidgets.core.monitor.training.parts.group_rates import GroupRates
 from gradwidgets.core.monitor.training.parts.kept_parts import KeptParts
+from gradwidgets.core.monitor.training.parts.idle_rows import IdleRows
 from gradwidgets.core.monitor.training.parts.loop_order import clip_ahead
 from gradwidgets.core.monitor.training.parts.own_steps import InTurn
 from gradwidgets.core.monitor.training.parts.rivals import Rivals
@@ -93,6 +94,7 @@ class Sampler:
         self.overflow, self.calls = Overflow(), ClosureCalls()
         self._kept, self._groups = KeptParts(), GroupRates()
         self._norms, self._rounded, self._turns = FrozenNorms(), RoundedAway(), WritesInTurn()
+        self._idle = IdleRows()
         self._setting: dict[str, object] = {}
         self._ahead: dict[str, int] = {}
         self._taught = 0  # parameters that ask for a gradient
@@ -194,6 +196,8 @@ class Sampler:
         more["pulls"], more["bad_pass"], more["answers"] = self._pulls.told, given.bad_pass, given.answers.told
         more["parts"] = {"kept": self._kept.told, "groups": self._groups.told, "turns": self._turns.told}
         more["parts"] |= {"ahead": self._ahead} if self._ahead else {}
+        aside = {"idle": self._softly({}, lambda: self._idle.told), "no_graph": given.answers.without_graph}
+        more["parts"] |= {name: told for name, told in aside.items() if told}
         more["optimizers"] = self._steppers.told | self._given | {"entered": self._entered, "noted": self.noted}
         more["optimizers"]["renewed"] = bool({"replaced", "added"} & set(self._table_notes))
         more["optimizers"] |= {"late": self.late, "begun": self.begun, "replaced": "replaced by" in self.notes}
@@ -268,6 +272,7 @@ class Sampler:
         self._after.forget()
         self._kept.forget()
         self._rounded.forget()
+        self._softly(None, self._idle.forget)
         self._turns.forget()
         self._softly(None, self._norms.forget)
         self.overflow.forget()
@@ -343,6 +348,7 @@ class Sampler:
         if optimizer is not None:
             self._groups.begins(optimizer, self.share_of(optimizer))
             self._rounded.sampled(self.share_of(optimizer))
+            self._idle.sampled(optimizer, self.share_of(optimizer), self._table.modules)
 
     def _note_rule(self, optimizer: object) -> None:
         self._lrs[id(optimizer)] = plain_lr(optimizer)

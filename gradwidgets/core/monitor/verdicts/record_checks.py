@@ -46,6 +46,7 @@ from gradwidgets.core.monitor.verdicts.steps.record_clips import (
     scaled,
 )
 from gradwidgets.core.monitor.verdicts.steps.record_frozen import frozen_norms, held_by_rounding, not_frozen
+from gradwidgets.core.monitor.verdicts.steps.record_idle import idle_rows
 from gradwidgets.core.monitor.verdicts.steps.record_optimizers import made_anew, no_step, none_held, stopped
 from gradwidgets.core.monitor.verdicts.steps.record_outside import drawn_again, drawn_back, two_optimizers
 from gradwidgets.core.monitor.verdicts.steps.record_parts import (
@@ -404,6 +405,11 @@ RECORD_CHECKS: dict[str, Check] = {
         "the weights stay as they are",
         "Keep the weights in float32.",
         lambda judged: rounding(judged) or held_by_rounding(judged),
+    ),
+    "idle_rows": Check(
+        "what was learned before fades, though nothing teaches it anything else",
+        "Give this parameter a group of its own with weight_decay=0.",
+        idle_rows,
     ),
     "swings": Check(
         "a schedule that is made for epochs is gone through within a few steps",

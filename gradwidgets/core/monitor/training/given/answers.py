@@ -27,6 +27,7 @@ class Answers:
         self._steps = self._with_aside = 0
         self._several = 0  # steps of two passes and more
         self._places: tuple[set, set] = set(), set()  # rows and memory of inputs, of either kind of pass
+        self._graphless = 0  # steps of passes without a graph alone
         self._paired = 0  # steps with a pass without a graph of as many other rows as the one with it
         self._asked = self._stride = 0
         self._given: Tensor | None = None
@@ -65,6 +66,7 @@ class Answers:
         self._steps += 1
         self._several += self.passes > 1
         self._with_aside += self.aside > 0
+        self._graphless += self.aside > 0 and not self.passes
         self.passes = self.aside = 0
         now, self._now = self._now, None
         if now is not None and sampled:
@@ -75,6 +77,11 @@ class Answers:
     def forget(self) -> None:
         """Take the hook away."""
         take_away(self.handles)
+
+    @property
+    def without_graph(self) -> dict[str, int]:
+        """At how many "steps" "of" all the model ran without a graph alone; empty where it never did."""
+        return {"steps": self._graphless, "of": self._steps} if self._graphless else {}
 
     @property
     def told(self) -> dict[str, object]:
