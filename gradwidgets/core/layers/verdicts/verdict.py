@@ -13,6 +13,7 @@ from gradwidgets.core.layers.passes.stats import LayerFlow, LayerStats
 from gradwidgets.core.layers.preflight.losses.value.flat import MET
 from gradwidgets.core.layers.verdicts.way.walk import Walk
 from gradwidgets.core.results.finding import SEVERITIES, Finding
+from gradwidgets.core.results.wording import named
 
 _NAMED = 3  # layers that a sentence names
 _KINDS = {NORM_OF_ONE: NORMS, LONE: SOFTMAXES}
@@ -103,7 +104,7 @@ class Judged:
 
 def listed(names: Sequence[str]) -> str:
     """The first names, and how many more there are."""
-    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+    return ", ".join(map(named, names[:_NAMED])) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
 def severity_of(value: float, error: float) -> str:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gradwidgets.core.monitor.history import History
 from gradwidgets.core.monitor.training.noted_loss import Losses
-from gradwidgets.core.results.wording import number
+from gradwidgets.core.results.wording import named, number
 
 _NAMED, _MODULES = 3, 8  # parameters; modules
 _NEAR = 0.8  # of each other: a loss and the median about it
@@ -297,7 +297,7 @@ def at_last(values: Tensor, few: int) -> str:
 def modules_of(names: Sequence[str]) -> str:
     """The modules that parameters are in, so that none is hidden behind "and more"; few parameters by their names."""
     if len(names) <= _NAMED:
-        return ", ".join(names)
+        return ", ".join(map(named, names))
     paths, depth = [name.split(".") for name in names], 1
     while len({tuple(one[:depth]) for one in paths}) == 1 and depth < max(map(len, paths)):
         depth += 1
@@ -305,10 +305,10 @@ def modules_of(names: Sequence[str]) -> str:
     for name, path in zip(names, paths, strict=True):
         groups.setdefault(tuple(path[:depth]), []).append(name)
     if len({tuple(one[:depth]) for one in paths[:_NAMED]}) == len(groups):
-        return f"{', '.join(names[:_NAMED])} and {len(names) - _NAMED} more"  # of modules that are named by then
+        return f"{', '.join(map(named, names[:_NAMED]))} and {len(names) - _NAMED} more"  # of modules that are named by then
     found = [_common(those) for those in groups.values()]
     more = f" and {len(found) - _MODULES} more" if len(found) > _MODULES else ""
-    return ", ".join(found[:_MODULES]) + more
+    return ", ".join(map(named, found[:_MODULES])) + more
 
 
 def _common(names: list[str]) -> str:

@@ -259,8 +259,9 @@ def diverging(judged: JudgedRecord) -> list[Finding]:
             action = _IF_HARDER if harder else _IF_UPHILL
             if (judged.is_of_several or judged.is_of_a_critic) and end <= _UP * start:
                 action, harder = _IF_RIVALS, True
-            elif not harder and (against := why_no_runaway(judged, start)):
-                return [Finding("diverging", "warning", message + against, evidence, action=ONE_BY_ONE)]
+            words, severity = why_no_runaway(judged, start)
+            if words and action == _IF_UPHILL:
+                return [Finding("diverging", severity, message + words, evidence, action=ONE_BY_ONE)]
             return [Finding("diverging", "info" if harder else "error", message, evidence, action=action)]
         return [Finding("diverging", "error", message + blown, evidence, action=action)]
     if top > _UP * start and end > _LEFT * start:

@@ -45,7 +45,12 @@ def _own_targets(judged: JudgedRecord) -> tuple[str, str] | None:
     """The model answers without a graph as well at every step, and the loss is a distance to something."""
     told = judged.history.answers
     # An evaluation after each step has rows of its own number, or the very inputs of the training.
-    if not told or told.get("paired", 0.0) < _ASIDE or judged.kind not in ("", "numbers") or "softmax" in judged.history.of_loss:
+    if (
+        not told
+        or told.get("paired", 0.0) < _ASIDE
+        or judged.kind not in ("", "numbers")
+        or "softmax" in judged.history.of_loss
+    ):
         return None
     words = (
         f"; at {percent(told['paired'])} of the steps the model runs without a graph beside the pass that is trained, on "
