@@ -5,12 +5,13 @@ import weakref
 from collections.abc import Iterable, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.weak import TensorWeakRef
 
+from gradwidgets.core.monitor.facts import LeftoverFacts
 from gradwidgets.core.monitor.owners import Owned
-from gradwidgets.core.monitor.taps import Hook, take_away
-from gradwidgets.core.monitor.training.thrown import is_dense, some_of
+from gradwidgets.core.monitor.taps import Hook, Removable, take_away
+from gradwidgets.core.monitor.training.thrown import dense_gradient, some_of
 
 _STEPS = 256  # of an optimizer, that are looked at
 _MOST = 8  # optimizers
@@ -24,7 +25,7 @@ class _Holder:
     steps is of its loss; where that pass is also the last that reached this one's, it has changed this gradient too.
     """
 
-    def __init__(self, parameter: nn.Parameter) -> None:
+    def __init__(self, parameter: Tensor) -> None:
         self.parameter = weakref.ref(parameter)
         self.of = self.times = self.sums = 0
         self.last, self.passes = -1, 0  # the number of the last pass; how many there were since its own step
@@ -49,7 +50,7 @@ class _Holder:
     @property
     def _gradient(self) -> Tensor | None:
         parameter = self.parameter()
-        return parameter.grad if parameter is not None and is_dense(parameter) else None
+        return None if parameter is None else dense_gradient(parameter)
 
     def other_steps(self, number: int) -> None:
         """Another optimizer is about to step, which a pass of this number reached last."""
@@ -78,17 +79,17 @@ class Leftover:
     """
 
     def __init__(self) -> None:
-        self.handles: list = []
-        self._told: dict[str, object] = {}
+        self.handles: list[Removable] = []
+        self._told: LeftoverFacts = {}
         self.forget()
 
     def forget(self) -> None:
         """Let go of the optimizers."""
         take_away(self.handles)
-        self._holders: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
+        self._holders: weakref.WeakKeyDictionary[torch.optim.Optimizer, _Holder | None] = weakref.WeakKeyDictionary()
         self._over = False
 
-    def step(self, optimizer: object, held: Sequence[Owned]) -> None:
+    def step(self, optimizer: torch.optim.Optimizer, held: Sequence[Owned]) -> None:
         """An optimizer is about to step, which holds these of the model's parameters, if any."""
         if self._over:
             return
@@ -114,7 +115,7 @@ class Leftover:
         names = [one.name for one in held]
         self._told = {"name": name, "held": names, "steps": own.times, "of": own.of, "sums": own.sums}
 
-    def _meet(self, optimizer: object, held: Sequence[Owned]) -> None:
+    def _meet(self, optimizer: torch.optim.Optimizer, held: Sequence[Owned]) -> None:
         if len(self._holders) >= _MOST:  # a loop may make one for each step
             self.forget()
             self._over = True
@@ -129,7 +130,7 @@ class Leftover:
             self.handles.append(parameter.register_post_accumulate_grad_hook(Hook(holder.added)))
 
     @property
-    def told(self) -> dict[str, object]:
+    def told(self) -> LeftoverFacts:
         """Of whom it is most often so: its "name", what it "held", and at how many "steps" "of" how many.
 
         With how many of those that were left were parts of a longer sum ("sums").
@@ -137,9 +138,8 @@ class Leftover:
         return self._told
 
 
-def _first(held: Sequence[Owned], optimizer: object) -> nn.Parameter | None:
+def _first(held: Sequence[Owned], optimizer: torch.optim.Optimizer) -> Tensor | None:
     """The first parameter whose gradient can be followed: of the model's, or of somebody else's."""
-    own = (one.parameter for one in held if one.plain)
+    own: list[Tensor] = [one.parameter for one in held if one.plain]
     others: Iterable[Tensor] = (one for group in optimizer.param_groups for one in group["params"][:_HELD])
-    some = [*own] or [*others]
-    return next((one for one in some if one.requires_grad and is_dense(one)), None)
+    return next((one for one in own or others if one.requires_grad and dense_gradient(one) is not None), None)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from gradwidgets.core.monitor.facts import IdleFacts
 from gradwidgets.core.monitor.owners import Owned
 
 _NUMBERS = 1 << 13  # of an embedding that are looked at
@@ -23,24 +24,24 @@ class IdleRows:
     def __init__(self) -> None:
         self._looks = 0
         self._name, self._rows, self._apart = "", 0, 1
-        self._parameter: weakref.ref | None = None
+        self._parameter: weakref.ref[Tensor] | None = None
         self._before: Tensor | None = None
         self._idle: Tensor | None = None
-        self._told: dict[str, object] = {}
+        self._told: IdleFacts = {}
 
-    def sampled(self, optimizer: object, held: Sequence[Owned], modules: Sequence[nn.Module]) -> None:
+    def sampled(self, optimizer: torch.optim.Optimizer, held: Sequence[Owned], modules: Sequence[nn.Module]) -> None:
         """A sample is taken of a step of an optimizer, which holds these parameters of these modules."""
         self._looks += 1
         if self._looks == 1:
             self._choose(optimizer, held, modules)
         parameter = None if self._parameter is None else self._parameter()
-        if parameter is None or self._looks > _SAMPLES:
+        if parameter is None or self._idle is None or self._looks > _SAMPLES:
             return
         gradient = parameter.grad
         if gradient is not None and gradient.layout == torch.strided:
             self._idle &= (gradient[:: self._apart] == 0).all(1)
 
-    def _choose(self, optimizer: object, held: Sequence[Owned], modules: Sequence[nn.Module]) -> None:
+    def _choose(self, optimizer: torch.optim.Optimizer, held: Sequence[Owned], modules: Sequence[nn.Module]) -> None:
         decayed = {id(one) for group in optimizer.param_groups if group.get("weight_decay") for one in group["params"]}
         for one in held:
             table = isinstance(modules[one.column], (nn.Embedding, nn.EmbeddingBag)) and one.parameter.ndim == 2
@@ -58,21 +59,26 @@ class IdleRows:
         self._parameter = self._before = self._idle = None
 
     @property
-    def told(self) -> dict[str, object]:
+    def told(self) -> IdleFacts:
         """How many "rows" "of" those looked at no gradient has reached, and what share of them is "left".
 
         Returns:
             With them the parameter's "name" and how many rows it has in "all". Empty where no row has shrunk so.
         """
         parameter = None if self._parameter is None else self._parameter()
-        if parameter is None:
+        if parameter is None or self._before is None or self._idle is None:
             return self._told
         with torch.no_grad():
             left = _shrunk(self._before[self._idle].double(), parameter.detach()[:: self._apart][self._idle].double())
         if len(left) < _LEAST or not float(left.max() - left.min()) <= _ALIKE or not float(left.max()) < 1:
             return {}
-        shares = {"rows": len(left), "of": len(self._idle), "left": float(left.median())}
-        return {"name": self._name, "all": self._rows} | shares
+        return {
+            "name": self._name,
+            "all": self._rows,
+            "rows": len(left),
+            "of": len(self._idle),
+            "left": float(left.median()),
+        }
 
 
 def _shrunk(before: Tensor, now: Tensor) -> Tensor:

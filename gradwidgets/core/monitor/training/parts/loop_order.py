@@ -1,25 +1,27 @@
-"""In which order a loop takes gradients away, clips them and computes them, as its own code has it."""
+"""The order in which the code of a loop clears, clips and computes gradients."""
 
 import dis
 import sys
 from dis import Instruction
+from itertools import pairwise
 from types import CodeType, FrameType
 
 _CALLS = {"zero_grad": "zero", "backward": "backward", "clip_grad_norm_": "clip", "clip_grad_value_": "clip"}
 _NAMES = frozenset({"LOAD_METHOD", "LOAD_ATTR", "LOAD_GLOBAL", "LOAD_NAME", "LOAD_DEREF", "LOAD_FAST"})
 _PLAIN = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_DEREF", "LOAD_FAST"})
-_OTHERS = "gradwidgets.core", "torch."  # whose code is none of the loop
+_OTHERS = "gradwidgets.core", "torch."  # packages whose code is not the loop
 _FRAMES = 24
 
 
 def clip_ahead() -> dict[str, int]:
-    """Where the code that has called up to here clips between `zero_grad` and `backward`, when there is no gradient.
+    """Find a clip between `zero_grad` and `backward`, when there is no gradient, in the code of the calling loop.
 
     A clip behind an `if` of a plain name that is false, as a flag is, does not count. Other optimizers' `zero_grad`
     may stand wherever they like.
 
     Returns:
-        The lines of "clip" and "backward"; empty where it does not, or one of these two is not there exactly once.
+        The lines of "clip" and "backward"; empty where there is no such clip, or one of these two is not there
+        exactly once.
     """
     frame: FrameType | None = sys._getframe(1)
     for _ in range(_FRAMES):
@@ -63,7 +65,7 @@ def _ahead(found: list[tuple[str, int]]) -> dict[str, int]:
 
 def _is_passed_by(before: list[Instruction], offset: int, frame: FrameType) -> bool:
     """Whether an `if` of a plain name leads past an instruction, by the value that this name has now."""
-    for test, jump in zip(before, before[1:], strict=False):
+    for test, jump in pairwise(before):
         leads_past = "JUMP" in jump.opname and isinstance(jump.argval, int) and jump.argval > offset
         if leads_past and test.opname in _PLAIN and ("IF_FALSE" in jump.opname or "IF_TRUE" in jump.opname):
             value = {**frame.f_globals, **frame.f_locals}.get(test.argval)
@@ -73,7 +75,7 @@ def _is_passed_by(before: list[Instruction], offset: int, frame: FrameType) -> b
 
 
 def _loop_of(frame: FrameType) -> tuple[int, int]:
-    """The innermost loop that is being run, from its first instruction to its last; all of the code where none is."""
+    """The first and last instruction of the innermost loop that is running; those of all the code if there is none."""
     code, now = frame.f_code, frame.f_lasti
     jumps = [one for one in dis.get_instructions(code) if "JUMP" in one.opname and isinstance(one.argval, int)]
     loops = [(one.argval, one.offset) for one in jumps if one.argval <= now <= one.offset]

@@ -1,4 +1,4 @@
-"""What makes a loss rise that no smaller step cures: noise in place of a gradient, targets that run away."""
+"""Causes of a rising loss that no smaller step cures: noise in place of a gradient, targets that run away."""
 
 import torch
 
@@ -12,12 +12,12 @@ _ASIDE = 0.9  # of the steps
 
 
 def cause_of_rise(judged: JudgedRecord) -> tuple[str, str]:
-    """Words that follow a message, and what to do in place of shorter steps; both empty where nothing was measured."""
+    """Words that follow a message, and an action other than shorter steps; both empty where no cause was measured."""
     return _noise(judged) or _own_targets(judged) or ("", "")
 
 
 def _noise(judged: JudgedRecord) -> tuple[str, str] | None:
-    """One and the same root mean square in all layers, however many numbers they have."""
+    """Gradients with the same root mean square in all layers, however many numbers these have: noise."""
     history = judged.history
     columns = [column for column in judged.weighted if history.parameters[column] >= _NUMBERS]
     if len(columns) < _LAYERS or judged.samples < _SPREADS:
@@ -42,7 +42,7 @@ def _noise(judged: JudgedRecord) -> tuple[str, str] | None:
 
 
 def _own_targets(judged: JudgedRecord) -> tuple[str, str] | None:
-    """The model answers without a graph as well at every step, and the loss is a distance to something."""
+    """A model that also runs without a graph at every step, with a loss that compares numbers: its own targets."""
     told = judged.history.answers
     # An evaluation after each step has rows of its own number, or the very inputs of the training.
     if (
@@ -53,12 +53,12 @@ def _own_targets(judged: JudgedRecord) -> tuple[str, str] | None:
     ):
         return None
     words = (
-        f"; at {percent(told['paired'])} of the steps the model runs without a graph beside the pass that is trained, on "
-        "as many other rows"
+        f"; at {percent(told['paired'])} of the steps the model runs without a graph beside the pass that is trained, "
+        "on as many other rows"
     )
     action = (
-        "Lower the learning rate first. If the loss rises all the same and those answers are the targets (a return that "
-        "is guessed from the next state, say), they run away with the model: take them from a target network, a copy "
+        "Lower the learning rate first. If the loss rises all the same and those answers are the targets (a return "
+        "that is guessed from the next state, say), they run away with the model: take them from a target network, a copy "
         "that is brought up to date seldom or slowly, under torch.no_grad(); no value behind the end of an episode "
         "(1 - done); a discount below 1."
     )

@@ -1,6 +1,7 @@
 """A loss that rises by steps of a usual size, though nothing runs away: one term of a sum may grow first."""
 
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord, medians
+from gradwidgets.core.results.finding import Severity
 from gradwidgets.core.results.wording import number
 
 _PARTS, _LOSSES = 20, 5  # of the record; losses in each at least
@@ -14,14 +15,14 @@ ONE_BY_ONE = (
 )
 
 
-def why_no_runaway(judged: JudgedRecord, start: float) -> tuple[str, str]:
-    """What speaks against a loss that runs away, and how grave it is then; two empty strings where nothing does.
+def why_no_runaway(judged: JudgedRecord, start: float) -> tuple[str, Severity]:
+    """What speaks against a loss that runs away, and how grave it is then; no words where nothing does.
 
     Of a sum that does not keep rising nothing is known to be wrong.
     """
     words = _why(judged, start)
     turns = "terms" in judged.history.of_loss and words != _OF_TERMS
-    return (words, "info" if turns else "warning") if words else ("", "")
+    return (words, "info" if turns else "warning") if words else ("", "error")
 
 
 def _why(judged: JudgedRecord, start: float) -> str:

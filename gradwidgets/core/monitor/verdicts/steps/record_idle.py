@@ -10,14 +10,14 @@ _NEARLY_ALL = 0.9  # of the steps
 
 def idle_rows(judged: JudgedRecord) -> list[Finding]:
     """Rows of an embedding that get no gradient and become smaller by weight decay."""
-    told = judged.history.parts.get("idle") or {}
+    told = judged.history.parts.get("idle")
     if not told or told["rows"] < _MOSTLY * told["of"] or not 1 - told["left"] > _FAR:
         return []
     looked = f"{told['rows']:,} of {counted(told['of'], 'row')}"
     looked += f" that were looked at, of {told['all']:,}" if told["of"] < told["all"] else ""
     message = (
-        f"weight decay shrinks what no gradient reaches: {looked} in {told['name']} had a gradient of 0 throughout, and "
-        f"are {percent(1 - told['left'])} smaller than at first, each along itself"
+        f"weight decay shrinks what no gradient reaches: {looked} in {told['name']} had a gradient of 0 throughout "
+        f"and are {percent(1 - told['left'])} smaller than at first, each along itself"
     )
     action = (
         "If these rows are to stay as they are, give this parameter a group of its own with weight_decay=0: a gradient "
@@ -39,11 +39,11 @@ def first_steps_of_0(judged: JudgedRecord, last: int, later: float) -> list[Find
 
 def without_a_graph(judged: JudgedRecord) -> str:
     """What to do where the model ran without a graph at nearly all steps; "" where it did not."""
-    told = judged.history.parts.get("no_graph") or {}
+    told = judged.history.parts.get("no_graph")
     if not told or told["steps"] < _NEARLY_ALL * told["of"]:
         return ""
     return (
-        f"At {told['steps']:,} of {counted(told['of'], 'step')} the model ran under torch.no_grad() (or inference_mode, "
-        "or set_grad_enabled(False)) and never else: a loss that is made there has no graph for backward() to go "
+        f"At {told['steps']:,} of {counted(told['of'], 'step')} the model ran under torch.no_grad() (inference_mode, "
+        "or set_grad_enabled(False)) and never else: a loss that is made there has no graph that backward() could go "
         "through. Leave the training's pass out of that block, and keep it for the evaluation."
     )

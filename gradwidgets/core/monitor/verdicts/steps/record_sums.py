@@ -1,4 +1,4 @@
-"""Gradients that are added up from some step on, or for several steps at a time; or that are used twice."""
+"""Gradients that add up from some step on, or over several steps at a time, or that are used twice."""
 
 import torch
 from torch import Tensor
@@ -13,8 +13,8 @@ _GROWN = 2.0  # times what norms were, where the memory alone does not tell
 _OFTEN = 0.5  # of the pairs of samples
 _SUMS = 3  # steps whose gradients are added up at once
 _LARGER = 1.5  # times the norm, for a sum of those
-_NEW, _BEGUN = 0.9, 0.3  # of the samples: in new memory; at which a sum of losses may have begun anew
-_PASSES = 6  # each a write, as a clip, a decay or a cap by hand is too: of few writes nobody knows
+_NEW, _BEGUN = 0.9, 0.3  # of the samples: in new memory; at which a sum of losses may have started again
+_PASSES = 6  # a clip or a decay by hand writes too, so that a few writes need not be passes
 _AGAIN = 0.25  # of the samples without anything new in the gradients
 _MOVED = 1e-3  # update / weight, from where on a norm in float32 shows it, across the weights too
 _ALWAYS = 0.99  # of layers and samples
@@ -24,7 +24,7 @@ _ALIKE = 0.75  # of the steps at which something is thrown away: an epoch may en
 
 
 def many_passes(judged: JudgedRecord) -> str:
-    """What to do about gradients that each are a sum of several passes, in a sentence and a space; "" for others."""
+    """A sentence and a space on gradients that are sums of several passes each; "" for any other."""
     history = judged.history
     if history.kept is None or history.writes is None or judged.takes_turns or judged.samples < 2:
         return ""
@@ -41,7 +41,7 @@ def many_passes(judged: JudgedRecord) -> str:
 
 
 def thrown_away(judged: JudgedRecord) -> list[Finding]:
-    """Gradients of batches that should have been added up, let go before the step."""
+    """Gradients of batches that should have been added up, but are cleared before the step."""
     told = judged.history.thrown
     if not told or told["steps"] < _PAIRS or not told["steps"] >= _OFTEN * told["of"] or "alike" not in told:
         return []
@@ -58,42 +58,40 @@ def thrown_away(judged: JudgedRecord) -> list[Finding]:
         "Call zero_grad() once a step, right after optimizer.step(), and not for each of the batches that are added "
         f"up; divide the loss of each by {passes}, unless it is divided already."
     )
-    evidence = {name: count for name, count in told.items() if name != "cleared"} | {"threshold": _OFTEN}
-    return [Finding("thrown_away", "warning", message, evidence, action=action)]
+    return [Finding("thrown_away", "warning", message, dict(told) | {"threshold": _OFTEN}, action=action)]
 
 
 def tails_thrown_away(judged: JudgedRecord) -> list[Finding]:
     """Gradients that are let go before some steps alone, at equal distances: as the tail of an epoch is."""
     told = judged.history.thrown
-    cleared = told.get("cleared") or {}
-    each, lost = cleared.get("each", 0), cleared.get("losses", 0)
+    each, lost = told.get("each", 0), told.get("cleared", 0)
     if each < _SUMS or told["steps"] < _SUMS:
         return []
-    share = lost / cleared["passes"]
+    share = lost / told["among"]
     message = (
-        f"before {told['steps']:,} of {counted(told['of'], 'step')} the gradients of {counted(lost, 'loss')} in all are "
-        f"cleared unused, every {each:,} losses or a multiple of that: {percent(share)} of all that were noted and "
-        "passed backward teach nothing, as where an epoch begins with zero_grad() while its last batches wait for a step"
+        f"before {told['steps']:,} of {counted(told['of'], 'step')} the gradients of {counted(lost, 'loss')} in all "
+        f"are cleared unused, every {each:,} losses or a multiple of that: {percent(share)} of all that were noted and "
+        "passed backward teach nothing, as where an epoch begins with zero_grad() while the last batches of the one "
+        "before wait for a step"
     )
     action = (
         "Call zero_grad() right after optimizer.step() alone, and not at the start of an epoch; or step at the last "
         "batch of each epoch too: if (i + 1) % accumulate == 0 or i + 1 == len(loader)."
     )
-    evidence = dict(cleared) | {"steps": told["steps"], "of": told["of"], "threshold": _TAIL}
-    severity = "warning" if share >= _TAIL else "info"
-    return [Finding("thrown_away", severity, message, evidence, action=action)]
+    evidence = dict(told) | {"threshold": _TAIL}
+    return [Finding("thrown_away", "warning" if share >= _TAIL else "info", message, evidence, action=action)]
 
 
 def left_over(judged: JudgedRecord) -> list[Finding]:
-    """Steps by gradients of which a part was there when another optimizer stepped: of its loss, not of this one's."""
+    """Steps by gradients to which the loss of another optimizer has contributed."""
     told = judged.history.leftover
     if not told or told["steps"] < _PAIRS or not told["steps"] >= _OFTEN * told["of"]:
         return []
     names = modules_of(told["held"])
     message = (
-        f"{told['name']} steps by what another loss has left as well: before {told['steps']} of {told['of']} steps that "
-        f"were looked at the pass backward of another optimizer's loss had changed the gradients of {names} too, and "
-        "its own loss's were added to them"
+        f"{told['name']} steps by what another loss has left as well: before {told['steps']} of {told['of']} steps "
+        f"that were looked at the pass backward of another optimizer's loss had changed the gradients of {names} too, "
+        "and its own loss's were added to them"
     )
     action = (
         "Call zero_grad() of this optimizer right before the backward() of its own loss: that of the other loss runs "
@@ -109,13 +107,13 @@ def left_over(judged: JudgedRecord) -> list[Finding]:
 
 
 def past_losses(judged: JudgedRecord) -> list[Finding]:
-    """Gradients that are new at each step, and made of more passes each time: of a loss that holds those before it."""
+    """Gradients that are new at each step, with more passes each time: of a loss that contains all losses before."""
     history = judged.history
     if history.kept is None or history.writes is None or len(judged.groups) > 1 or judged.samples <= _PAIRS + 1:
         return []
     if not float((history.kept[1:] == 0).double().mean()) >= _NEW or not bool(history.writes.isfinite().all()):
         return []
-    # Of one pass and of two the memory is written to as often.
+    # The memory is written to as often for one pass as for two.
     apart, more = history.steps.diff()[1:].double(), history.writes.diff()[1:]
     rising = more > 0
     each = float((more / apart)[rising].median()) if bool(rising.any()) else 0.0
@@ -138,29 +136,29 @@ def past_losses(judged: JudgedRecord) -> list[Finding]:
 
 
 def added_up_later(judged: JudgedRecord) -> list[Finding]:
-    """Steps by the gradients of several steps, where the memory was written to once for each pass and never let go."""
-    history = judged.history
-    if history.writes is None or len(judged.groups) > 1 or int(history.steps[0]) != 1:
+    """Steps by the gradients of several steps, where each pass was added to the same memory and nothing cleared it."""
+    history, writes = judged.history, judged.history.writes
+    if writes is None or len(judged.groups) > 1 or int(history.steps[0]) != 1:
         return []
-    if judged.samples <= _PAIRS or not bool(history.writes.isfinite().all()):
+    if judged.samples <= _PAIRS or not bool(writes.isfinite().all()):
         return []
-    usual = float(history.writes[0]) + 1  # that a step makes
-    kept = history.writes.diff() == usual * history.steps.diff()
-    return _to_the_end(judged, usual, kept) or _at_times(judged, usual, kept)
+    usual = float(writes[0]) + 1  # writes per step
+    kept = writes.diff() == usual * history.steps.diff()
+    return _to_the_end(judged, writes, usual, kept) or _at_times(judged, writes, usual, kept)
 
 
-def _to_the_end(judged: JudgedRecord, usual: float, kept: Tensor) -> list[Finding]:
+def _to_the_end(judged: JudgedRecord, writes: Tensor, usual: float, kept: Tensor) -> list[Finding]:
     history, others = judged.history, (~kept).nonzero().flatten()
     begin = int(others[-1]) + 1 if len(others) else 0  # the sample from which on all is kept
     if len(kept) - begin < _PAIRS or int(history.steps[-1] - history.steps[begin]) < _STEPS or not begin:
         return []
     before, after = judged.total[: begin + 1], judged.total[-_PAIRS:]
     grown = float(after.median() / before.median())
-    let_go = bool((history.writes[: begin + 1].diff() <= 0).any())
+    let_go = bool((writes[: begin + 1].diff() <= 0).any())
     if not let_go and not grown > _GROWN:
-        return []  # zeros are written to the memory too, and something else may write to it no more
+        return []  # zeros are written to the memory too, and another write may have stopped
     last = int(history.steps[-1])
-    since = last - int((float(history.writes[-1]) + 1) / usual) + 1 if let_go else int(history.steps[begin])
+    since = last - int((float(writes[-1]) + 1) / usual) + 1 if let_go else int(history.steps[begin])
     message = (
         f"gradients add up: at step {last:,} they still hold those of every step since step {since:,}, and until then "
         f"they were taken away; their norm is {number(grown, 2)} times what it was"
@@ -169,9 +167,9 @@ def _to_the_end(judged: JudgedRecord, usual: float, kept: Tensor) -> list[Findin
     return [Finding("added_up", "error", message, evidence | {"norm, last": float(after.median())})]
 
 
-def _at_times(judged: JudgedRecord, usual: float, kept: Tensor) -> list[Finding]:
-    """Sums that are taken away after several steps; batches that are added up for one step are let go after each."""
-    writes, total = judged.history.writes, judged.total
+def _at_times(judged: JudgedRecord, writes: Tensor, usual: float, kept: Tensor) -> list[Finding]:
+    """Sums that are cleared only after several steps."""
+    total = judged.total
     share = float(kept.double().mean())
     if len(kept) < 2 * _PAIRS or not bool((writes.diff() < 0).any()):
         return []
@@ -199,7 +197,7 @@ def _at_times(judged: JudgedRecord, usual: float, kept: Tensor) -> list[Finding]
 
 
 def stale(judged: JudgedRecord) -> list[Finding]:
-    """Steps at which the gradients are the very ones of the step before."""
+    """Steps at which the gradients are those of the step before, as no backward pass came between."""
     history = judged.history
     if history.written is None or judged.samples < 2 * _PAIRS:
         return []
@@ -223,7 +221,7 @@ def put_back(judged: JudgedRecord) -> list[Finding]:
         return []
     moved = ratio[:, judged.weighted]
     moves = (moved > _MOVED) & (moved < torch.inf) & (weights > 0)
-    pairs = moves[1:-1]  # what came before the first sample, another may have done
+    pairs = moves[1:-1]  # not the first sample: something else may have moved the weights before it
     same = (weights[2:] == weights[1:-1]) & pairs
     share = float(same.sum() / pairs.sum()) if bool(pairs.any()) else 0.0
     if share < _ALWAYS:
