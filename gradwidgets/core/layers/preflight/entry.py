@@ -204,8 +204,8 @@ class Entry:
         more = f" and {len(which) - _NAMED} more" if len(which) > _NAMED else ""
         values = torch.Size(shape[2:]).numel()
         message = (
-            f"{', '.join(which[:_NAMED])}{more} {'normalises' if len(which) == 1 else 'normalise'} over a batch of one in "
-            f"training mode, {values} "
+            f"{', '.join(which[:_NAMED])}{more} {'normalises' if len(which) == 1 else 'normalise'} over a batch of one "
+            f"in training mode, {values} "
             f"{'value' if values == 1 else 'values'} of each channel"
             + (": the result does not depend on the input, and torch refuses it" if values == 1 else
                ": each sample is normalised by itself, and the running statistics are those of one sample")

@@ -121,8 +121,8 @@ class Thrown:
             At how many "steps" "of" those looked at some were thrown away; for the most frequent case, which is that of
             "alike" steps, how many "passes" there were, and how many were "left". At how many steps the sum was clipped
             ("cut") before the last pass, how often in all ("cuts"), and whether by factors that are "various". Of how
-            many losses the gradients were "cleared" unused, "among" how many, and every how many that happened, if at equal
-            distances ("each"; else 0). Empty where nothing happened.
+            many losses the gradients were "cleared" unused, "among" how many, and every how many that happened, if at
+            equal distances ("each"; else 0). Empty where nothing happened.
         """
         lost = {key: count for key, count in self._lost.items() if key[1] < key[0]}
         if not lost and not self._cut:
