@@ -1,7 +1,7 @@
-"""What a history holds in dictionaries of plain numbers and words: their keys, and the types of their values.
+"""The dictionaries of a history, which hold plain numbers and words: their keys and the types of the values.
 
-They are dictionaries, and not objects, since a file keeps them as JSON. Those that belong to nothing that happened are
-empty. `History` says what each is about.
+They are dictionaries, and not objects, since a file keeps them as JSON. They are empty where there is nothing to say.
+`History` describes their contents.
 """
 
 from typing import TypedDict

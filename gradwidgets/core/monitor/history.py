@@ -1,4 +1,4 @@
-"""What a monitor has recorded of a training."""
+"""The record that a monitor makes of a training."""
 
 import math
 import os

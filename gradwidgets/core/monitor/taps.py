@@ -52,7 +52,7 @@ class NamedHook(Hook):
 
 
 class Removable(Protocol):
-    """What a list of hooks holds: handles of torch's, and our own watchers."""
+    """An item of a list of hooks: a handle of torch's, or a watcher of ours."""
 
     def remove(self) -> None:
         """Remove the hooks."""
@@ -82,7 +82,7 @@ class _Tap(Hook):
 
 
 class _Moments:
-    """Sum and norm of an output; the norm is that of the centred output where its spread is small compared with the mean."""
+    """Sum and norm of an output, which is centred for its norm where its spread is small compared with the mean."""
 
     __slots__ = ("centred", "count", "numbers")
 

@@ -106,7 +106,7 @@ class Observers:
 
     @property
     def fields(self) -> dict[str, Any]:
-        """What a `History` says of all of these, by its fields."""
+        """The fields of a `History` that hold these facts, by name."""
         course = self.steppers.course
         return course.told | {
             "rule": self._rule,
@@ -130,7 +130,7 @@ class Observers:
 
     @property
     def optimizers(self) -> OptimizerFacts:
-        """What is known of the optimizers, and of the loop around them."""
+        """Facts about the optimizers, and about the loop around them."""
         facts: OptimizerFacts = {**self.steppers.told, **self.given, "entered": self.entered}
         return {
             **facts, "evaluating": self.mode.told, "overflow": self.overflow.told, "closure": self.calls.told,

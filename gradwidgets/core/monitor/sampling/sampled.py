@@ -1,4 +1,4 @@
-"""What a sampler has recorded, and what it can say of the model."""
+"""The results of a sampler: its record, its notes, and facts about the model."""
 
 from typing import Any
 

@@ -176,7 +176,7 @@ class Sampler(Sampled):
             if len(self._record) % LOOK_EVERY == 0:
                 self._follow()
             if not len(self._record) and (model := self._model()) is not None:
-                self.observers.setting = setting_of(model, self._table.owned, self._table.names)
+                self.observers.setting |= setting_of(model, self._table.owned, self._table.names)
                 self.notes.softly(None, self.observers.norms.begins, model)
             owned = self._owned(optimizer)
             self.observers.inputs.sampled(step)
@@ -195,7 +195,7 @@ class Sampler(Sampled):
         return False
 
     def _beside(self, owned: list[Owned], step: int, optimizer: torch.optim.Optimizer | None) -> None:
-        """Collect what belongs to a sample besides its numbers, part by part, so that one failure affects no other part."""
+        """Collect what belongs to a sample besides its numbers, part by part, so that one failure affects one part."""
         softly = self.notes.softly
         softly(None, self.observers.between.sampled)
         softly(None, self._note_missing, owned, step)

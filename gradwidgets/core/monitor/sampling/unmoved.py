@@ -15,7 +15,7 @@ LOOK_EVERY = 8  # samples, for parameters that are new in the model
 
 
 class _Lacking(NamedTuple):
-    """That parameters had no gradient: when, and why as far as the sample shows it."""
+    """A note in two parts: when parameters had no gradient, and why, as far as the sample shows it."""
 
     when: str
     why: str
@@ -97,7 +97,7 @@ class Untrained:
                 yield name, tensor
 
     def still_there(self, without: Sequence[Owned], table: LayerTable) -> list[Owned]:
-        """Those that the model still has; the parameters in the others' place may be held by no optimizer."""
+        """Return those that the model still has; parameters that replace the others may not be in any optimizer."""
         self._taught = -1  # look at the next sample
         now = {id(one.parameter) for one in table.owned}
         return [one for one in without if id(one.parameter) in now]

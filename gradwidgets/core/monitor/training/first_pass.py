@@ -280,7 +280,7 @@ class _Exit:
         self._entry.__exit__(None, None, None)
 
     def findings(self) -> list[Finding]:
-        """What these hooks found."""
+        """The findings of these hooks."""
         return self._entry.findings()
 
 

@@ -22,7 +22,7 @@ _SURELY = 3  # outputs: with fewer, a loss may begin near the logarithm by chanc
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of a training besides its record.
+    """Facts about a training that its record does not hold.
 
     Attributes:
         losses: All losses that were noted, where these are more than the samples' losses.

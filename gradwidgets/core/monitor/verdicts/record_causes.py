@@ -11,7 +11,10 @@ from gradwidgets.core.results.wording import number
 _LOSSES = 12  # noted, for a verdict on how the loss goes on
 _NEAR_GUESS = 0.5, 2.0  # times what a guess costs: where a loss begins whose sign is turned
 _LOWER, _DOUBLED = 1.1, 2.0  # times the first, below 0, where the graph shows the sign
-_FALLS = 3.0, 20.0  # the same where it does not, of classes and of numbers: a density's logarithm may fall, slowly
+_FALLS = (
+    3.0,
+    20.0,
+)  # the same where it does not, for classes and numbers: a density's logarithm may fall slowly
 # Times the first, below 0: where it falls ever faster, and however it does. A density's logarithm slows down.
 _ENDLESS = 20.0, 1e3
 _BATCH = 4  # samples: with fewer, a sum and a mean are hardly different
@@ -21,12 +24,12 @@ _BOUND = 1.05  # times the most that outputs can cost
 _SHRUNK = 0.5  # of what weights were
 _MOST_LAYERS = 0.5
 _PULL = 1.0  # times the gradient
-_STRONG, _SAMPLES = 1e-2, 8  # a decay that may hold the gradient back; in all
+_STRONG, _SAMPLES = 1e-2, 8  # a decay that may cancel the gradient; least number of samples
 _LEFT, _LEVEL = 0.7, 0.95  # of the loss at first, or of a guess; of the quarter before
 _HOLDS = 0.5  # times the gradient, in the latter half
 _FAST = 1e-2  # lr · decay where it is decoupled: a hundred times what is usual
 _GAINED = 0.95  # of the loss at first
-_NOTHING, _HARDLY = 0.1, 0.8  # of what weights were; of the loss, where so little is left of them
+_NOTHING, _HARDLY = 0.1, 0.8  # of the first weights; of the first loss, where so little is left of the weights
 
 
 def negated(judged: JudgedRecord) -> list[Finding]:
@@ -136,7 +139,7 @@ def _is_shown(judged: JudgedRecord) -> bool:
 
 
 def _most_of(judged: JudgedRecord, guess: float) -> float:
-    """What a mean cross-entropy of the first outputs could be at most; NaN where that is unknown."""
+    """The most that a mean cross-entropy of the first outputs can be; NaN where that is unknown."""
     return judged.history.span + guess
 
 

@@ -85,7 +85,7 @@ def not_finite(judged: JudgedRecord) -> list[Finding]:
 
 
 def _before(judged: JudgedRecord, first: int, finite: list[int], weights_are_lost: bool) -> str:
-    """What is known of the steps before the first one that is not finite, in words."""
+    """Words on the steps before the first one that is not finite."""
     said, last = "", _loss_at(judged, first - 1)
     if math.isfinite(last):
         said = f"; that of step {first - 1:,}, {number(last, 3)}, was finite"

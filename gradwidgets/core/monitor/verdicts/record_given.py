@@ -14,14 +14,14 @@ _FAR = 100.0  # root mean square of targets
 _SMALL, _LARGER = 0.3, 3.0  # times the root of the loss are small outputs; times the targets are large ones
 _FEW = 3  # losses
 _SQUARED = 10.0  # times that: a first loss from there on is of squares
-_ALL = 0.5  # of what guessing the mean costs: where more is left, nothing is learned
+_ALL = 0.5  # of the cost of guessing the mean: above that nothing is learned
 _BLOWN = 10.0  # times the first loss
 _EASY = 0.5  # of the first loss, where there is nothing to tell apart
-_MANY = 500  # samples, of which a rare class would have come
+_MANY = 500  # samples, among which a rare class would be
 _MOSTLY, _CHANCE = 0.5, 0.1  # shares of batches of one class, as they come and as they would if shuffled
 _SOME, _STEPS = 3, 10  # samples in evaluation mode; or steps, where each was looked at
 _SEEN, _BY_HEART = 10, 0.1  # steps whose inputs were seen; of the first loss
-_KNEW = 0.5  # of what a guess costs
+_KNEW = 0.5  # of the cost of a guess
 
 
 def target_scale(judged: JudgedRecord) -> list[Finding]:

@@ -10,9 +10,9 @@ from gradwidgets.core.results.wording import number
 _LOSSES = 12
 _JUMP = 2.0  # times what a guess costs, or the first loss
 _FIRST = 20, 0.1  # steps, or of the record
-_SETTLES = 0.5  # of the highest, to which it comes down at most: a loss that only rises may be another's
+_SETTLES = 0.5  # of the highest loss, below which it comes down again: one that only rises is another fault
 _NEAR = 0.4, 2.5  # times what a guess costs: where a model without knowledge begins
-_NOTHING = 0.9  # of what a guess costs
+_NOTHING = 0.9  # of the cost of a guess
 _LONG = 0.99  # momentum: the memory of a hundred steps
 _SWINGS = 1.5  # times the lowest level so far
 _LEFT = 0.3  # of the first loss, to which a swing must come back

@@ -14,12 +14,12 @@ _PARTS = 10
 _MOST = 4  # parts of these at most, before it is level
 _ALIKE = 0.03  # of the level
 _NOISE = 3.0  # standard errors
-_SOLVED = 0.02  # of the highest part: that low, a level is where a training should end
+_SOLVED = 0.02  # of the highest part: a level this low is a good end
 _RISEN = 0.1  # of the loss
 _STAYS = 3  # parts at the end that are above the first
 _BEGINS = 0.6, 1.6  # times what a guess costs: where a mean cross-entropy of a new model begins
 _ABOVE, _LEARNED, _FALLS = 1.1, 0.95, 0.9  # times what a guess costs, twice; times what it was a quarter before
-_NEAR = 0.1  # of a guess: where a model begins, if its loss is of such classes
+_NEAR = 0.1  # of a guess: how near to it a loss of these classes begins
 _STEPS = 80
 
 

@@ -16,9 +16,9 @@ from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, percent
 
 _NEAR = 0.05  # of ln(classes)
-_STILL = 0.03  # that the loss may have fallen
-_BELOW = 0.005  # of ln(classes): what unequal classes give away
-_WAVERS = 0.05  # of ln(classes): to a model without knowledge every label costs about the same
+_STILL = 0.03  # of the loss, by which it may have fallen
+_BELOW = 0.005  # of ln(classes): unequal classes allow a loss this much lower
+_WAVERS = 0.05  # of ln(classes): for a model that knows nothing every label costs about the same
 _FIRST_FEW = 3  # losses
 _AMONG = 0.02  # of ln(samples of a batch)
 _LONG = 80  # steps, for a verdict on learning nothing
@@ -27,13 +27,13 @@ _UP = 10.0  # times the start, or times the lowest if it is twice the start
 _CLIMBS = 2.0  # times the start, for a loss that never came down again
 _LEFT = 0.5  # of the start: where more is left after a peak, nothing was gained by it
 _TOP = 5  # losses in a row that make a peak
-_JUST, _NEARLY = 10, 3  # losses just before one; steps before it that may have made it so
-_AT = 0.03  # of what a guess by the frequencies costs
+_JUST, _NEARLY = 10, 3  # losses just before a leap; steps before it that may have caused it
+_AT = 0.03  # of the cost of a guess by the frequencies
 _CLEARLY = 2.0  # standard errors, to be below or to fall
-_LITTLE = 1e-3  # of what a guess costs: by so much it is not known itself
+_LITTLE = 1e-3  # of the cost of a guess, which is not known more exactly
 _PART = 5  # losses in each third of those that are looked at
 _SEVERAL = 8  # samples in a batch: with fewer a record must be longer
-_HARDLY = 1e-2  # of the loss: it does not waver
+_HARDLY = 1e-2  # of the loss: with a smaller spread it does not vary
 _HARDLY_BELOW = 0.03  # of a guess
 _NEGATIVE = 0.1  # of the loss at first, below 0
 _HARDER, _KNOWS = 1.5, 0.9  # times what a guess costs at first; of what it costs at last

@@ -59,7 +59,7 @@ def _own_targets(judged: JudgedRecord) -> tuple[str, str] | None:
     action = (
         "Lower the learning rate first. If the loss rises all the same and those answers are the targets (a return "
         "that is guessed from the next state, say), they run away with the model: take them from a target network, "
-        "a copy that is brought up to date seldom or slowly, under torch.no_grad(); no value behind the end of an episode "
-        "(1 - done); a discount below 1."
+        "a copy that is brought up to date seldom or slowly, under torch.no_grad(); no value behind the end of an "
+        "episode (1 - done); a discount below 1."
     )
     return words, action

@@ -12,10 +12,7 @@ from gradwidgets.core.results.wording import number
 
 _LOSSES = 24
 _FIRST = 8  # increments
-_LIKE = (
-    1 / 3,
-    3.0,
-)  # times the first increments: the range of the first loss, and of those with which a sum starts again
+_LIKE = 1 / 3, 3.0  # times the first increments: the range of the losses with which a sum starts
 _GROWN = 1.5  # times the first increments: the increments of a loss that rises grow more than this
 _STEADY = 3  # parts of the record, whose increments are all of one kind
 

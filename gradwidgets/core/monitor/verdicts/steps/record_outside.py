@@ -10,7 +10,7 @@ from gradwidgets.core.results.finding import Finding, Severity
 from gradwidgets.core.results.wording import number, percent
 
 _SAMPLES = 5
-_LEFT = 0.5  # of a step, at most, for steps that are mostly taken back
+_LEFT = 0.5  # of a step, at most, is left of one that is mostly undone
 _NEXT_TO_NOTHING = 0.1  # of a step that is left: no averaging leaves so little on purpose, whatever the loss does
 _ALIKE = 0.2  # relative distance of the rests from their median: an average keeps the same share each time
 _NOTHING = 0.02  # of a step: the rest of other steps may add or remove that much

@@ -15,14 +15,14 @@ from gradwidgets.core.results.wording import number, percent
 RATIO = 1e-6, 1e-1  # update / weight, outside of which training is slow or wild
 _MOST_LAYERS = 0.5
 _LONG = 0.5  # of the record above the range
-_ALL_ALONG = 0.9  # of the record below it: where it ends there, the training has converged
+_ALL_ALONG = 0.9  # of the record below the range: fewer such steps at the end are convergence
 _GROWN = 10.0  # times as large as before, while nothing was learned
 _GONE, _LEFT = 1e-3, 0.5  # of the first gradient and loss: less is solved; more is far from solved
 _SAMPLES = 8
 DEAD = 0.75, 0.99  # shares of a layer's units
 _MORE_DEAD = 0.25  # than at first
 _HARDLY = 1e-5  # update / weight that is too small where the learning rate is tiny and the loss stays
-_TINY = {False: 1e-4, True: 1e-6}  # learning rates below any that is usual: of gradients, of steps that are scaled
+_TINY = {False: 1e-4, True: 1e-6}  # learning rates below any usual one: of plain and of scaled steps
 _USUAL = 1e-3  # update / weight of most trainings that go well
 _RISES, _SOON = 1.5, 10.0  # times the first learning rate in a warm-up; times the record until it suffices
 _ENDED = 1e-3  # of the largest learning rate: below that a schedule has ended

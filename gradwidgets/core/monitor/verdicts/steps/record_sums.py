@@ -16,11 +16,11 @@ _LARGER = 1.5  # times the norm, for a sum of those
 _NEW, _BEGUN = 0.9, 0.3  # of the samples: in new memory; at which a sum of losses may have started again
 _PASSES = 6  # a clip or a decay by hand writes too, so that a few writes need not be passes
 _AGAIN = 0.25  # of the samples without anything new in the gradients
-_MOVED = 1e-3  # update / weight, from where on a norm in float32 shows it, across the weights too
+_MOVED = 1e-3  # update / weight, above which a norm in float32 changes, even by a step across the weights
 _ALWAYS = 0.99  # of layers and samples
 _LESS = 0.9  # of the loss at first: something was gained
 _TAIL = 0.05  # of all losses
-_ALIKE = 0.75  # of the steps at which something is thrown away: an epoch may end with fewer batches
+_ALIKE = 0.75  # of the steps at which gradients are thrown away: an epoch may end with fewer batches
 
 
 def many_passes(judged: JudgedRecord) -> str:
