@@ -4,15 +4,17 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.utils.weak import TensorWeakRef
 
 from gradwidgets.core.monitor.facts import AnswerFacts
 from gradwidgets.core.monitor.taps import Hook, Removable, first_tensor, take_away
 
 _ROWS, _WIDE = 32, 256  # rows and columns of an output that are kept
 _FEWEST, _INPUTS = 8, 64  # least rows of an output; numbers of an input that are kept
+_PASSES = 8  # of a step, whose inputs are compared
 _MOST = 24  # outputs that are kept: when there are that many, every other one is dropped
 
-_Place = tuple[int, int]  # rows, and where in memory they begin
+_Batch = tuple[int, TensorWeakRef]  # rows, and what they are in
 
 
 class Answers:
@@ -30,7 +32,7 @@ class Answers:
         self._steps = self._with_aside = 0
         self._several = 0  # steps of two passes and more
         self._graphless = 0  # steps of passes without gradients only
-        self._places: tuple[set[_Place], set[_Place]] = set(), set()  # of inputs, without gradients and with them
+        self._batches: tuple[list[_Batch], list[_Batch]] = [], []  # of passes without gradients and with them
         self._paired = 0  # steps with a pass without gradients of as many rows as one with them, but of other ones
         self._asked = self._stride = 0
         self._given: Tensor | None = None
@@ -59,14 +61,14 @@ class Answers:
         """Count a pass with gradients or without, of these inputs where they are known."""
         self.passes += graph
         self.aside += not graph
-        if inputs is not None and inputs.ndim:
-            self._places[graph].add((inputs.shape[0], inputs.data_ptr()))
+        if inputs is not None and inputs.ndim and len(self._batches[graph]) < _PASSES:
+            self._batches[graph].append((inputs.shape[0], TensorWeakRef(inputs)))
 
     def step(self, step: int, *, sampled: bool) -> None:
         """Keep the newest output, if its step is sampled."""
-        aside, trained = self._places
-        self._paired += any(one[0] == other[0] and one[1] != other[1] for one in aside for other in trained)
-        self._places = set(), set()
+        aside, trained = self._batches
+        self._paired += any(_are_others(one, other) for one in aside for other in trained)
+        self._batches = [], []
         self._graphless += self.aside > 0 and not self.passes
         self._steps += 1
         self._several += self.passes > 1
@@ -114,6 +116,12 @@ class Answers:
             "aside": self._with_aside / self._steps,
             "paired": self._paired / self._steps,
         }
+
+
+def _are_others(one: _Batch, other: _Batch) -> bool:
+    """Whether these are as many rows, of another tensor: one that is gone has been another than the next."""
+    tensor = one[1]()
+    return one[0] == other[0] and (tensor is None or tensor is not other[1]())
 
 
 @torch.no_grad()
