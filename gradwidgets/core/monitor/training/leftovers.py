@@ -2,6 +2,7 @@
 
 import contextlib
 import weakref
+from collections import deque
 from collections.abc import Iterable, Sequence
 
 import torch
@@ -15,6 +16,7 @@ from gradwidgets.core.monitor.training.thrown import dense_gradient, some_of
 
 _STEPS = 256  # of an optimizer, that are looked at
 _MOST = 8  # optimizers
+_PASSES = 128  # that are remembered
 _HELD = 64  # parameters of an optimizer among which one to follow is looked for
 
 
@@ -28,7 +30,10 @@ class _Holder:
     def __init__(self, parameter: Tensor) -> None:
         self.parameter = weakref.ref(parameter)
         self.of = self.times = self.sums = 0
-        self.last, self.passes = -1, 0  # the number of the last pass; how many there were since its own step
+        self.recent: deque[int] = deque(maxlen=_PASSES)  # the numbers of the last passes
+        self.passes = 0  # since its own step
+        self._after: deque[int] = deque(maxlen=_PASSES)  # the numbers of those since another's step
+        self._by: _Holder | None = None  # who stepped then
         self.left: tuple[TensorWeakRef, int] | None = None
         self.mixed: TensorWeakRef | None = None  # the gradient that another pass was added to
         self.over = self.hooked = False
@@ -39,7 +44,8 @@ class _Holder:
             self._look()
 
     def _look(self) -> None:
-        self.last = torch._C._current_graph_task_id()
+        self.recent.append(torch._C._current_graph_task_id())
+        self._after.append(self.recent[-1])
         self.passes += 1
         left, self.left = self.left, None
         gradient = self._gradient
@@ -52,13 +58,15 @@ class _Holder:
         parameter = self.parameter()
         return None if parameter is None else dense_gradient(parameter)
 
-    def other_steps(self, number: int) -> None:
-        """Another optimizer is about to step, which a pass of this number reached last."""
+    def other_steps(self, other: "_Holder") -> None:
+        """Another optimizer is about to step."""
         gradient = self._gradient
-        if gradient is None or not self.passes or number < 0:
+        if gradient is None or not self.passes or not other.recent:
             return
         self.over = True
-        if number == self.last and bool(some_of(gradient).any()):
+        if other.recent[-1] == self.recent[-1] and bool(some_of(gradient).any()):
+            self._by = other
+            self._after.clear()
             self.left = TensorWeakRef(gradient), gradient._version
             self.sums += self.passes > 1
 
@@ -66,9 +74,15 @@ class _Holder:
         """It is about to step itself: by what was left and a pass of its own, or not."""
         mixed, gradient = self.mixed, self._gradient
         self.of += self.over or mixed is not None
-        self.times += mixed is not None and gradient is not None and mixed() is gradient
+        added = mixed is not None and gradient is not None and mixed() is gradient
+        self.times += added and self._has_one_of_its_own()
         self.left = self.mixed = None
-        self.over, self.passes = False, 0
+        self.over, self.passes, self._by = False, 0, None
+        self._after.clear()
+
+    def _has_one_of_its_own(self) -> bool:
+        """Whether a pass since then has not reached the other: of one loss for both a sum is meant so."""
+        return self._by is not None and any(number not in self._by.recent for number in self._after)
 
 
 class Leftover:
@@ -103,7 +117,7 @@ class Leftover:
             if other is not None:
                 self._follow(other)
             if other is not None and other is not own:
-                other.other_steps(own.last)
+                other.other_steps(own)
         own.steps()
         if held and own.times > self._told.get("steps", 0):
             self._tell(own, type(optimizer).__name__, held)
