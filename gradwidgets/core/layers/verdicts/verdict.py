@@ -14,7 +14,6 @@ from gradwidgets.core.layers.passes.stats import LayerFlow, LayerStats
 from gradwidgets.core.layers.preflight.losses.value.flat import MET
 from gradwidgets.core.layers.verdicts.way.walk import Walk
 from gradwidgets.core.results.finding import SEVERITIES, Finding, Severity
-from gradwidgets.core.results.wording import named
 
 _NAMED = 3  # the most layers that a sentence names
 _KINDS = {NORM_OF_ONE: NORMS, LONE: SOFTMAXES}
@@ -110,7 +109,7 @@ class Judged:
 
 def listed(names: Sequence[str]) -> str:
     """Join the first names, and say how many more there are."""
-    return ", ".join(map(named, names[:_NAMED])) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
 def severity_of(value: float, error: float) -> Severity:

@@ -10,6 +10,7 @@ from numbers import Integral, Real
 import torch
 from torch import Tensor
 
+from gradwidgets.core.layers.verdicts.verdict import listed as joined
 from gradwidgets.core.monitor.history import History
 from gradwidgets.core.monitor.training.noted_loss import Losses
 from gradwidgets.core.results.wording import named, number
@@ -295,6 +296,11 @@ def at_last(values: Tensor, few: int) -> str:
     last, usual = float(values[-1]), float(values[-few:].median())
     apart = not _NEAR * abs(usual) <= abs(last) <= abs(usual) / _NEAR
     return f"{number(last, 3)} at last" + (f" (median of the last {few:,}: {number(usual, 3)})" if apart else "")
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first names of layers, in quotes where they would read as numbers, and how many more there are."""
+    return joined([named(one) for one in names])
 
 
 def modules_of(names: Sequence[str]) -> str:

@@ -6,9 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradwidgets.core.layers.verdicts.verdict import listed
 from gradwidgets.core.monitor.verdicts.course.gone import is_met
-from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord, modules_of
+from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord, listed, modules_of
 from gradwidgets.core.monitor.verdicts.steps.record_idle import without_a_graph
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import counted, number, percent

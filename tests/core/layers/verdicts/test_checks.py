@@ -244,7 +244,7 @@ def test_dead_units_are_the_cause_and_the_zero_gradient_their_consequence():
         model[2].bias.fill_(-9.0)
     dead, zero = findings(model)
     assert dead.name == "dead_units" and zero.severity == "warning"
-    assert "nothing comes back through the dead units of '1', '3'" in zero.message and "detach" not in zero.action
+    assert "nothing comes back through the dead units of 1, 3" in zero.message and "detach" not in zero.action
     functional = Made(between=torch.relu)
     with torch.no_grad():
         functional.a.bias.fill_(-9.0)
