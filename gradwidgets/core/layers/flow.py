@@ -16,6 +16,7 @@ from gradwidgets.core.layers.axes.drowned import drowned
 from gradwidgets.core.layers.axes.mixing import mixed_in
 from gradwidgets.core.layers.axes.pooled import pooled_in, pools_of
 from gradwidgets.core.layers.axes.scrambled import place_of, scrambles
+from gradwidgets.core.layers.axes.shares_across import across_samples, shares_of
 from gradwidgets.core.layers.axes.unread import PICKS, unread_in
 from gradwidgets.core.layers.batchwise.always_dropped import always_dropped
 from gradwidgets.core.layers.batchwise.gates import gates
@@ -176,6 +177,8 @@ def _run_further_passes(subject: Subject, found: Measured, given: Subject | None
         found.operations += left_out(ahead_in)(subject)
         found.operations += left_out(pooled_in)(subject, found.output, found.pools) if found.pools else []
         found.operations += told_of(subject, found.output, found.suspects)
+        if not found.mixed:
+            found.operations += left_out(across_samples)(subject, found.output, left_out(shares_of)(found.output))
     found.output = None
     found.operations += left_out(own_backwards)(subject, found.own) if found.own else []
     if found.draws:
