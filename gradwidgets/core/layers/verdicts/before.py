@@ -70,6 +70,8 @@ _OPERATIONS = {
         "what can be copied is not learned: the loss falls, and of use it is nothing",
         "A causal mask, and targets one step on.",
     ),
+    "padding read": ("what a sample gets depends on how long others are", "Leave padding out."),
+    "steps as channels": ("features of all sizes share one scale", "Change the axes over around it."),
     "repeated layer": ("one set of weights does for all of them", "Make each anew, if each is to have its own."),
     "kernel on padding": ("a part of the weights is never trained", "Larger inputs, or a smaller kernel."),
     "unused state": ("what was further back has no say, and is not learned from", "Hand the state on, or take h_n."),

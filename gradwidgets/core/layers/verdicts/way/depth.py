@@ -9,6 +9,7 @@ from gradwidgets.core.layers.verdicts.units import SATURATED
 from gradwidgets.core.layers.verdicts.verdict import Judged, listed, severity_of, unless_fresh
 from gradwidgets.core.layers.verdicts.way.exact_zeros import named
 from gradwidgets.core.layers.verdicts.way.walk import FADE, Fade, Leap
+from gradwidgets.core.layers.weights.squashes import ENOUGH, SQUASHED, SQUASHES
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
 
@@ -37,7 +38,8 @@ def cliff(judged: Judged) -> list[Finding]:
     walk = judged.walk
     by_place: dict[tuple, list[Leap]] = {}
     for leap in walk.leaps if walk else ():
-        if _cancels(judged, leap.at) or leap.at in judged.blocked or _is_said_flat(judged, leap):
+        said = leap.at in judged.blocked or _is_said_flat(judged, leap) or _is_squash(judged, leap)
+        if said or _cancels(judged, leap.at):
             continue
         kind = judged.flow.graph.names[leap.at] if leap.at is not None else ""
         by_place.setdefault((leap.decades > 0, kind, bool(leap.factors)), []).append(leap)
@@ -165,7 +167,26 @@ def vanishing(judged: Judged) -> list[Finding]:
     if fade is None or fade.decades < FADE or (judged.copies and _beside_copies(judged, fade) < FADE):
         return []
     found = _fade(judged, fade, "vanishing", "loses", "lost")
+    if (squash := _squash(judged)) is not None:
+        return [] if squash.evidence["fall"] >= ENOUGH else [_by_squash(found, squash)]
     return [unless_fresh(judged, found)] if found.evidence["shown"] >= FADE else []
+
+
+def _squash(judged: Judged) -> Finding | None:
+    return next((one for one in judged.flow.operations if one.name == SQUASHED), None)
+
+
+def _is_squash(judged: Judged, leap: Leap) -> bool:
+    """Whether it is lost or gained by the operations of a squash, which is told as one, or does no harm."""
+    graph = judged.flow.graph
+    at = leap.at is not None and not graph.is_layer[leap.at] and graph.names[leap.at] in SQUASHES
+    return at and _squash(judged) is not None
+
+
+def _by_squash(found: Finding, squash: Finding) -> Finding:
+    evidence = found.evidence | squash.evidence
+    message = f"{found.message}; {squash.message}"
+    return replace(found, severity="warning", message=message, evidence=evidence, action=squash.action)
 
 
 def _beside_copies(judged: Judged, fade: Fade) -> float:
