@@ -56,7 +56,7 @@ def _is_pointwise(module: nn.Module | None) -> bool:
 
 
 def _are_steps(norm: nn.Module, layer: nn.Module | None) -> bool:
-    return isinstance(layer, nn.RNNBase) and layer.batch_first and norm.num_features != layer.input_size
+    return isinstance(layer, nn.RNNBase) and layer.batch_first and bool(norm.num_features != layer.input_size)
 
 
 def _told(norm: str, layer: str, modules: dict[str, nn.Module]) -> Finding:
