@@ -11,7 +11,7 @@ from torch.utils import _pytree as pytree
 from gradwidgets.core.layers.passes.passes import copied
 from gradwidgets.core.layers.preflight.losses.value.constant import owns_its_loss
 from gradwidgets.core.layers.preflight.losses.value.wrong_signs import ENDLESS
-from gradwidgets.core.layers.preflight.made import behind, short
+from gradwidgets.core.layers.preflight.made import behind, past, short
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
 from gradwidgets.core.subject.home import abroad
@@ -19,7 +19,8 @@ from gradwidgets.core.subject.home import abroad
 Part = tuple[str, Tensor, Tensor]  # in words, all of an output's numbers, and those of the part
 Ask = Callable[[object], object]
 # A loss without these falls no faster than a power of the output.
-_STEEP = frozenset(("Div", "Exp", "Reciprocal", "Rsqrt"))
+_STEEP = frozenset(("Exp", "Reciprocal", "Rsqrt"))
+_LENGTHS = ("LinalgVectorNorm", "Norm")  # divided by its own length, the output is the same at any scale
 _MOST = 100_000  # numbers of an output, which the loss is asked about several times
 _COLUMNS = 8  # of an output that are moved one by one
 _SAMPLES = 6  # that are moved alone
@@ -68,7 +69,7 @@ def endless(loss: Tensor, named: Sequence[tuple[str, Tensor]], targets: object, 
         return []
     value = float(loss.detach())
     makers = [one.grad_fn for one in output if one.grad_fn is not None]
-    if not math.isfinite(value) or not any(short(node) in _STEEP for node in behind([loss.grad_fn], makers)):
+    if not math.isfinite(value) or not any(map(_is_steep, behind([loss.grad_fn], makers))):
         return []
     asked = _Asked(value, targets, loss_fn)
     found = ((part, how, way) for part in _parts(named) for how, way in _WAYS.items() if asked.falls(part, way))
@@ -148,6 +149,14 @@ def _parts(named: Sequence[tuple[str, Tensor]]) -> Iterator[Part]:
             yield f"{name}[..., :{half}]", numbers, numbers[..., :half]
         else:
             yield name, numbers, numbers
+
+
+def _is_steep(node: object) -> bool:
+    """Whether it is an exponential, or divides by what the output is computed to be."""
+    if short(node) != "Div":
+        return short(node) in _STEEP
+    divisor = past(node.next_functions[1][0]) if len(node.next_functions) > 1 else None
+    return divisor is not None and not hasattr(divisor, "variable") and short(divisor) not in _LENGTHS
 
 
 def _is_signed(value: object) -> bool:
