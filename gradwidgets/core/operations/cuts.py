@@ -1,4 +1,4 @@
-"""What stands between a loss and its gradient: operations that cut it, and backward functions of somebody's own."""
+"""What stands between a loss and its gradient: operations that cut it, and custom autograd functions."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -76,7 +76,8 @@ class Cuts:
     Attributes:
         operations: What cuts gradients, in words.
         own: Names of functions with a backward of their own.
-        constant: What takes a gradient of its own that has none: "torch.autograd.grad" or "backward"; "" for none.
+        constant: The call that takes a gradient inside the loss without a graph, "torch.autograd.grad" or "backward";
+            "" for none.
     """
 
     operations: tuple[str, ...] = ()
@@ -105,7 +106,7 @@ class Cuts:
         """What is cut, in words; "" where nothing is to be seen."""
         parts = [f"{name} has a backward of its own" for name in self.own]
         if self.constant:
-            # It detaches what it gives: that is no cut of its own.
+            # It detaches its own results: that is no further cut.
             parts.append(f"{self.constant} is called in it without create_graph=True, so what it gives is a constant")
         elif self.operations:
             cut = f"cut{'s' * (len(self.operations) == 1)}"
@@ -292,7 +293,7 @@ class _Cuts(Watching):
         taken = list(zip(self._taken, self._by_name.of_parameters, strict=True))
         written = [name for (name, _), of_parameters in taken if of_parameters and _CURES.get(name) == _TENSOR]
         by_name = any(name == "detach" and follows for (name, _), follows in taken)
-        # What the forward of a function of somebody's own keeps is detached too, by torch.
+        # What the forward of a custom autograd function saves is detached too, by torch.
         if written or (self.own_backwards and not by_name):
             return [*written, *(name for name in self.operations if name != DETACHED)]
         without = any(name == _NO_GRAD for name, _ in self._taken) and not self.own_backwards
@@ -314,5 +315,5 @@ class _Cuts(Watching):
         return func(*args, **kwargs)
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
-        """Look at the graph; nobody needs to follow it."""
+        """Look at the graph; no backward pass is needed."""
         self.own_backwards += [name_of(node) for node in nodes_of(value) if is_own(node)]

@@ -33,7 +33,7 @@ class Term:
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """The name of the operation."""
         what = " and ".join(self.of)
         return f"{self.operation} of {what}" if self.operation else what
 
@@ -83,7 +83,7 @@ class _Terms(Watching):
         return result
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
-        """Take the value apart; nobody needs to follow it back."""
+        """Take the value apart; no backward pass is needed."""
         self._leaves = {leaf.data_ptr(): k for k, leaf in enumerate(leaves)}
         self.terms = list(self._apart(value, 1.0, len(self._made)))
 

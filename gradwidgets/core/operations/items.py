@@ -20,7 +20,7 @@ class Item:
     """An item of the data that is to blame.
 
     Attributes:
-        words: What it is, as "y[1] is 0".
+        words: The item and its value, as "y[1] is 0".
         mask: Whether it is of a mask: of zeros and ones.
         whole: Whether it is a slice, all of which is so.
         zero: Whether it is 0.

@@ -70,7 +70,7 @@ def blame(function: LossFunction, point: Tensor, dtype: torch.dtype = torch.floa
         function.run_at(point, dtype, watch)
     except Exception:
         if not (watch.data or watch.inf or watch.nan):
-            # Beside tensors of its own a loss may take nothing but float32.
+            # A loss that holds tensors may accept nothing but float32.
             return blame(function, point, torch.float32) if dtype == torch.float64 else None
     flaw, event = flaw_of(function) if watch.data else None, watch.event()
     if flaw is not None and (event is None or event.of_data or flaw[1] == "NaN"):
@@ -89,7 +89,7 @@ def _of_number(watch: NonFiniteWatch) -> Culprit:
 
 
 def hidden_at(function: LossFunction, point: Tensor) -> str:
-    """What makes at a point, (P,), that which nan_to_num hides, in words; "" where that is not to be seen."""
+    """The operation whose result nan_to_num hides at a point, (P,), in words; "" if there is none."""
     watch = NonFiniteWatch()
     try:
         function.run_at(point, torch.float64, watch)

@@ -41,7 +41,7 @@ class Event:
         sources: Where the data lie that it is made of.
         free: Whether no parameter has a part in it.
         lost_by: The operation that has made its input next to 0, as "exp" or "1 − sigmoid"; "" for none.
-        own: Whether it belongs to a backward of somebody's own.
+        own: Whether it belongs to the backward of a custom autograd function.
         of_where: Whether it is given the gradient of 0 that torch.where hands to what it has not taken.
         taken: Whether it is known that torch.where takes it there: a gradient of 0 is then no doing of where's.
     """

@@ -161,7 +161,7 @@ def cure(name: str, why: str, lost_by: str = "") -> str:
 
     Args:
         name: The operation.
-        why: For what reason, as `Event.why`; "own" where it is somebody's own backward.
+        why: For what reason, as `Event.why`; "own" for the backward of a custom autograd function.
         lost_by: What has made its input next to 0, as `Event.lost_by`.
     """
     if why == "below":

@@ -32,7 +32,7 @@ class Watching(DispatchMode):
     Attributes:
         keeps: Whether all tensors live until the end, so that one is told from another by where it lies.
         node: Which operation's backward runs; "" on the way forward.
-        own: Whether that backward is somebody's own.
+        own: Whether that backward is a custom autograd function's.
         hid: Whether torch.where left out, on the way forward, what is not finite.
     """
 
@@ -97,12 +97,12 @@ def _is_finite(tree: object) -> bool:
 
 
 def is_own(node: Node) -> bool:
-    """Whether a node is that of somebody's own backward."""
+    """Whether a node belongs to a custom autograd function."""
     return isinstance(node, torch.autograd.function.BackwardCFunction)
 
 
 def name_of(node: Node) -> str:
-    """What an operation is called whose node this is; somebody's own as they have written it."""
+    """The name of the operation of a node; of a custom autograd function, the name of its class."""
     return node.name().removesuffix("Backward") if is_own(node) else plain_name(node.name())
 
 

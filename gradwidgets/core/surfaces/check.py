@@ -82,7 +82,7 @@ class LossReport(Result):
         return as_markdown(self.name, self.grid, self.findings, self.rows)
 
     def to_html(self, path: str | os.PathLike[str]) -> Path:
-        """Write the report as a page of its own: verdict, picture, findings, notes and table, light and dark.
+        """Write the report as one self-contained page: verdict, picture, findings, notes and table, light and dark.
 
         The loss is not called again. The page needs no other file, fetches nothing and runs nothing.
 

@@ -34,7 +34,7 @@ class Checked:
     """What is to be said of a loss.
 
     Attributes:
-        name: What it is called.
+        name: The name of the loss.
         grid: Its surface.
         rows: The table.
         findings: The verdict, worst first.

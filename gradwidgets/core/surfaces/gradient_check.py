@@ -33,7 +33,7 @@ class GradientCheck(Result):
     Attributes:
         gap: How far apart they are, of the loss's shape: the larger of the axes' gaps, each relative to the larger of
             its two slopes, or to one hundredth of a steep slope in view where both are gentler. NaN where loss,
-            gradient or differences are not finite, or differences cannot be had.
+            gradient or differences are not finite, or differences cannot be computed.
         wrong: Where they disagree beyond what rounding explains, of the same shape.
         unclear: Where differences cannot tell, of the same shape.
         worst: The largest gap where differences can tell, among the wrong ones if there are any; NaN if there is none.

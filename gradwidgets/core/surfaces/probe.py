@@ -248,7 +248,7 @@ def _rows(function: LossFunction, component: str, input_names: Sequence[str], po
 
 
 def _in_float32(function: LossFunction, points: Tensor) -> tuple[list[float], list[list[float]]] | None:
-    """The losses and the gradients in float32; None where they are those already, or cannot be had."""
+    """The losses and the gradients in float32; None if they are in float32 already, or cannot be computed."""
     if function.dtype == torch.float32:
         return None
     try:

@@ -21,7 +21,7 @@ class View:
         bounds: The axes' lower and upper ends, (P, 2).
 
     Attributes:
-        function: The same in float64 whatever its data; the loss itself where it cannot be had so.
+        function: The same in float64 whatever its data; the loss itself if it cannot be computed so.
         itself: The loss as it is.
         names: The axes.
         low: Their lower ends, (P,).

@@ -43,7 +43,7 @@ _ENDS, _KINKS = 3, 4  # places that are looked at closely: of where descents end
 class Look:
     """A grid and what follows from it.
 
-    Verdicts go by points of their own, so that no grid decides; the grid is what they are drawn on.
+    Verdicts are made at the points of a lattice, so they do not depend on the grid, which is only drawn.
 
     Args:
         grid: The surface, or the curve.
@@ -64,7 +64,7 @@ class Look:
         dead: Where a descent does not move though the loss is lower elsewhere.
         starts: As given.
         wanted: The target, as given.
-        untried: Why the loss cannot be had in that precision; "" where it can.
+        untried: Why the loss cannot be computed in that precision; "" if it can.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Look:
 
     @property
     def known(self) -> bool:
-        """Whether the loss itself is at hand, not the grid alone: else there is no `own`, `function` and `view`."""
+        """Whether the loss itself is known and not only its grid: if not, there is no `own`, `function` and `view`."""
         return self._view is not None
 
     @property
@@ -179,7 +179,7 @@ class Look:
         return places_of_note(self.bounds, ends, [*starts, *target_point(self.wanted, self.names)])
 
     def _looking_at_places_of_note(self) -> Slices[None]:
-        """Right at a minimum, a number that somebody has written, a loss may be 0 by 0 though it is fine beside it."""
+        """Look right at minima and at typed numbers: there a loss may be 0 / 0 though it is fine beside them."""
         places = self._places_of_note()
         loss, gradient = yield from self.view.at(places)
         inside = ((places >= self.view.low) & (places <= self.view.high)).all(-1)

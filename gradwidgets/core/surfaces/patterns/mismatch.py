@@ -86,7 +86,7 @@ def gradient_mismatch(look: Look) -> Finding | None:
         evidence[WEIGHING] = True
         said += "; what is cut off does nothing but weigh the rest, as an advantage does"
         said += _elsewhere(look, arrival)
-    # Whoever cuts on purpose, straight through or to stop a gradient, has a loss that follows its input all the same.
+    # Where the cut is meant (straight-through, a stopped gradient), the loss follows its input all the same.
     said += IF_MEANT
     return Finding(
         "gradient_mismatch",

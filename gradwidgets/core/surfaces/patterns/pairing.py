@@ -75,11 +75,11 @@ class Pairs:
 
 
 class Pairing(FunctionMode):
-    """Notes pairs that nobody has asked for, and that a mean or a sum is taken of as they are.
+    """Notes pairs that arise by broadcasting and of which the mean or the sum is taken directly.
 
     Asked for they are where a dimension was put in for them, or where something else goes over the pairs: a choice
     among them, a tensor of their own shape. Where data alone were made a column, and what they lead to is squared over
-    all pairs, they are not: the mean of that is one of means, for which nobody makes pairs. No more are they where each
+    all pairs, they are not: the mean of that is a mean of means, which needs no pairs. No more are they where each
     is a product, and nothing but a mean or a sum follows; nor where both are what is left of the same rows, once with
     the dimension kept.
 

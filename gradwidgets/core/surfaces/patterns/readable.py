@@ -13,7 +13,7 @@ _NOTHING = 1e-9  # of the view: what is nearer to 0 is 0
 
 
 def readable(look: Look, point: Tensor) -> tuple[Tensor, str]:
-    """A place that is not finite in the same way, at or beside a point, as whoever reads of it takes it; and in words.
+    """A place that is not finite in the same way, at or beside a point, as a reader would try it; and in words.
 
     Args:
         look: The loss.

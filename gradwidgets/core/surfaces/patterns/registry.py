@@ -364,7 +364,7 @@ def surveying(
             if not (other == "precision" and found.get(other) and found[other].severity == "error"):
                 found.pop(other, None)  # but what is not finite is no other gradient's
     if mismatch.leads_elsewhere(cut):
-        found.pop("wrong_direction", None)  # it goes by the value
+        found.pop("wrong_direction", None)  # it is judged by the value alone
     for name in _MISSED:
         if name in found and found[name].action == PATTERNS[name].action:
             found[name] = yield from part_of(explaining(look, found[name]), 1.0, 0.0)

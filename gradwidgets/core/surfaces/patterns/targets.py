@@ -43,7 +43,7 @@ def _wrong(name: str, target: Tensor) -> Tensor:
 
 
 def wrong_target(look: Look) -> Finding | None:
-    """A loss of torch's is given targets that it does not take, without a word of its own."""
+    """One of torch's losses is given targets that it does not support, and torch does not complain."""
     watch, point = _Targets(), look.lattice.points[look.lattice.finite][0]
     try:
         look.own.run_at(point, look.own.dtype, watch)

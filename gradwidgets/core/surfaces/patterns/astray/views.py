@@ -18,7 +18,7 @@ class Form:
     """Another form of a number.
 
     Attributes:
-        words: What it is, of "{}".
+        words: The change in words; "{}" stands for the name of the tensor.
         of: What is computed of it.
         slope: The slope of that.
         positive: Whether it is of numbers above 0 alone.

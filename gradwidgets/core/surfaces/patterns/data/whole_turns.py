@@ -9,7 +9,7 @@ from gradwidgets.core.results.wording import number
 from gradwidgets.core.subject.mode import FunctionMode
 from gradwidgets.core.surfaces.patterns.look import Look
 
-_TURNS = 1.2  # over the view of one parameter: nobody looks at so many in radians
+_TURNS = 1.2  # over the view of one parameter: too many for a view in radians
 _CIRCULAR = frozenset(("sin", "cos"))
 
 

@@ -44,7 +44,7 @@ ELSEWHERE = (
     "Does what is out of view count? If it does, an angle a turn on say, view a whole period, or let the target take "
     "that edge too. If it does not, the loss turns round in view: it must rise all the way to that edge."
 )
-# Minima beside the first, each a whole number of turns away: nobody looks at so many in radians.
+# Minima beside the first, each a whole number of turns away: too many for a view in radians.
 _TURNS, _WHOLE = 3, 0.01
 _BESIDE = 0.02  # of the view's widths: what ends so near to a minimum ends in it
 _LEADS_ON = 0.2  # of what it is above the lowest: a closer descent that gets so far down has not ended

@@ -10,7 +10,7 @@ from gradwidgets.core.surfaces.patterns.ends.target import Target, parts_of
 from gradwidgets.core.surfaces.probe import usual_inputs
 
 ENDS = 3  # minima, and ends of descents: the lowest
-_DIGITS = range(1, 7)  # of a number that somebody has written
+_DIGITS = range(1, 7)  # significant digits of a number as people write it
 _MEANT = 1e-5  # of the view: so near to such a number an end is meant to be it
 
 

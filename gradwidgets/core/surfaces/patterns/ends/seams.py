@@ -79,7 +79,7 @@ class _Choice:
 
 
 class _Choices(Watching):
-    """Notes every torch.where, with the comparison that it goes by."""
+    """Notes every torch.where, with the comparison that chooses its branch."""
 
     def __init__(self) -> None:
         super().__init__()

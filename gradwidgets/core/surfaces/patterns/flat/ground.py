@@ -30,7 +30,7 @@ _STEEPEST = 0.98  # of the slopes
 _NEARER = 1.5  # decades: so far must the nearer quartile be too
 WRONG_SHARE = 0.6  # half would be chance
 _FROM = 24  # points of dead ground from which it is tried whether a descent gets away
-_FEW = 0.2  # of where arrows lead: where both parameters move in less of it, no more is told of the way
+_FEW = 0.2  # share of the places that arrows lead to: if both parameters move in less of it, their way is not described
 
 
 def dead_zone(look: Look) -> Finding | None:

@@ -32,7 +32,7 @@ class Parted:
         who: The operation; "" where that is not to be seen.
         back: Whether it happens in its backward.
         lost_by: Which operation has made next to 0 before it what it is given; "" for none.
-        own: Whether it belongs to a backward of somebody's own.
+        own: Whether it belongs to the backward of a custom autograd function.
         hid: Whether torch.where left out what is not finite.
         cancelled: The difference of numbers that are nearly the same that has led to it; "" for none.
         summed: How many numbers are summed up there, where that is what overflows; else 0.
@@ -89,11 +89,11 @@ class _Parting:
         who: The operation.
         back: Whether it is part of that one's backward.
         dtype: Of its result.
-        how: What becomes of its result, in words.
+        how: What happens to its result, in words.
         then: The same, where something else has led to it.
         before: What has led to it, in another operation.
         lost_by: Which operation has made next to 0 what it is given; "" for none.
-        inside: The operation itself, within a backward of somebody's own; else "".
+        inside: The operation itself, within the backward of a custom autograd function; else "".
         complement: What is 0 as a value has been rounded to 1, "1 − sigmoid"; else "".
         summed: As in `Parted`.
     """

@@ -133,7 +133,7 @@ def _is_slight(size: Tensor, mask: Tensor, height: float) -> bool:
 
 
 def _faint(size: Tensor, off: Tensor, loss: Tensor, known: Tensor, dtype: torch.dtype) -> Tensor:
-    """Where a slope is no more than what rounding makes of it, as a loss has that does not depend on its input, (N,).
+    """Where a slope is nothing but rounding, as that of a loss that does not depend on its input, (N,).
 
     Args:
         size: Of the slope per width of the view, (N,).

@@ -94,5 +94,5 @@ def _clusters(values: Tensor, span: float) -> list[Tensor]:
 
 
 def _shortest(values: Tensor) -> float:
-    """Of values that are one to within rounding the one that somebody may have written."""
+    """Of values that agree to within rounding, the one that a user may have typed."""
     return min(values.tolist(), key=lambda value: (len(repr(value)), abs(value)))

@@ -14,7 +14,7 @@ _ACROSS = 7  # points of a window along an axis; the next is three times narrowe
 _WINDOWS, _CERTAIN = 34, 20  # to the last digit of float64; from the second on it is a tip, and the rest is rounding
 _SETTLED = 4  # windows in which the turn of the smooth rest dies away
 _STAYS = 0.45  # of it from a window to the next: of a smooth turn a third is left, of a tip's more
-_DIGITS = 12  # of a number that somebody has written
+_DIGITS = 12  # significant digits of a number as people write it
 _ULPS = 3  # around the last window
 
 
@@ -86,7 +86,7 @@ def _turns(slopes: Tensor) -> Tensor:
 
 
 def _to_the_digit(view: View, at: Tensor) -> Slices[list[Tensor]]:
-    """Look at the numbers right around points, and at the round ones that somebody may have written."""
+    """Look at the numbers right around points, and at round numbers near them, which a user may have typed."""
     steps = torch.arange(-_ULPS, _ULPS + 1, dtype=torch.float64)
     near = torch.cartesian_prod(steps, steps) * torch.finfo(torch.float64).eps
     bad = []

@@ -169,7 +169,7 @@ def _another(look: Look, places: Tensor, lines: list[BadLine], point: Tensor, fi
 
 
 def _plainest(places: Tensor) -> list[Tensor]:
-    """Places, those first that somebody may have written."""
+    """Places, round numbers first, which a user may have typed."""
     return sorted(places, key=lambda one: len(repr(one.tolist())))
 
 
