@@ -1,10 +1,14 @@
 """An interrupt inside torch, which takes a mode off its stack, is heard, and no other mode is taken off for it."""
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+import gradwidgets
 from gradwidgets.core.subject.mode import DispatchMode, FunctionMode
 
 
@@ -45,3 +49,10 @@ def test_it_can_be_entered_again_and_within_itself(base):
         with mode, mode:
             assert float(torch.ones(2).sum()) == 2
     assert heights() == before
+
+
+def test_all_modes_of_the_package_hold():
+    """A mode of torch's own may take off another one when interrupted: none is used directly."""
+    own = re.compile(r"^class .*\(Torch\w+Mode\)", re.MULTILINE)
+    sources = Path(gradwidgets.__file__).parent.rglob("*.py")
+    assert [path.name for path in sources if own.search(path.read_text())] == ["mode.py"]

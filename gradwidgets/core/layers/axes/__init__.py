@@ -1,1 +1,1 @@
-"""Axes that are taken for one another: samples, steps, classes."""
+"""Checks for axes that are mistaken for one another: samples, steps, classes."""

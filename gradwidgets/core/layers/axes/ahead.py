@@ -1,9 +1,9 @@
-"""Targets that the model reads where it is to predict them: no causal mask, or targets that nobody shifted.
+"""Targets that the model can read from its inputs: no causal mask, or targets that are not shifted.
 
-Where the targets are the inputs some steps on, a later step is asked for, and a model that looks ahead can copy it.
-Where they are the inputs of the same steps, a model that sees no later step is asked for what it has just read. Which
-outputs a target is compared with is asked of the loss, and what they depend on of the model: of two samples that change
-a step with each other. So it makes no difference whether the targets are shifted beforehand or by the loss.
+If the targets are the inputs of later steps, a model that looks ahead can copy them. If they are the inputs of the same
+steps, a model that sees no later step has to return what it has just read. The loss's slopes show which outputs a
+target is compared with, and exchanging a step between two samples shows what these outputs depend on. So it makes no
+difference whether the targets are shifted beforehand or by the loss.
 """
 
 from collections.abc import Iterator
@@ -18,13 +18,13 @@ from gradwidgets.core.layers.axes.mixing import SAME, evaluated
 from gradwidgets.core.layers.passes.passes import FlowError, Subject, run
 from gradwidgets.core.layers.passes.rows import ROOT
 from gradwidgets.core.layers.passes.watch import called_modules
-from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.finding import Finding, Severity
 from gradwidgets.core.subject.home import abroad
 
 SEEN = "targets seen"
-_FEWEST = 5  # steps: of fewer, that they agree some steps on may be chance
-_FARTHEST = 2  # steps between an input and the target that it is, at most
-_LEFT_OUT = -100  # of targets, as torch has it
+_FEWEST = 5  # steps: with fewer, inputs and targets may agree by chance
+_FARTHEST = 2  # the most steps between an input and the target that it equals
+_LEFT_OUT = -100  # torch's default for targets that a loss ignores
 _MASK = (
     "Let no step see a later one: a causal mask in every attention (is_causal=True, or −inf above the diagonal of the "
     "scores), no recurrent layer that runs both ways, convolutions padded in front alone. Nothing, if the later steps "
@@ -37,7 +37,14 @@ _SHIFT = (
 
 
 class _Steps(NamedTuple):
-    """Targets that are inputs: the inputs' place among the tensors, the targets', the axis of steps, how far on."""
+    """Targets that are inputs of later steps.
+
+    Attributes:
+        input: The index of the input among the tensors.
+        target: The index of the target among the tensors.
+        axis: The axis of the steps.
+        on: The number of steps between a target and the input that it equals.
+    """
 
     input: int
     target: int
@@ -46,10 +53,10 @@ class _Steps(NamedTuple):
 
 
 def ahead_in(subject: Subject) -> list[Finding]:
-    """What to say of targets that the model reads at the place of their prediction.
+    """Report targets that the outputs they are compared with can read.
 
     Args:
-        subject: A copy that may run. It does, in passes of two samples, where the targets are inputs of some step.
+        subject: A copy of the model. It runs, on two samples, only if the targets are inputs of some step.
     """
     inputs, targets = subject.batch()
     given, asked = pytree.tree_leaves(inputs), pytree.tree_leaves(targets)
@@ -66,7 +73,7 @@ def ahead_in(subject: Subject) -> list[Finding]:
 
 
 def _agreement(x: object, y: object) -> tuple[int, int] | None:
-    """The axis of steps, and how many steps on the inputs are the targets; None where they are not."""
+    """Return the axis of the steps, and the number of steps after which the inputs equal the targets; None if never."""
     if not (isinstance(x, Tensor) and isinstance(y, Tensor)) or not 2 <= x.ndim <= 3 or x.dtype != y.dtype:
         return None
     if x.numel() != y.numel() or (y.ndim != x.ndim and y.ndim != 1):
@@ -84,12 +91,12 @@ def _agree(x: Tensor, y: Tensor, axis: int, on: int) -> bool:
     count = x.shape[axis] - on
     later, target = x.narrow(axis, on, count), y.narrow(axis, 0, count)
     kept = target != _LEFT_OUT
-    # Of few that are asked for, as of masked words, or of steps that are all alike, it says nothing.
+    # Few targets, as with masked words, or steps that are all equal prove nothing.
     return 2 * int(kept.sum()) > kept.numel() and torch.equal(later[kept], target[kept])
 
 
 class _Pair:
-    """Two samples of a batch, which a model and a loss are asked about."""
+    """Two samples of a batch on which a model and a loss are run."""
 
     def __init__(self, subject: Subject, steps: _Steps) -> None:
         self._subject, self._steps = subject, steps
@@ -101,7 +108,7 @@ class _Pair:
         self._targets = pytree.tree_map(self._taken, targets)
 
     def findings(self) -> list[Finding]:
-        """What there is to say."""
+        """Report what the outputs depend on."""
         x, on = pytree.tree_leaves(self._inputs)[self._steps.input], self._steps.on
         last = x.shape[self._steps.axis] - 1
         step = self._step(x)
@@ -111,20 +118,20 @@ class _Pair:
         asked = self._compared(before, step)
         if not _meet(asked, before, self._output(step + on)):
             return []
-        # What is given for a step of the same place may be asked of a later one: the loss shifts it.
+        # Targets of the same step may be compared with the output of an earlier one, if the loss shifts them.
         further = on or self._shift(asked, step)
         if further:
             return [_looks_ahead(step + on - further, step + on, self._first(step + on))]
         later = (step + 1, last)
         if any(_meet(asked, before, self._output(one)) for one in later):
             return []
-        # Who hides later steps of what could see them means to predict; to remember is a task of recurrent networks.
+        # A model that hides later steps is meant to predict; only recurrent networks may be trained to remember.
         recurrent = any(isinstance(one, nn.RNNBase) for one in self._subject.model.modules())
         earlier = _meet(asked, before, self._output(step - 1))
         return [_unshifted(last + 1, "warning" if earlier and not recurrent else "info")]
 
     def _step(self, x: Tensor) -> int | None:
-        """A step near the middle in which the two samples differ."""
+        """Return a step near the middle at which the two samples differ; None if there is none."""
         one, other = x.unbind(self._samples)
         most = len(one) - self._steps.on - 1
         steps = sorted(range(2, most), key=lambda j: abs(j - most // 2))
@@ -139,7 +146,7 @@ class _Pair:
         return value.narrow(self._samples, 0, 2) if fits else value
 
     def _exchanged(self, values: object, place: int, step: int) -> object:
-        """The same, with a step of one tensor exchanged between the two."""
+        """Exchange one step of one tensor between the two samples."""
         leaves, form = pytree.tree_flatten(values)
         one = leaves[place].clone()
         flat = (
@@ -156,7 +163,7 @@ class _Pair:
         return run("the model", self._subject.model, inputs, self._subject.model)
 
     def _compared(self, output: object, step: int) -> list[Tensor]:
-        """Which numbers of the output the targets of a step are compared with."""
+        """Return which elements of the output the targets of a step are compared with."""
         other = self._exchanged(self._targets, self._steps.target, step)
         return [a != b for a, b in zip(*(self._slopes(output, some) for some in (self._targets, other)), strict=True)]
 
@@ -170,7 +177,7 @@ class _Pair:
         return [torch.zeros_like(a) if b is None else b for a, b in zip(asked, found, strict=True)]
 
     def _shift(self, asked: list[Tensor], step: int) -> int:
-        """How many steps before its own a target is compared; 0 where that cannot be told."""
+        """Return by how many steps a target is later than the output it is compared with; 0 if that is not known."""
         for one in asked:
             axis = next((i for i, size in enumerate(one.shape) if size == self._shape[self._steps.axis]), None)
             if axis is not None and bool(one.any()):
@@ -178,7 +185,7 @@ class _Pair:
         return 0
 
     def _first(self, step: int) -> str:
-        """The first layer that gives something else for an earlier step once a later one is another."""
+        """Return the first layer whose output for an earlier step changes with a later one; "" if there is none."""
         with self._recorded() as one:
             self._output(None)
         with self._recorded() as two:
@@ -217,7 +224,7 @@ def _is_real(one: object) -> bool:
 
 
 def _meet(asked: list[Tensor], before: object, after: object) -> bool:
-    """Whether some of what a target is compared with has changed."""
+    """Whether an output that a target is compared with has changed."""
     pairs = zip(*([one for one in pytree.tree_leaves(some) if _is_real(one)] for some in (before, after)), strict=True)
     return any(
         bool((flags & ((a - b).abs() > SAME * a.abs().max())).any()) for flags, (a, b) in zip(asked, pairs, strict=True)
@@ -238,7 +245,7 @@ def _looks_ahead(step: int, seen: int, name: str) -> Finding:
     return Finding(SEEN, "warning", message, evidence, action=_MASK)
 
 
-def _unshifted(steps: int, severity: str) -> Finding:
+def _unshifted(steps: int, severity: Severity) -> Finding:
     message = (
         f"the targets are the inputs themselves, at each of {steps} steps, and the model sees no later step: it is "
         "asked for what it has just read, so that it learns to copy, and predicts nothing"

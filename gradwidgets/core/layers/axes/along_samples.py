@@ -1,7 +1,7 @@
-"""What runs along the first axis of what it is given, where a batch may have its samples.
+"""Operations along the first axis of their input, which may be that of the samples.
 
-Recurrent layers and attention take steps first unless they are told `batch_first=True`, and a softmax may be given
-`dim=0`. Which of these are worth asking a model about is told from shapes alone.
+Recurrent layers and attention expect steps first without `batch_first=True`, and a softmax may have `dim=0`. The shapes
+alone decide for which of these operations the model is run again.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -14,18 +14,18 @@ from gradwidgets.core.operations.watching import plain_name
 
 STEPS_FIRST = (nn.RNNBase, nn.MultiheadAttention)
 SOFTMAX = ("softmax", "safe_softmax")
-# They change axes over: what a softmax gives is then no factor of each sample's own numbers.
+# Operations that move axes: after one, a softmax's output is no factor of each sample's own numbers.
 _TURNS = ("transpose", "permute", "t", "movedim")
 _PASSING = ("view", "unsafe_view", "reshape_alias", "expand", "mul", "clone", "native_dropout", "unsqueeze", "squeeze")
 
 
 class Along(NamedTuple):
-    """Something that runs along the first axis.
+    """An operation along the first axis.
 
     Attributes:
-        name: The layer's, or "softmax".
+        name: The layer's name, or "softmax".
         kind: The layer's class, or "softmax".
-        shape: Of what it is given.
+        shape: The shape of the input.
     """
 
     name: str
@@ -34,31 +34,29 @@ class Along(NamedTuple):
 
     @property
     def is_layer(self) -> bool:
-        """Whether it is a layer that takes steps first."""
+        """Whether it is a layer that expects steps first."""
         return self.kind != "softmax"
 
 
 def takes_steps_first(module: nn.Module) -> bool:
-    """Whether it is a layer that was not told that samples come first."""
+    """Whether a layer expects steps first, since it has no `batch_first=True`."""
     return not module.__dict__.get("batch_first", True) and isinstance(module, STEPS_FIRST)
 
 
 def are_samples(one: Along, count: int, given: Sequence[Sequence[int]], gave: Sequence[Sequence[int]]) -> bool:
-    """Whether an axis that something runs along is that of the samples for sure.
+    """Whether an operation is certainly along the axis of the samples.
 
-    Of inputs with steps first, too, the output may have as many rows as there are steps: it then has another axis as
-    long as the second one of the inputs. One row beside many is a single sequence, whose steps are the samples.
+    For inputs with steps first, the output may also have as many rows as there are steps; then it has another axis as
+    long as the second axis of the inputs. An input of a single row with many steps is one sequence of the samples.
 
     Args:
-        one: What runs along the first axis.
-        count: How many samples there are.
-        given: Shapes of the model's inputs.
-        gave: Shapes of what it gave.
+        one: The operation along the first axis.
+        count: The number of samples.
+        given: The shapes of the model's inputs.
+        gave: The shapes of its outputs.
     """
     second = given[0][1] if len(given[0]) > 1 else 0
-    if (
-        one.kind == "softmax" and len(one.shape) == 2
-    ):  # of scores, and its shares weigh what stands along the other axis
+    if one.kind == "softmax" and len(one.shape) == 2:  # weights for a sum along the other axis
         return one.shape[0] % count == 0
     if one.shape[0] != count or second in (0, count) or any(second in shape[1:] for shape in gave):
         return False
@@ -67,11 +65,11 @@ def are_samples(one: Along, count: int, given: Sequence[Sequence[int]], gave: Se
 
 
 def softmaxes(nodes: Iterable[Node], everything: Collection[Node]) -> list[Along]:
-    """Those that run along the first of several axes, and whose shares weigh what goes on along that axis.
+    """Return the softmaxes along the first of several axes whose output keeps that axis.
 
     Args:
-        nodes: Softmaxes of autograd's graph.
-        everything: All operations of it.
+        nodes: The softmaxes of autograd's graph.
+        everything: All operations of the graph.
     """
     shapes = [(node, tuple(node._input_metadata[0].shape)) for node in nodes if getattr(node, "_saved_dim", 1) == 0]
     return [
@@ -82,11 +80,12 @@ def softmaxes(nodes: Iterable[Node], everything: Collection[Node]) -> list[Along
 
 
 def _is_turned(node: Node, nodes: Collection[Node]) -> bool:
-    """Whether axes are changed over before the shares are used: sums over samples, as in routing, are meant."""
+    """Whether axes are moved before the weights are used: then sums over the samples, as in routing, are intended."""
     after: dict[Node, list[Node]] = {}
     for one in nodes:
         for other, _ in one.next_functions:
-            after.setdefault(other, []).append(one)
+            if other is not None:
+                after.setdefault(other, []).append(one)
     waiting = list(after.get(node, ()))
     while waiting:
         one = waiting.pop()

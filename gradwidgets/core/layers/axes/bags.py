@@ -1,4 +1,4 @@
-"""Bags of tokens whose offsets are not where each of them starts: lengths, or the same number for all."""
+"""Bags of tokens with wrong offsets: lengths in place of starts, or the same number for all."""
 
 from collections.abc import Iterable
 
@@ -7,11 +7,12 @@ from torch import Tensor
 from torch.autograd.graph import Node
 
 from gradwidgets.core.layers.scores.ahead_of import first_told
+from gradwidgets.core.losses.graph import saved
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import counted
 
 BAGS = "bags"
-_FEWEST = 4  # bags, of which all but one are empty
+_FEWEST = 4  # bags, from which it is reported that all but one are empty
 _ACTION = (
     "Offsets are the places where bags start, counted from the first token: of lengths, "
     "torch.cat([lengths.new_zeros(1), lengths.cumsum(0)[:-1]])."
@@ -19,18 +20,18 @@ _ACTION = (
 
 
 def of_bags(nodes: Iterable[Node]) -> list[Finding]:
-    """What to say of the first table whose bags end before they start, or hold nothing but for one.
+    """Report the first table with bags that end before they start, or of which all but one are empty.
 
     Args:
-        nodes: Look-ups of bags.
+        nodes: The look-ups of bags.
     """
     return first_told(nodes, _told)
 
 
 def _sizes(node: Node) -> Tensor:
-    """How many tokens each bag holds, by what it was given; below 0 where the next one starts before it."""
-    starts, many = node._saved_offsets, node._input_metadata[0].shape[0]
-    ends = torch.cat([starts[1:], starts.new_tensor([node._saved_indices.numel()])])
+    """Return the number of tokens in each bag, by its offsets; below 0 if the next bag starts before it."""
+    starts, many = saved(node, "offsets"), node._input_metadata[0].shape[0]
+    ends = torch.cat([starts[1:], starts.new_tensor([saved(node, "indices").numel()])])
     return (ends - starts)[:many]
 
 

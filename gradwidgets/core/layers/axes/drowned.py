@@ -1,4 +1,4 @@
-"""Places that are added to tokens as plain numbers, so large that of the tokens nothing is left."""
+"""Positions that are added to tokens as plain numbers, so large that nothing is left of the tokens."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ from gradwidgets.core.operations.watching import plain_name
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
 
-_TIMES, _LARGE = 100.0, 10.0  # what is left of a sum beside the tokens in it, and by itself: codes are of a size of 1
+_TIMES, _LARGE = 100.0, 10.0  # smallest ratio of the sum to the tokens, and smallest sum; codes have a size of about 1
 _TABLE = "embedding"
 _SAVED = ("_saved_input", "_saved_mat1", "_saved_self", "_saved_query")
 _ACTION = (
@@ -22,7 +22,7 @@ _ACTION = (
 
 
 def drowned(sums: Iterable[Node], nodes: Sequence[Node]) -> list[Finding]:
-    """What to say of sums of tokens and something without a gradient that is far larger.
+    """Report the first sum of tokens and a far larger tensor without a gradient.
 
     Args:
         sums: The model's additions.
@@ -39,7 +39,7 @@ def drowned(sums: Iterable[Node], nodes: Sequence[Node]) -> list[Finding]:
 
 
 def _of_tokens(node: Node, given: Sequence[Node | None]) -> float:
-    """The size of the tokens in a sum, told from their table; 0 where it adds to something else."""
+    """Return the root mean square of the tokens in a sum, by their table; 0 if it is not a sum of tokens."""
     first = next(one for one in given if one is not None)
     factor = 1.0
     for name, one in [(plain_name(first.name()), first), *before(first)]:
@@ -54,7 +54,7 @@ def _of_tokens(node: Node, given: Sequence[Node | None]) -> float:
 
 
 def _size(node: Node, nodes: Sequence[Node]) -> float:
-    """The root mean square of a sum, told from what a layer behind it keeps; 0 where none does."""
+    """Return the root mean square of a sum, from the input that a following layer saved; 0 if no layer saved it."""
     many = math.prod(node._input_metadata[0].shape)
     for _, one in behind_it(node, nodes, PASSING):
         kept = next((value for key in _SAVED if isinstance(value := getattr(one, key, None), Tensor)), None)

@@ -1,50 +1,52 @@
-"""Samples of a batch that are mixed: what a model gives for one depends on others.
+"""Samples of a batch that are mixed: the output for one depends on others.
 
-A view counts numbers anew and moves none. Where the axis of samples stands elsewhere after it than its numbers do, what
-follows takes parts of several samples for one; and so does what runs along that axis, see `along_samples`. Whether that
-is so is asked of the model itself: some samples are exchanged for others, and what it gives for the rest has to stay as
-it was.
+A view moves no numbers. If it moves the axis of the samples, the following operations take parts of several samples for
+one sample; so do operations along that axis, see `along_samples`. Whether samples are mixed is measured on the model:
+some samples are exchanged for others, and the output for the rest has to stay the same.
 """
 
 import contextlib
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
+from torch.utils.hooks import RemovableHandle
 
 from gradwidgets.core.layers.axes.along_samples import Along, are_samples
-from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.passes.passes import FlowError, Subject, run
+from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.results.result import Result
+from gradwidgets.core.subject.mode import FunctionMode
+from gradwidgets.core.subject.user_code import place_of_call
 
 Shapes = tuple[tuple[int, ...], tuple[int, ...]]
-# What counts anew, in autograd's words and in torch's.
+# Operations that reshape without moving numbers, by their names in autograd's graph and in torch.
 VIEWS = ("view", "unsafe_view", "reshape_alias")
 COUNTING = ("view", "reshape", "flatten", "unflatten", "view_as", "reshape_as")
-# Share of the largest output up to which a change is none: another order of sums.
+# Share of the largest output up to which a change does not count: sums may be in another order.
 SAME = 1e-4
-FEWEST = 4  # samples that are needed to exchange some of them
+FEWEST = 4  # samples, so that some can be exchanged
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Mixed(Result):
-    """What mixes samples.
+    """An operation that mixes samples.
 
     Attributes:
-        operation: "view" or "reshape" ("view" where that cannot be told), "softmax", or a layer's name.
-        before: The shape of what it is given.
-        after: The shape of what it gives; of what runs along the samples, the same.
-        place: File and line; "" where that cannot be told.
-        changed: How many of the samples that stayed as they were got another output.
-        of: How many that are.
-        is_sure: Whether it follows the number of samples, so that it is no axis that happens to be as long.
-        along: How it runs along the axis of samples: as a "softmax", or, a layer that takes steps first, by its kind;
-            "" for a view.
+        operation: "view" or "reshape" ("view" if that is not known), "softmax", or a layer's name.
+        before: The shape of its input.
+        after: The shape of its output; for an operation along the samples, the same as `before`.
+        place: File and line; "" if they are not known.
+        changed: The number of unchanged samples whose output changed.
+        of: The number of unchanged samples.
+        is_sure: Whether the axis is as long as the batch for another number of samples, too.
+        along: For an operation along the samples, "softmax" or the class of a layer that expects steps first; "" for a
+            view.
     """
 
     operation: str
@@ -58,7 +60,7 @@ class Mixed(Result):
 
 
 def batch_of(inputs: object, output: object) -> tuple[int, int] | None:
-    """The axis of samples in the inputs, and how many they are; None where that is not plain."""
+    """Return the axis of the samples in the inputs, and their number; None if they are not certain."""
     given = [one for one in _tensors(inputs) if one.ndim]
     sizes = {one.shape[0] for one in _tensors(output) if one.ndim and one.is_floating_point()}
     if not given or len(sizes) != 1:
@@ -71,22 +73,20 @@ def batch_of(inputs: object, output: object) -> tuple[int, int] | None:
 
 
 def moves(shapes: Shapes, count: int) -> bool:
-    """Whether an axis of so many stands elsewhere after a view than before it."""
-    before, after = (
-        {math.prod(one[i + 1 :]) for i, size in enumerate(one) if size == count} for one in map(tuple, shapes)
-    )
+    """Whether a view moves an axis of this length."""
+    before, after = ({math.prod(one[i + 1 :]) for i, size in enumerate(one) if size == count} for one in shapes)
     return bool(before - after) and bool(after - before)  # other axes may be as long, and stay
 
 
 def mixed_in(subject: Subject, output: object, views: Iterable[Shapes], along: Iterable[Along] = ()) -> Mixed | None:
-    """What mixes the samples of a batch; None where nothing does.
+    """Return the operation that mixes the samples of a batch; None if there is none.
 
     Args:
-        subject: A copy that may run.
-        output: What the model gave.
-        views: Shapes before and after of what counts anew: only where one of them moves the samples, or something runs
-            along them, the model is asked, in passes without gradients.
-        along: What runs along the first axis of what it is given.
+        subject: A copy of the model. It runs, without gradients, only if a view moves the samples, or an operation may
+            be along them.
+        output: The model's output.
+        views: The shapes before and after the model's views.
+        along: The operations along the first axis of their input.
     """
     batch = batch_of(subject.inputs, output)
     if batch is None:
@@ -123,16 +123,16 @@ def _asked(subject: Subject, axis: int, count: int, views: list[Shapes], running
 
 
 def depends_on_others(subject: Subject, axis: int, count: int) -> int:
-    """For how many samples of the last half the model gives something else once the others are exchanged.
+    """Count the samples of the last half whose output changes if the others are exchanged.
 
     Args:
-        subject: A copy that may run.
-        axis: That of the samples.
-        count: How many they are.
+        subject: A copy of the model, which runs.
+        axis: The axis of the samples.
+        count: The number of samples.
     """
     half = count // 2
     kept, other = torch.arange(count), torch.arange(count)
-    other[: count - half] = other[half:].clone()  # the first ones: what runs on sees none that come later
+    other[: count - half] = other[half:].clone()  # the first ones, as recurrent layers see no later ones
     one, two = (_last(output_of(subject, axis, count, some), half) for some in (kept, other))
     changed = [
         (a - b).abs().flatten(1).amax(1) > SAME * a.abs().max() for a, b in zip(one, two, strict=True) if a.numel()
@@ -141,19 +141,20 @@ def depends_on_others(subject: Subject, axis: int, count: int) -> int:
 
 
 def _of(before: tuple[int, ...], after: tuple[int, ...], fewer: int, count: int) -> Shapes:
-    """Shapes as they are for the whole batch."""
-    return tuple(tuple(count if size == fewer else size for size in one) for one in (before, after))
+    """Return shapes for the whole batch from those for fewer samples."""
+    first, second = (tuple(count if size == fewer else size for size in one) for one in (before, after))
+    return first, second
 
 
 def output_of(subject: Subject, axis: int, count: int, some: Tensor, seed: int = 0) -> object:
-    """What the model gives for some of the samples.
+    """Return the model's output for some of the samples.
 
     Args:
-        subject: A copy that may run.
-        axis: That of the samples.
-        count: How many they are.
-        some: Which of them.
-        seed: Of what is drawn meanwhile.
+        subject: A copy of the model, which runs.
+        axis: The axis of the samples.
+        count: The number of samples.
+        some: The indices of the samples.
+        seed: The seed of random numbers that the model draws.
     """
     inputs = pytree.tree_map(lambda one: _taken(one, axis, count, some), subject.batch()[0])
     torch.manual_seed(seed)
@@ -172,7 +173,7 @@ def _last(output: object, half: int) -> list[Tensor]:
 
 @contextlib.contextmanager
 def evaluated(model: nn.Module) -> Iterator[None]:
-    """Inside, in evaluation mode and without gradients: a norm over the batch mixes samples by rights."""
+    """Run a block in evaluation mode and without gradients: in training mode, batch norms rightly mix samples."""
     modes = [(one, one.training) for one in model.modules()]
     try:
         model.eval()
@@ -183,8 +184,8 @@ def evaluated(model: nn.Module) -> Iterator[None]:
             one.training = training
 
 
-class _Seen(TorchFunctionMode):
-    """Notes what counts anew and moves an axis of so many samples, and what runs along it."""
+class _Seen(FunctionMode):
+    """Records views that move an axis of so many samples, and operations along it."""
 
     def __init__(self, count: int, model: nn.Module, running: Iterable[Along]) -> None:
         super().__init__()
@@ -193,7 +194,8 @@ class _Seen(TorchFunctionMode):
         self._count = count
         self._layers = {id(model.get_submodule(one.name)): one for one in running if one.is_layer}
         self._soft = any(not one.is_layer for one in running)
-        self._model, self._handles = model, []
+        self._model = model
+        self._handles: list[RemovableHandle] = []
 
     def __enter__(self) -> "_Seen":
         for module in self._model.modules():
@@ -206,15 +208,13 @@ class _Seen(TorchFunctionMode):
             handle.remove()
         super().__exit__(*error)
 
-    def _begins(self, module: nn.Module, arguments: tuple) -> None:
+    def _begins(self, module: nn.Module, arguments: Args) -> None:
         one, x = self._layers[id(module)], arguments[0] if arguments else None
         if isinstance(x, Tensor) and x.shape[0] == self._count:
             self.along.append((one.name, one.kind, tuple(x.shape), ""))
 
-    def __torch_function__(
-        self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
-    ) -> object:
-        """See a call, and make it."""
+    def __torch_function__(self, func: Op, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> object:
+        """Inspect a call, and make it."""
         result, name = func(*args, **(kwargs or {})), getattr(func, "__name__", "")
         if not args or not isinstance(args[0], Tensor) or not isinstance(result, Tensor):
             return result
@@ -226,12 +226,12 @@ class _Seen(TorchFunctionMode):
         return result
 
     def _is_whole(self, shape: tuple[int, ...]) -> bool:
-        """Whether its first axis is that of the samples, or of two axes theirs and another together."""
+        """Whether the first axis is that of the samples; of two axes, it may contain another axis, too."""
         return shape[0] == self._count or (len(shape) == 2 and shape[0] % self._count == 0)
 
 
-def _first_axis(result: Tensor, arguments: tuple, keywords: dict) -> bool:
-    """Whether a softmax runs along the first axis, as it does of three axes where none is named."""
+def _first_axis(result: Tensor, arguments: Args, keywords: Kwargs) -> bool:
+    """Whether a softmax is along the first axis, which is torch's default for three axes."""
     axis = arguments[1] if len(arguments) > 1 else keywords.get("dim")
     return axis in (0, -result.ndim) or (axis is None and result.ndim == 3)
 

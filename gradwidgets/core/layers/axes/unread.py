@@ -1,39 +1,41 @@
-"""Samples of a batch that nothing the model gives depends on: one was picked where a step was meant.
+"""Samples of a batch that the output does not depend on, since a sample was selected where a step was meant.
 
-`out[-1]` of (samples, steps, features) is the last sample, not the last step. Where there are as many steps as samples,
-or what is picked is widened again, shapes do not tell. Whether it is so is asked of the model itself: the others are
-exchanged, and all that it gives has to stay as it was; and it has to change with those that are picked.
+`out[-1]` of (samples, steps, features) is the last sample, not the last step. If there are as many steps as samples, or
+the selection is expanded again, shapes do not show it. So it is measured on the model: the output has to stay the same
+if the other samples are exchanged, and to change if the selected ones are.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.axes.mixing import SAME, batch_of, evaluated, output_of
-from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.passes.passes import FlowError, Subject
+from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import counted
+from gradwidgets.core.subject.mode import FunctionMode
+from gradwidgets.core.subject.user_code import place_of_call
 
 UNREAD = "unread samples"
-# Take some of what stands along an axis, in autograd's words and in torch's.
+# Operations that select along an axis, by their names in autograd's graph and in torch.
 PICKS = ("select", "slice", "index", "index_select")
 _PICKING = ("__getitem__", "select", "narrow", "index_select")
-_MOST = 0.5  # of the samples that may be picked for the rest to count as left out
-_NAMED = 3  # samples
+_MOST = 0.5  # share of the samples that may be selected for the rest to count as left out
+_NAMED = 3  # the most samples that a sentence names
 
 
 def unread_in(subject: Subject, output: object, picks: Iterable[tuple[int, ...]]) -> list[Finding]:
-    """What to say of samples that have no say in what the model gives.
+    """Report samples that the model's output does not depend on.
 
     Args:
-        subject: A copy that may run.
-        output: What the model gave: only where it is the same for two samples, or a pick is along them, the model is
-            asked, in passes without gradients.
-        picks: Shapes of what the model picked from along their first axis.
+        subject: A copy of the model. It runs, without gradients, only if the output is the same for two samples, or a
+            selection may be along them.
+        output: The model's output.
+        picks: The shapes of the tensors that the model selected from along their first axis.
     """
     batch = batch_of(subject.inputs, output)
     if batch is None or batch[0] or not _may_run_first(subject, batch[1]):
@@ -49,7 +51,7 @@ def unread_in(subject: Subject, output: object, picks: Iterable[tuple[int, ...]]
 
 
 def _may_run_first(subject: Subject, count: int) -> bool:
-    """Whether the first axis is that of samples for sure: of two that are as long, a layer has to say so."""
+    """Whether the first axis is certainly that of the samples; if two axes are as long, by a layer's `batch_first`."""
     given = _tensors(subject.inputs)[0]
     if given.ndim < 2 or given.shape[1] != count or not given.is_floating_point() or given.ndim == 2:
         return True
@@ -89,23 +91,21 @@ def _changes(before: Sequence[Tensor], after: Sequence[Tensor]) -> bool:
 
 
 def _differ(subject: Subject, rest: list[int]) -> bool:
-    """Whether the samples that were exchanged are different ones."""
+    """Whether exchanging the samples changes the inputs."""
     given = _tensors(subject.inputs)[0]
     return not torch.equal(given[rest], given[rest].roll(1, 0))
 
 
-class _Picking(TorchFunctionMode):
-    """Notes what is picked along an axis of so many: the function, the rows, file and line."""
+class _Picking(FunctionMode):
+    """Records selections along an axis of so many samples: the function, the rows, file and line."""
 
     def __init__(self, count: int) -> None:
         super().__init__()
         self.picks: list[tuple[str, list[int], str]] = []
         self._count = count
 
-    def __torch_function__(
-        self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
-    ) -> object:
-        """See a call, and make it."""
+    def __torch_function__(self, func: Op, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> object:
+        """Inspect a call, and make it."""
         name, keywords = getattr(func, "__name__", ""), kwargs or {}
         if name in _PICKING and args and isinstance(args[0], Tensor) and args[0].shape[:1] == (self._count,):
             rows = _picked(func, name, self._count, args[1:], keywords)
@@ -114,15 +114,16 @@ class _Picking(TorchFunctionMode):
         return func(*args, **keywords)
 
 
-def _picked(func: Callable, name: str, count: int, arguments: tuple, keywords: dict) -> list[int]:
-    """Which rows are taken along the first axis; none where it is another axis, or cannot be told."""
+def _picked(func: Op, name: str, count: int, arguments: Args, keywords: Kwargs) -> list[int]:
+    """Return the rows that are selected along the first axis; none if it is another axis, or they are not known."""
     every = torch.arange(count)
+    taken: object = None
     try:
         if name == "__getitem__":
             first = arguments[0][0] if isinstance(arguments[0], tuple) else arguments[0]
-            taken = [] if first is None or first is Ellipsis else every[first]
+            taken = None if first is None or first is Ellipsis else every[first]
         else:
-            taken = func(every, *arguments, **keywords)  # another axis than the first is not there
+            taken = func(every, *arguments, **keywords)  # raises an error for another axis than the first
     except (IndexError, RuntimeError, TypeError):
         return []
     return taken.reshape(-1).tolist() if isinstance(taken, Tensor) else []

@@ -1,1 +1,1 @@
-"""What treats the samples of a batch together, or by their place in it."""
+"""Checks for operations that treat the samples of a batch together, or by their place in it."""

@@ -1,15 +1,16 @@
-"""Dropout by a function that drops in evaluation too."""
+"""Dropout by a function that also drops in evaluation mode."""
 
-from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 
 from gradwidgets.core.layers.axes.mixing import evaluated
-from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.passes.passes import FlowError, Subject, copied, run
+from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import percent
 from gradwidgets.core.subject.mode import FunctionMode
+from gradwidgets.core.subject.user_code import place_of_call
 
 ALWAYS = "always dropped"
 _DROPS = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
@@ -17,10 +18,10 @@ _ATTENTION = "scaled_dot_product_attention"
 
 
 def always_dropped(subject: Subject) -> list[Finding]:
-    """What to say of the first function that drops though the model is in evaluation mode.
+    """Report the first function that drops although the model is in evaluation mode.
 
     Args:
-        subject: A copy that may run: it is, once, forward, where numbers were drawn other than by layers.
+        subject: A copy of the model, which runs forward once.
     """
     seen = _Drops()
     with evaluated(subject.model):
@@ -33,16 +34,14 @@ def always_dropped(subject: Subject) -> list[Finding]:
 
 
 class _Drops(FunctionMode):
-    """Notes functions that drop."""
+    """Records calls of dropout functions."""
 
     def __init__(self) -> None:
         super().__init__()
         self.calls: list[tuple[str, float, str]] = []
 
-    def __torch_function__(
-        self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
-    ) -> object:
-        """See a call, and make it."""
+    def __torch_function__(self, func: Op, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> object:
+        """Inspect a call, and make it."""
         name, keywords = getattr(func, "__name__", ""), kwargs or {}
         p = keywords.get("p", args[1] if len(args) > 1 and isinstance(args[1], float) else 0.5)
         if name == _ATTENTION:

@@ -1,4 +1,4 @@
-"""Gates whose shares are made along the samples, and then weigh what stands along another axis, as experts do."""
+"""Gates with their softmax along the samples whose weights are summed along another axis, as with experts."""
 
 from collections.abc import Collection, Iterator, Sequence
 
@@ -14,10 +14,10 @@ _PASSING = ("view", "unsafe_view", "reshape_alias", "expand", "unsqueeze", "clon
 
 
 def gates(looked_at: Sequence[Operation], nodes: Collection[Node]) -> list[Along]:
-    """Softmaxes in two axes along the first, what is weighed by which is summed along the second.
+    """Return softmaxes of two axes along the first whose weights are summed along the second.
 
     Args:
-        looked_at: Softmaxes and products of the model.
+        looked_at: The softmaxes and products of the model.
         nodes: All operations of a pass.
     """
     some = {one.node: _shape(one.node) for one in looked_at if one.name in SOFTMAXES and _is_first(one.node)}
@@ -46,12 +46,14 @@ def _by_products(products: Sequence[Node]) -> Iterator[Node]:
 
 
 def _by_sums(nodes: Collection[Node]) -> Iterator[Node]:
-    """What makes a factor of products of numbers that are summed along their second axis."""
+    """Yield the operations that compute the factors of products that are summed along their second axis."""
     for one in nodes:
         if plain_name(one.name()) != "sum" or tuple(getattr(one, "_saved_dim", None) or ()) != (1,):
             continue
         product = one.next_functions[0][0]
-        for factor, _ in product.next_functions if plain_name(product.name()) == "mul" else ():
+        if product is None or plain_name(product.name()) != "mul":
+            continue
+        for factor, _ in product.next_functions:
             while factor is not None and plain_name(factor.name()) in _PASSING:
                 factor = factor.next_functions[0][0]
             if factor is not None:

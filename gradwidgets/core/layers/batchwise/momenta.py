@@ -1,4 +1,4 @@
-"""Batch norms whose momentum is another library's: of torch's, it is the share of the newest batch."""
+"""Batch norms with the momentum of another library: in torch it is the share of the newest batch."""
 
 from torch import nn
 
@@ -6,12 +6,12 @@ from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import percent
 
 MOMENTUM = "norm momentum"
-# From which it is noted, and warned of; not of 1, which keeps the newest batch alone on purpose.
+# Momenta from which it is an info, and a warning; except 1, which uses the newest batch alone on purpose.
 _MOST = (0.9, 0.98)
 
 
 def momenta(model: nn.Module) -> list[Finding]:
-    """What to say of the model's batch norms with a momentum near 1."""
+    """Report batch norms with a momentum near 1."""
     norms = [(name, one) for name, one in model.named_modules() if isinstance(one, nn.modules.batchnorm._NormBase)]
     some = [(name, one.momentum) for name, one in norms if one.track_running_stats and one.momentum is not None]
     some = [(name, value) for name, value in some if _MOST[0] <= value < 1]

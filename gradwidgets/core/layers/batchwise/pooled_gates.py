@@ -1,6 +1,7 @@
-"""Pools over the samples and the places of maps together, which a layer then takes: one gate for all of a batch."""
+"""Pools over the samples and the places of maps together, as in a gate for all of a batch."""
 
 from collections.abc import Collection
+from typing import NamedTuple
 
 from torch.autograd.graph import Node
 from torch.utils import _pytree as pytree
@@ -15,18 +16,32 @@ from gradwidgets.core.results.finding import Finding
 POOLS = ("mean", "sum", "amax")
 _BETWEEN = ("view", "unsqueeze", "squeeze", "expand", "t", "transpose", "clone", "reshape_alias", "unsafe_view", "div")
 _PRODUCTS = ("addmm", "mm", "bmm", "convolution")
-_FAR = 5
+_FAR = 5  # the most operations between a pool and a layer
 _ACTION = (
     "Pool over the places of each sample alone: x.mean((2, 3)) of (samples, channels, height, width), or "
     "nn.AdaptiveAvgPool2d(1)."
 )
 
 
-def pools_taken(operations: Collection[Operation], nodes: Collection[Node]) -> list[tuple[str, str, tuple[int, ...]]]:
-    """Pools over a first axis and others, that a product with weights takes: function, module and shape.
+class Pool(NamedTuple):
+    """A pool over a first axis and others.
+
+    Attributes:
+        name: The function.
+        place: The module that calls it.
+        shape: The shape of its input.
+    """
+
+    name: str
+    place: str
+    shape: tuple[int, ...]
+
+
+def pools_taken(operations: Collection[Operation], nodes: Collection[Node]) -> list[Pool]:
+    """Return pools over a first axis and others whose output is the input of a product with weights.
 
     Args:
-        operations: Pools of the model.
+        operations: The pools of the model.
         nodes: All operations of the pass.
     """
     pools = {one.node: one for one in operations if _runs_along_first(one)}
@@ -34,7 +49,7 @@ def pools_taken(operations: Collection[Operation], nodes: Collection[Node]) -> l
         return []
     products = (one for one in nodes if plain_name(one.name()) in _PRODUCTS)
     taken = {_behind(other) for one in products for other, _ in one.next_functions}
-    return [(one.name, one.place, _given(one)) for node, one in pools.items() if node in taken]
+    return [Pool(one.name, one.place, _given(one)) for node, one in pools.items() if node in taken]
 
 
 def _given(one: Operation) -> tuple[int, ...]:
@@ -42,7 +57,7 @@ def _given(one: Operation) -> tuple[int, ...]:
 
 
 def _runs_along_first(one: Operation) -> bool:
-    """Whether it runs along the first of several axes, and along others, but not along all."""
+    """Whether a pool is over the first axis and others, but not over all."""
     dims, shape = getattr(one.node, "_saved_dim", None), _given(one)
     if not isinstance(dims, (tuple, list)) or not shape or not 1 < len(dims) < len(shape):
         return False
@@ -57,31 +72,32 @@ def _behind(node: Node | None) -> Node | None:
     return node
 
 
-def pooled_together(subject: Subject, output: object, pools: Collection[tuple]) -> list[Finding]:
-    """What to say of the first of them that pools samples.
+def pooled_together(subject: Subject, output: object, pools: Collection[Pool]) -> list[Finding]:
+    """Report the first pool over samples.
 
     Args:
-        subject: A copy that may run.
-        output: What the model gave.
+        subject: A copy of the model, which runs.
+        output: The model's output.
         pools: See `pools_taken`.
     """
-    batch = batch_of(subject.inputs, output)
-    some = [one for one in pools if batch is not None and one[2][0] == batch[1]]
-    if not some or batch[0] or _dimensions(subject.inputs) < 3:
+    axis, count = batch_of(subject.inputs, output) or (1, 0)
+    some = [one for one in pools if one.shape[0] == count]
+    if not some or axis or _dimensions(subject.inputs) < 3:
         return []
     with evaluated(subject.model):
         try:
-            many = depends_on_others(subject, *batch)
+            many = depends_on_others(subject, axis, count)
         except FlowError:
             return []
-    return [_told(*some[0], many, batch[1])] if many else []
+    return [_told(some[0], many, count)] if many else []
 
 
 def _dimensions(inputs: object) -> int:
     return max((getattr(one, "ndim", 0) for one in pytree.tree_leaves(inputs)), default=0)
 
 
-def _told(name: str, place: str, shape: tuple[int, ...], many: int, count: int) -> Finding:
+def _told(pool: Pool, many: int, count: int) -> Finding:
+    name, place, shape = pool
     where = f" in {place}" if place and place != "(model)" else ""
     message = (
         f"{name}{where} runs over the samples of {shape} as well as over their places, {shape[0]} samples "

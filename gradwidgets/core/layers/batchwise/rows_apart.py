@@ -1,27 +1,29 @@
-"""Every second row of a batch treated in another way than the rest: `e[::2]` where `e[:, ::2]` was meant.
+"""Rows of a batch that are treated differently by their index: `e[::2]` where `e[:, ::2]` was meant.
 
-The model is asked: with its samples in another order, each has to get the same as before. Whether it is asked at all is
-told from its code, in which such a slice has to stand.
+This is measured on the model: with the samples in another order, each has to get the same output as before. The model
+only runs if its code contains such a slice.
 """
 
 import dis
 import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.axes.mixing import SAME, batch_of, depends_on_others, evaluated, output_of
-from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.passes.passes import FlowError, Subject
+from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import counted
 from gradwidgets.core.subject.mode import FunctionMode
+from gradwidgets.core.subject.user_code import place_of_call
 
 APART = "rows apart"
-_DEEP = 3  # functions that call each other
+_DEEP = 3  # the most nested calls of functions that are searched
 _ACTION = (
     "Slice along the axis that is meant: e[:, ::2] takes every second column, e[..., ::2] every second feature. "
     "Nothing, if samples come in pairs."
@@ -29,11 +31,11 @@ _ACTION = (
 
 
 def rows_apart(subject: Subject, output: object) -> list[Finding]:
-    """What to say where samples get something else at another place in the batch.
+    """Report a model whose output for a sample depends on the sample's place in the batch.
 
     Args:
-        subject: A copy that may run, where its code slices in steps.
-        output: What the model gave.
+        subject: A copy of the model, which runs only if its code slices with a step.
+        output: The model's output.
     """
     batch = batch_of(subject.inputs, output)
     if batch is None or batch[0] or not _slices(subject.model):
@@ -59,7 +61,7 @@ def _found(subject: Subject, count: int) -> list[Finding]:
 
 
 def _draws(subject: Subject, count: int, before: list[Tensor]) -> bool:
-    """Whether the model gives something else with other numbers drawn, so that no two passes can be compared."""
+    """Whether the output depends on random numbers, so that two passes cannot be compared."""
     after = _rows(output_of(subject, 0, count, torch.arange(count), seed=1), count)
     return any(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
@@ -81,17 +83,15 @@ def _rows(output: object, count: int) -> list[Tensor]:
 
 
 class _Slices(FunctionMode):
-    """Notes slices in steps along a first axis of so many: the step, with file and line."""
+    """Records slices with a step along a first axis of so many samples: the step, with file and line."""
 
     def __init__(self, count: int) -> None:
         super().__init__()
         self.slices: list[tuple[int, str]] = []
         self._count = count
 
-    def __torch_function__(
-        self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
-    ) -> object:
-        """See a call, and make it."""
+    def __torch_function__(self, func: Op, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> object:
+        """Inspect a call, and make it."""
         if getattr(func, "__name__", "") in ("__getitem__", "__setitem__") and args[0].shape[:1] == (self._count,):
             first = args[1][0] if isinstance(args[1], tuple) and args[1] else args[1]
             if isinstance(first, slice) and first.step is not None and first.step > 1:
@@ -100,7 +100,7 @@ class _Slices(FunctionMode):
 
 
 def _slices(model: nn.Module) -> bool:
-    """Whether the code of a model's own modules slices in steps."""
+    """Whether the code of the model's modules that are not torch's slices with a step."""
     modules = list(model.modules())
     kinds = {kind for kind in set(map(type, modules)) if not kind.__module__.startswith("torch.")}
     own = [value for one in modules if type(one) in kinds for value in vars(one).values()]
@@ -114,7 +114,7 @@ def _slices_in(function: types.FunctionType) -> bool:
 
 
 def _reached(function: types.FunctionType, deep: int) -> Iterator[types.FunctionType]:
-    """A function, and those of the same package that it calls by their names."""
+    """Yield a function and the functions outside of torch that it names, also indirectly."""
     yield function
     inside = [function.__globals__.get(name) for name in function.__code__.co_names] if deep else []
     cells = (function.__closure__ or ()) if deep else ()
@@ -130,7 +130,7 @@ def _reached(function: types.FunctionType, deep: int) -> Iterator[types.Function
 
 @lru_cache(maxsize=4096)
 def _has_slice(code: types.CodeType) -> bool:
-    """Whether code indexes by a slice in steps, alone or first of several."""
+    """Whether code indexes by a slice with a step, alone or as the first of several indices."""
     if any(isinstance(one, types.CodeType) and _has_slice(one) for one in code.co_consts):
         return True
     steps = list(dis.get_instructions(code))
@@ -143,7 +143,7 @@ def _in_steps(one: dis.Instruction) -> bool:
 
 
 def _is_first(steps: list[dis.Instruction], place: int) -> bool:
-    """Whether no tuple is built of it in which something stands before it."""
+    """Whether a slice is the only index, or the first one in a tuple."""
     before = steps[max(place - 8, 0) : place]
     after = next((one for one in steps[place + 1 :] if one.opname not in ("CACHE", "NOP")), None)
     return after is not None and (after.opname != "BUILD_TUPLE" or not any(map(_is_slice, before)))

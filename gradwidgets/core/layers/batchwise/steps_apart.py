@@ -1,7 +1,7 @@
-"""Attention whose queries were not transposed: heads look at heads, and no step sees another.
+"""Attention whose queries were not transposed: heads attend to heads, and no step sees another.
 
-The model is asked whether it is so. Where no step sees another, what half of the steps add to what it gives is the same
-whatever the other half holds.
+This is measured on the model. If no step sees another, half of the steps contribute the same to the output whatever the
+other half is.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,16 +24,16 @@ _ACTION = (
 
 
 def among_heads(operations: Iterable[Operation], inputs: object) -> list[tuple[str, tuple[int, ...]]]:
-    """Attention, by place and shape, of which all but the last two axes are the samples and the steps.
+    """Return place and shape of attention whose scores have the samples and the steps as their first two axes.
 
     Args:
-        operations: Softmaxes and attention of the model.
-        inputs: What it was given.
+        operations: The softmaxes and attention functions of the model.
+        inputs: The model's inputs.
     """
     given = _steps(inputs)
     if given is None:
         return []
-    found = []
+    found: list[tuple[str, tuple[int, ...]]] = []
     for one in operations:
         shape = _scores(one)
         if len(shape) == 4 and shape[:2] == given.shape[:2] and shape[2] == shape[3] and shape[2] not in given.shape:
@@ -44,38 +44,40 @@ def among_heads(operations: Iterable[Operation], inputs: object) -> list[tuple[s
 def _scores(one: Operation) -> tuple[int, ...]:
     if not one.name.startswith(ATTENTION):
         return tuple(one.node._input_metadata[0].shape)
-    query, key = (getattr(one.node, f"_saved_{name}", None) for name in ("query", "key"))
+    query: Tensor | None = getattr(one.node, "_saved_query", None)
+    key: Tensor | None = getattr(one.node, "_saved_key", None)
     return () if query is None or key is None else (*query.shape[:-1], key.shape[-2])
 
 
 def _steps(inputs: object) -> Tensor | None:
-    """The first of the inputs, if it has samples, steps, and at most one axis of features."""
+    """Return the first input if it has samples, steps, and at most one axis of features; otherwise None."""
     first = next((one for one in pytree.tree_leaves(inputs) if isinstance(one, Tensor) and one.ndim), None)
-    is_sequence = first is not None and first.ndim in (2, 3) and min(first.shape[:2]) > 3
-    return first if is_sequence and (first.ndim == 3 or not first.is_floating_point()) else None
+    if first is None or first.ndim not in (2, 3) or min(first.shape[:2]) <= 3:
+        return None
+    return first if first.ndim == 3 or not first.is_floating_point() else None
 
 
 def steps_apart(subject: Subject, output: object, heads: Sequence[tuple[str, tuple[int, ...]]]) -> list[Finding]:
-    """What to say of the first of them, if no step sees another by any other way either.
+    """Report the first such attention, if no step sees another in any other way either.
 
     Args:
-        subject: A copy that may run: it is, four times, forward.
-        output: What the model gave.
+        subject: A copy of the model, which runs forward four times.
+        output: The model's output.
         heads: See `among_heads`.
     """
     batch = batch_of(subject.inputs, output)
-    if not heads or batch is None or batch[0]:
+    sequences = _steps(subject.inputs)
+    if not heads or batch is None or batch[0] or sequences is None:
         return []
     with evaluated(subject.model):
         try:
-            apart = _are_apart(subject, batch[1])
+            apart = _are_apart(subject, batch[1], sequences.shape[1])
         except FlowError:
             return []
     return [_told(*heads[0])] if apart else []
 
 
-def _are_apart(subject: Subject, count: int) -> bool:
-    steps = _steps(subject.inputs).shape[1]
+def _are_apart(subject: Subject, count: int, steps: int) -> bool:
     first = torch.arange(steps) < steps // 2
     none, every = torch.zeros_like(first), torch.ones_like(first)
     given = [_output(subject, count, which) for which in (none, first, ~first, every)]
@@ -90,7 +92,7 @@ def _differ(one: Tensor, other: Tensor) -> bool:
 
 
 def _output(subject: Subject, count: int, which: Tensor) -> list[Tensor]:
-    """What the model gives with some steps of each sample exchanged for those of the next."""
+    """Return the model's outputs with some steps of each sample replaced by those of the next sample."""
 
     def exchanged(value: object) -> object:
         if not isinstance(value, Tensor) or value.ndim < 2 or value.shape[:2] != (count, len(which)):

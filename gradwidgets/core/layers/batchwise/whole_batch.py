@@ -1,4 +1,4 @@
-"""A norm or a deviation over all of a batch where each sample's own was meant: no axis was named."""
+"""A norm or a standard deviation over a whole batch where each sample's own was meant, as no axis was given."""
 
 import math
 from collections.abc import Collection, Iterator
@@ -9,13 +9,14 @@ from torch.autograd.graph import Node
 from gradwidgets.core.layers.axes.mixing import batch_of, depends_on_others, evaluated
 from gradwidgets.core.layers.causes.smoothing import has_graph
 from gradwidgets.core.layers.passes.passes import FlowError, Subject
+from gradwidgets.core.losses.graph import saved, variable_of
 from gradwidgets.core.operations.watching import plain_name
 from gradwidgets.core.results.finding import Finding
 
 WHOLE = "normalised batch"
 _DEVIATIONS, _SUMS = ("std", "var", "std_mean", "var_mean"), ("sum", "mean")
 _SQUARES = ("pow", "mul", "square")
-# Between what is divided and what divides it.
+# Operations between a tensor and the number that divides it.
 _AROUND = (
     "sqrt", "rsqrt", "reciprocal", "pow", "add", "mul", "div", "clamp", "clamp_min", "maximum", "expand", "view",
     "unsqueeze", "to_copy", "clone",
@@ -23,7 +24,7 @@ _AROUND = (
 _SAME = ("view", "clone", "to_copy", "alias", "reshape_alias", "unsafe_view", "t", "transpose")
 _THROUGH = ("cat", "slice", "select", "index", *_SAME)
 _PRODUCTS = ("mm", "bmm")
-_FAR = 6  # operations
+_FAR = 6  # the most operations between a tensor and the number that divides it
 _ACTION = {
     "length": "Name the axis, and keep it: F.normalize(x, dim=-1), or x / x.norm(dim=-1, keepdim=True).",
     "deviation": "Name the axis, and keep it: x.mean(dim=-1, keepdim=True) and x.std(dim=-1, keepdim=True).",
@@ -32,12 +33,12 @@ _ACTION = {
 
 
 class Whole(NamedTuple):
-    """Something that is normalised by a number of all of it.
+    """A tensor that is normalised by a single number computed from all of it.
 
     Attributes:
-        how: By its "length", its "deviation", or by "layer_norm".
-        shape: Its shape.
-        place: The module that does it; "" for the loss.
+        how: "length", "deviation", or "layer_norm".
+        shape: The tensor's shape.
+        place: The module that normalises it; "" for the loss.
         is_compared: Whether its rows are multiplied with each other, as for cosines.
     """
 
@@ -48,11 +49,11 @@ class Whole(NamedTuple):
 
 
 def whole_batches(model: Collection[tuple[Node, str]], loss: Collection[Node]) -> list[Whole]:
-    """What is normalised as a whole.
+    """Return the tensors that are normalised as a whole.
 
     Args:
-        model: The model's operations outside of layers and of layers that normalise, with the modules they are in.
-        loss: The loss's.
+        model: The model's operations that may normalise, with the modules that run them.
+        loss: The operations of the loss.
     """
     found = [(one, _how(one), place) for one, place in (*model, *((one, "") for one in loss))]
     found = [(one, how, place) for one, how, place in found if how]
@@ -63,12 +64,12 @@ def whole_batches(model: Collection[tuple[Node, str]], loss: Collection[Node]) -
 
 
 def _how(node: Node) -> str:
-    """By what of all of it an operation normalises; "" for others."""
+    """Return by which number of the whole tensor an operation normalises; "" if it does not."""
     name, shape = plain_name(node.name()), _shape(node)
     if len(shape) < 2 or min(shape[:2]) < 2:
         return ""
     if name == "native_layer_norm":
-        return "layer_norm" if math.prod(node._saved_normalized_shape) == math.prod(shape) else ""
+        return "layer_norm" if math.prod(saved(node, "normalized_shape")) == math.prod(shape) else ""
     if name not in ("div", "mul") or len(node.next_functions) < 2:
         return ""
     first, second = (one for one, _ in node.next_functions[:2])
@@ -77,7 +78,7 @@ def _how(node: Node) -> str:
 
 
 def _by_all(name: str, x: Node | None, by: Node | None) -> str:
-    """Of what divides: whether it is a length or a deviation of all of what is divided."""
+    """Return whether a divisor is the "length" or the "deviation" of the whole dividend; "" if neither."""
     if x is None or by is None or math.prod(_shape(by)) != 1 or hasattr(by, "variable"):
         return ""
     rooted = name == "div"
@@ -88,8 +89,9 @@ def _by_all(name: str, x: Node | None, by: Node | None) -> str:
             return kind if rooted and _is_of(x, by) else ""
         if now in _SUMS:
             square = next((one for one, _ in by.next_functions if one is not None), None)
-            squared = square is not None and plain_name(square.name()) in _SQUARES
-            return "length" if rooted and squared and _is_of(x, square) else ""
+            if square is None or plain_name(square.name()) not in _SQUARES:
+                return ""
+            return "length" if rooted and _is_of(x, square) else ""
         if now not in _AROUND:
             return ""
         rooted = rooted or now in ("rsqrt", "reciprocal", "pow")
@@ -100,14 +102,14 @@ def _by_all(name: str, x: Node | None, by: Node | None) -> str:
 
 
 def _is_of(x: Node, reduction: Node) -> bool:
-    """Whether a reduction is of all of something, that something being computed, or of it less its mean."""
+    """Whether a reduction is of all of a computed tensor, possibly minus its mean."""
     count = math.prod(_shape(x))
     under = {one for node, _ in reduction.next_functions for one in _sources(node, count)}
     return any(one in under for one in _sources(x, count))
 
 
 def _sources(node: Node | None, count: int) -> Iterator[Node]:
-    """An operation and those before it that it takes a mean from or gives another shape, but for parameters."""
+    """Yield an operation and those before it that are only shifted or reshaped; none from a parameter on."""
     found: list[Node] = []
     while node is not None and math.prod(_shape(node)) == count and len(found) < _FAR:
         if hasattr(node, "variable"):
@@ -121,18 +123,18 @@ def _sources(node: Node | None, count: int) -> Iterator[Node]:
 
 def _shape(node: Node) -> tuple[int, ...]:
     if hasattr(node, "variable"):
-        return tuple(node.variable.shape)
+        return tuple(variable_of(node).shape)
     return tuple(node._input_metadata[0].shape) if node._input_metadata else ()
 
 
 def _is_compared(node: Node, nodes: list[Node]) -> bool:
-    """Whether a product of its rows with such rows is taken."""
+    """Whether a product compares rows of a tensor with each other."""
     products = (one for one in nodes if plain_name(one.name()) in _PRODUCTS and len(set(_shape(one)[-2:])) == 1)
     return any(node in _behind(one) for one in products)
 
 
 def _behind(product: Node) -> set[Node]:
-    """What a product takes, past what only picks from it or gives it another shape."""
+    """Return the operations before a product, past selections and changes of shape."""
     seen: set[Node] = set()
     waiting = [one for one, _ in product.next_functions if one is not None]
     while waiting and len(seen) < 5 * _FAR:
@@ -144,15 +146,17 @@ def _behind(product: Node) -> set[Node]:
 
 
 def whole_in(subject: Subject, output: object, whole: Collection[Whole]) -> list[Finding]:
-    """What to say of the first of them whose rows are samples.
+    """Report the first such tensor whose rows are samples.
 
     Args:
-        subject: A copy that may run: it is asked whether a sample depends on others.
-        output: What the model gave.
+        subject: A copy of the model; it runs, to see whether a sample depends on others.
+        output: The model's output.
         whole: See `whole_batches`.
     """
     batch = batch_of(subject.inputs, output)
-    some = [one for one in whole if batch is not None and one.shape[0] % batch[1] == 0]
+    if batch is None:
+        return []
+    some = [one for one in whole if one.shape[0] % batch[1] == 0]
     if not some or batch[0] or has_graph(subject, batch[1]):
         return []
     for one in some:

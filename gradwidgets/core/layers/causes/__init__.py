@@ -1,1 +1,1 @@
-"""Why a gradient does not come, or says nothing, where it does not."""
+"""Why layers get no gradient, or one that does not help."""

@@ -17,14 +17,14 @@ def set_aside(
     compared: Collection[str],
     judged: Collection[str] = (),
 ) -> dict[str, Cut]:
-    """Say of layers that are cut off which of them stand beside what is trained.
+    """Mark the layers that are cut off on purpose, beside the trained layers.
 
     Args:
         model: The model.
-        cuts: What cuts layers off, by their names.
-        needed: Those that stand in the way of what is trained.
-        compared: Those whose outputs meet what is trained otherwise, in a distance or a product.
-        judged: Those whose outputs go through what is trained on other data as well.
+        cuts: The cuts by the layers' names.
+        needed: The layers that trained tensors depend on.
+        compared: The layers whose outputs are compared with trained tensors, by a distance or a product.
+        judged: The layers whose outputs are inputs of layers that are trained on other data as well.
     """
     found = dict(cuts)
     for part, names in _parts(model, cuts):
@@ -36,7 +36,7 @@ def set_aside(
 
 
 def _parts(model: nn.Module, cuts: Collection[str]) -> Iterator[tuple[str, set[str]]]:
-    """The largest parts of a model all of whose trainable layers are cut off, with these layers."""
+    """Yield the largest parts of a model whose trainable layers are all cut off, with these layers."""
     known: set[str] = set()
     for name, module in model.named_modules():
         layers = {one for one, inner in _layers(name, module) if _asks(inner)}
@@ -59,7 +59,7 @@ def _is_deliberate(cut: Cut) -> bool:
 
 
 def _twin(model: nn.Module, part: str, cuts: Collection[str]) -> str:
-    """Another part of the same shapes that is trained; "" for none."""
+    """Return another part of the model of the same shapes that is trained; "" for none."""
     shapes = _shapes(model.get_submodule(part))
     for name, module in model.named_modules():
         others = {one for one, _ in _layers(name, module)}

@@ -1,26 +1,29 @@
-"""Leaves that a forward makes of its data, or asks a gradient of itself, as a penalty on gradients does."""
+"""Leaves that a forward makes from its data, or differentiates by itself, as for a gradient penalty."""
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.causes.unlisted import Unlisted
 from gradwidgets.core.layers.passes.passes import FlowError, Subject
-from gradwidgets.core.losses.graph import nodes_of
+from gradwidgets.core.losses.graph import nodes_of, variable_of
+from gradwidgets.core.operations.watching import Args, Kwargs, Op
+from gradwidgets.core.subject.mode import FunctionMode
 
-_READ = Tensor.grad.__get__
+_GRAD: Any = Tensor.grad  # the class has a descriptor here, which its annotation does not say
+_READ = _GRAD.__get__
 
 
 def without_asked(subject: Subject, missed: Sequence[Unlisted]) -> list[Unlisted]:
-    """Run the model forward once more, and leave out of what it does not list what is no parameter at all.
+    """Run the model forward once more, and leave out tensors that are data, not parameters.
 
     Args:
-        subject: A copy that may run.
-        missed: What asks for a gradient and is not listed; what hangs somewhere is kept.
+        subject: A copy of the model, which runs.
+        missed: The tensors that require a gradient and are not listed; those with a name are kept.
     """
     if all(one.name for one in missed):
         return list(missed)
@@ -31,7 +34,7 @@ def without_asked(subject: Subject, missed: Sequence[Unlisted]) -> list[Unlisted
             loss = subject.loss_of(inputs, targets)
     except FlowError:
         return list(missed)
-    leaves = [node.variable for node in nodes_of(loss) if hasattr(node, "variable")]
+    leaves = [one for node in nodes_of(loss) if (one := variable_of(node)) is not None]
     listed = {id(one) for one in subject.model.parameters()}
     excused = Counter(tuple(one.shape) for one in leaves if id(one) in watch.data and id(one) not in listed)
     kept = []
@@ -43,24 +46,24 @@ def without_asked(subject: Subject, missed: Sequence[Unlisted]) -> list[Unlisted
     return kept
 
 
-class _Asking(TorchFunctionMode):
-    """Follows what is made of a batch, and notes of which tensors a gradient is asked.
+class _Asking(FunctionMode):
+    """Follows tensors that are computed from a batch, or whose gradient is asked for.
 
     Attributes:
-        data: Their ids.
+        data: The ids of these tensors.
     """
 
     def __init__(self, given: Sequence[object]) -> None:
         super().__init__()
-        self._kept: list[object] = []  # so that no id comes twice
+        self._kept: list[object] = []  # kept alive, so that their ids stay unique
         self.data: set[int] = set()
         self._note(given)
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
+    def __torch_function__(self, func: Op, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> object:
         kwargs = kwargs or {}
         if func is torch.autograd.grad:
             self._note(args[1] if len(args) > 1 else kwargs.get("inputs"))
-        elif func == _READ:  # what a backward within the forward has left there
+        elif func == _READ:  # the gradient of a backward within the forward
             self._note(args)
         made = not _is_shape_alone(getattr(func, "__name__", ""))
         of_data = made and any(id(one) in self.data for one in pytree.tree_leaves((args, kwargs)))
@@ -76,5 +79,5 @@ class _Asking(TorchFunctionMode):
 
 
 def _is_shape_alone(name: str) -> bool:
-    """Whether a function takes nothing but shape and kind of what it is given."""
+    """Whether a function uses only the shape and the dtype of its input."""
     return name.endswith("_like") or name.startswith("new_")

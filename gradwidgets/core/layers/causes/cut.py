@@ -1,4 +1,4 @@
-"""Why no gradient comes to a layer."""
+"""Why a layer gets no gradient."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,9 @@ COMPARISONS = (
 )  # fmt: skip
 
 
-# They end a gradient's way on purpose.
+# Operations that stop a gradient on purpose.
 CUTTING = ("detach", "detach_", "data")
-# What it is made of stays behind.
+# Functions that make a new tensor, without the graph of the old one.
 PARAMETER = "nn.Parameter"
 ANEW = "tensor"
 WRAPPED = "Variable"
@@ -17,22 +17,23 @@ WRAPPED = "Variable"
 
 @dataclass(frozen=True)
 class Cut:
-    """Why no gradient comes to a layer.
+    """Why a layer gets no gradient.
 
     Attributes:
-        how: "cut" by an operation, by a "checkpoint" that runs without a graph, "steps" where it goes in steps, "left"
-            torch as a plain number, "written" into a parameter, "unused" by the loss, "missed": its weights take no
-            part, or "replaced": others took their place while it ran.
-        operation: What cuts it, in torch's words; "".
-        place: File and line of that.
-        quiet: Whether that was under `no_grad`.
-        aside: Whether that is of a part of the model that stands beside what is trained, as a teacher or a target
-            network does: it takes nothing from what is trained, and no trained layer, sum or concatenation needs it.
-        judged: Whether what that part gives goes through layers that are trained on other data as well, as what a
-            generator gives does in its critic's step.
-        twin: The part that is trained, of the same shapes, with whose outputs its own are compared; "" for none.
-        within: Of steps, whether more of the network follows, or weights are what goes in.
-        into: The parameter that it is written into; "".
+        how: "cut" by an operation; by a "checkpoint" that runs without a graph; by "steps" of a piecewise constant
+            function; "left" torch as a plain number; "written" into a parameter; "unused" by the loss; "missed", if its
+            weights are not used; or "replaced", if other tensors were used in place of its weights.
+        operation: torch's name of the operation; "" for none.
+        place: File and line of the operation.
+        quiet: Whether it ran under `no_grad`.
+        aside: Whether the layer belongs to a part of the model beside the trained layers, such as a teacher or a target
+            network: it does not depend on them, and no trained layer, sum or concatenation needs it.
+        judged: Whether that part's outputs are inputs of layers that are trained on other data as well, like those of
+            a generator in its critic's step.
+        twin: The trained part of the same shapes whose outputs are compared with those of the layer's part; "" for
+            none.
+        within: For "steps", whether more layers follow, or the function is applied to weights.
+        into: The parameter that is written to; "" for none.
     """
 
     how: str
@@ -46,7 +47,7 @@ class Cut:
     into: str = ""
 
     def __str__(self) -> str:
-        """As the end of a sentence on the layer."""
+        """Return the end of a sentence about the layer."""
         if self.how == "unused":
             return "the loss does not use what it gives"
         if self.how == "missed":

@@ -1,29 +1,31 @@
-"""Draws that cut what they are drawn from off the data: `sample` where `rsample` was meant.
+"""Random draws that cut their parameters off from the data: `sample` where `rsample` was meant.
 
-No gradient passes a draw. What it is drawn from may be trained all the same: by the chance of what was drawn times what
-came of it, by the chance of data, straight through. Where it is not, all that reaches it are terms in which no data has
-a say, a divergence from a prior or an entropy; and that is followed through all functions of a pass.
+No gradient passes a draw. Its parameters may still be trained: by the log-probability of the draw times its reward, by
+the likelihood of data, or straight through. If they are not, they get a gradient only from terms that do not depend on
+data, such as a divergence from a prior or an entropy; this is followed through all functions of a pass.
 """
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import FrameType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.nn.modules.dropout import _DropoutNd
-from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
-from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.causes.mentioned import mentions
 from gradwidgets.core.layers.causes.routes import Routes, Step
 from gradwidgets.core.layers.passes.passes import FlowError, Subject
+from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.results.result import Result
+from gradwidgets.core.subject.mode import FunctionMode
+from gradwidgets.core.subject.user_code import place_of_call
 
-# Give numbers at random, each by the parameters that it is given.
+# Functions that draw random numbers by the parameters that they are given.
 DRAWS = ("normal", "bernoulli", "multinomial", "poisson", "binomial")
 _OF_CLASSES = ("bernoulli", "multinomial", "poisson", "binomial")
 _MENTIONS = frozenset((*DRAWS, "sample", "sample_n", "bernoulli_"))
@@ -31,14 +33,14 @@ _MENTIONS = frozenset((*DRAWS, "sample", "sample_n", "bernoulli_"))
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Drawn(Result):
-    """A draw that cuts off what it is drawn from.
+    """A draw that cuts off the layers that compute its parameters.
 
     Attributes:
-        operation: "sample", or the function in torch's words.
+        operation: "sample", or torch's name of the function.
         place: File and line.
-        layers: Those that make what it is drawn from.
-        discrete: Whether it is of whole numbers, which no `rsample` draws.
-        reached: Whether other terms of the loss reach them.
+        layers: The layers that compute its parameters.
+        discrete: Whether it draws whole numbers, for which there is no `rsample`.
+        reached: Whether these layers get a gradient from other terms of the loss.
     """
 
     operation: str
@@ -49,10 +51,10 @@ class Drawn(Result):
 
 
 def drawn_in(subject: Subject) -> Drawn | None:
-    """Run the model and its loss forward once more; the first draw that cuts off what it is drawn from, or None.
+    """Run the model and its loss forward once more; return the first draw that cuts off its parameters, or None.
 
     Args:
-        subject: A copy that may run.
+        subject: A copy of the model, which runs.
     """
     seen = _Seen(subject.model)
     try:
@@ -70,13 +72,13 @@ def drawn_in(subject: Subject) -> Drawn | None:
 
 
 def random_state() -> list[Tensor]:
-    """Where torch's generators stand."""
+    """Return the states of torch's random generators."""
     found = [torch.get_rng_state()]
     return found + torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else found
 
 
 def drops(model: nn.Module) -> bool:
-    """Whether a layer of a model draws by itself: dropout, or what has it inside."""
+    """Whether a layer of a model draws random numbers by itself: a dropout, or a layer with one inside."""
     return any(one.training and draws_itself(one) for one in model.modules())
 
 
@@ -86,13 +88,15 @@ def draws_itself(module: nn.Module) -> bool:
     return isinstance(share, float) and share > 0
 
 
-def may_draw(model: nn.Module, loss_fn: Callable) -> bool:
-    """Whether the code of a model or its loss names a draw, where dropout draws as well."""
+def may_draw(model: nn.Module, loss_fn: Callable[..., object]) -> bool:
+    """Whether the code of a model or its loss contains the name of a draw; needed only if dropout draws as well."""
     return mentions(model, loss_fn, _MENTIONS)
 
 
 @dataclass(eq=False)
 class _Draw:
+    """A draw in a pass: see `Drawn`, with the call, the tensors that it is drawn from, and the frame of `sample`."""
+
     operation: str
     place: str
     discrete: bool
@@ -101,8 +105,8 @@ class _Draw:
     frame: FrameType | None
 
 
-class _Seen(TorchFunctionMode):
-    """Notes all calls of a pass, and among them the draws by what a gradient is asked for."""
+class _Seen(FunctionMode):
+    """Records all calls of a pass, and among them the draws whose parameters require a gradient."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -111,12 +115,10 @@ class _Seen(TorchFunctionMode):
         named = list(model.named_parameters())
         self.names = {id(one): name.rpartition(".")[0] or name for name, one in named}
         self.constant = {id(one) for one in (*model.buffers(), *(one for _, one in named), *_held(model))}
-        self._stems: dict[int, list[Tensor]] = {}  # of what is made without a gradient, what it was made of
+        self._stems: dict[int, list[Tensor]] = {}  # by the id of a tensor without a gradient: its inputs with one
 
-    def __torch_function__(
-        self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
-    ) -> object:
-        """See a call, and make it."""
+    def __torch_function__(self, func: Op, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> object:
+        """Inspect a call, and make it."""
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
         given, gave = _tensors((args, kwargs)), _tensors(result)
@@ -142,7 +144,7 @@ class _Seen(TorchFunctionMode):
 
 
 def _held(model: nn.Module) -> Iterator[Tensor]:
-    """Tensors that hang on a model, a prior's mean say, by themselves or in a distribution."""
+    """Yield the tensors that attributes of a model hold, themselves or in a distribution, such as a prior's mean."""
     for module in model.modules():
         for one in vars(module).values():
             if isinstance(one, Tensor):
@@ -156,8 +158,9 @@ def _whole(step: Step) -> bool:
 
 
 def _sampling() -> FrameType | None:
-    """The call of a distribution's `sample` that is at work, the outermost."""
-    frame, found = sys._getframe(1), None
+    """Return the frame of the outermost `sample` of a distribution that runs; None if none does."""
+    frame: FrameType | None = sys._getframe(1)
+    found = None
     while frame is not None:
         if frame.f_code.co_name == "sample" and "distributions" in frame.f_code.co_filename:
             found = frame

@@ -1,26 +1,26 @@
-"""What is changed in place before the way back needs it: where in somebody's code that is."""
+"""Where in the user's code a tensor is changed in place that the backward pass needs."""
 
 import re
-from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
-from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.passes.passes import FlowError, Subject
-from gradwidgets.core.operations.watching import plain_name
+from gradwidgets.core.operations.watching import Args, Kwargs, Op, plain_name
+from gradwidgets.core.subject.mode import FunctionMode
+from gradwidgets.core.subject.user_code import place_of_call
 
 _RAISED = re.compile(r"modified by an inplace operation: \[[\w.]+ \[([\d, ]*)\]\](?:, which is output \d+ of (\w+?),)?")
 _CURE = "Write it into a new tensor: x = x * y in place of x *= y, torch.relu in place of relu_."
 
 
 def told_in_place(subject: Subject, error: FlowError) -> FlowError | None:
-    """Run the model forward once more, and see what is written over; None where the error is of another kind.
+    """Run the model forward once more, and add the change in place to an error; None for another kind of error.
 
     Args:
-        subject: A copy that may run.
-        error: What the way back raised.
+        subject: A copy of the model, which runs.
+        error: The error of the backward pass.
     """
     found = _RAISED.search(str(error))
     if found is None:
@@ -40,8 +40,8 @@ def told_in_place(subject: Subject, error: FlowError) -> FlowError | None:
     return FlowError(f"{str(error).rstrip('.')}. {told}. {_CURE}")
 
 
-class _Seen(TorchFunctionMode):
-    """Notes the calls that change a tensor of some shape, made by some operation, in place."""
+class _Seen(FunctionMode):
+    """Records the calls that change a tensor of a given shape and operation in place."""
 
     def __init__(self, shape: tuple[int, ...], maker: str) -> None:
         super().__init__()
@@ -49,14 +49,12 @@ class _Seen(TorchFunctionMode):
         self._shape, self._maker = shape, maker
         self._made: dict[int, tuple[Tensor, str]] = {}
 
-    def __torch_function__(
-        self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
-    ) -> object:
-        """See a call, and make it."""
+    def __torch_function__(self, func: Op, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> object:
+        """Inspect a call, and make it."""
         x = args[0] if args and isinstance(args[0], Tensor) else None
         version = x._version if x is not None and not torch.is_inference(x) else None
         result, name = func(*args, **(kwargs or {})), getattr(func, "__name__", "")
-        if version is not None and x._version != version and tuple(x.shape) == self._shape:
+        if x is not None and version is not None and x._version != version and tuple(x.shape) == self._shape:
             maker = self._made.get(id(x), (x, ""))[1]
             if maker == self._maker or not (maker and self._maker):
                 self.found.append((name, place_of_call(), maker))

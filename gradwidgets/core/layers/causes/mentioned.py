@@ -1,19 +1,20 @@
-"""What the code of a model or of its loss names, read without running it."""
+"""The names in the code of a model or of its loss, read without running it."""
 
 from collections.abc import Callable, Set
+from types import CodeType
 
 from torch import nn
 
-_DEEP = 4  # functions that call functions
+_DEEP = 4  # the most nested calls of functions that are read
 
 
-def mentions(model: nn.Module, loss_fn: Callable | None, wanted: Set[str]) -> bool:
-    """Whether it names one of some functions, itself or in a function that it calls.
+def mentions(model: nn.Module, loss_fn: Callable[..., object] | None, wanted: Set[str]) -> bool:
+    """Whether the code contains one of some names, itself or in a function that it calls.
 
     Args:
         model: The model.
-        loss_fn: The loss; None to read the model alone.
-        wanted: Names, those of attributes included.
+        loss_fn: The loss function; None to read the model alone.
+        wanted: The names, of functions and attributes.
     """
     kinds = {type(one) for one in model.modules()}
     own = [vars(kind).values() for kind in kinds if not kind.__module__.startswith("torch.")]
@@ -23,7 +24,7 @@ def mentions(model: nn.Module, loss_fn: Callable | None, wanted: Set[str]) -> bo
     while waiting:
         one, deep = waiting.pop()
         code = getattr(one, "__code__", None)
-        if code is None or code in met or deep > _DEEP:
+        if not isinstance(code, CodeType) or code in met or deep > _DEEP:
             continue
         met.add(code)
         names = _names(code)
@@ -35,6 +36,6 @@ def mentions(model: nn.Module, loss_fn: Callable | None, wanted: Set[str]) -> bo
     return False
 
 
-def _names(code) -> set[str]:
-    inner = [one for one in code.co_consts if hasattr(one, "co_names")]
+def _names(code: CodeType) -> set[str]:
+    inner = [one for one in code.co_consts if isinstance(one, CodeType)]
     return set(code.co_names).union(*[_names(one) for one in inner])

@@ -1,18 +1,20 @@
-"""The ways by which what a draw is drawn from reaches the loss, and whether data has a say on them."""
+"""The paths from the parameters of a random draw to the loss, and whether data influences the gradient on them."""
 
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from torch import Tensor, nn
 
-# What is made of a shape alone.
+from gradwidgets.core.operations.watching import Args
+
+# Functions that only use the shape of their input.
 _SHAPED = ("zeros_like", "ones_like", "full_like", "rand_like", "randn_like", "empty_like", "new_zeros", "new_ones",
            "new_full", "new_empty", "new_tensor", "size", "__len__")  # fmt: skip
-# The gradient by one operand does not depend on the others.
+# Functions whose gradient by one operand does not depend on the others.
 _ADDS = ("add", "__add__", "__radd__", "add_", "__iadd__", "sub", "__sub__", "__rsub__", "rsub", "sub_", "__isub__",
          "cat", "concat", "stack")  # fmt: skip
 _LESS = ("sub", "__sub__", "__rsub__", "rsub")
-# A gradient passes them without a look at what they are given.
+# Functions whose gradient does not depend on their inputs.
 _LINEAR = (*_ADDS, "sum", "mean", "neg", "__neg__", "view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze",
            "__getitem__", "chunk", "split", "unbind", "transpose", "permute", "expand", "clone", "contiguous", "to",
            "float", "double")  # fmt: skip
@@ -20,27 +22,27 @@ _SCALES = ("mul", "__mul__", "__rmul__", "mul_", "__imul__", "div", "__truediv__
 
 
 class Step(NamedTuple):
-    """One call of a pass.
+    """One call of a function in a pass.
 
     Attributes:
-        name: The function's.
-        given: The tensors that it took.
-        gave: Those that it returned.
-        arguments: All that it took by position.
+        name: The function's name.
+        given: The tensors among its arguments.
+        gave: The tensors that it returned.
+        arguments: All positional arguments.
     """
 
     name: str
     given: list[Tensor]
     gave: list[Tensor]
-    arguments: tuple
+    arguments: Args
 
 
 class Told(NamedTuple):
-    """What is told of a draw that cuts off what it is drawn from.
+    """A draw that cuts off the tensors it is drawn from.
 
     Attributes:
-        parameters: Ids of the parameters that make what it is drawn from.
-        reached: Whether other terms of the loss reach them.
+        parameters: The ids of the model's parameters that these tensors are computed from.
+        reached: Whether these parameters get a gradient from other terms of the loss.
     """
 
     parameters: list[int]
@@ -48,11 +50,11 @@ class Told(NamedTuple):
 
 
 class Routes:
-    """The calls of a pass, followed from one place on.
+    """The calls of a pass, followed from a draw to the loss.
 
     Args:
-        steps: All of them, in order.
-        constant: Ids of tensors that no data changes: parameters and buffers.
+        steps: All calls, in order.
+        constant: The ids of tensors that do not depend on data: parameters and buffers.
     """
 
     def __init__(self, steps: Sequence[Step], constant: Collection[int]) -> None:
@@ -67,12 +69,12 @@ class Routes:
                     self._maker.setdefault(id(one), step)
 
     def told(self, draw: Step, sources: Sequence[Tensor], loss: Tensor) -> Told | None:
-        """Whether a draw reaches the loss, and what it is drawn from only by terms in which no data has a say.
+        """Return what a draw cuts off; None unless its parameters reach the loss only by terms that need no data.
 
         Args:
-            draw: The call that drew.
-            sources: What it is drawn from.
-            loss: What the pass led to.
+            draw: The call that draws.
+            sources: The tensors that it is drawn from.
+            loss: The loss.
         """
         if all(self._is_fixed(one) for one in sources):
             return None
@@ -87,7 +89,7 @@ class Routes:
         return id(one) in self._constant and id(one) not in self._given and not one.requires_grad
 
     def _after(self, draw: Step) -> set[int]:
-        """Ids of all that depends on a draw."""
+        """Return the ids of all tensors that depend on a draw."""
         found = {id(one) for one in draw.gave}
         for step in self._steps[self._place(draw) + 1 :]:
             if any(id(one) in found for one in step.given):
@@ -98,7 +100,7 @@ class Routes:
         return next(i for i, one in enumerate(self._steps) if one is step)
 
     def _roots(self, one: Tensor) -> list[Tensor]:
-        """What a layer gave, past functions of it alone, or a parameter itself."""
+        """Return the layers' outputs, or the parameters, that a tensor is computed from."""
         step = self._maker.get(id(one))
         if step is None:
             return [one] if isinstance(one, nn.Parameter) else []
@@ -109,7 +111,7 @@ class Routes:
         return list(found.values()) if len(found) == 1 else [one]
 
     def _with_twins(self, roots: Sequence[Tensor]) -> set[int]:
-        """Ids of roots, and of what the same layers gave at other calls."""
+        """Return the ids of roots, and of the same layers' outputs in other calls."""
         found = {id(one) for one in roots}
         own = [self._own(step) for one in roots if (step := self._maker.get(id(one))) is not None]
         for step in self._steps if any(own) else ():
@@ -121,8 +123,10 @@ class Routes:
         return {id(one) for one in step.given if id(one) in self._given}
 
     def _made_by(self, root: Tensor) -> list[int]:
-        """The nearest parameters that something is made with."""
-        waiting, found, met = [root], [], set()
+        """Return the ids of the nearest parameters that a tensor is computed from."""
+        waiting = [root]
+        found: list[int] = []
+        met: set[int] = set()
         while waiting:
             one = waiting.pop(0)
             if id(one) in met:
@@ -135,8 +139,10 @@ class Routes:
         return found
 
     def _reach(self, roots: set[int], drawn: set[int], after: set[int], loss: Tensor) -> bool | None:
-        """Whether terms without data reach some roots; None where data has a say in one that does."""
-        clean, joined, met = set(roots), set(), set()
+        """Return whether the loss has terms without data of some roots; None if data influences their gradient."""
+        clean = set(roots)  # computed from the roots alone
+        joined: set[int] = set()  # with data added
+        met: set[int] = set()  # where data influences the gradient
         for step in self._steps:
             mine = [one for one in step.given if id(one) in clean or id(one) in joined or id(one) in met]
             if not mine or not any(one.requires_grad and id(one) not in drawn for one in step.gave):
@@ -154,7 +160,7 @@ class Routes:
         return id(loss) in clean | joined
 
     def _meets(self, step: Step, mine: list[Tensor], others: list[Tensor], joined: set[int], after: set[int]) -> bool:
-        """Whether what data says changes the gradient that passes a call."""
+        """Whether data influences the gradient of a call."""
         mixed = any(id(one) in joined for one in mine)
         if step.name in _SCALES:
             data = [one for one in others if one.numel() > 1 or id(one) in after]
@@ -164,5 +170,5 @@ class Routes:
         return mixed or bool(others)
 
     def _scores(self, step: Step, others: list[Tensor], drawn: set[int]) -> bool:
-        """Whether a call takes a mean off what was drawn about it: by itself the chance of a draw teaches nothing."""
+        """Whether a call subtracts a draw's mean from the draw: alone, the probability of a draw teaches nothing."""
         return step.name in _LESS and all(id(one) in drawn for one in others)

@@ -1,4 +1,4 @@
-"""What only the values tell of a layer: units that are all the same, and padding where no padding stands."""
+"""Checks of a layer's values: units that are all the same, and padding tokens where no padding is."""
 
 from collections.abc import Mapping
 
@@ -7,27 +7,27 @@ from torch import Tensor, nn
 
 from gradwidgets.core.layers.passes.rows import Likeness, Row
 
-# Gates of a recurrent module, whose units have a row in each.
+# The number of gates of a recurrent module; each unit has a row in each gate.
 _GATES = {"RNN": 1, "LSTM": 4, "GRU": 3}
-# Of a gradient's largest number, and of the largest of all gradients: where it cancels out, only rounding is left.
+# Differences up to which gradients are equal: relative to the largest number of the gradient, and of all gradients.
 _ROUNDING, _ROUNDING_OF_ALL = 1e-5, 1e-6
 
 
 def likeness(row: Row, gradients: Mapping[int, Tensor]) -> Likeness:
-    """Whether all units of a layer have the same weights, and if so, whether the next step tells them apart.
+    """Return whether all units of a layer have the same weights "at first" or "for good"; "" if they have not.
 
     Args:
         row: The layer.
-        gradients: By the parameters' ids.
+        gradients: The gradients, by the parameters' ids.
     """
     held = [(one, units) for one in row.own.values() if (units := _by_unit(row.module, one.detach())) is not None]
     weights = [units for one, units in held if units.ndim > 1]
     if not weights or any(len(units) < 2 for units in weights) or not all(_same(units) for _, units in held):
         return ""
-    moved = [_by_unit(row.module, gradients[id(one)]) for one, _ in held if id(one) in gradients]
-    moved = [one for one in moved if one is not None]
+    known = [_by_unit(row.module, gradients[id(one)]) for one, _ in held if id(one) in gradients]
+    moved = [one for one in known if one is not None]
     if not moved or not (any(bool(one.any()) for one in moved) or any(bool(units.any()) for units in weights)):
-        return ""  # frozen, or all 0 and not reached yet: nothing is told
+        return ""  # frozen, or all 0 and without a gradient yet: nothing is known
     if all(_same(one, _ROUNDING * float(one.abs().amax())) for one in moved):
         return "for good"
     floor = _ROUNDING_OF_ALL * max(float(g.abs().amax()) for g in gradients.values() if g.numel() and _is_plain(g))
@@ -35,7 +35,7 @@ def likeness(row: Row, gradients: Mapping[int, Tensor]) -> Likeness:
 
 
 def _by_unit(module: nn.Module, tensor: Tensor) -> Tensor | None:
-    """A parameter, or its gradient, with a row for each unit; None where that is not how it is made."""
+    """Return a parameter, or its gradient, with a row for each unit; None if it has no such rows."""
     if not _is_plain(tensor) or not tensor.ndim:
         return None
     if isinstance(module, (nn.RNNBase, nn.RNNCellBase)):
@@ -49,7 +49,7 @@ def _by_unit(module: nn.Module, tensor: Tensor) -> Tensor | None:
 
 
 def padded(row: Row) -> tuple[int, int] | None:
-    """The padding token of an embedding and how often it occurs, if some of that is between other tokens."""
+    """Return the padding token of an embedding and how often it occurs, if it also occurs between other tokens."""
     token = getattr(row.module, "padding_idx", None)
     if not row.tokens or token is None or not row.own["weight"].requires_grad:
         return None
@@ -62,13 +62,13 @@ def padded(row: Row) -> tuple[int, int] | None:
 
 
 def _side_by_side(calls: list[Tensor]) -> list[Tensor]:
-    """The tokens of calls that take one step each, a token a sample, as (samples, steps); others as they are."""
+    """Stack the tokens of calls of one step each to (samples, steps); return others as they are."""
     steps = len(calls) > 1 and all(one.ndim == 1 and one.shape == calls[0].shape for one in calls)
     return [torch.stack(calls, -1)] if steps else calls
 
 
 def _between(here: Tensor) -> Tensor:
-    """Where something holds that holds neither from the first place on nor up to the last; everywhere for no axis."""
+    """Return where a mask is True apart from runs at the beginning and the end; the mask itself if it has no steps."""
     if here.ndim < 2 or here.shape[-1] < 3:
         return here
     leading = here.cummin(-1).values
@@ -81,7 +81,7 @@ def _is_plain(tensor: Tensor) -> bool:
 
 
 def _same(rows: Tensor, tolerance: float = 0.0) -> bool:
-    """Whether all rows are the same, up to a tolerance; two of them tell at once in nearly every layer."""
+    """Whether all rows are the same, up to a tolerance; comparing two rows first is faster for nearly every layer."""
     if len(rows) < 2:
         return True
     if not tolerance:

@@ -1,4 +1,4 @@
-"""A model that gives the same for every sample, whatever goes in, and where its samples become the same."""
+"""A model whose output is the same for all samples, and where its samples become the same."""
 
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -7,6 +7,7 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.dropout import _DropoutNd
 from torch.utils import _pytree as pytree
 
@@ -14,32 +15,33 @@ from gradwidgets.core.layers.axes.mixing import batch_of
 from gradwidgets.core.layers.causes.drawn import draws_itself, drops
 from gradwidgets.core.layers.passes.passes import FlowError, Subject, copied, run
 from gradwidgets.core.layers.passes.rows import is_fresh
+from gradwidgets.core.operations.watching import Args
 from gradwidgets.core.results.result import Result
 
-# Share of the largest number, up to which samples are the same. Of the sound models that begin, none is below 1e-3.
+# Relative difference up to which samples are the same. No sound model is below 1e-3 at initialization.
 SAME = 1e-5
 _RECURRENT = ("RNN", "LSTM", "GRU")
 _EXACT = (torch.float32, torch.float64)
-# Weights that shrink what comes in this much are meant to begin near 0; so is what is as small beside a bias.
+# Weights as small as this, or as small relative to the bias, are meant to begin near 0.
 _NEAR_ZERO = 1e-3
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Same(Result):
-    """What a model gives for samples that it does not tell apart.
+    """Where the samples of a batch become the same. All differences are relative to the largest number.
 
     Attributes:
-        count: How many samples.
-        share: By how much its output differs between them, as a share of its size.
-        layer: The first layer from which on samples are the same; "" where it is what the model does after all layers.
-        kind: Its class.
-        given: By how much what it is given differs.
+        count: The number of samples.
+        share: The difference of the model's output between samples.
+        layer: The first layer from which on samples are the same; "" if they become so after all layers.
+        kind: The layer's class.
+        given: The difference of the layer's input.
         before: The layer that ran before it; "" for none.
-        before_kind: Its class.
-        before_gave: By how much what that gives differs.
-        ends: At how many of the last steps of each sequence the inputs are the same; 0 where no recurrent layer reads.
-        unseen: How many BatchNorms that have seen no batch it takes to make it so: normalised by this batch's own mean
-            and variance, the model tells its samples apart. 0 where it does not.
+        before_kind: The class of the layer before.
+        before_gave: The difference of the output of the layer before.
+        ends: The number of last steps at which the inputs are the same; 0 without a recurrent layer.
+        unseen: The number of BatchNorms that have seen no batch, if with the batch's own mean and variance the outputs
+            would differ; otherwise 0.
     """
 
     count: int
@@ -55,23 +57,23 @@ class Same(Result):
 
     @property
     def is_between(self) -> bool:
-        """Whether samples are the same already as they come to the layer."""
+        """Whether the layer's inputs are already the same."""
         return self.given <= SAME
 
     @property
     def is_padding(self) -> bool:
-        """Whether a recurrent layer is read behind steps that are the same for all."""
+        """Whether the output of a recurrent layer is read after steps that are the same for all samples."""
         return self.ends > 0 and self.before_kind in _RECURRENT and self.is_between
 
 
 def same_in(subject: Subject, output: object, waiting: Iterable[str]) -> Same | None:
-    """What a model that says the same of every sample gives; None where it tells them apart.
+    """Find where the samples of a batch become the same; None if the outputs differ.
 
     Args:
-        subject: A copy that may run.
-        output: What it gave in the pass: only where that is the same for all, or a dropout may hide it, it is run once
-            more, forward.
-        waiting: Weights that begin at 0, and explain it until the next step.
+        subject: A copy of the model. It runs forward once more, only if the output is the same for all samples, or a
+            dropout may hide that.
+        output: The model's output.
+        waiting: The names of weights that begin at 0, and explain equal outputs until the next step.
     """
     batch = batch_of(subject.inputs, output)
     if batch is None or any("bias" not in name for name in waiting):
@@ -89,7 +91,7 @@ def same_in(subject: Subject, output: object, waiting: Iterable[str]) -> Same | 
 
 
 def apart(values: Tensor, axis: int = 0) -> float:
-    """By how much samples differ, as a share of the largest number; 0 for zeros throughout."""
+    """Return the difference between samples, relative to the largest number; 0 if all are 0."""
     largest = _largest(values)
     return _largest(values - values.narrow(axis, 0, 1)) / largest if largest else 0.0
 
@@ -101,14 +103,14 @@ def _largest(values: Tensor) -> float:
 
 def _is_same(output: object, count: int) -> bool:
     given = _given(output, count)
-    # The first two of a large output tell as a rule.
+    # Comparing the first two samples of a large output is usually enough.
     if not given or any(one.dtype not in _EXACT or not apart(one[:2]) <= SAME for one in given):
         return False
     return all(apart(one) <= SAME for one in given)
 
 
 def _given(output: object, count: int) -> list[Tensor]:
-    """What a model gives for each sample; a loss beside it, one number for all, is left out."""
+    """Return the outputs of a model that have a row for each sample; a loss among them is left out."""
     numbers = [one.detach() for one in _tensors(output) if one.is_floating_point() and one.ndim and one.numel()]
     return [one for one in numbers if one.shape[0] == count]
 
@@ -119,7 +121,7 @@ def _differ(inputs: Sequence[Tensor], axis: int, count: int) -> bool:
 
 
 def _ends(subject: Subject, axis: int, count: int) -> int:
-    """At how many of the last steps sequences are the same, where something recurrent reads them."""
+    """Count the last steps at which all sequences are the same, if the model has a recurrent layer."""
     given = _tensors(subject.inputs)
     if axis or not given or given[0].ndim < 2 or given[0].shape[0] != count:
         return 0
@@ -141,7 +143,7 @@ def _where(subject: Subject, count: int, ends: int) -> Same | None:
     while first and seen.calls[first - 1].gave <= SAME:
         first -= 1
     if not seen.calls or first == len(seen.calls):
-        if share or not seen.calls:  # a mean that is added to what it gives, say
+        if share or not seen.calls:  # for example a mean that is added to the output
             return None
         last = seen.calls[-1]
         return told(before=last.name, before_kind=last.kind, before_gave=last.gave)
@@ -159,14 +161,14 @@ def _unseen(subject: Subject, count: int) -> int:
     try:
         with _by_the_batch(fresh), without_dropout(subject.model), torch.no_grad():
             output = run("the model", subject.model, copied(subject.inputs), subject.model)
-    except FlowError:  # one value a channel has no variance
+    except FlowError:  # a single value per channel has no variance
         return 0
     return 0 if _is_same(output, count) else len(fresh)
 
 
 @contextlib.contextmanager
-def _by_the_batch(norms: Sequence[nn.Module]) -> Iterator[None]:
-    """Inside, they normalise by the batch's own mean and variance, and keep nothing of it."""
+def _by_the_batch(norms: Sequence[_NormBase]) -> Iterator[None]:
+    """Make BatchNorms normalise by the batch's own mean and variance inside, without updating their statistics."""
     for one in norms:
         one.training, one.track_running_stats = True, False
     try:
@@ -178,6 +180,8 @@ def _by_the_batch(norms: Sequence[nn.Module]) -> Iterator[None]:
 
 @dataclass
 class _Call:
+    """One call of a layer, with the differences between samples before and after it."""
+
     name: str
     module: nn.Module
     given: float
@@ -189,7 +193,7 @@ class _Call:
 
 
 class _Seen:
-    """Notes by how much samples differ before and after each layer."""
+    """Records the difference between samples before and after each layer."""
 
     def __init__(self, count: int) -> None:
         self.calls: list[_Call] = []
@@ -197,7 +201,7 @@ class _Seen:
 
     @contextlib.contextmanager
     def watching(self, model: nn.Module) -> Iterator[None]:
-        """Inside, calls of layers are noted."""
+        """Record calls of layers inside."""
         leaves = [(name, one) for name, one in model.named_modules() if not any(one.children())]
         leaves = [(name, one) for name, one in leaves if not isinstance(one, (_DropoutNd, nn.Identity))]
         handles = [one.register_forward_hook(partial(self._ran, name)) for name, one in leaves]
@@ -207,13 +211,13 @@ class _Seen:
             for handle in handles:
                 handle.remove()
 
-    def _ran(self, name: str, module: nn.Module, given: tuple, gave: object) -> None:
-        shares = [self._apart(one, module) for one in (given, gave)]
-        if shares[1] is not None:
-            self.calls.append(_Call(name, module, shares[1] if shares[0] is None else shares[0], shares[1]))
+    def _ran(self, name: str, module: nn.Module, given: Args, gave: object) -> None:
+        before, after = self._apart(given, module), self._apart(gave, module)
+        if after is not None:
+            self.calls.append(_Call(name, module, after if before is None else before, after))
 
     def _apart(self, values: object, module: nn.Module) -> float | None:
-        """By how much samples differ; None where it cannot be told which axis is theirs."""
+        """Return the difference between samples; None if their axis is not known."""
         first = next((one for one in _tensors(values) if one.ndim and one.numel() and not one.is_complex()), None)
         if first is None:
             return None
@@ -226,7 +230,7 @@ class _Seen:
 
 
 def _is_by_its_bias(module: nn.Module) -> bool:
-    """Whether its weights begin near 0, or its biases at the mean of large targets, so that these are all there is."""
+    """Whether a layer's output is nearly its bias: its weights begin near 0, or its bias is a large mean."""
     weight, bias = getattr(module, "weight", None), getattr(module, "bias", None)
     if not isinstance(weight, Tensor) or weight.ndim < 2 or isinstance(module, nn.Embedding):
         return False
@@ -236,7 +240,7 @@ def _is_by_its_bias(module: nn.Module) -> bool:
 
 @contextlib.contextmanager
 def without_dropout(model: nn.Module) -> Iterator[None]:
-    """Inside, nothing is dropped at random."""
+    """Run a block without dropout."""
     dropping = [one for one in model.modules() if one.training and draws_itself(one)]
     try:
         for one in dropping:

@@ -1,4 +1,4 @@
-"""Single parameters that get no gradient, in layers of which others do."""
+"""Single parameters that get no gradient, in layers whose other parameters get one."""
 
 from collections.abc import Iterator, Mapping
 
@@ -11,18 +11,18 @@ from gradwidgets.core.layers.passes.rows import ROOT, Row
 
 
 def apart(rows: list[Row], sizes: Mapping[int, float | None]) -> tuple[list[Row], list[Row]]:
-    """Rows of their own for parameters that get no gradient, and for those that get one of exactly 0.
+    """Return a row for each parameter that gets no gradient, and for each that gets one of exactly 0.
 
     Args:
-        rows: The model's.
-        sizes: The norms of the gradients by parameters, by their ids; None where none came.
+        rows: The model's layers.
+        sizes: The norms of the gradients, by the parameters' ids; None for no gradient.
     """
     without, zero = [], []
     for row in rows:
         asked = [(key, one) for key, one in row.own.items() if one.requires_grad and id(one) in sizes]
         if len(asked) > 1 and any(sizes[id(one)] for _, one in asked):
             without += [_row(row, key, one) for key, one in asked if sizes[id(one)] is None]
-            if any(sizes.get(id(one)) for one in row.weights.values()):  # else that is told of the layer
+            if any(sizes.get(id(one)) for one in row.weights.values()):  # otherwise the layer is reported
                 zero += [_row(row, key, one) for key, one in asked if sizes[id(one)] == 0]
     return without, zero
 
@@ -36,12 +36,12 @@ def _name(row: Row, key: str) -> str:
 
 
 def causes_of(subject: Subject, without: list[Row], zero: list[Row]) -> Iterator[tuple[str, Cut]]:
-    """Why no gradient comes to them, by their names; of those that get exactly 0, what goes in steps alone.
+    """Yield parameters and why they get no gradient; for a gradient of 0 only piecewise constant functions.
 
     Args:
-        subject: A copy that may run.
-        without: See `apart`.
-        zero: See there.
+        subject: A copy of the model, which runs.
+        without: The parameters without a gradient, see `apart`.
+        zero: The parameters with a gradient of 0, see `apart`.
     """
     yield from cuts_of(subject, without).items()
     steps = stops_of(subject, zero) if zero else {}
@@ -49,10 +49,10 @@ def causes_of(subject: Subject, without: list[Row], zero: list[Row]) -> Iterator
 
 
 def put_to_layers(rows: list[Row], causes: dict[str, Cut]) -> dict[str, Cut]:
-    """The causes that are left once those are their layers' own that keep a gradient from all of its weights.
+    """Move causes that concern all weights of a layer to the layer, and return the others.
 
     Args:
-        rows: The model's; those whose bias alone gets a gradient are told why the weights get none.
+        rows: The model's layers; a layer whose bias alone gets a gradient gets the cause of its weights.
         causes: See `causes_of`.
     """
     left = dict(causes)

@@ -1,4 +1,4 @@
-"""Nodes of a graph that become alike with depth, as each layer takes means over neighbours."""
+"""Nodes of a graph that become alike with depth, as each layer averages over neighbours."""
 
 import math
 from collections.abc import Iterable
@@ -12,28 +12,28 @@ from torch.utils import _pytree as pytree
 from gradwidgets.core.layers.axes.mixing import batch_of
 from gradwidgets.core.layers.causes.same_outputs import without_dropout
 from gradwidgets.core.layers.passes.passes import FlowError, Subject, copied, run
+from gradwidgets.core.operations.watching import Args
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import counted, percent
 
 NODES = "nodes alike"
-_ALIKE = 0.01  # of the nodes' directions, that is left to tell them apart; graph networks of 2 to 4 layers keep 0.1
-_APART = 0.1  # where the first layer takes them
-_FEWEST = 4  # layers
+_ALIKE = 0.01  # difference of the nodes' directions below which they are alike; networks of 2 to 4 layers keep 0.1
+_APART = 0.1  # smallest difference in the first layer's input
+_FEWEST = 4  # layers, from which nodes may become alike with depth
 _OWN = (
     "Add what each node has of its own, as GraphSAGE and GIN do: self_layer(x) + neighbours, a residual connection, or "
     "both side by side; or keep fewer neighbours, the nearest ones say."
 )
-_ONE_STEP = 0.5  # of the decades lost, at one layer: more is no smoothing but something there
+_ONE_STEP = 0.5  # largest share of the lost decades at one layer: more is not due to smoothing
 
 
 def smoothed_in(subject: Subject, output: object) -> list[Finding]:
-    """Features that tell nodes apart at first and hardly do at last, lost layer by layer.
-
-    Where the model is given a graph, or holds one, as a matrix or as pairs, it is run once more, forward.
+    """Report nodes of a graph whose features differ at first and become alike layer by layer.
 
     Args:
-        subject: A copy that may run.
-        output: What it gave.
+        subject: A copy of the model. It runs forward once more, only if its inputs or buffers contain a graph, as a
+            matrix or as pairs.
+        output: The model's output.
     """
     batch = batch_of(subject.inputs, output)
     if batch is None or batch[0] or not has_graph(subject, batch[1]):
@@ -49,13 +49,13 @@ def smoothed_in(subject: Subject, output: object) -> list[Finding]:
 
 
 def has_graph(subject: Subject, count: int) -> bool:
-    """Whether a model is given a graph of so many nodes, or holds one, as a matrix or as pairs."""
+    """Whether the inputs or buffers of a model contain a graph of so many nodes, as a matrix or as pairs."""
     given = (*_tensors(subject.inputs), *subject.model.buffers())
     return any(_is_matrix(one, count) or _are_pairs(one, count) for one in given)
 
 
 def _is_matrix(one: Tensor, count: int) -> bool:
-    """Whether it may be a matrix of neighbours: symmetric, or without numbers below 0, as features seldom are."""
+    """Whether a tensor may be an adjacency matrix: symmetric, or without numbers below 0, as features rarely are."""
     if tuple(one.shape) != (count, count) or one.is_complex():
         return False
     if one.layout is not torch.strided:
@@ -70,7 +70,7 @@ def _are_pairs(one: Tensor, count: int) -> bool:
 
 
 def _have_same(subject: Subject, count: int) -> bool:
-    """Whether all nodes have the same neighbours: every one all others, say."""
+    """Whether all nodes have the same neighbours, as in a complete graph."""
     for one in (*_tensors(subject.inputs), *subject.model.buffers()):
         if _is_matrix(one, count) and one.layout is torch.strided:
             ones = (one != 0) | torch.eye(count, dtype=torch.bool, device=one.device)
@@ -82,7 +82,7 @@ def _have_same(subject: Subject, count: int) -> bool:
 
 
 def _at_once(spreads: list[tuple[str, float]], count: int) -> list[Finding]:
-    """What to say of nodes that one layer makes alike, as it takes the same neighbours for each."""
+    """Report nodes that a single layer makes alike, as it averages over the same neighbours for each."""
     for (first, begun), (last, left) in pairwise(spreads):
         if begun > _APART and left < _ALIKE:
             message = (
@@ -97,7 +97,7 @@ def _at_once(spreads: list[tuple[str, float]], count: int) -> list[Finding]:
 
 
 def _spreads(subject: Subject, count: int) -> list[tuple[str, float]]:
-    """By how much nodes differ in what each layer with weights is given, in order, and the loss."""
+    """Return the difference of the nodes in the inputs of each layer with weights, in order, and of the loss."""
     seen: list[tuple[str, float]] = []
     kept = [(name, one) for name, one in subject.model.named_modules() if _is_layer(one)]
     handles = [one.register_forward_pre_hook(partial(_note, seen, count, name)) for name, one in kept]
@@ -115,14 +115,14 @@ def _is_layer(module: nn.Module) -> bool:
     return not any(module.children()) and any(one.ndim > 1 for one in module.parameters(recurse=False))
 
 
-def _note(seen: list[tuple[str, float]], count: int, name: str, module: nn.Module, given: tuple) -> None:
+def _note(seen: list[tuple[str, float]], count: int, name: str, module: nn.Module, given: Args) -> None:
     first = next((one for one in _tensors(given) if one.ndim == 2 and one.is_floating_point()), None)
     if first is not None and len(first) == count:
         seen.append((name, spread(first)))
 
 
 def spread(features: Tensor) -> float:
-    """By how much rows differ in direction: the root mean square off their mean, each of length 1; zeros left out."""
+    """Return the standard deviation of the rows' directions, without rows of zeros; NaN if there are no others."""
     rows = features.detach().double()
     lengths = rows.norm(dim=1, keepdim=True)
     rows = (rows / lengths)[(lengths > 0).squeeze(1)]

@@ -1,4 +1,4 @@
-"""Rows of a softmax in which one entry has it all: there it is flat, and what makes its scores gets no gradient."""
+"""Rows of a softmax in which one entry is close to 1: there it is flat, and the scores get no gradient."""
 
 import math
 
@@ -6,13 +6,14 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import Node
 
-from gradwidgets.core.operations.watching import plain_name
+from gradwidgets.core.layers.scores.ahead_of import before
+from gradwidgets.core.losses.graph import saved
 
-# One operation that multiplies queries and keys, takes a softmax, and weighs the values, whatever computes it.
+# The beginning of the names of torch's operations that compute a whole attention.
 ATTENTION = "scaled_dot_product"
 SOFTMAX = ("softmax", "safe_softmax", ATTENTION)
-_SURE = 0.99  # of a softmax's row, for one entry
-_BEFORE = 8  # operations before a softmax among which the product of queries and keys is looked for
+_SURE = 0.99  # the largest entry of a row from which the row is flat
+_BEFORE = 8  # the most operations between the product of queries and keys and its softmax
 _PASSING = (
     "view", "unsafe_view", "reshape_alias", "expand", "masked_fill", "add", "clone", "squeeze", "unsqueeze", "permute",
     "transpose",
@@ -22,15 +23,15 @@ _FACTORS = {
     "bmm": ("_saved_self", "_saved_mat2"),
     "baddbmm": ("_saved_batch1", "_saved_batch2"),
 }
-_HEADS, _QUERIES = 8, 16  # heads of samples, and queries of each, whose scores are computed anew
-_ROWS, _MOST = 64, 1 << 18  # queries of a head, and scores in all, that are computed anew
+_HEADS, _QUERIES = 8, 16  # the most heads, and queries of each, for which the spread of the scores is computed
+_ROWS, _MOST = 64, 1 << 18  # the most queries of a head, and scores in all, for which attention is computed again
 
 
 def sure(node: Node) -> Tensor | None:
-    """Five numbers, see `slopes_of`: in how many rows nearly all is on one entry, how scores spread and are scaled."""
+    """Return five numbers, see `slopes_of`: the share of rows with an entry near 1, and spread and scale of scores."""
     try:
         rows, axis = (
-            (node._saved_result.detach(), node._saved_dim) if hasattr(node, "_saved_dim") else (_scored(node), -1)
+            (saved(node, "result").detach(), saved(node, "dim")) if hasattr(node, "_saved_dim") else (_scored(node), -1)
         )
     except (AttributeError, RuntimeError, IndexError):
         return None
@@ -45,9 +46,9 @@ def sure(node: Node) -> Tensor | None:
 
 @torch.no_grad()
 def _scores(node: Node, many: int) -> tuple[Tensor, float]:
-    """How far products of queries and keys spread within a row, and what they are multiplied by; see `FunctionStats`.
+    """Return the spread of the products of queries and keys within a row, and their scale; see `FunctionStats`.
 
-    Both are NaN where such a product is not found: what is added to it, a mask or a bias of places, is no score.
+    Masks and position biases, which are added to the products, do not count. Both are NaN if no product is found.
     """
     found = _product(node)
     if found is None or found[1].ndim not in (2, 3) or found[1].shape[-1] != many:
@@ -62,24 +63,22 @@ def _scores(node: Node, many: int) -> tuple[Tensor, float]:
 
 
 def _product(node: Node) -> tuple[Tensor, Tensor, float] | None:
-    """Queries, keys (their rows as columns) and the factor of the product that a softmax is taken of."""
+    """Return the queries, the transposed keys and the factor of the product before a softmax; None if there is none."""
     if hasattr(node, "_saved_query"):
-        queries, keys, scale = node._saved_query, node._saved_key, node._saved_scale
+        queries, keys, scale = saved(node, "query"), saved(node, "key"), saved(node, "scale")
         if queries.ndim != 4 or queries.shape[:2] != keys.shape[:2]:
             return None
         scale = 1 / math.sqrt(queries.shape[-1]) if scale is None else float(scale)
         return queries.flatten(0, 1), keys.flatten(0, 1).mT, scale
     scale = 1.0
-    for _ in range(_BEFORE):
-        node = next((one for one, _ in node.next_functions if one is not None), None)
-        name = plain_name(node.name()) if node is not None else ""
+    for name, one in before(node, _BEFORE):
         if name in ("mul", "div"):
-            other = node._saved_other
-            if other is None or other.ndim or node.next_functions[1][0] is not None:
+            other = saved(one, "other")
+            if other is None or other.ndim or one.next_functions[1][0] is not None:
                 return None
             scale = scale * float(other) if name == "mul" else scale / float(other)
         elif name in _FACTORS:
-            queries, keys = (getattr(node, key) for key in _FACTORS[name])
+            queries, keys = (getattr(one, key) for key in _FACTORS[name])
             return None if queries is None or keys is None else (queries, keys, scale)
         elif name not in _PASSING:
             return None
@@ -88,20 +87,20 @@ def _product(node: Node) -> tuple[Tensor, Tensor, float] | None:
 
 @torch.no_grad()
 def _scored(node: Node) -> Tensor | None:
-    """Some rows of the weights that an attention computed and did not keep, from its queries and keys."""
-    queries, keys = node._saved_query, node._saved_key
+    """Compute some rows of attention weights again, which the operation did not save, from its queries and keys."""
+    queries, keys = saved(node, "query"), saved(node, "key")
     if queries.ndim != 4 or queries.shape[:2] != keys.shape[:2] or queries.layout is not torch.strided:
         return None
     batch, heads, many, width = queries.shape
     at = torch.arange(0, many, -(-many // _ROWS), device=queries.device)
     some = slice(None, None, -(-batch * heads * len(at) * keys.shape[2] // _MOST))
-    scale = node._saved_scale
+    scale = saved(node, "scale")
     scores = (queries[some][:, :, at] @ keys[some].mT) * (1 / math.sqrt(width) if scale is None else scale)
     mask = getattr(node, "_saved_attn_mask", getattr(node, "_saved_attn_bias", None))
     if mask is not None:
         mask = mask.expand(batch, heads, many, -1)[some][:, :, at]
         scores = scores.masked_fill(~mask, -math.inf) if mask.dtype is torch.bool else scores + mask
-    if node._saved_is_causal:
+    if saved(node, "is_causal"):
         later = torch.arange(keys.shape[2], device=at.device) > at[:, None]
         scores = scores.masked_fill(later, -math.inf)
     return scores.softmax(-1)

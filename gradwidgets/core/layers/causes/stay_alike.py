@@ -1,4 +1,4 @@
-"""Parts of a model that are copies of each other: layers side by side, and rows of one parameter."""
+"""Parts of a model that are copies of each other: parallel layers, and rows of one parameter."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,10 +11,10 @@ from gradwidgets.core.layers.passes.rows import ROOT, Row
 from gradwidgets.core.results.finding import Finding
 
 MODULES, ROWS = "modules alike", "rows alike"
-# Of a gradient's largest number, up to which two of them are the same; and of the largest of all gradients.
+# Differences up to which gradients are equal: relative to the largest number of the gradient, and of all gradients.
 _ROUNDING, _ROUNDING_OF_ALL = 1e-5, 1e-6
 _NAMED = 3
-# Their units are looked at by themselves.
+# Layers whose units are checked elsewhere, by `likeness`.
 _LAYERS = (nn.Linear, nn.Bilinear, nn.modules.conv._ConvNd, nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention)
 _ANEW = (
     "Draw the weights of each anew, nn.ModuleList(Expert() for _ in range(n)), or add a little noise to each copy; a "
@@ -26,7 +26,16 @@ _ROWS_ANEW = (
 
 
 class Weight(NamedTuple):
-    """A parameter that a gradient comes to."""
+    """A parameter with a gradient.
+
+    Attributes:
+        name: Its name in the model.
+        layer: The module that owns it.
+        value: The parameter, detached.
+        gradient: Its gradient.
+        norm: The parameter's norm.
+        is_layers: Whether it belongs to a layer in `_LAYERS`.
+    """
 
     name: str
     layer: str
@@ -39,13 +48,13 @@ class Weight(NamedTuple):
 def copies_in(
     rows: Iterable[Row], norms: Mapping[int, float], gradients: Mapping[int, Tensor], graph: ModuleGraph | None
 ) -> list[Finding]:
-    """What to say of parts that are the same, and of such that stay so.
+    """Report parallel layers that are the same, and parameters whose rows are the same and stay so.
 
     Args:
         rows: The model's layers.
-        norms: Of parameters, by their ids.
-        gradients: By the parameters' ids.
-        graph: Of the pass.
+        norms: The norms of parameters, by their ids.
+        gradients: The gradients, by the parameters' ids.
+        graph: The graph of the pass; None if there is none.
     """
     weights = [one for row in rows for one in _weights(row, norms, gradients)]
     alike = [one for one in weights if not one.is_layers and _is_alike(one.value)]
@@ -67,7 +76,7 @@ def _weights(row: Row, norms: Mapping[int, float], gradients: Mapping[int, Tenso
 
 
 def _groups(weights: Sequence[Weight], graph: ModuleGraph) -> list[list[Weight]]:
-    """Weights of layers side by side that hold the same numbers."""
+    """Return groups of weights of parallel layers with the same values."""
     groups: dict[object, list[Weight]] = {}
     for one in weights:
         groups.setdefault((one.value.shape, one.norm), []).append(one)
@@ -77,11 +86,11 @@ def _groups(weights: Sequence[Weight], graph: ModuleGraph) -> list[list[Weight]]
 
 
 def _modules(groups: Iterable[Sequence[Weight]], floor: float) -> list[Finding]:
-    """Of layers that hold the same weights: those that stay so, or else those that do not."""
+    """Report layers with the same weights: those that stay the same, or otherwise those that do not."""
     kinds: dict[bool, dict[tuple[str, ...], None]] = {True: {}, False: {}}
     for same in groups:
         stay = all(_same_gradient(one, same[0], floor) for one in same[1:])
-        if _largest(same[0].gradient) > floor if stay else same[0].norm > 0:  # of zeros, one is like another
+        if _largest(same[0].gradient) > floor if stay else same[0].norm > 0:  # weights of 0 are all the same
             kinds[stay].setdefault(_siblings([one.name for one in same]))
     for stay, found in kinds.items():
         if found:
@@ -90,18 +99,19 @@ def _modules(groups: Iterable[Sequence[Weight]], floor: float) -> list[Finding]:
 
 
 def _same_values(group: Sequence[Weight]) -> list[Weight]:
-    """Those of a group that hold the same numbers as its first; each tensor once."""
+    """Return the weights of a group with the same values as the first; each tensor once."""
     once = {one.value.data_ptr(): one for one in group}
     return [one for one in once.values() if one.value.equal(group[0].value)]
 
 
 def _side_by_side(graph: ModuleGraph, calls: Mapping[str, Sequence[int]], same: Sequence[Weight]) -> bool:
-    """Whether none of them takes what another gives."""
+    """Whether no layer of a group depends on the output of another."""
     at = [calls.get(one.layer, ()) for one in same]
     if not all(at):
         return False
     own = {vertex for some in at for vertex in some}
-    seen, waiting = set(), [other for vertex in own for other in graph.back[vertex]]
+    seen: set[int] = set()
+    waiting = [other for vertex in own for other in graph.back[vertex]]
     while waiting:
         vertex = waiting.pop()
         if vertex in own:
@@ -122,7 +132,7 @@ def _largest(values: Tensor) -> float:
 
 
 def _siblings(names: Sequence[str]) -> tuple[str, ...]:
-    """The modules that hold them, up to the one part of the name in which they differ; themselves for several."""
+    """Cut names off after the part in which they differ; unchanged if they differ in several parts."""
     parts = [one.split(".") for one in names]
     if len({len(one) for one in parts}) > 1:
         return tuple(names)
@@ -149,7 +159,7 @@ def _is_alike(values: Tensor) -> bool:
 
 
 def _stays_alike(one: Weight, floor: float) -> bool:
-    """Whether all its rows get the same gradient as well, which is not 0."""
+    """Whether all rows get the same gradient, which is not 0."""
     rows = _rows(one.gradient)
     largest = _largest(one.gradient)
     if rows is None or largest <= floor or not math.isfinite(largest):
@@ -158,13 +168,13 @@ def _stays_alike(one: Weight, floor: float) -> bool:
 
 
 def _rows(values: Tensor) -> Tensor | None:
-    """With a row for each place along the first axis that has several; None where there are no two such axes."""
+    """Return a matrix with a row for each place along the first axis of several; None without two such axes."""
     values = values.squeeze()
     return values.flatten(1) if values.ndim > 1 else None
 
 
 def _of_rows(one: Weight) -> Finding:
-    count = len(_rows(one.value))
+    count = one.value.squeeze().shape[0]
     message = (
         f"{one.name}: its {count} rows are all the same and get the same gradient, so that no step tells them apart: "
         "they are worth one row"

@@ -1,29 +1,31 @@
-"""Tensors that a model computes with and that ask for a gradient, which `model.parameters()` does not list."""
+"""Tensors that a model uses and that require a gradient, but are not in `model.parameters()`."""
 
+import contextlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from types import FunctionType, MethodType
 
 import torch
 from torch import Tensor, nn
 
-from gradwidgets.core.losses.graph import nodes_of
+from gradwidgets.core.losses.graph import nodes_of, variable_of
 from gradwidgets.core.operations.watching import plain_name
 from gradwidgets.core.results.result import Result
 
 _REGISTERED = frozenset(("_parameters", "_buffers", "_modules"))
-_MOST = 5_000  # things that are looked into
+_MOST = 5_000  # the most objects that are searched
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Unlisted(Result):
-    """A tensor that no optimizer of `model.parameters()` trains, though it takes part.
+    """A tensor that the model uses and that no optimizer of `model.parameters()` trains.
 
     Attributes:
-        name: Where it hangs, "hidden[0].weight" say; "" where that cannot be told.
+        name: The attribute that holds it, "hidden[0].weight" for example; "" if that is not known.
         shape: Its shape.
         place: The module during whose call it is used.
-        made_by: The operation that made it of a parameter, in torch's words; "" where none did.
+        made_by: torch's name of the operation that computed it from a parameter; "" if none did.
     """
 
     name: str
@@ -32,21 +34,21 @@ class Unlisted(Result):
     made_by: str = ""
 
     def __str__(self) -> str:
-        """In words."""
+        """Return the tensor in words."""
         where = self.name or f"one that is made in the forward of {self.place}, or kept outside of the model"
         made = f" (what {self.made_by} makes of a parameter, which is none itself)" if self.made_by else ""
         return f"{where} ({' × '.join(map(str, self.shape)) or 'one number'}){made}"
 
 
 def unlisted(model: nn.Module, leaves: Iterable[tuple[Tensor, str | None]], listed: Iterable[Tensor]) -> list[Unlisted]:
-    """Those that are not listed.
+    """Return the tensors that the model does not list.
+
+    An input of a layer with weights that no attribute holds is data whose gradient is needed, as for a penalty.
 
     Args:
         model: The model that ran.
-        leaves: Tensors that ask for a gradient and took part, each with the module that used it; None for the loss's.
-        listed: What somebody trains or handed in: parameters, inputs, targets.
-
-    What a layer with weights is given, and hangs nowhere, is data that is asked for its gradient, as a penalty does.
+        leaves: The tensors that require a gradient and were used, each with the module that used it; None for the loss.
+        listed: The tensors that are trained or passed in: parameters, inputs, targets.
     """
     known, memory = {id(one) for one in listed}, {place for one in listed if (place := _memory(one))}
     found = [
@@ -66,11 +68,11 @@ def unlisted(model: nn.Module, leaves: Iterable[tuple[Tensor, str | None]], list
 
 
 def with_makers(model: nn.Module, missed: Iterable[Unlisted]) -> tuple[Unlisted, ...]:
-    """The same, with what made those of them that a model holds and that were computed of a parameter before it ran.
+    """Add the operations that computed tensors from parameters before the model ran.
 
     Args:
-        model: The model itself: a copy no longer shows it.
-        missed: What it does not list.
+        model: The model itself; a copy would not show them.
+        missed: The tensors that it does not list.
     """
     missed = tuple(missed)
     held = {f"{name}.{key}" if name else key: one for name, key, one in _attributes(model)} if missed else {}
@@ -80,17 +82,17 @@ def with_makers(model: nn.Module, missed: Iterable[Unlisted]) -> tuple[Unlisted,
 def _maker(one: object) -> str:
     if not isinstance(one, Tensor) or one.grad_fn is None:
         return ""
-    leaves = (node.variable for node in nodes_of(one) if hasattr(node, "variable"))
+    leaves = (variable_of(node) for node in nodes_of(one))
     return plain_name(one.grad_fn.name()) if any(isinstance(leaf, nn.Parameter) for leaf in leaves) else ""
 
 
 def _memory(tensor: Tensor) -> int:
-    """Where a tensor lies: a part of an input that forward asks a gradient of is an input; 0 if that is not told."""
+    """Return the address of a tensor's memory, to recognise parts of inputs; 0 if it is not known."""
     return tensor.untyped_storage().data_ptr() if tensor.layout is torch.strided and not tensor.is_meta else 0
 
 
 def _held(model: nn.Module, wanted: set[int]) -> Iterator[tuple[int, str]]:
-    """Ids of those of some tensors that hang somewhere on a model, and where."""
+    """Yield the ids of those tensors that attributes of a model hold, and the attributes."""
     waiting = deque((f"{name}.{key}" if name else key, one) for name, key, one in _attributes(model))
     seen: set[int] = set()
     while waiting and len(seen) < _MOST:
@@ -120,15 +122,14 @@ def _inside(name: str, one: object) -> Iterable[tuple[str, object]]:
         return [(f"{name}.{key}", each) for key, each in one.named_parameters()]
     if isinstance(one, (Tensor, type)):
         return ()
-    if isinstance(one, Callable) and getattr(one, "__closure__", None):
-        return [(key, cell.cell_contents) for key, cell in _cells(one)]
+    function = one.__func__ if isinstance(one, MethodType) else one
+    if isinstance(function, FunctionType) and function.__closure__:
+        return list(_cells(function))
     return [(f"{name}.{key}", each) for key, each in vars(one).items()] if hasattr(one, "__dict__") else ()
 
 
-def _cells(function: Callable) -> Iterator[tuple[str, object]]:
-    for key, cell in zip(function.__code__.co_freevars, function.__closure__, strict=True):
-        try:
-            cell.cell_contents  # noqa: B018 - an empty one raises
-        except ValueError:
-            continue
-        yield key, cell
+def _cells(function: FunctionType) -> Iterator[tuple[str, object]]:
+    """Yield the variables of a closure and their values."""
+    for key, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        with contextlib.suppress(ValueError):  # an empty cell
+            yield key, cell.cell_contents

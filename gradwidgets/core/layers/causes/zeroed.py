@@ -1,16 +1,18 @@
-"""Where all that comes through is multiplied by 0: a dropout of everything, an empty mask, a factor that is 0."""
+"""Operations that multiply everything by 0: a dropout of everything, an empty mask, a factor of 0."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
-from torch.overrides import TorchFunctionMode
 
-from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.passes.passes import FlowError, Subject
+from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.results.result import Result
 from gradwidgets.core.results.wording import number
+from gradwidgets.core.subject.mode import FunctionMode
+from gradwidgets.core.subject.user_code import place_of_call
 
 _DROPOUTS = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout", "dropout_")
 _PRODUCTS = ("mul", "mul_", "multiply", "multiply_", "__mul__", "__rmul__", "__imul__")
@@ -19,14 +21,14 @@ _FILLS = ("masked_fill", "masked_fill_")
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Zeroed(Result):
-    """Something that gives 0 whatever comes in.
+    """An operation whose output is 0 whatever its input is.
 
     Attributes:
-        name: The module's, or the function's in torch's words.
-        why: What makes it so, as a clause.
+        name: The module's name, or torch's name of the function.
+        why: The reason, as a clause.
         place: File and line; "" for a module.
         cure: What to do about it.
-        is_term: Whether it is a single number that counts 0: a term of a loss, or what makes all parameters take part.
+        is_term: Whether the output is a single number: a term of a loss, or a sum that makes all parameters used.
     """
 
     name: str
@@ -36,20 +38,20 @@ class Zeroed(Result):
     is_term: bool = False
 
     def __str__(self) -> str:
-        """As a clause on it."""
+        """Return a clause about the operation."""
         return f"{self.name}{f' ({self.place})' if self.place else ''} gives 0 throughout: {self.why}"
 
 
 def drops_all(model: nn.Module) -> bool:
-    """Whether a dropout of a model leaves nothing."""
+    """Whether a dropout of a model drops everything."""
     return any(isinstance(one, _DropoutNd) and one.training and one.p >= 1 for one in model.modules())
 
 
 def zeroed_in(subject: Subject) -> tuple[Zeroed, ...]:
-    """Run the model and its loss forward once more, and see what is multiplied by 0 at every call.
+    """Run the model and its loss forward once more, and return what is multiplied by 0 in every call.
 
     Args:
-        subject: A copy that may run.
+        subject: A copy of the model, which runs.
     """
     seen = _Seen()
     handles = []
@@ -68,16 +70,24 @@ def zeroed_in(subject: Subject) -> tuple[Zeroed, ...]:
     return tuple(one for one, always in seen.found.values() if always)
 
 
-class _Seen(TorchFunctionMode):
-    """What is multiplied, by its place; and whether that was by 0 each time."""
+_Found = tuple[bool, str, str]  # whether the output is 0, why, and what to do about it
+
+
+class _Seen(FunctionMode):
+    """Records multiplications by their place, and whether it was by 0 each time.
+
+    Attributes:
+        found: For each module or function, and its place, the operation, and whether it was 0 each time.
+        module: The dropout module that runs; "" for none.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.found: dict[tuple[str, str], tuple[Zeroed, bool]] = {}
         self.module = ""
 
-    def entering(self, name: str) -> Callable:
-        """A hook that notes which dropout is at work."""
+    def entering(self, name: str) -> Callable[[nn.Module, object], None]:
+        """Return a hook that records which dropout runs."""
 
         def hook(module: nn.Module, _: object) -> None:
             self.module = name
@@ -85,13 +95,11 @@ class _Seen(TorchFunctionMode):
         return hook
 
     def leaving(self, *_: object) -> None:
-        """A hook that notes that it is done."""
+        """Record that the dropout is done, as a hook."""
         self.module = ""
 
-    def __torch_function__(
-        self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
-    ) -> object:
-        """See a call, and make it."""
+    def __torch_function__(self, func: Op, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> object:
+        """Inspect a call, and make it."""
         kwargs, name = kwargs or {}, getattr(func, "__name__", "")
         told = _WAYS[name](name, args, kwargs) if name in _WAYS and args else None
         if told is not None:
@@ -107,7 +115,7 @@ class _Seen(TorchFunctionMode):
         self.found[key] = (one, is_zero and (known is None or known[1]))
 
 
-def _dropout(name: str, args: tuple, kwargs: dict) -> tuple[bool, str, str] | None:
+def _dropout(name: str, args: Args, kwargs: Kwargs) -> _Found | None:
     share = args[1] if len(args) > 1 else kwargs.get("p", 0.5)
     training = args[2] if len(args) > 2 else kwargs.get("training", True)
     if not isinstance(share, (int, float)) or not training:
@@ -115,17 +123,17 @@ def _dropout(name: str, args: tuple, kwargs: dict) -> tuple[bool, str, str] | No
     return share >= 1, "p = 1 drops all of it in training", "Take a p below 1: it is the share to drop, not to keep."
 
 
-def _product(name: str, args: tuple, kwargs: dict) -> tuple[bool, str, str] | None:
+def _product(name: str, args: Args, kwargs: Kwargs) -> _Found | None:
     pair = [*args, *kwargs.values()][:2]
     for one, other in (pair, pair[::-1]) if len(pair) == 2 else ():
-        # A factor that is trained, or made of what is, may leave 0 with the next step.
+        # A factor that depends on trained parameters may change with the next step.
         if isinstance(one, Tensor) and one.requires_grad and not getattr(other, "requires_grad", False):
             many = isinstance(other, Tensor) and other.ndim
             return _is_zero(other) and not _is_zero(one), f"the other factor is {'all ' if many else ''}0", _LOOK
     return None
 
 
-def _fill(name: str, args: tuple, kwargs: dict) -> tuple[bool, str, str] | None:
+def _fill(name: str, args: Args, kwargs: Kwargs) -> _Found | None:
     one, mask, value = [*args, *kwargs.values(), None, None][:3]
     if not (
         isinstance(one, Tensor) and one.requires_grad and isinstance(mask, Tensor) and not isinstance(value, Tensor)
@@ -134,7 +142,7 @@ def _fill(name: str, args: tuple, kwargs: dict) -> tuple[bool, str, str] | None:
     return value == 0 and bool(mask.all()), "the mask is True everywhere, and fills in 0", _LOOK
 
 
-def _exponential(name: str, args: tuple, kwargs: dict) -> tuple[bool, str, str] | None:
+def _exponential(name: str, args: Args, kwargs: Kwargs) -> _Found | None:
     one = args[0]
     if not (isinstance(one, Tensor) and one.requires_grad and one.numel()):
         return None

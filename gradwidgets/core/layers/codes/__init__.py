@@ -1,1 +1,1 @@
-"""Codes of places, and codes that are looked up, straight through."""
+"""Checks of position codes, and of codes that are looked up straight through."""

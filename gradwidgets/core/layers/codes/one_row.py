@@ -1,11 +1,11 @@
-"""One row of a table of places, added at every place: `pe[:, x.size(1)]` where `pe[:, : x.size(1)]` was meant.
+"""One row of a position table that is added at every place: `pe[:, x.size(1)]` where `pe[:, : x.size(1)]` was meant.
 
-Whether it is one is read from where its numbers lie: a view of a table begins at one of its rows.
+A row is recognised by its memory: a view of a table begins at one of its rows.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,13 +13,13 @@ from torch.autograd.graph import Node
 from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.axes.mixing import batch_of, evaluated, output_of
-from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.misuse.added_masks import ADDS
 from gradwidgets.core.layers.misuse.constant_codes import CONSTANT_CODE, FEWEST
 from gradwidgets.core.layers.passes.passes import FlowError, Subject
-from gradwidgets.core.operations.watching import plain_name
+from gradwidgets.core.operations.watching import Args, Kwargs, Op, plain_name
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.subject.mode import FunctionMode
+from gradwidgets.core.subject.user_code import place_of_call
 
 _VIEWS = ("view", "unsqueeze", "squeeze", "expand", "slice", "reshape_alias")
 _SLICE = "Take a row for each place, as many as there are: pe[:, : x.size(1)], with the colon. "
@@ -27,23 +27,33 @@ _MEANT = "Nothing, if it is one code for all of a sequence, as of a language."
 
 
 class _Table(NamedTuple):
+    """A buffer or parameter with several rows."""
+
     name: str
     rows: int
     width: int
 
 
 class _Read(NamedTuple):
+    """A sum that reads a table.
+
+    Attributes:
+        row: The row that is added; −1 for several.
+        places: The number of places that it is added at.
+        where: File and line.
+    """
+
     row: int
     places: int
     where: str
 
 
 def may_take_one_row(sums: Iterable[Node], model: nn.Module) -> bool:
-    """Whether a sum may take one row of a table for all places: of what has no gradient, or of a parameter.
+    """Whether a sum may add one row of a table at all places, a parameter's or one without a gradient.
 
     Args:
-        sums: The model's operations that add.
-        model: Its tables are looked at only where there is such a sum.
+        sums: The model's additions.
+        model: The model; its tables are checked only if there is such a sum.
     """
     widths = set()
     for one in sums:
@@ -62,7 +72,7 @@ def _may_be_row(node: Node | None, width: int) -> bool:
 
 
 def _tables(model: nn.Module) -> dict[int, _Table]:
-    """Buffers and parameters that have several rows, not all the same, by where their numbers lie."""
+    """Return buffers and parameters with several rows, by the address of their memory."""
     found = {}
     for name, one in (*model.named_buffers(), *model.named_parameters()):
         rows = one.numel() // one.shape[-1] if one.ndim > 1 and one.shape[-1] else 0
@@ -72,11 +82,11 @@ def _tables(model: nn.Module) -> dict[int, _Table]:
 
 
 def one_row(subject: Subject, output: object) -> list[Finding]:
-    """What to say of the first table of which one row is added at all places.
+    """Report the first table of which a single row is added at all places.
 
     Args:
-        subject: A copy that may run; it is, once, forward.
-        output: What the model gave.
+        subject: A copy of the model, which runs forward once.
+        output: The model's output.
     """
     batch = batch_of(subject.inputs, output)
     if batch is None:
@@ -91,14 +101,14 @@ def one_row(subject: Subject, output: object) -> list[Finding]:
     asked = set(_whole_numbers(subject.inputs))
     for table, reads in seen.reads.items():
         row, places = reads[0].row, reads[0].places
-        # A row by the number of places is no row that somebody chose, as that of a language or a depth.
+        # A row whose index is the number of places was not chosen on purpose, as the row of a language or depth is.
         if {one.row for one in reads} == {row} and row in (places, places - 1) and row not in asked:
             return [_told(table, reads[0])]
     return []
 
 
 def _whole_numbers(inputs: object) -> Iterable[int]:
-    """What single numbers the model is given: a row that is asked for."""
+    """Yield the single whole numbers among the inputs: rows that are asked for on purpose."""
     for one in pytree.tree_leaves(inputs):
         if isinstance(one, Tensor) and one.numel() == 1 and not one.is_complex():
             yield int(one)
@@ -117,17 +127,15 @@ def _told(table: _Table, read: _Read) -> Finding:
 
 
 class _Sums(FunctionMode):
-    """Notes which rows of tables are added to what has samples and places; row −1 stands for several."""
+    """Records which rows of tables are added to tensors of samples and places."""
 
     def __init__(self, tables: dict[int, _Table], count: int) -> None:
         super().__init__()
         self.reads: dict[_Table, list[_Read]] = {}
         self._tables, self._count = tables, count
 
-    def __torch_function__(
-        self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
-    ) -> object:
-        """See a call, and make it."""
+    def __torch_function__(self, func: Op, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> object:
+        """Inspect a call, and make it."""
         result = func(*args, **(kwargs or {}))
         if getattr(func, "__name__", "") in ADDS and isinstance(result, Tensor) and result.ndim == 3:
             places = [size for size in result.shape[:2] if size != self._count] or [self._count]

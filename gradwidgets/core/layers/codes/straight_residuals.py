@@ -1,8 +1,8 @@
-"""What is left of something once its code is taken from it that goes straight through: its derivative is 0.
+"""Residuals of straight-through codes: their derivative is 0.
 
-The code q of r is handed on as r + (q − r).detach(), whose derivative by r is 1, so that r less that has one of 0. The
-next code's own way straight through need not mind: the derivatives of all add up to 1. But a term of the loss or a
-layer that takes what is left gets nothing back to what made it.
+The code q of r is passed on as r + (q − r).detach(), whose derivative by r is 1, so the residual, r minus that, has a
+derivative of 0. Straight-through codes of the residual may use it, as the derivatives of all codes add up to 1. But a
+term of the loss or a layer that uses the residual sends no gradient back.
 """
 
 from collections.abc import Collection
@@ -22,7 +22,7 @@ _CALLED = {"mse_loss": "mse_loss", "addmm": "a Linear layer", "mm": "a product o
 
 
 def straight_residuals(nodes: Collection[Node]) -> list[Finding]:
-    """What to say of differences whose derivative is 0 throughout, and which something takes that needs one.
+    """Report differences whose derivative is 0 although an operation that uses them needs a gradient.
 
     Args:
         nodes: All operations of a pass.
@@ -40,13 +40,13 @@ def straight_residuals(nodes: Collection[Node]) -> list[Finding]:
 
 
 def _is_nothing(node: Node) -> bool:
-    """Whether an operation takes from something what has the same derivative."""
+    """Whether an operation subtracts from a tensor another one with the same derivative."""
     first, second = (_plain(one) for one, _ in node.next_functions[:2])
     return first is not None and second is not None and _is_straight(second) and _plain_sum(second) is first
 
 
 def _is_straight(node: Node) -> bool:
-    """Whether an operation adds what has no gradient."""
+    """Whether an operation adds a tensor without a gradient."""
     if plain_name(node.name()) != "add" or len(node.next_functions) < 2:
         return False
     return sum(one is None for one, _ in node.next_functions) == 1
@@ -57,7 +57,7 @@ def _plain_sum(node: Node) -> Node | None:
 
 
 def _plain(node: Node | None) -> Node | None:
-    """What an operation takes that changes nothing but a shape."""
+    """Return the node before operations that only change the shape."""
     while node is not None and plain_name(node.name()) in _SAME and node.next_functions:
         node = node.next_functions[0][0]
     return node

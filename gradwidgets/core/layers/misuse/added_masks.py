@@ -1,27 +1,29 @@
-"""Masks of 0 and 1 that are added to scores before a softmax by hand, of which autograd's graph keeps nothing."""
+"""Masks of 0 and 1 that are added to scores before a softmax, found by another run, as autograd saves no summands."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.graph import Node
-from torch.overrides import TorchFunctionMode
 
-from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.misuse.attention_masks import added, adds_yes_or_no
 from gradwidgets.core.layers.misuse.operation import Operation
 from gradwidgets.core.layers.passes.passes import FlowError, Subject
-from gradwidgets.core.operations.watching import plain_name
+from gradwidgets.core.layers.scores.ahead_of import before
+from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.subject.mode import FunctionMode
+from gradwidgets.core.subject.user_code import place_of_call
 
-_FEW = 8  # operations between a sum and its softmax
+_FEW = 8  # the most operations between a sum and its softmax
 _BEFORE = (
     "view", "unsafe_view", "reshape_alias", "expand", "clone", "mul", "div", "native_dropout", "squeeze", "unsqueeze",
     "sub", "to_copy", "clamp", "transpose", "permute",
 )  # fmt: skip
 ADDS = ("add", "__add__", "__radd__", "add_", "__iadd__")
-_ATTENTION = "scaled_dot_product_attention"  # of which the graph shows single operations where it drops weights out
-# What gives scores as they were, but for a factor or their shape. What else masks them makes the sum a bias.
+_ATTENTION = "scaled_dot_product_attention"  # with dropout, the graph contains its single operations instead
+# Functions that change scores by a factor or their shape only. If another function masks them, the sum is a bias.
 _PASSING = (
     "view", "reshape", "expand", "clone", "contiguous", "mul", "__mul__", "mul_", "div", "__truediv__", "div_", "float",
     "to", "type_as", "squeeze", "unsqueeze", "dropout", "flatten", "unflatten", "transpose", "permute",
@@ -29,15 +31,13 @@ _PASSING = (
 
 
 def may_add_masks(softmaxes: Iterable[Operation]) -> bool:
-    """Whether something without a gradient is added to what one of these is taken of."""
+    """Whether a tensor without a gradient is added to the scores of one of these softmaxes."""
     return any(_adds(one.node) for one in softmaxes)
 
 
 def _adds(node: Node) -> bool:
-    for _ in range(_FEW):
-        node = next((one for one, _ in node.next_functions if one is not None), None)
-        name = plain_name(node.name()) if node is not None else ""
-        if name == "add" and any(one is None for one, _ in node.next_functions):
+    for name, one in before(node, _FEW):
+        if name == "add" and any(other is None for other, _ in one.next_functions):
             return True
         if name not in (*_BEFORE, "add"):
             return False
@@ -45,10 +45,10 @@ def _adds(node: Node) -> bool:
 
 
 def added_masks(subject: Subject) -> list[Finding]:
-    """Run the model forward once more and see what is added to scores: the first mask of 0 and 1.
+    """Run the model forward once more, and report the first mask of 0 and 1 that is added to scores.
 
     Args:
-        subject: A copy that may run.
+        subject: A copy of the model, which runs.
     """
     seen = _Seen()
     try:
@@ -59,18 +59,16 @@ def added_masks(subject: Subject) -> list[Finding]:
     return [] if seen.found is None else [added(seen.found, "")]
 
 
-class _Seen(TorchFunctionMode):
-    """Follows sums with a mask of 0 and 1 to a softmax."""
+class _Seen(FunctionMode):
+    """Follows sums with a mask of 0 and 1 up to a softmax."""
 
     def __init__(self) -> None:
         super().__init__()
         self.found: str | None = None
-        self._sums: dict[int, tuple[Tensor, str]] = {}  # kept: memory that is used again would be taken for it
+        self._sums: dict[int, tuple[Tensor, str]] = {}  # kept alive, so that their ids stay unique
 
-    def __torch_function__(
-        self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
-    ) -> object:
-        """See a call, and make it."""
+    def __torch_function__(self, func: Op, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> object:
+        """Inspect a call, and make it."""
         kwargs, name = kwargs or {}, getattr(func, "__name__", "")
         known = next((self._sums.get(id(one)) for one in args[:1]), None)
         if name == "softmax" and known is not None and self.found is None:
@@ -93,8 +91,9 @@ def _at(name: str) -> str:
 
 
 def _is_given_mask(attn_mask: object = None, **_: object) -> bool:
-    given = isinstance(attn_mask, Tensor) and attn_mask.ndim > 1 and attn_mask.dtype is not torch.bool
-    return given and adds_yes_or_no(attn_mask)
+    if not isinstance(attn_mask, Tensor) or attn_mask.dtype is torch.bool:
+        return False
+    return attn_mask.ndim > 1 and adds_yes_or_no(attn_mask)
 
 
 def _is_mask(*pair: Tensor) -> bool:

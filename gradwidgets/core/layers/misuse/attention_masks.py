@@ -1,4 +1,4 @@
-"""Masks of attention that leave a query no key, or mask nothing."""
+"""Attention masks that hide all keys from a query, or hide nothing."""
 
 import math
 from collections.abc import Sequence
@@ -10,34 +10,35 @@ from torch.autograd.graph import Node
 from gradwidgets.core.layers.causes.softmax_rows import ATTENTION
 from gradwidgets.core.layers.misuse.operation import Operation
 from gradwidgets.core.layers.preflight.reading import some
-from gradwidgets.core.operations.watching import plain_name
+from gradwidgets.core.layers.scores.ahead_of import before
+from gradwidgets.core.losses.graph import saved
 from gradwidgets.core.results.finding import Finding
 
 MASK = "mask"
-Placed = tuple[str, str, Tensor]  # where a mask is, in which layer, and it
+Placed = tuple[str, str, Tensor]  # a mask's place in words, its layer, and the mask
 MASKED = (ATTENTION, "softmax", "safe_softmax")
 _PASSING = ("view", "unsafe_view", "reshape_alias", "expand", "clone", "mul", "div")
-_FEW = 4  # operations between a mask and its softmax
-_FAR = -1e4  # below which a number that is added to a score hides it
+_FEW = 4  # the most operations between a mask and its softmax
+_FAR = -1e4  # a number below this hides the score that it is added to
 
 
 def of_masks(operations: Sequence[Operation]) -> list[Finding]:
-    """The first mask that hides all keys of a query from it for every sample, and the first that hides nothing."""
+    """Report the first mask that hides all keys from a query in every sample, and the first that hides nothing."""
     return _of_masks(kept(operations))
 
 
 def of_given_masks(masks: Sequence[tuple[str, Tensor]]) -> list[Finding]:
-    """The same of masks that `nn.MultiheadAttention` is given, by its name: not all ways to compute it keep them."""
+    """Report the same for arguments of `nn.MultiheadAttention`, as not all of its implementations save the mask."""
     return _of_masks(given(masks))
 
 
 def kept(operations: Sequence[Operation]) -> list[Placed]:
-    """The masks that operations keep, as numbers that are added to scores."""
+    """Return the masks that operations saved, as numbers that are added to scores."""
     return [(str(one), one.place, mask) for one in operations if (mask := _mask(one)) is not None]
 
 
 def given(masks: Sequence[tuple[str, Tensor]]) -> list[Placed]:
-    """Masks that layers are given, the same way."""
+    """Return the masks that layers got as arguments, as numbers that are added to scores."""
     return [(name, name, _filled(one) if one.dtype is torch.bool else one) for name, one in masks]
 
 
@@ -54,12 +55,12 @@ def _of_masks(masks: Sequence[Placed]) -> list[Finding]:
 
 
 def _mask(one: Operation) -> Tensor | None:
-    """What is added to scores, or of what is filled in where it is True, −∞; None where there is none."""
+    """Return the mask that is added to the scores, with −∞ for hidden keys; None if there is none."""
     if one.name == ATTENTION:
         mask = getattr(one.node, "_saved_attn_mask", getattr(one.node, "_saved_attn_bias", None))
         return mask if mask is None or mask.dtype is not torch.bool else _filled(~mask)
     node = _filler(one.node)
-    return None if node is None else _filled(node._saved_mask)
+    return None if node is None else _filled(saved(node, "mask"))
 
 
 def _filled(hidden: Tensor) -> Tensor:
@@ -67,21 +68,19 @@ def _filled(hidden: Tensor) -> Tensor:
 
 
 def _filler(node: Node) -> Node | None:
-    """The masked_fill right before a softmax."""
-    for _ in range(_FEW):
-        node = next((one for one, _ in node.next_functions if one is not None), None)
-        name = plain_name(node.name()) if node is not None else ""
+    """Return the masked_fill right before a softmax; None if there is none."""
+    for name, one in before(node, _FEW):
         if name == "masked_fill":
-            return node
+            return one
         if name not in _PASSING:
             return None
     return None
 
 
 def adds_yes_or_no(mask: Tensor) -> bool:
-    """Whether a mask of numbers holds 0 and 1 alone, and both, and is not 1 for each query's own key alone.
+    """Whether a mask contains 0 and 1 and no other number, and is not 1 exactly for each query's own key.
 
-    That would hide all others, and can only be meant as a bias.
+    Such a mask would hide all other keys, and can only be meant as a bias.
     """
     values = some(mask.detach())
     if not bool(((values == 0) | (values == 1)).all()) or bool((values == values.reshape(-1)[:1]).all()):
@@ -91,16 +90,16 @@ def adds_yes_or_no(mask: Tensor) -> bool:
 
 
 def _blind(mask: Tensor) -> list[int]:
-    """The queries from which all keys are hidden, by a mask that is the same for all samples.
+    """Return the queries from which a mask hides all keys, if it is the same for all samples.
 
-    Where it is not, it may hide padding: on the left, the first queries of all samples may be such.
+    Other masks may hide padding: if that is on the left, the first queries of all samples may see no key.
     """
     if min(mask.shape[-2:]) < 2 or (mask.ndim > 2 and not bool((mask == mask[:1]).all())):
         return []
     hidden = (mask.detach() < _FAR).reshape(-1, *mask.shape[-2:])
     blind, unseen = hidden.all(-1).all(0), hidden.all(-2).all(0)
     if len(blind) == len(unseen):
-        blind &= ~unseen  # who sees none and is seen by none is padding
+        blind &= ~unseen  # a token that sees no other and is seen by none is padding
     return blind.nonzero().flatten().tolist()
 
 
@@ -122,11 +121,11 @@ def _hides(where: str, layer: str, rows: list[int], of: int) -> Finding:
 
 
 def added(where: str, layer: str) -> Finding:
-    """What to say of a mask of 0 and 1 that is added to scores.
+    """Report a mask of 0 and 1 that is added to scores.
 
     Args:
-        where: In words.
-        layer: By its name; "" for none.
+        where: The mask's place in words.
+        layer: The layer's name; "" for none.
     """
     message = (
         f"{where}: the mask is of numbers, 0 and 1, which are added to the scores: it hides nothing, and only puts a "

@@ -1,4 +1,4 @@
-"""Dropout that leaves next to nothing: a share to keep that is given as the share to drop, most often."""
+"""Dropout that keeps next to nothing, mostly because the share to keep is given as the share to drop."""
 
 import math
 
@@ -10,28 +10,28 @@ from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import percent
 
 DROPOUT = "dropout"
-# Of what comes in, that dropout leaves: worth a note, of several a warning; and a warning by itself.
+# Shares that dropout keeps: up to the first it is reported, as a warning if at several places or up to the second.
 _LEFT, _FEWER = 0.1, 0.05
 _ACTION = "Take a smaller p, 0.1 to 0.5 as a rule: it is the share to drop, not to keep."
 
 
 def heavy_dropouts(model: nn.Module, graph: ModuleGraph) -> list[Finding]:
-    """What to say of modules that drop nearly all, by themselves or one right behind the other.
+    """Report modules that drop nearly everything, alone or together with others right after them.
 
     Args:
         model: The model that ran.
-        graph: Of its pass.
+        graph: The graph of its pass.
     """
     drops = {name: one for name, one in model.named_modules() if isinstance(one, _DropoutNd) and one.training}
     at = [v for v in range(len(graph)) if graph.is_layer[v] and graph.names[v] in drops]
-    # What drops of the inputs themselves has no vertex.
+    # Dropout of the model's inputs has no vertex.
     rows = [_row(graph, v, drops) for v in at] + [[name] for name in drops if name not in graph.names]
     left = [(math.prod(1 - drops[name].p for name in names), names) for names in rows]
     return _worst([(share, names, [drops[name].p for name in names]) for share, names in left])
 
 
 def _row(graph: ModuleGraph, vertex: int, drops: dict[str, _DropoutNd]) -> list[str]:
-    """The names of the dropouts between a vertex and the nearest layer with weights before it, itself included."""
+    """Return the dropouts from the nearest layer with weights before a vertex to the vertex itself."""
     found = [graph.names[vertex]]
     while len(graph.back[vertex]) == 1 and not graph.weighted[graph.back[vertex][0]]:
         vertex = graph.back[vertex][0]

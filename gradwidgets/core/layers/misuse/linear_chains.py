@@ -1,4 +1,4 @@
-"""Linear layers one after the other with no activation between them: together they are one linear map."""
+"""Consecutive linear layers without an activation between them: together they are one linear map."""
 
 from collections import Counter
 
@@ -19,15 +19,18 @@ _ACTION = (
 )
 
 
+Linear = nn.Linear | _ConvNd
+
+
 def linear_chains(model: nn.Module, graph: ModuleGraph) -> list[Finding]:
-    """A note on the longest chain of such layers; none on those that only pass through a narrower width.
+    """Report the longest chain of such layers; not layers that only pass through a narrower width.
 
     Args:
         model: The model that ran.
-        graph: Of its pass.
+        graph: The graph of its pass.
     """
     if not model.training and any(isinstance(one, _DropoutNd) and one.p for one in model.modules()):
-        return []  # what would drop between them leaves no trace
+        return []  # in evaluation mode, dropout between the layers is not in the graph
     calls = Counter(name for v, name in enumerate(graph.names) if graph.weighted[v])
     once = [v for v in range(len(graph)) if graph.weighted[v] and calls[graph.names[v]] == 1]
     layers = {v: one for v in once if (one := _linear(model, graph.names[v])) is not None}
@@ -39,20 +42,21 @@ def linear_chains(model: nn.Module, graph: ModuleGraph) -> list[Finding]:
 
 
 def _chain(behind: dict[int, int], last: int) -> list[int]:
-    """The vertices of a chain, from the inputs on."""
+    """Return the vertices of a chain, from the inputs on."""
     found = [last]
     while found[-1] in behind:
         found.append(behind[found[-1]])
     return found[::-1]
 
 
-def _linear(model: nn.Module, name: str) -> nn.Module | None:
-    """The layer of this name, if it is one of torch's own that is linear."""
+def _linear(model: nn.Module, name: str) -> Linear | None:
+    """Return the layer of this name if it is a linear layer of torch's; otherwise None."""
     module = model.get_submodule("" if name == ROOT else name)
     if isinstance(module, nn.Linear):
         return module if type(module).forward is nn.Linear.forward else None
-    own = isinstance(module, _ConvNd) and type(module).__module__.startswith("torch.nn.") and module.groups == 1
-    return module if own and type(module).forward in _FORWARDS else None
+    if not isinstance(module, _ConvNd) or not type(module).__module__.startswith("torch.nn."):
+        return None
+    return module if module.groups == 1 and type(module).forward in _FORWARDS else None
 
 
 _FORWARDS = tuple(one.forward for one in (nn.Conv1d, nn.Conv2d, nn.Conv3d))
@@ -62,8 +66,8 @@ def _is_batch_norm(model: nn.Module, name: str) -> bool:
     return isinstance(model.get_submodule("" if name == ROOT else name), _BatchNorm)
 
 
-def _before(model: nn.Module, graph: ModuleGraph, layers: dict[int, nn.Module], vertex: int) -> int | None:
-    """The layer whose outputs alone, and for nobody else, are this one's inputs, if the two make one linear map."""
+def _before(model: nn.Module, graph: ModuleGraph, layers: dict[int, Linear], vertex: int) -> int | None:
+    """Return the layer whose output is this one's only input and is used nowhere else, if both are one linear map."""
     at = vertex
     while len(graph.back[at]) == 1:
         at, came = graph.back[at][0], at
@@ -78,17 +82,19 @@ def _before(model: nn.Module, graph: ModuleGraph, layers: dict[int, nn.Module], 
     return None
 
 
-def _is_no_gain(first: nn.Module, second: nn.Module) -> bool:
-    """Whether two layers are more than a single one would be: neither narrower between, nor a kernel taken apart."""
-    if type(first) is not type(second):
+def _is_no_gain(first: Linear, second: Linear) -> bool:
+    """Whether a single layer could replace two: they are not narrower in between, and factorise no kernel."""
+    if type(first) is not type(second) or first is second:
         return False
-    if isinstance(first, nn.Linear):
-        return first is not second and first.out_features >= min(first.in_features, second.out_features)
-    same = all(len(set(one.kernel_size)) == 1 for one in (first, second))
-    return first is not second and same and first.out_channels >= min(first.in_channels, second.out_channels)
+    if isinstance(first, nn.Linear) and isinstance(second, nn.Linear):
+        return first.out_features >= min(first.in_features, second.out_features)
+    if isinstance(first, _ConvNd) and isinstance(second, _ConvNd):
+        same = all(len(set(one.kernel_size)) == 1 for one in (first, second))
+        return same and first.out_channels >= min(first.in_channels, second.out_channels)
+    return False
 
 
-def _told(model: nn.Module, graph: ModuleGraph, chain: list[int], layers: list[nn.Module]) -> Finding:
+def _told(model: nn.Module, graph: ModuleGraph, chain: list[int], layers: list[Linear]) -> Finding:
     names, count = [graph.names[v] for v in chain], len(chain)
     listed = ", ".join(names[:6]) + (f" and {count - 6} more" if count > 6 else "")
     normed = any(

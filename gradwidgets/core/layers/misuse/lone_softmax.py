@@ -1,20 +1,23 @@
-"""A softmax along an axis of one entry: all it gives is 1, and what makes its scores gets no gradient."""
+"""A softmax along an axis of one entry: its output is always 1, and the scores get no gradient."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.graph import Node
-from torch.overrides import TorchFunctionMode
 
-from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.misuse.operation import Operation
 from gradwidgets.core.layers.passes.passes import FlowError, Subject, run
-from gradwidgets.core.operations.watching import plain_name
+from gradwidgets.core.layers.scores.ahead_of import before
+from gradwidgets.core.losses.graph import saved, variable_of
+from gradwidgets.core.operations.watching import Args, Kwargs, Op, plain_name
 from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.subject.mode import FunctionMode
+from gradwidgets.core.subject.user_code import place_of_call
 
 LONE = "softmax_of_one"
 NO_NAMES: Mapping[int, str] = MappingProxyType({})
@@ -28,22 +31,22 @@ _FLAT = (
 _PASSING = ("view", "unsafe_view", "reshape_alias", "squeeze", "unsqueeze", "clone", "mul", "div", "add")
 _PRODUCTS = ("addmm", "mm", "linear", "convolution")
 _CALLED = {"div": ("div", "div_", "__truediv__", "true_divide"), "normalize": ("normalize",)}
-_FEW = 6  # operations between a layer and a softmax
+_FEW = 6  # the most operations between a layer and a softmax
 
 
 def of_softmaxes(operations: Sequence[Operation], names: Mapping[int, str] = NO_NAMES) -> list[Finding]:
-    """The softmaxes of the single number that a layer gives for each place, told of the first.
+    """Report the first softmax over the last axis of a layer with a single output, and the places of all such.
 
     Args:
-        operations: Softmaxes.
-        names: The model's parameters' names, by id.
+        operations: The softmaxes.
+        names: The names of the model's parameters, by id.
     """
     lone = []
     for one in operations:
         shape = tuple(one.node._input_metadata[0].shape)
-        axis = one.node._saved_dim
+        axis = saved(one.node, "dim")
         axis = axis - 2**64 if axis >= 2**63 else axis
-        # Along steps, or keys, one is a short sequence; along what a layer gives, the axis is wrong.
+        # One step or key is a short sequence; but along a layer's single output, the axis is wrong.
         if axis in (-1, len(shape) - 1) and shape and shape[-1] == 1 < len(shape) and (weights := _scoring(one.node)):
             layer = next((names[id(weight)] for weight in weights if id(weight) in names), "").rpartition(".")[0]
             lone.append((one, shape, layer))
@@ -51,31 +54,29 @@ def of_softmaxes(operations: Sequence[Operation], names: Mapping[int, str] = NO_
 
 
 def _scoring(node: Node) -> list[Tensor]:
-    """The weights of the layer with a single output that makes what it is given; none where products make it."""
-    for _ in range(_FEW):
-        node = next((one for one, _ in node.next_functions if one is not None), None)
-        name = plain_name(node.name()) if node is not None else ""
+    """Return the weights of the layer that computes a softmax's scores; none if no layer does."""
+    for name, one in before(node, _FEW):
         if name in _PRODUCTS:
-            found = [weight_of(one) for one, _ in node.next_functions]
-            return [one for one in found if one is not None]
+            found = [weight_of(other) for other, _ in one.next_functions]
+            return [weight for weight in found if weight is not None]
         if name not in _PASSING:
             return []
     return []
 
 
 def weight_of(node: Node | None) -> Tensor | None:
-    """The parameter that an operation is given as a factor, turned over at most; None for what is computed."""
+    """Return the parameter at a node, also if it is transposed; None for a computed tensor."""
     while node is not None and plain_name(node.name()) in ("t", "transpose") and node.next_functions:
         node = node.next_functions[0][0]
-    return getattr(node, "variable", None)
+    return None if node is None else variable_of(node)
 
 
 def with_line(subject: Subject, found: Finding) -> Finding:
-    """The same with file and line, told by running the model once more, forward.
+    """Add file and line to a finding, by running the model forward once more.
 
     Args:
-        subject: A copy that may run.
-        found: One of `of_softmaxes`, or another with a shape; `operation` in its evidence is what to look for.
+        subject: A copy of the model, which runs.
+        found: A finding with a shape in its evidence, and in `operation` the function to search for, if no softmax.
     """
     names = _CALLED.get(found.evidence.get("operation", ""), ("softmax",))
     seen = _Calls(found.evidence["shape"], names)
@@ -86,18 +87,16 @@ def with_line(subject: Subject, found: Finding) -> Finding:
     return replace(found, message=found.message.replace(": ", f" ({seen.place}): ", 1))
 
 
-class _Calls(TorchFunctionMode):
-    """Notes where the first function of some names is called that takes a shape."""
+class _Calls(FunctionMode):
+    """Records the place of the first call of some functions with a tensor of a given shape."""
 
     def __init__(self, shape: tuple[int, ...], names: Sequence[str]) -> None:
         super().__init__()
         self.place = ""
         self._shape, self._names = shape, names
 
-    def __torch_function__(
-        self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
-    ) -> object:
-        """See a call, and make it."""
+    def __torch_function__(self, func: Op, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> object:
+        """Inspect a call, and make it."""
         if getattr(func, "__name__", "") in self._names and not self.place:
             given = next((one for one in (*args, *(kwargs or {}).values()) if isinstance(one, Tensor)), None)
             self.place = place_of_call() if given is not None and tuple(given.shape) == self._shape else ""

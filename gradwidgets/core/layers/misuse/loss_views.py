@@ -1,7 +1,7 @@
-"""What a loss makes of the output's axes: views where a transpose was meant, samples in another order than the targets.
+"""Losses that mix up the output's axes: views where a transpose was meant, or rows in another order than the targets'.
 
-What it makes of the targets leaves no trace in autograd's graph. So something is said only where the targets as they
-are given, or as the loss's own function got them, show that they were not turned alike.
+What a loss does with the targets is not in autograd's graph. So something is reported only if the targets, as they are
+given or as the loss's own function received them, show that they were not reshaped in the same way.
 """
 
 import math
@@ -13,6 +13,7 @@ from torch.autograd.graph import Node
 
 from gradwidgets.core.layers.axes.mixing import VIEWS, Shapes
 from gradwidgets.core.layers.axes.scrambled import exchanges, merges, scrambles
+from gradwidgets.core.losses.graph import saved
 from gradwidgets.core.operations.watching import plain_name
 from gradwidgets.core.results.finding import Finding
 
@@ -21,11 +22,11 @@ _SCALES = ("mul", "div")  # a temperature
 
 
 def views_in(nodes: Iterable[Node], targets: Collection[Tensor]) -> list[Shapes]:
-    """Shapes before and after of a loss's views that change axes over.
+    """Return the shapes before and after a loss's views that mix up axes.
 
     Args:
-        nodes: The loss's operations.
-        targets: As the loss is given them.
+        nodes: The operations of the loss.
+        targets: The targets as the loss receives them.
     """
     given = {tuple(one.shape) for one in targets}
     found = []
@@ -37,7 +38,7 @@ def views_in(nodes: Iterable[Node], targets: Collection[Tensor]) -> list[Shapes]
 
 
 def of_order(nodes: Iterable[Node], targets: Collection[Tensor]) -> list[Finding]:
-    """Output and targets that a loss compares row by row, and that were flattened from axes in another order."""
+    """Report a loss that compares output and targets row by row after flattening their axes in different orders."""
     for node in nodes:
         compared = getattr(node, "_saved_target", None)
         if not isinstance(compared, Tensor) or not compared.ndim:
@@ -65,7 +66,7 @@ def _told(before: Sequence[int]) -> Finding:
 
 
 def _is_other_way_round(before: Sequence[int], target: Tensor, compared: Tensor) -> bool:
-    """Whether these are the numbers of a target in its own order, whose first two axes are the output's, exchanged."""
+    """Whether a target was flattened in its own order although its first two axes are those of the output, swapped."""
     if tuple(target.shape[:2]) != (before[1], before[0]) or target.numel() != compared.numel():
         return False
     flat, turned = (one.reshape(compared.shape).to(compared.dtype) for one in (target, target.transpose(0, 1)))
@@ -73,7 +74,7 @@ def _is_other_way_round(before: Sequence[int], target: Tensor, compared: Tensor)
 
 
 def _puts_classes_first(before: Sequence[int], after: Sequence[int]) -> bool:
-    """Whether a view counts the last axis, of classes, as the second one, and the others after it."""
+    """Whether a view makes the last axis, that of the classes, the second one without moving numbers."""
     if len(before) < 3 or before[0] != after[0] or merges(before[1:], after[1:]):
         return False
     *rest, classes = before[1:]
@@ -85,13 +86,13 @@ def _turns(shapes: Shapes) -> bool:
 
 
 def _along(node: Node) -> int:
-    """The axis of a softmax: torch keeps one from behind as a number of 64 bits without a sign."""
-    axis, axes = int(node._saved_dim), len(node._input_metadata[0].shape)
+    """Return the axis of a softmax; torch saves an axis counted from the end as an unsigned number of 64 bits."""
+    axis, axes = int(saved(node, "dim")), len(node._input_metadata[0].shape)
     return axis + axes - 2**64 if axis >= 2**63 else axis % axes
 
 
 def _before(node: Node, passing: Collection[str] = ()) -> list[Shapes]:
-    """The shapes of the view that an operation takes its numbers from; none where it is no view."""
+    """Return the shapes before and after the view right before an operation; none if it is no view."""
     before = _first(node)
     while before is not None and plain_name(before.name()) in passing:
         before = _first(before)
@@ -99,7 +100,7 @@ def _before(node: Node, passing: Collection[str] = ()) -> list[Shapes]:
 
 
 def _first(node: Node) -> Node | None:
-    """The operation that it takes its first argument with a gradient from."""
+    """Return the operation that computed its first input with a gradient."""
     return next((one for one, _ in node.next_functions if one is not None), None)
 
 

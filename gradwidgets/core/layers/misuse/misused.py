@@ -1,4 +1,4 @@
-"""All that is looked for at single operations, before the way back frees what they keep."""
+"""All checks of single operations; they run before the backward pass, which frees the saved tensors."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
@@ -31,14 +31,14 @@ def of_graph(
     inputs: Sequence[tuple[str, Tensor]] = (),
     names: Mapping[int, str] = NO_NAMES,
 ) -> list[Finding]:
-    """What there is to say.
+    """Run the checks.
 
     Args:
-        operations: Those of `LOOKED_AT`.
-        masks: What attention layers were given as masks, with their names.
-        hiding: What they were given as masks of the padding.
-        inputs: What the model was given, with names.
-        names: The model's parameters' names, by id.
+        operations: The model's operations with names in `LOOKED_AT`.
+        masks: The attention masks that layers got as arguments, with the layers' names.
+        hiding: The key padding masks that layers got, likewise.
+        inputs: The model's inputs with their names.
+        names: The names of the model's parameters, by id.
     """
     operations = list(operations)
     found = left_out(of_given_masks)(masks) if masks else []
@@ -60,13 +60,13 @@ def of_graph(
 
 
 def of_axes(shapes: Shapes, operation: str, place: str, *, in_loss: bool = False) -> Finding:
-    """A view that changes axes over.
+    """Report a view that mixes up axes.
 
     Args:
-        shapes: Before and after.
+        shapes: The shapes before and after.
         operation: "view" or "reshape".
-        place: File and line; "" where that cannot be told.
-        in_loss: Whether the loss does it.
+        place: File and line; "" if they are not known.
+        in_loss: Whether the loss computes it.
     """
     before, after = shapes
     action = _CLASSES if in_loss else ""

@@ -1,4 +1,4 @@
-"""One operation of autograd's graph, and where it stands."""
+"""One operation of autograd's graph, and the module that ran it."""
 
 from typing import NamedTuple
 
@@ -9,10 +9,10 @@ class Operation(NamedTuple):
     """One operation that autograd recorded.
 
     Attributes:
-        name: In torch's words, "native_layer_norm" say.
-        node: The operation.
+        name: torch's name, "native_layer_norm" for example.
+        node: The operation's node in autograd's graph.
         place: The module that ran it.
-        is_layer: Whether that module ran no other, so that the operation is its own.
+        is_layer: Whether that module ran no other module, so that the operation is the layer's own.
     """
 
     name: str
@@ -21,5 +21,5 @@ class Operation(NamedTuple):
     is_layer: bool
 
     def __str__(self) -> str:
-        """Where it is, in words."""
+        """Return the operation and its place in words."""
         return self.place if self.is_layer else f"{self.name.removeprefix('native_')} in {self.place}"

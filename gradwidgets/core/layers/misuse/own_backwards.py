@@ -1,16 +1,17 @@
-"""Functions whose backward somebody wrote, and which is not the slope of their forward by a finite difference.
+"""Custom autograd functions whose backward differs from the slope of their forward by finite differences.
 
-A backward may be another on purpose: straight through a step, reversed, scaled, clipped, by a surrogate. So nothing is
-said where the forward has no slope, where the backward does other than multiply what comes back, or of what is random;
-and where the forward is linear, as for a reversal, there is a note.
+A backward may differ on purpose: straight through a step, reversed, scaled, clipped, or by a surrogate. So nothing is
+reported if the forward has no slope, if the backward is not linear in the gradient, or if the function is random; for
+a linear forward, as of a gradient reversal, there is only an info.
 """
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd import Function
 from torch.autograd.graph import Node
 
 from gradwidgets.core.layers.passes.passes import FlowError, Subject
@@ -21,26 +22,27 @@ from gradwidgets.core.subject.home import abroad
 
 OWN = "custom backward"
 _STEP = 1e-5
-_MOST = 1 << 18  # numbers that a function is given, in all
-_OFF, _NONE = 1e-2, 1e-9  # by which two slopes differ, and up to which one is 0, as shares of the larger
-_SHARE, _FEWEST = 0.25, 4  # of slopes, that are off; and how many there are at least
-_FLAT = 0.9  # of the output, that does not move
+_MOST = 1 << 18  # the most numbers in all inputs of a function
+_OFF, _NONE = 1e-2, 1e-9  # relative difference from which slopes differ, and relative size up to which one counts as 0
+_SHARE, _FEWEST = 0.25, 4  # share of slopes that have to differ, and the fewest slopes that are compared
+_FLAT = 0.9  # share of the output that has to stay the same for a function to be flat
 _DIRECTIONS = 3
 _ACTION = (
     "Compare by torch.autograd.gradcheck on a few numbers in float64. Nothing, if the backward is meant to be another, "
     "as a surrogate's is."
 )
 _MEANT = "Nothing, if it is meant so, as where a gradient is reversed or scaled; else torch.autograd.gradcheck."
+Given = tuple[Any, ...]  # the arguments of a function
 Apply = Callable[[Sequence[object]], Tensor]
 
 
 class Pair(NamedTuple):
-    """Two slopes of a function by one of its inputs.
+    """The slope of a function by one of its inputs, measured in two ways.
 
     Attributes:
-        forward: By a finite difference.
-        backward: As its backward says.
-        is_linear: Whether its slope is the same everywhere.
+        forward: The slope by a finite difference.
+        backward: The slope that its backward returns.
+        is_linear: Whether the function's slope is the same everywhere.
     """
 
     forward: float
@@ -48,21 +50,22 @@ class Pair(NamedTuple):
     is_linear: bool
 
 
-def own_functions(nodes: Iterable[Node]) -> list[type]:
-    """The classes of somebody's own functions among operations, each once."""
-    kinds = (type(node) for node in nodes if isinstance(node, torch.autograd.function.BackwardCFunction))
-    kinds = (kind._forward_cls for kind in dict.fromkeys(kinds))
+def own_functions(nodes: Iterable[Node]) -> list[type[Function]]:
+    """Return the classes of the custom autograd functions among operations, each once."""
+    own = (node for node in nodes if isinstance(node, torch.autograd.function.BackwardCFunction))
+    made: dict[Any, None] = dict.fromkeys(type(node) for node in own)  # torch does not declare _forward_cls
+    kinds: list[type[Function]] = [kind._forward_cls for kind in made]
     return [kind for kind in kinds if not kind.__module__.startswith("torch.")]
 
 
-def own_backwards(subject: Subject, kinds: Sequence[type]) -> list[Finding]:
-    """What to say of functions with a backward of their own.
+def own_backwards(subject: Subject, kinds: Sequence[type[Function]]) -> list[Finding]:
+    """Compare the backwards of custom functions with finite differences.
 
     Args:
-        subject: A copy that may run: it does, forward, and then each function by itself, in float64.
+        subject: A copy of the model; it runs forward, and then each function runs by itself in float64.
         kinds: The functions' classes.
     """
-    given: dict[type, tuple] = {}
+    given: dict[type[Function], Given] = {}
     with contextlib.ExitStack() as stack, contextlib.suppress(FlowError):
         for kind in kinds:
             stack.enter_context(_watched(kind, given))
@@ -72,8 +75,8 @@ def own_backwards(subject: Subject, kinds: Sequence[type]) -> list[Finding]:
 
 
 @contextlib.contextmanager
-def _watched(kind: type, given: dict[type, tuple]) -> Iterator[None]:
-    """Inside, what a function is given at first is kept: it is the class that apply asks for its forward."""
+def _watched(kind: type[Function], given: dict[type[Function], Given]) -> Iterator[None]:
+    """Record the arguments of a function's first call inside, in place of its forward, which `apply` calls."""
     own, forward = vars(kind).get("forward"), kind.forward
 
     def seen(*arguments: object) -> object:
@@ -82,14 +85,15 @@ def _watched(kind: type, given: dict[type, tuple]) -> Iterator[None]:
             given[kind] = tuple(_kept(one) for one in arguments[ctx:])
         return forward(*arguments)
 
-    kind.forward = staticmethod(seen)
+    function: Any = kind  # methods of a class are not meant to be replaced
+    function.forward = staticmethod(seen)
     try:
         yield
     finally:
         if own is None:
-            del kind.forward
+            del function.forward
         else:
-            kind.forward = own
+            function.forward = own
 
 
 def _kept(one: object) -> object:
@@ -99,7 +103,7 @@ def _kept(one: object) -> object:
     return one.detach().to(torch.float64 if real else one.dtype, copy=True).requires_grad_(real and one.requires_grad)
 
 
-def _compared(kind: type, given: tuple) -> list[Finding]:
+def _compared(kind: type[Function], given: Given) -> list[Finding]:
     tensors = [one for one in given if isinstance(one, Tensor)]
     if sum(one.numel() for one in tensors) > _MOST:
         return []
@@ -112,15 +116,15 @@ def _compared(kind: type, given: tuple) -> list[Finding]:
         return next(one for one in some if isinstance(one, Tensor) and one.requires_grad)
 
     places = [k for k, one in enumerate(given) if isinstance(one, Tensor) and one.requires_grad]
-    if any(_goes_through(apply, given, k) for k in places):
+    if any(_is_straight_through(apply, given, k) for k in places):
         return []
     pairs = [(k, pair) for k in places if (pair := _pair(apply, given, k)) is not None]
     grave = [(k, pair) for k, pair in pairs if not pair.is_linear]
     return [_told(kind, k, pair, len(places)) for k, pair in (grave or pairs)[:1]]
 
 
-def _goes_through(apply: Apply, given: tuple, place: int) -> bool:
-    """Whether it is flat in an input for which its backward gives something, as what goes straight through a step."""
+def _is_straight_through(apply: Apply, given: Given, place: int) -> bool:
+    """Whether the function is flat in an input for which its backward returns a slope, as a straight-through step."""
     draw = torch.Generator().manual_seed(1)
     x = given[place].detach()
     way = torch.randn(x.shape, generator=draw, dtype=x.dtype).to(x.device)
@@ -131,8 +135,8 @@ def _goes_through(apply: Apply, given: tuple, place: int) -> bool:
     return said is None or bool(said.any())
 
 
-def _pair(apply: Apply, given: tuple, place: int) -> Pair | None:
-    """Two slopes that differ, by one input; None where they do not, or nothing is to be said."""
+def _pair(apply: Apply, given: Given, place: int) -> Pair | None:
+    """Return two slopes by one input that differ; None if they agree, or cannot be compared."""
     y = apply(given).detach()
     if y.dtype is not torch.float64 or not torch.equal(y, apply(given).detach()):
         return None
@@ -142,21 +146,21 @@ def _pair(apply: Apply, given: tuple, place: int) -> Pair | None:
     return _by_direction(apply, given, place)
 
 
-def _moved(given: tuple, place: int, by: Tensor) -> list[object]:
-    """The same with one input moved."""
+def _moved(given: Given, place: int, by: Tensor) -> list[object]:
+    """Return the arguments with one of them moved."""
     one = given[place]
     moved = (one.detach() + by).requires_grad_()
     return [*given[:place], moved, *given[place + 1 :]]
 
 
-def _slopes(apply: Apply, given: tuple, place: int, way: Tensor, step: float = _STEP) -> Tensor:
-    """The output's change along a way, by a finite difference."""
+def _slopes(apply: Apply, given: Given, place: int, way: Tensor, step: float = _STEP) -> Tensor:
+    """Return the output's slope along a direction of one input, by a finite difference."""
     ahead, back = (apply(_moved(given, place, sign * step * way)).detach() for sign in (1, -1))
     return (ahead - back) / (2 * step)
 
 
-def _backward(apply: Apply, given: tuple, place: int, weights: Tensor) -> Tensor | None:
-    """What the backward makes of a gradient; None where it does not multiply it, as one that clips."""
+def _backward(apply: Apply, given: Given, place: int, weights: Tensor) -> Tensor | None:
+    """Return the backward's result for a gradient; None if it is not linear in it, as with clipping."""
     found = []
     for factor in (1.0, -2.0):
         y = apply(given)
@@ -165,11 +169,11 @@ def _backward(apply: Apply, given: tuple, place: int, weights: Tensor) -> Tensor
         if one is None:
             return None
         found.append(one / factor)
-    return found[0] if torch.allclose(*found, rtol=1e-6, atol=1e-12) else None
+    return found[0] if torch.allclose(found[0], found[1], rtol=1e-6, atol=1e-12) else None
 
 
-def _is_elementwise(apply: Apply, given: tuple, place: int, y: Tensor) -> bool:
-    """Whether every number of the output is made of the one at its place."""
+def _is_elementwise(apply: Apply, given: Given, place: int, y: Tensor) -> bool:
+    """Whether every element of the output depends on the same element of the input only."""
     half = torch.zeros_like(y).reshape(-1)
     half[::2] = 1
     half = half.reshape(y.shape)
@@ -177,7 +181,8 @@ def _is_elementwise(apply: Apply, given: tuple, place: int, y: Tensor) -> bool:
     return torch.allclose(alone, half * both, rtol=1e-6, atol=1e-8)
 
 
-def _by_element(apply: Apply, given: tuple, place: int) -> Pair | None:
+def _by_element(apply: Apply, given: Given, place: int) -> Pair | None:
+    """Compare the slopes of all elements, and return the pair that differs most; None if few differ."""
     ones = torch.ones_like(given[place].detach())
     said = _backward(apply, given, place, ones)
     if said is None:
@@ -194,7 +199,8 @@ def _by_element(apply: Apply, given: tuple, place: int) -> Pair | None:
     return Pair(float(slopes[worst]), float(said[worst]), is_linear)
 
 
-def _by_direction(apply: Apply, given: tuple, place: int) -> Pair | None:
+def _by_direction(apply: Apply, given: Given, place: int) -> Pair | None:
+    """Compare slopes along random directions, and return the first pair if all differ; otherwise None."""
     x, y = given[place].detach(), apply(given).detach()
     draw = torch.Generator().manual_seed(0)
     found = []
@@ -212,12 +218,14 @@ def _by_direction(apply: Apply, given: tuple, place: int) -> Pair | None:
     return Pair(*found[0], is_linear)
 
 
-def _told(kind: type, place: int, pair: Pair, inputs: int) -> Finding:
+def _told(kind: type[Function], place: int, pair: Pair, inputs: int) -> Finding:
     by = f" by its input {place + 1}" if inputs > 1 else ""
     message = (
         f"the backward of {kind.__name__} is not the slope of its forward{by}: in one direction a finite difference in "
         f"float64 gives {number(pair.forward, 3)}, and the backward {number(pair.backward, 3)}"
     )
     evidence = {"function": kind.__name__, "input": place, "forward": pair.forward, "backward": pair.backward}
-    severity, action = ("info", _MEANT) if pair.is_linear else ("warning", _ACTION)
-    return Finding(OWN, severity, message, evidence | {"threshold": _OFF}, action=action)
+    evidence |= {"threshold": _OFF}
+    if pair.is_linear:
+        return Finding(OWN, "info", message, evidence, action=_MEANT)
+    return Finding(OWN, "warning", message, evidence, action=_ACTION)

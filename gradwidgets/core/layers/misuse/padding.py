@@ -1,4 +1,4 @@
-"""Attention that sees the padding and nothing else, as by a mask whose True and False are taken for each other."""
+"""Attention that sees only the padding, as with an inverted mask."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,20 +7,22 @@ from torch import Tensor
 
 from gradwidgets.core.layers.misuse.attention_masks import MASK
 from gradwidgets.core.layers.misuse.operation import Operation
+from gradwidgets.core.losses.graph import saved
 from gradwidgets.core.results.finding import Finding
 
-_KINDS = 3  # of tokens among those that are no padding: a mask or a sentence's number, given as an input, has fewer
-_LOOKED_AT = 8  # attentions, of as many masks
+_KINDS = 3  # fewest different tokens besides the padding: a mask or a segment number as an input has fewer
+_LOOKED_AT = 8  # the most masks, and the most softmaxes, that are checked
 
 
 def padded(inputs: Sequence[tuple[str, Tensor]]) -> list[tuple[str, Tensor]]:
-    """Where inputs hold padding: a run of one token, or of zeros, at an end, which is not as long in all samples.
+    """Find padding in inputs: a run of one token, or of zeros, at an end, of different lengths in different samples.
 
     Args:
-        inputs: With their names: tokens of (samples, steps), or numbers of (samples, steps, features); or steps first.
+        inputs: The inputs with their names: tokens of (samples, steps), or numbers of (samples, steps, features); or
+            steps first.
 
     Returns:
-        The names, and what is True where there is padding, (samples, steps).
+        The names, each with a tensor of (samples, steps) that is True at padding.
     """
     found = []
     for name, one in inputs:
@@ -52,19 +54,20 @@ def _are_many(tokens: Tensor) -> bool:
 def of_padding(
     operations: Sequence[Operation], masks: Sequence[tuple[str, str, Tensor]], inputs: Sequence[tuple[str, Tensor]]
 ) -> list[Finding]:
-    """The first attention that sees nothing but padding.
+    """Report the first attention that sees only padding.
 
     Args:
-        operations: Softmaxes that keep what they gave.
-        masks: Where, in which layer, and a mask that is added to scores, below 0 where it hides.
-        inputs: The model's, with their names.
+        operations: Softmaxes that saved their output.
+        masks: For each mask its place in words, its layer, and the numbers that are added to scores, below 0 for
+            hidden keys.
+        inputs: The model's inputs with their names.
     """
     found = padded(inputs)
     if not found:
         return []
     hidden = [(where, layer, mask.detach() < 0) for where, layer, mask in masks[:_LOOKED_AT]]
     some = [one for one in operations if hasattr(one.node, "_saved_result")][:_LOOKED_AT]
-    hidden += [(str(one), one.place, ~(one.node._saved_result.detach() > 0)) for one in some]
+    hidden += [(str(one), one.place, ~(saved(one.node, "result").detach() > 0)) for one in some]
     for where, layer, never in hidden:
         for name, padding in found:
             keys = _keys(never, *padding.shape)
@@ -74,14 +77,14 @@ def of_padding(
 
 
 def _keys(hidden: Tensor, samples: int, steps: int) -> Tensor | None:
-    """The keys that are hidden from all queries of a sample, in all heads: (samples, steps); None where none can be."""
+    """Return which keys are hidden from all queries and heads, as (samples, steps); None if the shapes do not fit."""
     if hidden.ndim < 2 or hidden.shape[-1] != steps or hidden.shape[0] % samples:
         return None
     return hidden.reshape(samples, -1, steps).all(1)
 
 
 def _is_turned_over(hidden: Tensor, padding: Tensor) -> bool:
-    """Whether all that is no padding is hidden, and no padding; a sample without any may show all or nothing."""
+    """Whether exactly the tokens that are no padding are hidden; in samples without padding all, or none, may be."""
     some = padding.any(1)
     return bool((hidden[some] != padding[some]).all()) and bool((hidden[~some] == hidden[~some][:, :1]).all())
 

@@ -1,29 +1,29 @@
-"""Codes of places that run along the axis of samples: all places of one sample get the same.
+"""Position codes along the axis of samples: all places of one sample get the same code.
 
-A code is what is added, is the same whatever the samples, and follows their number. It belongs along the axis of
-places, so that one that differs between samples alone stands along the wrong axis, unless samples are no samples: then
-what a model gives for some of them depends on the others.
+A code is a summand that is the same whatever the samples are, and as long as their number. It belongs along the axis of
+places, so a code that only differs between samples is along the wrong axis; unless the first axis is not that of
+independent samples, so that the output for one depends on the others.
 """
 
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd.graph import Node
-from torch.overrides import TorchFunctionMode
 
 from gradwidgets.core.layers.axes.mixing import batch_of, depends_on_others, evaluated, output_of
-from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.misuse.added_masks import ADDS
 from gradwidgets.core.layers.passes.passes import FlowError, Subject
-from gradwidgets.core.operations.watching import plain_name
+from gradwidgets.core.operations.watching import Args, Kwargs, Op, plain_name
 from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.subject.mode import FunctionMode
+from gradwidgets.core.subject.user_code import place_of_call
 
 CODE = "position code"
 _WIDENS = ("expand", "repeat", "clone")
-_FEWER = 4  # samples that may be left out, so that no other axis is as long as they are many
+_FEWER = 4  # the most samples that are left out to make their number differ from the lengths of other axes
 _ACTION = (
     "Take as many rows of the code as there are places, along their axis: pe[:, :x.size(1)] of a code (1, places, "
     "width) where samples come first; one of (places, 1, width) is for x with places first. Nothing, if it is a code "
@@ -32,19 +32,35 @@ _ACTION = (
 
 
 class Sum(NamedTuple):
-    """A sum in which one of the two may be the same along one of the first two axes.
+    """A sum in which a summand may be constant along one of the first two axes.
 
     Attributes:
-        shape: What it gives.
-        along: How long that one is along the other of them; 0 where it leaves no shape behind.
+        shape: The shape of the sum.
+        along: The summand's length along the other of these axes; 0 if its shape is not known.
     """
 
     shape: tuple[int, ...]
     along: int
 
 
+class _Code(NamedTuple):
+    """A code that is added along the samples.
+
+    Attributes:
+        place: File and line of the sum; "" if not known.
+        shape: The shape of the sum.
+        code: The summand.
+        along: The axis of the samples, 0 or 1.
+    """
+
+    place: str
+    shape: tuple[int, ...]
+    code: Tensor
+    along: int
+
+
 def sums_of(nodes: Iterable[Node]) -> list[Sum]:
-    """Those among the model's operations that add."""
+    """Return the sums among the model's operations that may add a code."""
     found = []
     for one in nodes:
         shape = tuple(one._input_metadata[0].shape)
@@ -54,7 +70,7 @@ def sums_of(nodes: Iterable[Node]) -> list[Sum]:
 
 
 def _long(node: Node, shape: Sequence[int]) -> int:
-    """How long it is along one of the first two axes, where it has one entry along the other; -1 for others."""
+    """Return a summand's length along one of the first two axes if it has one entry along the other; otherwise -1."""
     while plain_name(node.name()) in _WIDENS and node.next_functions[0][0] is not None:
         node = node.next_functions[0][0]
     own = tuple(node._input_metadata[0].shape) if node._input_metadata else ()
@@ -62,12 +78,12 @@ def _long(node: Node, shape: Sequence[int]) -> int:
 
 
 def place_codes(subject: Subject, output: object, sums: Sequence[Sum]) -> list[Finding]:
-    """Ask the model for fewer samples, and for others, and see what is added: the first code that goes with samples.
+    """Run the model on fewer samples, and on others, and report the first code along the samples.
 
     Args:
-        subject: A copy that may run.
-        output: What the model gave.
-        sums: See `sums_of`; without any that goes with the samples the model is not asked.
+        subject: A copy of the model, which runs.
+        output: The model's output.
+        sums: See `sums_of`; the model does not run without a sum as long as the number of samples.
     """
     batch = batch_of(subject.inputs, output) if sums else None
     if batch is None or not any(batch[1] in one.shape[:2] and one.along in (0, batch[1]) for one in sums):
@@ -95,12 +111,13 @@ def _found(subject: Subject, axis: int, count: int, fewer: int) -> list[Finding]
     known = [one for one, again in zip(first.codes, other.codes, strict=False) if _same(one, again)]
     if not known or depends_on_others(subject, axis, count):
         return []
-    place, shape, code, along = known[0]
-    return [_told(place, [count if one == fewer else one for one in shape], _counted(code, fewer, count), along)]
+    code = known[0]
+    shape = [count if one == fewer else one for one in code.shape]
+    return [_told(code.place, shape, _counted(code.code, fewer, count), code.along)]
 
 
-def _same(one: tuple, other: tuple) -> bool:
-    return one[0] == other[0] and torch.equal(one[2], other[2])
+def _same(one: _Code, other: _Code) -> bool:
+    return one.place == other.place and torch.equal(one.code, other.code)
 
 
 def _counted(code: Tensor, fewer: int, count: int) -> list[int]:
@@ -117,18 +134,16 @@ def _told(place: str, shape: list[int], code: list[int], along: int) -> Finding:
     return Finding(CODE, "warning", message, evidence, action=_ACTION)
 
 
-class _Sums(TorchFunctionMode):
-    """Notes what is added and differs along an axis of so many samples alone."""
+class _Sums(FunctionMode):
+    """Records the summands that differ along an axis of so many samples, and along no other of the first two."""
 
     def __init__(self, count: int) -> None:
         super().__init__()
-        self.codes: list[tuple[str, tuple[int, ...], Tensor, int]] = []
+        self.codes: list[_Code] = []
         self._count = count
 
-    def __torch_function__(
-        self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
-    ) -> object:
-        """See a call, and make it."""
+    def __torch_function__(self, func: Op, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> object:
+        """Inspect a call, and make it."""
         pair = [one for one in args if isinstance(one, Tensor)]
         adds = getattr(func, "__name__", "") in ADDS and len(pair) == 2
         result = func(*args, **(kwargs or {}))
@@ -136,14 +151,13 @@ class _Sums(TorchFunctionMode):
             shape = tuple(result.shape)
             with contextlib.suppress(ValueError):
                 along = shape[:2].index(self._count)
-                self.codes += [
-                    (place_of_call(), shape, one.detach().clone(), along) for one in pair if _is_code(one, shape, along)
-                ]
+                codes = [one.detach().clone() for one in pair if _is_code(one, shape, along)]
+                self.codes += [_Code(place_of_call(), shape, one, along) for one in codes]
         return result
 
 
 def _is_code(one: Tensor, shape: Sequence[int], along: int) -> bool:
-    """Whether it differs along one of the first two axes of a sum, and not along the other."""
+    """Whether a summand differs along one of the first two axes of a sum, and not along the other."""
     if one.ndim != len(shape) or one.shape[along] != shape[along] or not one.is_floating_point():
         return False
     first = one.select(1 - along, 0)

@@ -1,4 +1,4 @@
-"""One layer that stands several times in a list, where several were meant."""
+"""A layer that is several times in a list, where several layers were meant."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ _ACTION = (
 
 
 def repeated_in(model: nn.Module) -> list[Finding]:
-    """What to say of a model's lists in which one layer with weights stands several times: a note, it may be meant."""
+    """Report the first list of a model that contains a layer with weights several times."""
     found = []
     for name, module in model.named_modules():
         if isinstance(module, (nn.ModuleList, nn.Sequential)):

@@ -1,4 +1,4 @@
-"""Maps that are sampled at places outside of them, as where coordinates are pixels and should run from −1 to 1."""
+"""Maps that are sampled outside of their borders, as with pixel coordinates where −1 to 1 is expected."""
 
 import math
 from collections.abc import Sequence
@@ -7,12 +7,13 @@ import torch
 from torch.autograd.graph import Node
 
 from gradwidgets.core.layers.misuse.operation import Operation
+from gradwidgets.core.losses.graph import saved
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, percent
 
 GRID = "sampling grid"
 SAMPLERS = ("grid_sampler2_d", "grid_sampler3_d", "cudnn_grid_sampler")
-# Share of places that may lie outside: a map that is turned, shrunk or moved leaves many there.
+# Share of places that may be outside: there are many if a map is rotated, shrunk or moved.
 _MOST = 0.9
 _ZEROS, _BORDER = 0, 1
 _SCALE = (
@@ -22,12 +23,12 @@ _SCALE = (
 
 
 def of_samplers(operations: Sequence[Operation]) -> list[Finding]:
-    """The one that samples most outside of its map."""
+    """Report the operation that samples most outside of its map."""
     shares = [(_outside(one.node), one) for one in operations]
     share, one = max(shares, key=lambda pair: pair[0])
     if not share > _MOST:
         return []
-    grid = one.node._saved_grid.detach()
+    grid = saved(one.node, "grid").detach()
     low, high = (float(end) for end in grid.aminmax())
     gives = "the border alone" if _padding(one.node) == _BORDER else "0"
     message = (
@@ -40,13 +41,13 @@ def of_samplers(operations: Sequence[Operation]) -> list[Finding]:
 
 
 def _outside(node: Node) -> float:
-    """The share of places that are so far off that not even the last pixel has a part in them."""
+    """Return the share of places that are so far outside that no pixel contributes to them."""
     if _padding(node) not in (_ZEROS, _BORDER):
         return 0.0
-    grid = node._saved_grid.detach()
+    grid = saved(node, "grid").detach()
     if not grid.numel():
         return 0.0
-    edges = torch.tensor([1 + 2 / size for size in node._saved_input.shape[:1:-1]], device=grid.device)
+    edges = torch.tensor([1 + 2 / size for size in saved(node, "input").shape[:1:-1]], device=grid.device)
     return float((grid.abs() > edges.to(grid.dtype)).any(-1).float().mean()) if math.prod(grid.shape) else 0.0
 
 

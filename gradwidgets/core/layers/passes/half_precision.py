@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.passes.passes import FlowError, Subject
 from gradwidgets.core.layers.passes.rows import Row
 from gradwidgets.core.layers.passes.underflow import SCALE_IT
@@ -15,6 +14,7 @@ from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, percent
 from gradwidgets.core.subject.home import abroad
 from gradwidgets.core.subject.mode import FunctionMode
+from gradwidgets.core.subject.user_code import place_of_call
 
 OVERFLOW, ROUNDED = "half overflow", "half underflow"
 # Factors of the loss; a smaller one is taken where the gradient overflows with a larger one.

@@ -1,8 +1,9 @@
 """How a quantity changes with depth."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from gradwidgets.core.layers.passes.stats import LayerFlow, LayerStats
 
@@ -43,7 +44,15 @@ class Trend:
         return max(self.decades if self.certain else -math.inf, self.ends)
 
 
-def trend(layers: list[LayerStats], quantity: Callable[[LayerStats], float]) -> Trend | None:
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+_Layer = TypeVar("_Layer", bound=_Named)
+
+
+def trend(layers: Sequence[_Layer], quantity: Callable[[_Layer], float]) -> Trend | None:
     """Fit a line through log₁₀ of a quantity; None where fewer than two layers have it, finite and above 0."""
     points = [(i, math.log10(value)) for i, layer in enumerate(layers) if 0 < (value := quantity(layer)) < math.inf]
     count = len(points)

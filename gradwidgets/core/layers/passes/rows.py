@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -117,7 +117,7 @@ class Row:
             self.notes.append(text)
 
 
-def is_fresh(module: nn.Module) -> bool:
+def is_fresh(module: nn.Module) -> TypeGuard[nn.modules.batchnorm._NormBase]:
     """Whether a BatchNorm in evaluation mode has seen no batch, so that its running statistics are the initial ones."""
     if not isinstance(module, nn.modules.batchnorm._NormBase) or module.training:
         return False

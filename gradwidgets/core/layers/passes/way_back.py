@@ -6,9 +6,9 @@ from typing import Any
 
 from torch.autograd.function import BackwardCFunction
 
-from gradwidgets.core.layers.causes.following import is_theirs
 from gradwidgets.core.layers.passes.calls import Calls
 from gradwidgets.core.layers.preflight.failure import frames
+from gradwidgets.core.subject.user_code import is_user_code
 
 _NO_SLOPE = re.compile(r"derivative for (?:aten::)?(\w+) is not implemented")
 
@@ -26,7 +26,7 @@ def failed_at(error: BaseException, calls: Calls) -> str:
     parts = [f"in the backward of {node.name().removesuffix('Backward')}" for node in nodes]
     layers = [calls.of(node._sequence_nr()) for node in nodes]
     parts += [f"called in {call.name} ({type(call.module).__name__})" for call in layers if call is not None]
-    lines = [one for one in found if is_theirs(one)][-1:]
+    lines = [one for one in found if is_user_code(one)][-1:]
     parts += [f"{os.path.basename(one.f_code.co_filename)}, line {one.f_lineno}" for one in lines]
     return (f" ({', '.join(parts)})" if parts else "") + _no_derivative(str(error))
 

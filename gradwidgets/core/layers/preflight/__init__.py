@@ -1,7 +1,7 @@
-"""What goes into a model, and what the loss makes of what comes out: looked at first.
+"""Checks of a model's inputs and of the loss of its outputs.
 
-`preflight` is for people; `Look` is for a pass that runs anyway, and made of the others: `batch_findings` before it,
-`Entry` around the call of the model, `LossCall` around that of the loss, `Warned` around both, then `together`.
+`preflight` runs them alone, and `Look` in a pass that runs anyway: `batch_findings` before the pass, `Entry` around the
+call of the model, `LossCall` around the call of the loss, `Warned` around both, and `together` in the end.
 """
 
 from gradwidgets.core.layers.preflight.batch import batch_findings, reconsidered

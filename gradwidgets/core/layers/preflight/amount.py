@@ -1,4 +1,4 @@
-"""How much a batch has to say: no samples, or samples that are all the same."""
+"""Batches without samples, or whose samples are all the same."""
 
 import math
 from dataclasses import replace
@@ -12,19 +12,19 @@ from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import counted, number
 
 EMPTY, ALIKE = "empty_batch", "constant_inputs"
-# Inputs by these names say where to look or what was before, and are often alike.
+# Inputs with these names are masks, positions or states, which are often the same for all samples.
 _OTHERS = ("mask", "state", "hidden", "memory", "cache", "h0", "c0", "hx", "position", "weight")
 
 
 @left_out
 def samples(model: nn.Module, inputs: object, loss: Tensor | None, targets: object = None) -> list[Finding]:
-    """What to say of how many samples there are, and of how they differ.
+    """Report a batch without samples, or with samples that are all the same.
 
     Args:
-        model: That takes them.
+        model: The model.
         inputs: The batch.
-        loss: What came of it; None where something raised.
-        targets: What is asked of them.
+        loss: The loss; None after an error.
+        targets: The targets.
     """
     given = [(name, one) for name, one in named_tensors(inputs, "inputs") if one.ndim and not one.is_nested]
     if given and all(not one.shape[0] for _, one in given):
@@ -34,7 +34,7 @@ def samples(model: nn.Module, inputs: object, loss: Tensor | None, targets: obje
 
 
 def _differ(targets: object) -> bool:
-    """Whether samples are asked for different things."""
+    """Whether samples have different targets."""
     asked = [one for _, one in named_tensors(targets, "targets") if one.ndim and one.layout is torch.strided]
     return any(one.shape[0] > 1 and bool((one[1:] != one[:1]).any()) for one in asked)
 
@@ -51,7 +51,7 @@ def _empty(name: str, tensor: Tensor, loss: Tensor | None) -> Finding:
 
 def _alike(model: nn.Module, given: list[tuple[str, Tensor]]) -> list[Finding]:
     floating = [(name, one) for name, one in given if one.is_floating_point()]
-    # The first tensor is what is looked at, unless it only says where.
+    # Only the first tensor is checked, unless it is a mask or the like.
     if len(floating) != 1 or floating[0][0] != given[0][0] or any(one in floating[0][0].lower() for one in _OTHERS):
         return []
     name, x = floating[0]
@@ -75,6 +75,6 @@ def _alike(model: nn.Module, given: list[tuple[str, Tensor]]) -> list[Finding]:
 
 
 def _indexes(model: nn.Module, x: Tensor) -> bool:
-    """Whether numbers may be the indices of a table, which come as floats at times."""
+    """Whether floating-point numbers may be indices of a table."""
     tables = any(isinstance(one, (nn.Embedding, nn.EmbeddingBag)) for one in model.modules())
     return tables and bool((x[0] == x[0].trunc()).all())

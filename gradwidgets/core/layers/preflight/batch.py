@@ -1,4 +1,4 @@
-"""What goes in: numbers that are none, in inputs, targets and weights."""
+"""NaN and infinity in inputs, targets and weights."""
 
 import math
 from collections.abc import Iterable
@@ -14,21 +14,21 @@ from gradwidgets.core.results.wording import counted, number
 DATA = "non_finite_data"
 WEIGHTS = "non_finite_weights"
 Named = list[tuple[str, Tensor]]
-_SMALL = 1 << 16  # elements, up to which many tensors are read together
+_SMALL = 1 << 16  # the most elements of a tensor that is read together with others
 
 
 @left_out
 def batch_findings(model: nn.Module, inputs: object, targets: object) -> list[Finding]:
-    """Look at a batch and at the weights before they are used.
+    """Check a batch and the weights before they are used.
 
     Args:
         model: The model; only its parameters and buffers are read.
-        inputs: What it will be given.
-        targets: What its output will be compared with.
+        inputs: The inputs.
+        targets: The targets.
 
     Returns:
-        A finding for each tensor of the batch, and one for all weights, that holds NaN or infinity. A mask of 0 and −∞
-        behind the first tensor is meant to be so.
+        A finding for each tensor of the batch, and one for all weights, with NaN or infinity. A mask of 0 and −∞ after
+        the first tensor is intended.
     """
     given = list(named_tensors(inputs, "inputs"))
     aims = list(named_tensors(targets, "targets"))
@@ -42,7 +42,7 @@ def batch_findings(model: nn.Module, inputs: object, targets: object) -> list[Fi
 
 @left_out
 def data_findings(given: Named, aims: Named) -> list[Finding]:
-    """The same of inputs and targets alone, by their names."""
+    """Check inputs and targets alone, which are given with their names."""
     return _of_data(given, aims, _suspects([*given, *aims]))
 
 
@@ -55,9 +55,9 @@ def _of_data(given: Named, aims: Named, suspects: dict[str, Tensor]) -> list[Fin
 
 
 def reconsidered(findings: Iterable[Finding], loss: Tensor | None) -> list[Finding]:
-    """Findings before a pass, seen again when the loss is known.
+    """Reduce findings from before a pass to infos if the loss is finite.
 
-    NaN that leaves the loss finite was left out on purpose, by a loss that skips gaps or a model that fills them.
+    Then NaN was left out on purpose, by a loss that skips gaps or a model that fills them.
     """
     if loss is None or not _finite(loss):
         return list(findings)
@@ -71,7 +71,7 @@ def _harmless(finding: Finding) -> Finding:
     return replace(finding, severity="info", message=message)
 
 
-def _finite(loss: object) -> bool:
+def _finite(loss: Tensor) -> bool:
     try:
         return math.isfinite(float(loss.detach()))
     except Exception:
@@ -79,7 +79,7 @@ def _finite(loss: object) -> bool:
 
 
 def _suspects(tensors: list[tuple[str, Tensor]]) -> dict[str, Tensor]:
-    """Those whose sum is not finite: one read of each, and one wait for each device."""
+    """Return the tensors whose sum is not finite; reads each once, and waits once for each device."""
     sums: dict[torch.device, list[tuple[str, Tensor, Tensor]]] = {}
     small: list[tuple[str, Tensor]] = []
     for name, tensor in tensors:
@@ -88,11 +88,11 @@ def _suspects(tensors: list[tuple[str, Tensor]]) -> dict[str, Tensor]:
                 small.append((name, values))
             else:
                 sums.setdefault(values.device, []).append((name, values, _sum(values)))
-    if small:  # many of them in one go; of a norm that is too large the numbers may be finite all the same
+    if small:  # many at once; if a norm overflows, the numbers may still be finite
         norms = torch._foreach_norm([values.detach() for _, values in small])
         pairs = zip(small, norms, strict=True)
         sums.setdefault(torch.device("cpu"), []).extend([(*one, norm.double()) for one, norm in pairs])
-    found = {}
+    found: dict[str, Tensor] = {}
     for device in sums.values():
         finite = torch.stack([one for *_, one in device]).isfinite().tolist()
         found |= {name: values for (name, values, _), fine in zip(device, finite, strict=True) if not fine}
@@ -100,7 +100,7 @@ def _suspects(tensors: list[tuple[str, Tensor]]) -> dict[str, Tensor]:
 
 
 def _plain(tensor: Tensor) -> bool:
-    """Whether a tensor can be read as it is, as nearly all can."""
+    """Whether a tensor can be read directly, as nearly all can."""
     usual = type(tensor) in (Tensor, nn.Parameter) and tensor.layout is torch.strided and tensor.is_floating_point()
     return usual and not (tensor.is_meta or tensor.is_nested or tensor.dtype.itemsize < 2) and tensor.numel() > 0
 
@@ -127,7 +127,7 @@ def _in_data(name: str, values: Tensor, may_mask: bool) -> Finding | None:
 
 
 def _masks(values: Tensor) -> bool:
-    """Whether a tensor is added to scores so that some of them count for nothing."""
+    """Whether a tensor may be a mask of 0 and −∞ that is added to scores."""
     return bool((values.isfinite() | values.isneginf()).all() and (values[values.isfinite()] == 0).all())
 
 
@@ -144,7 +144,7 @@ def _told(name: str, values: Tensor, bad: Tensor, spoilt: int) -> tuple[str, dic
 def _in_weights(suspects: list[tuple[str, Tensor, bool]]) -> Finding | None:
     spoilt = []
     for name, values, is_buffer in suspects:
-        # Buffers hold masks of −∞ and the bounds of what was seen so far; NaN is never meant.
+        # Buffers may be masks of −∞, or minima and maxima so far; NaN is never intended.
         bad = values.isnan() if is_buffer else ~values.isfinite()
         count = int(bad.sum())
         if count and not _masks(values):

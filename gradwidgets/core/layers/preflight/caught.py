@@ -1,4 +1,4 @@
-"""Warnings that torch raises during a pass: kept, told as findings, never lost."""
+"""Warnings of torch during a pass, reported as findings."""
 
 import math
 import re
@@ -7,6 +7,7 @@ import threading
 import warnings
 from pathlib import Path
 from types import FrameType
+from typing import TextIO
 
 import torch
 
@@ -17,7 +18,7 @@ _TORCH = str(Path(torch.__file__).parent)
 _OURS = str(Path(__file__).parents[3])
 _SIZE = re.compile(r"\(\[([\d, ]*)\]\)")
 _TRIGGERED = re.compile(r"\s*\(Triggered internally at .*", re.DOTALL)
-# What torch says of faults, rather than of its own plans; the rest is passed on as an info.
+# Parts of torch's warnings about faults; other warnings are reported as an info.
 _FAULTS = (
     ("Using a target size", "broadcast", "Give output and targets the same shape."),
     ("Implicit dimension choice", NAME, "Say along which dimension: dim=1 or dim=-1 for classes."),
@@ -32,11 +33,10 @@ _FAULTS = (
 
 
 class Warned:
-    """Keeps torch's own warnings within a `with` block.
+    """Records torch's own warnings within a `with` block; `findings` reports them.
 
-    There they neither end a pass, where the process turns warnings into errors, nor are they shown only once.
-    `findings` says what they were. Others' warnings are handed on when the block ends, to whatever the process does
-    with them; what it makes an error of there is told instead.
+    Inside, they do not end the pass if the process turns warnings into errors, and they are recorded every time. Other
+    warnings are issued again when the block ends; those that the process turns into errors are reported instead.
     """
 
     def __init__(self) -> None:
@@ -66,12 +66,21 @@ class Warned:
                 self._told[str(one.message)] = one
 
     def findings(self) -> list[Finding]:
-        """What torch warned of, each thing once."""
+        """Report each warning once."""
         return [_finding(text, one) for text, one in (self._torchs | self._told).items()]
 
-    def _show(self, message: Warning, category: type, filename: str, lineno: int, *rest: object) -> None:
+    def _show(
+        self,
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        """Record a warning of this thread, in place of `warnings.showwarning`."""
         if threading.get_ident() != self._thread:
-            self._shown(message, category, filename, lineno, *rest)
+            self._shown(message, category, filename, lineno, file, line)
             return
         one = warnings.WarningMessage(message, category, filename, lineno)
         text = str(message)
@@ -82,7 +91,7 @@ class Warned:
 
 
 def _torch_says(frame: FrameType | None) -> bool:
-    """Whether the code that warns is torch's, though it names its caller's line."""
+    """Whether torch's code issues the warning, although it names the line of its caller."""
     while frame is not None and frame.f_code.co_filename.endswith("warnings.py"):
         frame = frame.f_back
     return frame is not None and frame.f_code.co_filename.startswith(_TORCH)
@@ -90,7 +99,7 @@ def _torch_says(frame: FrameType | None) -> bool:
 
 def _finding(text: str, one: warnings.WarningMessage) -> Finding:
     place = "" if one.filename.startswith(_OURS) else f"{Path(one.filename).name}, line {one.lineno}"
-    evidence = {"category": one.category.__name__, "place": place, "text": text}
+    evidence: dict[str, object] = {"category": one.category.__name__, "place": place, "text": text}
     for part, name, action in _FAULTS:
         if part in text:
             severity = _of_sizes(text) if name != NAME else "warning"
@@ -100,23 +109,23 @@ def _finding(text: str, one: warnings.WarningMessage) -> Finding:
 
 
 def _of_sizes(text: str) -> Severity:
-    """How bad two sizes are that torch names: one number against many is meant, and pairs of all with all are not."""
+    """Return the severity for two sizes in a warning: one number and many are intended, all pairs are not."""
     sizes = _sizes(text)
     counts = [math.prod(one) for one in sizes]
     if len(sizes) < 2 or 1 in counts:
         return "info"
     try:
         return "error" if torch.broadcast_shapes(*sizes[:2]).numel() > max(counts) else "warning"
-    except RuntimeError:  # they do not go together, and torch raises after it has warned
+    except RuntimeError:  # they do not match, and torch raises an error after the warning
         return "error"
 
 
 def _sizes(text: str) -> list[list[int]]:
-    """The sizes that torch names: of the target and of the input, in this order."""
+    """Return the sizes in a warning: of the target and of the input, in this order."""
     return [[int(k) for k in one.split(",") if k.strip()] for one in _SIZE.findall(text)]
 
 
 def _plain(text: str) -> str:
-    """The first sentences, on one line and without a full stop."""
+    """Return the first sentences in one line, without a full stop."""
     line = " ".join(text.split())
     return (line if len(line) < 300 else line[:297] + "…").rstrip(".")

@@ -1,4 +1,4 @@
-"""What torch or Python raised, told with its place and a cure where its kind is certain."""
+"""Findings on errors of torch or Python, with their place, and what to do if their kind is certain."""
 
 import math
 import re
@@ -36,12 +36,13 @@ _FIRST = "Mend this first: there is no loss yet."
 
 
 def told(raised: Raised) -> Finding:
-    """What was raised, in which module, and what helps."""
-    # A check of this kind may fail on objects of other libraries, and then there is no cure.
+    """Report an error, the module that raised it, and what helps."""
+    # These checks may fail on objects of other libraries; then there is no cure.
     place = next(iter(left_out(_place)(raised)), None)
     cures = _OF_LOSS if raised.by_loss else _OF_MODEL
     cure = next((one for check in cures for one in left_out(check)(raised, place)), None)
-    message, evidence = str(raised.error).rstrip("."), {"exception": type(raised.cause).__name__}
+    message = str(raised.error).rstrip(".")
+    evidence: dict[str, object] = {"exception": type(raised.cause).__name__}
     if place is not None:
         message += f" (in {place.name})"
         evidence["layer"] = place.name
@@ -49,21 +50,21 @@ def told(raised: Raised) -> Finding:
 
 
 def has_cure(finding: Finding) -> bool:
-    """Whether more is known than that it was raised."""
+    """Whether it says what helps."""
     return finding.action != _FIRST
 
 
 def _place(raised: Raised) -> list[Place]:
-    """The innermost module that was being called, where it is not the model itself."""
+    """Return the innermost module that was being called, in a list; none if it is the model itself."""
     names = {id(module): name for name, module in raised.model.named_modules() if name}
     found: list[Place] = []
     for frame in frames(raised.cause):
         variables = frame.f_code.co_varnames[: frame.f_code.co_argcount]
         module = frame.f_locals.get("self")
-        if id(module) in names:
+        if isinstance(module, nn.Module) and id(module) in names:
             given = [frame.f_locals.get(one) for one in variables[1:]] + [frame.f_locals.get("args")]
             x = next(tensors_in(given), None)
-            # Frames of torch's own call come first, and those of the module's methods behind it know less.
+            # The first frame is that of torch's own call; those of the module's methods after it know less.
             before = found[-1] if found and found[-1].module is module else None
             x = before.given if before is not None and before.given is not None else x
             found.append(Place(f"{names[id(module)]} ({type(module).__name__})", module, x))
@@ -71,7 +72,7 @@ def _place(raised: Raised) -> list[Place]:
 
 
 def _no_tensor_in(raised: Raised, _: Place | None) -> list[str]:
-    """A batch of another kind than tensors."""
+    """Inputs that are not tensors."""
     found = _NOT_A_TENSOR.search(raised.text)
     if found is None:
         return []
@@ -85,7 +86,7 @@ def _no_tensor_in(raised: Raised, _: Place | None) -> list[str]:
 
 
 def _several_in(raised: Raised, place: Place | None) -> list[str]:
-    """Layers that give several tensors, as recurrent ones do, before one that takes a single one."""
+    """Layers that return several tensors, as recurrent ones do, before one that expects a single tensor."""
     found = _NOT_A_TENSOR.search(raised.text)
     if found is None or found[1] != "tuple" or place is None or place.given is None:
         return []
@@ -93,7 +94,7 @@ def _several_in(raised: Raised, place: Place | None) -> list[str]:
 
 
 def _no_tensor_for(raised: Raised, _: Place | None) -> list[str]:
-    """Targets of another kind than tensors."""
+    """Targets that are not tensors."""
     found = _NOT_A_TENSOR.search(raised.text)
     if found is None or kind_of(raised.targets) != found[1] or kind_of(raised.output) == found[1]:
         return []
@@ -103,7 +104,7 @@ def _no_tensor_for(raised: Raised, _: Place | None) -> list[str]:
 
 
 def _numeric(value: object) -> bool:
-    """Whether torch can make a tensor of something."""
+    """Whether torch can make a tensor of a value."""
     while isinstance(value, (list, tuple)) and value:
         value = value[0]
     return isinstance(value, (Tensor, int, float)) or hasattr(value, "__array__")
@@ -120,7 +121,7 @@ def _made_tensor(name: str, value: object) -> str:
 
 
 def _types(raised: Raised, place: Place | None) -> list[str]:
-    """Inputs of another type than the weights they meet."""
+    """Inputs of another dtype than a layer's weights."""
     if place is None or place.given is None or isinstance(place.module, _TABLES) or not _TYPES.search(raised.text):
         return []
     kinds = {one.dtype for one in place.module.parameters(recurse=False) if one.is_floating_point()}
@@ -135,7 +136,7 @@ def _types(raised: Raised, place: Place | None) -> list[str]:
 
 
 def _exchanged(raised: Raised, place: Place | None) -> list[str]:
-    """Whole numbers, as labels are, for a layer that could take the targets."""
+    """Whole numbers, as labels are, for a layer that the targets would fit."""
     x, y = raised.inputs, raised.targets
     if place is None or not (isinstance(x, Tensor) and isinstance(y, Tensor)) or place.given is None:
         return []
@@ -156,7 +157,7 @@ def _takes(module: nn.Module, targets: Tensor, inputs: Tensor) -> bool:
 
 
 def _way(kind: torch.dtype) -> str:
-    """What converts a tensor."""
+    """Return the method call that converts a tensor to a dtype."""
     ways = {torch.float32: "float()", torch.float64: "double()", torch.float16: "half()", torch.bfloat16: "bfloat16()"}
     return ways.get(kind, f"to({kind})")
 
@@ -166,7 +167,7 @@ def _type(of: Tensor | torch.dtype) -> str:
 
 
 def _table(raised: Raised, place: Place | None) -> list[str]:
-    """A table of rows that is asked by numbers of a floating type, or for rows that it does not have."""
+    """Floating-point numbers as indices of a table, or indices of rows that it does not have."""
     if place is None or not isinstance(place.module, _TABLES) or place.given is None:
         return []
     given = place.given
@@ -179,7 +180,7 @@ def _table(raised: Raised, place: Place | None) -> list[str]:
 
 
 def beyond_rows(table: nn.Embedding | nn.EmbeddingBag, indices: Tensor) -> str:
-    """What to say of indices that a table has no rows for; "" where there are none."""
+    """Return a sentence on indices that a table has no rows for; "" if there are none."""
     rows = table.num_embeddings
     least, most = (int(one) for one in torch.stack(indices.detach().aminmax())) if indices.numel() else (0, 0)
     if least >= 0 and most < rows:
@@ -190,7 +191,7 @@ def beyond_rows(table: nn.Embedding | nn.EmbeddingBag, indices: Tensor) -> str:
 
 
 def _axes(raised: Raised, place: Place | None) -> list[str]:
-    """Channels or features that stand along another axis than a layer takes them along, or are not yet one axis."""
+    """Channels or features along another axis than a layer expects, or not flattened to one axis."""
     if place is None or place.given is None or not _SIZES.search(raised.text):
         return []
     given, module = place.given, place.module
@@ -198,7 +199,7 @@ def _axes(raised: Raised, place: Place | None) -> list[str]:
         last = given.ndim - 1
         order = ", ".join(map(str, (0, last, *range(1, last))))
         fits = [axis for axis in range(1, given.ndim) if given.shape[axis] == module.in_channels]
-        if fits == [last]:  # a map that is as high as wide says nothing
+        if fits == [last]:  # of a map of equal height and width, it is not certain
             return [f"{place.name} takes {module.in_channels} channels along axis 1, and they stand last in what it is "
                     f"given, {shape(given)}: permute({order})."]  # fmt: skip
     if isinstance(module, nn.Linear) and given.ndim > 2:
@@ -212,7 +213,7 @@ def _axes(raised: Raised, place: Place | None) -> list[str]:
 
 
 def _width(raised: Raised, place: Place | None) -> list[str]:
-    """Features of another number than a layer has weights for."""
+    """Another number of features than a layer has weights for."""
     if place is None or place.given is None or not isinstance(place.module, nn.Linear) or not place.given.ndim:
         return []
     wide, given = place.module.in_features, place.given.shape[-1]
@@ -223,7 +224,7 @@ def _width(raised: Raised, place: Place | None) -> list[str]:
 
 
 def _swapped(raised: Raised, _: Place | None) -> list[str]:
-    """Labels where a loss takes the output."""
+    """Labels where a loss expects the output."""
     pair = _pair(raised)
     if pair is None or not _WHOLE.search(raised.text):
         return []
@@ -235,7 +236,7 @@ def _swapped(raised: Raised, _: Place | None) -> list[str]:
 
 
 def _steps_first(raised: Raised, place: Place | None) -> list[str]:
-    """A layer that takes steps first and is given samples first, so that the sizes of two things differ."""
+    """A layer that expects steps first and gets samples first, so that sizes do not match."""
     if place is None or place.given is None or place.given.ndim != 3 or getattr(place.module, "batch_first", True):
         return []
     sizes = _STEPS.search(raised.text)
@@ -246,7 +247,7 @@ def _steps_first(raised: Raised, place: Place | None) -> list[str]:
 
 
 def _variance(raised: Raised, _: Place | None) -> list[str]:
-    """A variance that is not above 0, as its logarithm may be."""
+    """A variance below 0, perhaps since it is its logarithm."""
     if "var has negative" not in raised.text:
         return []
     return ["var is a variance, which is above 0: exp() of its logarithm, or a softplus; a deviation is to be squared."]
@@ -258,7 +259,7 @@ def _pair(raised: Raised) -> tuple[Tensor, Tensor] | None:
 
 
 def _folded(raised: Raised, _: Place | None) -> list[str]:
-    """An output that has other rows than there are samples."""
+    """An output with another number of rows than there are samples."""
     pair = _pair(raised)
     fold = fold_of(raised.model, raised.inputs, pair[0].shape, pair[1].shape) if pair is not None else None
     return [f"{fold[0][0].upper()}{fold[0][1:]}. {fold[1]}"] if fold else []
@@ -278,14 +279,14 @@ def _binary(raised: Raised, _: Place | None) -> list[str]:
 
 
 def _added(longer: Tensor, other: Tensor) -> int | None:
-    """The dimension of size 1 that one tensor has and the other lacks."""
+    """Return the dimension of size 1 that one tensor has and the other does not have; None if there is none."""
     if longer.ndim != other.ndim + 1:
         return None
     return next((k for k in range(1, longer.ndim) if other.unsqueeze(k).shape == longer.shape), None)
 
 
 def _type_of_targets(raised: Raised, _: Place | None) -> list[str]:
-    """Targets of another type than the output."""
+    """Targets of another dtype than the output."""
     pair = _pair(raised)
     if pair is None or not _TYPES.search(raised.text) or pair[0].dtype is pair[1].dtype:
         return []
@@ -296,7 +297,7 @@ def _type_of_targets(raised: Raised, _: Place | None) -> list[str]:
 
 
 def _norm_of_one(raised: Raised, place: Place | None) -> list[str]:
-    """A norm that torch refuses to take of one number."""
+    """A norm of a single number, which torch refuses."""
     if place is None or not _SINGLE.search(raised.text):
         return []
     left = "of one number nothing is left once its mean is taken off"

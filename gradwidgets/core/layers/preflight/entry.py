@@ -1,4 +1,4 @@
-"""Where the inputs enter a model: the scale in which its first layers take them, and batch norm of one sample."""
+"""The first layers of a model: the scale of their inputs, and batch norms of one sample."""
 
 import math
 from dataclasses import dataclass
@@ -8,25 +8,38 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
+from torch.utils.hooks import RemovableHandle
 
 from gradwidgets.core.layers.axes.along_samples import Along, takes_steps_first
 from gradwidgets.core.layers.passes.watch import tensors_in
 from gradwidgets.core.layers.preflight.cures import beyond_rows
-from gradwidgets.core.layers.preflight.reading import left_out, named_tensors, numbers
+from gradwidgets.core.layers.preflight.reading import ignored, left_out, named_tensors, numbers
 from gradwidgets.core.layers.preflight.scale import as_read, by_few_samples, input_scale, size, sizes
 from gradwidgets.core.layers.preflight.tokens import tokens
+from gradwidgets.core.operations.watching import Args, Kwargs
 from gradwidgets.core.results.finding import Finding
 
 _PLAIN = (nn.Linear, _ConvNd, nn.Bilinear)
 _WEIGHTED = (*_PLAIN, nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention)
 _RECURRENT = (nn.RNNBase, nn.RNNCellBase)
-_AT_BOUND = 0.99  # of a state between −1 and 1
+_AT_BOUND = 0.99  # absolute value from which a state between −1 and 1 is at its bound
 _TABLES = (nn.Embedding, nn.EmbeddingBag)
 
 
 @dataclass(eq=False)
 class _Entered:
-    """A layer that took inputs as they came: what it took, what it gave, whether that was normalised at once."""
+    """A layer that uses inputs directly.
+
+    Attributes:
+        name: The input's name.
+        layer: The layer's name and class.
+        read: The numbers of `sizes` of the input.
+        plain: Whether its output is a linear map of the input.
+        values: The input.
+        given: The size of the layer's output.
+        flat: For a recurrent layer, the share of its states that are at a bound.
+        normed: Whether the output is normalised right away.
+    """
 
     name: str
     layer: str
@@ -41,18 +54,18 @@ class _Entered:
 class Entry:
     """Watches the first layers of a model within a `with` block around one call of it.
 
-    What a model makes of its inputs before any layer sees them (bytes divided by 255, a time turned into sines) is thus
-    taken into account, and so is a normalisation that comes first, or right behind the first layer.
+    So it sees inputs as the layers get them, after preprocessing by the model (bytes divided by 255, time as sines) or
+    normalisation, and a normalisation right after the first layer.
 
     Args:
-        model: What will be called; its hooks are there within the block only.
-        inputs: What it will be called with, the very tensors.
+        model: The model that will be called; it has hooks within the block only.
+        inputs: The tensors that it will be called with.
 
     Attributes:
-        taken: Shapes of inputs, and those in which layers take them where these are views of them.
-        steps_first: Layers that take steps first, with the shapes of what they were given.
-        masks: What attention layers are given as masks, with their names.
-        hiding: What they are given as masks of the padding.
+        taken: Shapes of inputs, each with that of the view of it that a layer uses.
+        steps_first: Layers that expect steps first, with the shapes of their inputs.
+        masks: The attention masks that layers get, with the layers' names.
+        hiding: The key padding masks that layers get, likewise.
     """
 
     def __init__(self, model: nn.Module, inputs: object) -> None:
@@ -71,7 +84,7 @@ class Entry:
         self._begun = False
         self._floating = [(n, t) for n, t in named_tensors(inputs, "inputs") if t.is_floating_point()]
         self._cut: list[Finding] = []
-        self._handles: list = []
+        self._handles: list[RemovableHandle] = []
 
     def __enter__(self) -> "Entry":
         for name, module in self._model.named_modules():
@@ -82,9 +95,13 @@ class Entry:
                 before = partial(self._before, name or "the model", kind)
                 self._handles.append(module.register_forward_pre_hook(before, with_kwargs=True))
             if isinstance(module, nn.MultiheadAttention):
-                self._handles.append(module.register_forward_pre_hook(partial(self._masks, name), with_kwargs=True))
+                self._handles.append(
+                    module.register_forward_pre_hook(partial(self._note_masks, name), with_kwargs=True)
+                )
             if takes_steps_first(module):
-                self._handles.append(module.register_forward_pre_hook(partial(self._runs, name), with_kwargs=True))
+                self._handles.append(
+                    module.register_forward_pre_hook(partial(self._note_steps_first, name), with_kwargs=True)
+                )
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -94,13 +111,13 @@ class Entry:
         self._made.clear()
 
     def findings(self) -> list[Finding]:
-        """What there is to say after the block, also where the model raised in it."""
+        """Return the findings after the block, also if the model raised an error in it."""
         return [*self._scales(), *self._ones(), *self._cut[:1]]
 
-    def _before(self, name: str, kind: str, module: nn.Module, arguments: tuple, keywords: dict) -> None:
+    def _before(self, name: str, kind: str, module: nn.Module, arguments: Args, keywords: Kwargs) -> None:
         x = arguments[0] if arguments and isinstance(arguments[0], Tensor) else None
-        # Most layers are neither first nor given what came in: they are to cost next to nothing.
-        if kind == "table" and x is not None:
+        # Most layers are not first and get no input: this has to cost next to nothing for them.
+        if isinstance(module, _TABLES) and x is not None:
             if x.is_cuda:
                 self._refuse(module, x)
             if self._floating and not x.is_floating_point():
@@ -109,28 +126,28 @@ class Entry:
             return
         self._look(name, kind, module, next(tensors_in((arguments, keywords)), None) if x is None else x)
 
-    def _runs(self, name: str, module: nn.Module, arguments: tuple, keywords: dict) -> None:
+    def _note_steps_first(self, name: str, module: nn.Module, arguments: Args, keywords: Kwargs) -> None:
         x = next((one for one in (*arguments, *keywords.values()) if isinstance(one, Tensor)), None)
         if x is not None and x.ndim == 3:
             self.steps_first.append(Along(name, type(module).__name__, tuple(x.shape)))
 
-    def _masks(self, name: str, module: nn.Module, arguments: tuple, keywords: dict) -> None:
+    def _note_masks(self, name: str, module: nn.Module, arguments: Args, keywords: Kwargs) -> None:
         for key, place, masks in (("attn_mask", 5, self.masks), ("key_padding_mask", 3, self.hiding)):
             mask = keywords.get(key, arguments[place] if len(arguments) > place else None)
             if isinstance(mask, Tensor) and not any(mask is one for _, one in masks):
                 masks.append((name, mask))
 
-    def _refuse(self, module: nn.Module, x: Tensor) -> None:
-        """On an accelerator, a row that is not there would end the process' use of it; a CPU refuses it by itself."""
+    def _refuse(self, module: nn.Embedding | nn.EmbeddingBag, x: Tensor) -> None:
+        """Raise an error for a missing row, which would make an accelerator unusable; a CPU raises one itself."""
         own = type(module).forward not in (nn.Embedding.forward, nn.EmbeddingBag.forward)
         beyond = [] if own else left_out(lambda: [beyond_rows(module, x)])()
         if any(beyond):
             raise IndexError(beyond[0])
 
-    @left_out
-    def _look(self, name: str, kind: str, module: nn.Module, x: Tensor | None) -> list:
+    @ignored
+    def _look(self, name: str, kind: str, module: nn.Module, x: Tensor | None) -> None:
         if x is None:
-            return []
+            return
         first, self._begun = not self._begun, True
         before = self._shapes.get(_storage(x))
         if before and x.is_contiguous() and before != tuple(x.shape) and x.numel() == math.prod(before):
@@ -141,7 +158,6 @@ class Entry:
             source = self._names.get(_storage(x)) if self._names else None
             if source or (first and not x.requires_grad):
                 self._enter(name, module, x, source or self._whole)
-        return []
 
     def _normed(self, name: str, module: nn.Module, x: Tensor) -> None:
         if id(x) in self._made:
@@ -162,27 +178,26 @@ class Entry:
         self._entered.append(entered)
         self._handles.append(module.register_forward_hook(partial(self._after, entered)))
 
-    def _after(self, entered: _Entered, module: nn.Module, arguments: tuple, output: object) -> None:
+    def _after(self, entered: _Entered, module: nn.Module, arguments: Args, output: object) -> None:
         if entered.plain and isinstance(output, Tensor) and entered.given is None:
             self._made[id(output)] = output, entered
-            self._give(entered, output)
+            self._measure_output(entered, output)
         elif isinstance(module, _RECURRENT) and entered.flat is None:
-            self._hold(entered, output)
+            self._measure_states(entered, output)
 
-    @left_out
-    def _give(self, entered: _Entered, output: Tensor) -> list:
+    @ignored
+    def _measure_output(self, entered: _Entered, output: Tensor) -> None:
         entered.given = size(output.detach())
-        return []
 
-    @left_out
-    def _hold(self, entered: _Entered, output: object) -> list:
+    @ignored
+    def _measure_states(self, entered: _Entered, output: object) -> None:
         states = next(tensors_in(output), None)
         entered.flat = None if states is None else (states.detach().abs() > _AT_BOUND).float().mean()
-        return []
 
     @left_out
     def _scales(self) -> list[Finding]:
-        found, told = [], set()
+        found: list[Finding] = []
+        told: set[str] = set()
         for one in self._entered:
             if one.normed or one.name in told:
                 continue
@@ -217,7 +232,7 @@ class Entry:
 
 
 def _kind(module: nn.Module) -> str:
-    """What a module is to what comes in: "norm", "table", "weighted", or "" where it only passes it on."""
+    """Return the kind of a module: "norm", "table" or "weighted"; "" for one without weights of its own."""
     if isinstance(module, _TABLES):
         return "table"
     norm, weighted = "norm" in type(module).__name__.lower(), isinstance(module, _WEIGHTED)
@@ -237,7 +252,7 @@ def _storages(inputs: object) -> list[tuple[int, str]]:
         place = _storage(tensor)
         if place:
             found.append((place, name))
-    return found[::-1]  # of two names of one storage, the first counts
+    return found[::-1]  # so that the first name of a storage counts
 
 
 def _storage(tensor: Tensor) -> int:

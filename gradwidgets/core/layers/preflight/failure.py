@@ -1,4 +1,4 @@
-"""What was raised, by the model or the loss, with all that it happened to."""
+"""An error of the model or the loss, with the objects involved."""
 
 from collections.abc import Iterator
 from types import FrameType
@@ -8,15 +8,15 @@ from torch import Tensor, nn
 
 
 class Raised(NamedTuple):
-    """An error, with all that it happened to.
+    """An error, with the objects involved.
 
     Attributes:
-        error: With what caused it.
-        model: That ran.
-        inputs: What the model was given.
-        targets: What the loss was given.
-        output: The model's, if it gave one.
-        by_loss: Whether the loss raised.
+        error: The error, with its cause.
+        model: The model that ran.
+        inputs: The model's inputs.
+        targets: The loss's targets.
+        output: The model's output; None if there is none.
+        by_loss: Whether the loss raised it.
     """
 
     error: Exception
@@ -28,17 +28,17 @@ class Raised(NamedTuple):
 
     @property
     def cause(self) -> BaseException:
-        """What was raised at first."""
+        """The original error."""
         return self.error.__cause__ or self.error
 
     @property
     def text(self) -> str:
-        """What that says."""
+        """The message of the original error."""
         return str(self.cause)
 
 
 class Place(NamedTuple):
-    """The innermost module that was called: its name with its class, itself, and the first tensor it was given."""
+    """The innermost module that was called: its name with its class, itself, and its first tensor argument."""
 
     name: str
     module: nn.Module
@@ -46,7 +46,7 @@ class Place(NamedTuple):
 
 
 def frames(error: BaseException) -> Iterator[FrameType]:
-    """The frames that an error came through, the outermost first."""
+    """Yield the frames of an error's traceback, the outermost first."""
     trace = error.__traceback__
     while trace is not None:
         yield trace.tb_frame
@@ -54,6 +54,6 @@ def frames(error: BaseException) -> Iterator[FrameType]:
 
 
 def kind_of(value: object) -> str:
-    """What torch calls the type of something."""
+    """Return torch's name of a value's type."""
     kind = type(value)
     return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"

@@ -1,22 +1,25 @@
-"""A batch that is folded into the features: a model that gives another number of rows than it was given samples."""
+"""Models that fold the batch into the features: the output has another number of rows than there are samples."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from types import FrameType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
-from gradwidgets.core.layers.causes.following import is_theirs, place_of_call
 from gradwidgets.core.layers.passes.passes import FlowError, run
 from gradwidgets.core.layers.preflight.losses.compared import BROADCAST
 from gradwidgets.core.layers.preflight.reading import named_tensors
-from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.operations.watching import Args, Kwargs, Op
+from gradwidgets.core.results.finding import Finding, Severity
 from gradwidgets.core.results.wording import counted
+from gradwidgets.core.subject.mode import FunctionMode
+from gradwidgets.core.subject.user_code import is_user_code, place_of_call
 
 _VIEWS = ("view", "reshape", "flatten", "unflatten", "view_as", "reshape_as")
-_MOST = 200  # frames on the way to a module
+_MOST = 200  # the most frames that are searched for a module
 _KEEP = (
     "Keep the samples along the first axis: x.view(x.size(0), -1), or x.flatten(1); if that does not fit the layer "
     "after it, it is that layer's in_features that is wrong."
@@ -25,12 +28,12 @@ _OTHER = "Let it leave the first axis, which is that of the samples, as it is, a
 
 
 def beside_folded(model: nn.Module, inputs: object, found: Iterable[Finding]) -> list[Finding]:
-    """The same findings, and of an output that has other rows than there are samples, where it lost them.
+    """Add to findings on shapes where the model folds the batch into the features, if it does.
 
     Args:
-        model: The model, which runs once more, forward, where that is so.
-        inputs: What it is given.
-        found: What is said of the loss.
+        model: The model, which then runs forward once more.
+        inputs: The inputs.
+        found: The findings on the loss.
     """
     return [_told(model, inputs, one) if one.name == BROADCAST else one for one in found]
 
@@ -41,25 +44,25 @@ def _told(model: nn.Module, inputs: object, found: Finding) -> Finding:
     if fold is None:
         return found
     message, action = fold
-    severity = "error" if action == _KEEP else found.severity
+    severity: Severity = "error" if action == _KEEP else found.severity
     return replace(found, severity=severity, message=f"{message}; {found.message}", action=action)
 
 
 def fold_of(model: nn.Module, inputs: object, output: Iterable[int], target: Iterable[int]) -> tuple[str, str] | None:
-    """What to say of an output with other rows than there are samples, and what to do; None where it has as many.
+    """Return a sentence on an output with another number of rows than samples, and what to do; None for as many.
 
     Args:
-        model: The model, which runs once more, forward, where that is so.
-        inputs: What it is given.
-        output: The shape of what it gives.
-        target: The shape of what that is compared with.
+        model: The model, which then runs forward once more.
+        inputs: The inputs.
+        output: The shape of the output.
+        target: The shape of the targets.
     """
     output, target = [*output], [*target]
     sizes = {one.shape[0] if one.ndim else 0 for _, one in named_tensors(inputs, "inputs")}
     if len(sizes) != 1 or not output or not target:
         return None
     count, rows = sizes.pop(), output[0]
-    # Another number by chance, as of steps, is none that the samples were folded into or spread over.
+    # The number of rows has to divide the number of samples, or be a multiple of it.
     if target[0] != count or rows == count or count < 2 or (count % rows and rows % count):
         return None
     seen = _Rows(count, rows, model)
@@ -80,8 +83,8 @@ def fold_of(model: nn.Module, inputs: object, output: Iterable[int], target: Ite
     return message, _KEEP if name in _VIEWS else _OTHER
 
 
-class _Rows(TorchFunctionMode):
-    """Notes the last call that makes so many rows of so many samples."""
+class _Rows(FunctionMode):
+    """Records the last call that changes the number of rows from that of the samples to that of the output."""
 
     def __init__(self, count: int, rows: int, model: nn.Module) -> None:
         super().__init__()
@@ -89,10 +92,8 @@ class _Rows(TorchFunctionMode):
         self._count, self._rows = count, rows
         self._names = {id(one): name or "the model" for name, one in model.named_modules()}
 
-    def __torch_function__(
-        self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
-    ) -> object:
-        """See a call, and make it."""
+    def __torch_function__(self, func: Op, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> object:
+        """Inspect a call, and make it."""
         result = func(*args, **(kwargs or {}))
         given = next((one for one in args if isinstance(one, Tensor)), None)
         if given is not None and isinstance(result, Tensor) and self._changes(given, result):
@@ -111,11 +112,11 @@ class _Rows(TorchFunctionMode):
 
 
 def _callers() -> Iterator[int]:
-    """The ids of the objects whose methods run now, the innermost first."""
-    frame = sys._getframe(1)
+    """Yield the ids of the objects whose methods run now, the innermost first."""
+    frame: FrameType | None = sys._getframe(1)
     for _ in range(_MOST):
         if frame is None:
             return
-        if "self" in frame.f_locals and (is_theirs(frame) or isinstance(frame.f_locals["self"], nn.Module)):
+        if "self" in frame.f_locals and (is_user_code(frame) or isinstance(frame.f_locals["self"], nn.Module)):
             yield id(frame.f_locals["self"])
         frame = frame.f_back

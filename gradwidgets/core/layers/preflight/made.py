@@ -1,13 +1,14 @@
-"""What made a tensor, told from autograd's graph and from its values."""
+"""Which function computed a tensor, by autograd's graph and by its values."""
 
 from collections.abc import Collection, Iterable, Iterator
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import Node
 
 from gradwidgets.core.layers.preflight.reading import ENOUGH, numbers, some, wide
 
-# Nodes that pass on what they are given in another shape, place or type, or but for a bound.
+# Nodes that only change shape, order or dtype, or that bound the values.
 _PASSING = (
     "View UnsafeView ReshapeAlias Reshape Transpose Permute T Mt Squeeze Unsqueeze Select Slice ToCopy "
     "Clone Alias Index AsStrided Contiguous Expand Repeat Movedim Unbind Split SplitWithSizes Narrow "
@@ -19,39 +20,39 @@ _SHARES = frozenset(("Softmax", "SafeSoftmax", "SoftmaxData", "SparseSoftmax"))
 _SQUASHES = frozenset(("Sigmoid", "Hardsigmoid", "SpecialExpit"))
 _LOGS = frozenset(("LogSoftmax", "Log", "Log1P", "LogSigmoid", "Logsumexp", "LogSumExp", "LogSoftmaxData", "Logaddexp"))
 _FLOORS = {"Hardtanh": "_saved_min_val", "Clamp": "_saved_min", "ClampMin": "_saved_min"}
-_FAR = 300  # nodes that are looked at behind a tensor, at most
+_FAR = 300  # the most nodes that are searched from a tensor
 
 
-def short(node: object) -> str:
-    """What a node of the graph does: "Softmax" for SoftmaxBackward0."""
+def short(node: Node) -> str:
+    """Return the short name of a node: "Softmax" for SoftmaxBackward0."""
     return node.name().rsplit("::", 1)[-1].rstrip("0123456789").removesuffix("Backward").removesuffix("_")
 
 
-def opaque(node: object | None) -> bool:
-    """Whether what is done there cannot be told: compiled, scripted, of own functions, or without a graph."""
+def opaque(node: Node | None) -> bool:
+    """Whether the function of a node is not known: compiled, scripted, custom, or without a graph."""
     return node is None or "Graph" in short(node) or "Compiled" in short(node) or type(node).__module__ != "builtins"
 
 
-def maker(tensor: Tensor) -> object | None:
-    """The node that made a tensor's numbers, past what only passes them on."""
+def maker(tensor: Tensor) -> Node | None:
+    """Return the node that computed a tensor, before nodes that only pass numbers on; None without a graph."""
     return past(tensor.grad_fn)
 
 
-def past(node: object | None) -> object | None:
-    """The first node from here that does more than pass numbers on."""
+def past(node: Node | None) -> Node | None:
+    """Return the first node from here that does more than pass numbers on; None if there is none."""
     for _ in range(_FAR):
         if node is None or not node.next_functions:
             return node
         name, before = short(node), node.next_functions
-        # A number that is added (1e-8 before a logarithm) has no node.
+        # A plain number that is added (1e-8 before a logarithm) has no node.
         if name not in _PASSES and not (name == "Add" and len([1 for k, _ in before if k is not None]) == 1):
             return node
         node = next((k for k, _ in before if k is not None), None)
     return node
 
 
-def probabilities(node: object | None) -> str:
-    """Which function that gives probabilities a node is, by itself or by hand; "" for others."""
+def probabilities(node: Node | None) -> str:
+    """Return the function that gives probabilities at a node, also if written by hand; "" for other nodes."""
     if node is None:
         return ""
     name = short(node)
@@ -62,8 +63,8 @@ def probabilities(node: object | None) -> str:
     return ""
 
 
-def rectifier(node: object | None) -> str:
-    """Which function that gives nothing below 0 made a tensor, past what only passes it on; "" for others."""
+def rectifier(node: Node | None) -> str:
+    """Return the function without negative values that computed a tensor, past passing nodes; "" for others."""
     for _ in range(_FAR):
         if node is None or not node.next_functions:
             return ""
@@ -78,14 +79,15 @@ def rectifier(node: object | None) -> str:
     return ""
 
 
-def has_logarithm(node: object | None) -> bool:
-    """Whether a logarithm stands not far behind a node."""
+def has_logarithm(node: Node | None) -> bool:
+    """Whether a logarithm was computed shortly before a node."""
     return any(short(one) in _LOGS for one in behind([node], depth=8))
 
 
-def behind(nodes: Iterable[object | None], stop: Collection[object] = (), depth: int = 10**9) -> Iterator[object]:
-    """The nodes from which these are made, themselves first, up to those where to stop, which are given too."""
-    todo, seen = [(node, 0) for node in nodes if node is not None], set()
+def behind(nodes: Iterable[Node | None], stop: Collection[Node] = (), depth: int = 10**9) -> Iterator[Node]:
+    """Yield nodes and those before them, up to and including nodes at which to stop."""
+    todo = [(node, 0) for node in nodes if node is not None]
+    seen: set[Node] = set()
     while todo and len(seen) < _FAR:
         node, far = todo.pop(0)
         if node in seen:
@@ -96,12 +98,12 @@ def behind(nodes: Iterable[object | None], stop: Collection[object] = (), depth:
             todo += [(one, far + 1) for one, _ in node.next_functions if one is not None]
 
 
-def _before(node: object, k: int) -> object | None:
+def _before(node: Node, k: int) -> Node | None:
     return node.next_functions[k][0] if len(node.next_functions) > k else None
 
 
-def _softmax_by_hand(node: object) -> bool:
-    """An exponential over a sum of itself, or that of a log_softmax."""
+def _softmax_by_hand(node: Node) -> bool:
+    """Whether a node divides an exponential by its sum, or is the exponential of a log_softmax."""
     name, first, second = short(node), _before(node, 0), _before(node, 1)
     if name == "Exp":
         return first is not None and short(first) == "LogSoftmax"
@@ -111,27 +113,28 @@ def _softmax_by_hand(node: object) -> bool:
     return total is not None and short(total) == "Sum" and any(one is first for one, _ in total.next_functions)
 
 
-def _sigmoid_by_hand(node: object) -> bool:
-    """1 / (1 + e^−x), or (1 + tanh x) / 2."""
+def _sigmoid_by_hand(node: Node) -> bool:
+    """Whether a node computes 1 / (1 + e^−x), or (1 + tanh x) / 2."""
     name = short(node)
-    inner = past(_before(node, 0))
-    if inner is None:
+    nearest = _before(node, 0)
+    inner = past(nearest)
+    if nearest is None or inner is None:
         return False
     if name == "Reciprocal":
         return short(inner) == "Exp"
     if name == "Mul" and _one_sided(node) and short(inner) == "Reciprocal":
         return _sigmoid_by_hand(inner)
     if name in ("Mul", "Div") and _one_sided(node) and short(inner) == "Tanh":
-        return short(_before(node, 0)) == "Add"
+        return short(nearest) == "Add"
     return False
 
 
-def _one_sided(node: object) -> bool:
+def _one_sided(node: Node) -> bool:
     return len([1 for one, _ in node.next_functions if one is not None]) == 1
 
 
 def rows_sum_to_one(x: Tensor, dim: int) -> float | None:
-    """How far rows of numbers from 0 to 1 are from a sum of 1, at most; None where they are no probabilities."""
+    """Return the largest distance of a row's sum from 1; None if the rows are no probabilities."""
     values = numbers(x)
     if values is None or not values.ndim or values.shape[dim] < 2 or values.numel() // values.shape[dim] < 4:
         return None
@@ -140,12 +143,12 @@ def rows_sum_to_one(x: Tensor, dim: int) -> float | None:
         return None
     off, spread = torch.stack([(rows.sum(-1) - 1).abs().max(), rows.std()]).tolist()
     allowed = 1e-3 if values.dtype in (torch.float32, torch.float64) else 2e-2
-    # All alike they may be by chance: a head of zeros with a bias, say.
+    # Equal rows may sum to 1 by chance, for example from a head of zeros with a bias.
     return off if off < allowed and spread * rows.shape[-1] > 1e-3 else None
 
 
 def summed(x: Tensor) -> int | None:
-    """The one dimension along which all numbers sum to 1; None where there is none, or several."""
+    """Return the only dimension along which all numbers sum to 1; None if there is none, or several."""
     values = numbers(x)
     if values is None or values.numel() > ENOUGH:
         return None

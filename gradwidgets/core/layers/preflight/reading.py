@@ -1,37 +1,52 @@
-"""Numbers out of tensors of any kind, and the names of tensors in what is handed over."""
+"""Reading numbers from tensors of any kind, and naming the tensors in a collection."""
 
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Mapping
-from typing import ParamSpec
+from typing import ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
 P = ParamSpec("P")
+T = TypeVar("T")
 
-# Numbers that a mean or a deviation is told from, at most.
-ENOUGH = 1 << 18
+ENOUGH = 1 << 18  # the most numbers that a mean or a standard deviation is computed from
 _SPARSE = {torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc}
 
 
-def left_out(check: Callable[P, list]) -> Callable[P, list]:
-    """A check that finds nothing where it cannot look: tensors without numbers, of other libraries, inside vmap."""
+def left_out(check: Callable[P, list[T]]) -> Callable[P, list[T]]:
+    """Return a check that finds nothing in tensors it cannot read: without numbers, of other libraries, in vmap."""
+    return tried(check, list)
 
-    @functools.wraps(check)
-    def careful(*arguments: P.args, **keywords: P.kwargs) -> list:
+
+def tried(function: Callable[P, T], otherwise: Callable[[], T]) -> Callable[P, T]:
+    """Return a function that handles any error, without gradients and without functions of torch being watched.
+
+    Args:
+        function: The function.
+        otherwise: Makes the result after an error.
+    """
+
+    @functools.wraps(function)
+    def careful(*arguments: P.args, **keywords: P.kwargs) -> T:
         try:
             with torch._C.DisableTorchFunction(), torch.no_grad():
-                return check(*arguments, **keywords)
-        except Exception:  # there are more kinds of tensors than can be told beforehand, and none may break a pass
-            return []
+                return function(*arguments, **keywords)
+        except Exception:  # there are more kinds of tensors than are known beforehand, and none may break a pass
+            return otherwise()
 
     return careful
 
 
+def ignored(function: Callable[P, None]) -> Callable[P, None]:
+    """Return a function that does nothing further after an error, like `left_out` for one that only records."""
+    return tried(function, lambda: None)
+
+
 def numbers(tensor: Tensor) -> Tensor | None:
-    """The numbers that a tensor holds, detached and real; None where there are none to read."""
+    """Return the numbers of a tensor, detached and real; None if there are none to read."""
     tensor = tensor.detach()
     if tensor.is_meta or torch.nn.parameter.is_lazy(tensor):
         return None
@@ -48,26 +63,38 @@ def numbers(tensor: Tensor) -> Tensor | None:
     return tensor if tensor.numel() else None
 
 
+def read(tensor: Tensor) -> Tensor:
+    """Return the numbers of a tensor, for checks that are `left_out` if there are none.
+
+    Raises:
+        ValueError: The tensor has no numbers.
+    """
+    values = numbers(tensor)
+    if values is None:
+        raise ValueError("the tensor has no numbers to read")
+    return values
+
+
 def some(tensor: Tensor, most: int = ENOUGH, *, keep: int = 0) -> Tensor:
-    """At most so many of its numbers, from all over it; the last `keep` dimensions stay whole."""
+    """Return at most so many numbers from all parts of a tensor; the last `keep` dimensions stay whole."""
     while tensor.numel() > most and tensor.ndim > keep:
         sizes = tensor.shape[: tensor.ndim - keep]
         longest = max(range(len(sizes)), key=sizes.__getitem__)
         if sizes[longest] == 1:
             break
-        # An odd step, or else one column of a picture would stand for all.
+        # An odd step, or it could select a single column of a picture.
         step = min(-(-tensor.numel() // most) | 1, sizes[longest])
         tensor = tensor[(slice(None),) * longest + (slice(None, None, step),)]
     return tensor
 
 
 def wide(tensor: Tensor) -> Tensor:
-    """The same in a type that sums do not overflow in."""
+    """Return a tensor in a dtype in which sums do not overflow."""
     return tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
 
 
 def named_tensors(values: object, name: str) -> Iterator[tuple[str, Tensor]]:
-    """The tensors in what is handed over, each by the way to it: `inputs`, `inputs[1]`, `inputs['mask']`."""
+    """Yield the tensors in a collection, each with its path: `inputs`, `inputs[1]`, `inputs['mask']`."""
     if isinstance(values, Tensor):
         yield name, values
     elif isinstance(values, Mapping):
@@ -87,7 +114,7 @@ def named_tensors(values: object, name: str) -> Iterator[tuple[str, Tensor]]:
 
 
 def _held(values: object, name: str) -> Iterator[tuple[str, Tensor]]:
-    """The tensors of a container that torch knows, or else those that an object (a distribution, say) has."""
+    """Yield the tensors of a container that torch knows, or otherwise the tensors among an object's attributes."""
     leaves = pytree.tree_leaves(values)
     if len(leaves) == 1 and leaves[0] is values:
         for key, one in getattr(values, "__dict__", {}).items():

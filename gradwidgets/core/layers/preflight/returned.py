@@ -1,4 +1,4 @@
-"""What a model returns where a loss takes a tensor: several things, nothing, or what is only to be gone through."""
+"""Models that return no tensor: several values, None, a generator or a coroutine."""
 
 import re
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ _RETURNS = {
 
 
 def of_several(raised: Raised, _: Place | None) -> list[str]:
-    """An output that holds several things, where one tensor is taken."""
+    """An output of several values, where one tensor is expected."""
     output, kind = raised.output, type(raised.output).__name__
     if isinstance(output, Tensor) or not isinstance(raised.cause, (TypeError, AttributeError)):
         return []
@@ -36,7 +36,7 @@ def of_several(raised: Raised, _: Place | None) -> list[str]:
 
 
 def of_nothing(raised: Raised, _: Place | None) -> list[str]:
-    """A model that gives nothing at all, or what is only to be gone through."""
+    """A model that returns None, a generator or a coroutine."""
     kind = type(raised.output).__name__
     if kind not in _RETURNS or not re.search(rf"\b{kind}\b", raised.text):
         return []
@@ -44,7 +44,7 @@ def of_nothing(raised: Raised, _: Place | None) -> list[str]:
 
 
 def of_exits(raised: Raised, _: Place | None) -> list[str]:
-    """What ends the process in place of returning."""
+    """Code that exits the process."""
     if not isinstance(raised.cause, SystemExit):
         return []
     return ["It ends the process (sys.exit): let it raise an exception instead, which can be caught and read."]

@@ -1,8 +1,8 @@
-"""A batch, a model and a loss looked at before anything is trained."""
+"""The checks of a batch, a model and a loss before training."""
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -34,29 +34,29 @@ T = TypeVar("T")
 
 
 @at_home
-def preflight(model: nn.Module, inputs: object, targets: object, loss_fn: Callable) -> list[Finding]:
-    """Look at what goes into a model and at what the loss makes of what comes out.
+def preflight(model: nn.Module, inputs: object, targets: object, loss_fn: Callable[..., Tensor]) -> list[Finding]:
+    """Check the inputs of a model and the loss of its outputs.
 
-    One pass forward on a copy, as in `layer_flow`; the model, the batch and the process are left as they are.
+    This runs one pass forward on a copy, as in `layer_flow`; the model, the batch and the process do not change.
 
     Args:
         model: Any module.
         inputs: A batch, as for `layer_flow`.
-        targets: Handed to the loss.
-        loss_fn: `loss_fn(model's output, targets)`, a tensor of one real number.
+        targets: The targets for the loss.
+        loss_fn: The loss, `loss_fn(model's output, targets)`, which returns a tensor of one real number.
 
     Returns:
-        What is wrong, the gravest first, each with the numbers that say so and their thresholds in `evidence`; empty
-        where nothing is. `name` is one of "non_finite_data", "non_finite_weights", "input_scale", "target_scale",
+        The findings, the most severe first, each with its numbers and their thresholds in `evidence`; empty if nothing
+        is wrong. `name` is one of "non_finite_data", "non_finite_weights", "input_scale", "target_scale",
         "batch_of_one", "empty_batch", "constant_inputs", "tokens", "broadcast", "not_logits", "not_log_probabilities",
         "not_probabilities", "labels", "target_range", "out_of_reach", "ctc", "constant_loss", "flat_loss", "loss_met",
         "detached_loss", "swapped", "term_without_gradient", "self_similarity", "first_loss", "summed_loss",
         "padded_targets", "moving_target", "variance", "falls without end", "dropout last",
         "no_gradient" (there is nothing to train), "backward_in_loss" (or in the model's own forward), "torch_warning"
-        and "raised" (by the model or the loss, where none of the others explains it).
+        and "raised" (an error of the model or the loss that no other finding explains).
 
     Raises:
-        TypeError: `model` is no module, or `loss_fn` cannot be called.
+        TypeError: `model` is not a module, or `loss_fn` is not callable.
         TooLarge: (a ValueError) There is too little memory for the pass.
     """
     return Subject.of(model, inputs, targets, loss_fn).looked_at(_looked)[0]
@@ -74,15 +74,15 @@ def _looked(subject: Subject) -> list[Finding]:
 
 
 class Glance:
-    """A pass of a network that is ours, in which nothing is looked for but its flow.
+    """A pass without checks, for networks of this package.
 
     Args:
         subject: The model that runs, and its loss.
-        inputs: What it is called with.
-        targets: What the loss is given.
+        inputs: The inputs.
+        targets: The targets.
 
     Attributes:
-        looks: Whether what only somebody else's model can have is looked for.
+        looks: Whether the pass is checked.
     """
 
     looks = False
@@ -95,39 +95,39 @@ class Glance:
         return call()
 
     def at_loss(self, output: object) -> Tensor:
-        """Call the loss on what the model gave.
+        """Call the loss with the model's output.
 
         Raises:
-            FlowError: It raised, or gave no real number in a tensor.
+            FlowError: The loss raised an error, or is no tensor of one real number.
         """
         subject = self._subject
         return checked(run("the loss", lambda: subject.loss_fn(output, self.targets), (), subject.model))
 
     def at_gradients(self, call: Callable[[], T], calls: Calls) -> T:
-        """Go back from the loss.
+        """Run the backward pass.
 
         Args:
-            call: Does it.
-            calls: Of the pass forward.
+            call: Runs it.
+            calls: The calls of the pass forward.
         """
         return call()
 
     def findings(self, loss: Tensor | None, *, reaches: bool = False) -> list[Finding]:
-        """None."""
+        """Return no findings."""
         return []
 
     def taken(self) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
-        """None."""
+        """Return no shapes."""
         return []
 
 
 class Look(Glance):
-    """The preflight of a pass that runs anyway.
+    """The checks of `preflight` in a pass that runs anyway.
 
     Args:
         subject: The model that runs, and its loss.
-        inputs: What it is called with, the very tensors.
-        targets: What the loss is given.
+        inputs: The tensors that the model is called with.
+        targets: The targets.
     """
 
     looks = True
@@ -148,17 +148,18 @@ class Look(Glance):
             return self._explained(call)
 
     def at_loss(self, output: object) -> Tensor:
-        """Call the loss on what the model gave.
+        """Call the loss with the model's output.
 
         Raises:
-            FlowError: It raised, or gave no real number in a tensor.
+            FlowError: The loss raised an error, or is no tensor of one real number.
         """
         model, loss_fn, targets = self._subject.model, self._subject.loss_fn, self.targets
         padding = left_out(padding_of)(model, self.inputs)
-        self._told, self._output = LossCall(output, targets, _names(model), padding), output
+        watched = LossCall(output, targets, _names(model), padding)
+        self._told, self._output = watched, output
 
         def call() -> Tensor:
-            with self._told:
+            with watched:
                 loss = run("the loss", lambda: loss_fn(output, targets), (), model)
             return checked(loss)
 
@@ -166,10 +167,10 @@ class Look(Glance):
             return self._explained(call)
 
     def at_gradients(self, call: Callable[[], T], calls: Calls) -> T:
-        """Go back from the loss.
+        """Run the backward pass.
 
         Raises:
-            FlowError: Something on the way raised; it says where, or that the loss has gone back already.
+            FlowError: It raised an error; the message says where, or that the loss has called backward itself.
         """
         if self._told is not None:
             self._told.watch()
@@ -183,14 +184,15 @@ class Look(Glance):
             raise FlowError(f"{error}{failed_at(error.__cause__ or error, calls)}") from error.__cause__
 
     def findings(self, loss: Tensor | None, error: FlowError | None = None, *, reaches: bool = False) -> list[Finding]:
-        """What there is to say, the gravest first.
+        """Return the findings, the most severe first.
 
         Args:
-            loss: What the loss gave; None where something raised.
-            error: What was raised.
+            loss: The loss; None after an error.
+            error: The error.
             reaches: Whether the loss is known to have a gradient by the parameters that is not faint.
         """
-        subject, found = self._subject, []
+        subject = self._subject
+        found: list[Finding] = []
         if self._told is not None:
             trained = any(one.requires_grad for one in subject.model.parameters())
             found = self._told.findings(loss, self._again, trained=trained, reaches=reaches)
@@ -206,32 +208,33 @@ class Look(Glance):
         return beside_folded(subject.model, self.inputs, together(*parts, self._warned.findings()))
 
     def taken(self) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
-        """Shapes of inputs, and those in which layers take them where these are views of them."""
+        """Return shapes of inputs, each with that of the view of it that a layer uses."""
         return self._entry.taken
 
     def steps_first(self) -> list[Along]:
-        """Layers that take steps first, with the shapes of what they were given."""
+        """Return the layers that expect steps first, with the shapes of their inputs."""
         return self._entry.steps_first
 
     def masks(self) -> list[tuple[str, Tensor]]:
-        """What attention layers were given as masks, with their names."""
+        """Return the attention masks that layers got, with the layers' names."""
         return self._entry.masks
 
     def hiding(self) -> list[tuple[str, Tensor]]:
-        """What they were given as masks of the padding."""
+        """Return the key padding masks that layers got, with the layers' names."""
         return self._entry.hiding
 
     def drew(self) -> bool:
-        """Whether numbers were drawn at random since, other than by dropout as far as the code says."""
+        """Whether random numbers were drawn since the beginning, other than by dropout as far as the code shows."""
         if not any(not torch.equal(one, other) for one, other in zip(random_state(), self._state, strict=True)):
             return False
         model = self._subject.model
         return not drops(model) or may_draw(model, self._subject.loss_fn)
 
-    def _again(self, targets: object) -> object:
+    def _again(self, targets: object) -> Any:
         return self._subject.loss_fn(self._output, targets)
 
-    def _explained(self, call: Callable[[], object]) -> object:
+    def _explained(self, call: Callable[[], T]) -> T:
+        """Make a call, and add causes and actions to its errors."""
         try:
             return call()
         except FlowError as error:
@@ -249,7 +252,7 @@ class Look(Glance):
 
 
 def _with_one_sample(inputs: object, found: list[Finding]) -> list[Finding]:
-    """The same, and of a loss that is the same for all outputs, that there is one sample, if that may be why."""
+    """Add to a constant loss that the batch has a single sample, which may be the cause."""
     rows = {one.shape[0] if one.ndim else 0 for _, one in named_tensors(inputs, "inputs")}
     if rows != {1}:
         return found
@@ -268,7 +271,7 @@ def _names(model: nn.Module) -> dict[int, str]:
 
 
 def together(*parts: list[Finding]) -> list[Finding]:
-    """Findings of all parts, the gravest first: one of each kind and tensor, and no failure that another explains."""
+    """Merge findings, the most severe first: one of each kind and tensor, without errors that another one explains."""
     kept: dict[object, Finding] = {}
     for one in (one for part in parts for one in part):
         key = (one.name, one.message if one.name in ("torch_warning", "raised") else one.evidence.get("tensor"))

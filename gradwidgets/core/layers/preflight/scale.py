@@ -1,4 +1,4 @@
-"""Numbers of a size that stalls or blows up a net that begins as torch begins it."""
+"""Inputs and targets of a scale that does not suit a network with torch's initialization."""
 
 import math
 from collections.abc import Mapping
@@ -8,36 +8,39 @@ import torch
 from torch import Tensor
 
 from gradwidgets.core.layers.preflight.reading import some, wide
-from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.finding import Finding, Severity
 from gradwidgets.core.results.wording import number, percent
 
-# Root mean square of inputs, of what is not 0, above which they blow up a default-initialised net, and is an error.
+# Root mean square of the inputs that are not 0, above which they are a warning, and an error.
 LARGE, HUGE = 50.0, 1e4
-# The same for whole numbers up to 255, which are pixels that nobody has scaled.
+# The limit for whole numbers up to 255, which are unscaled pixels.
 BYTES = 16.0
-# Below which they stall it: biases are then all that counts.
+# Root mean square below which inputs are a warning, and an error: then only the biases count.
 SMALL, TINY = 1e-3, 1e-6
-# Mean over standard deviation above which all samples look alike, for means that are not small.
+# Ratio of mean and standard deviation above which all samples look alike, for means above the second number.
 OFFSET, OFF = 20.0, 2.0
-# What a first layer gives at most where its weights suit its inputs, however large these are.
+# Largest size of a first layer's output for which its weights suit the inputs, however large these are.
 SUITED = 8.0
-# Root mean square of targets, above which a step of the usual size does not get there, and is an error.
+# Root mean square of targets above which steps of the usual size do not suffice: a warning, and an error.
 FAR, FARTHER = 1e5, 1e6
-# The same where they are so many times as large as the output.
+# The limit for targets that are so many times as large as the output.
 FAR_OFF, OFF_BY = 1e3, 1e3
-# The same of targets that hardly differ, by the offset above; and what a target must exceed the output by.
+# The limit for targets that hardly differ, by OFFSET; and the smallest ratio of targets and output.
 FAR_ALIKE, BEYOND = 300.0, 30.0
 
 
-# Share of a recurrent layer's states at a bound, from which it is told: an LSTM's are, by rights, hardly ever.
+# Share of a recurrent layer's states at a bound from which it is reported; for a sound LSTM it is close to 0.
 _MANY_FLAT = 0.1
-# Share of the samples that may be outliers, the batch in which that can be told, and how far off they are.
+# Share of the samples that may be outliers, the smallest batch for that, and their size relative to the others.
 FEW, _ENOUGH, _BEYOND = 0.05, 8, 5.0
-_NAMED = 3  # samples
+_NAMED = 3  # the most samples that a sentence names
 
 
 def sizes(tensor: Tensor) -> Tensor:
-    """Mean, deviation, root mean square of what is not 0, least, largest, and whether all are whole: on its device."""
+    """Return mean, deviation, root mean square without zeros, minimum, maximum, and whether all numbers are whole.
+
+    The result is on the tensor's device.
+    """
     values = wide(some(tensor)).double()
     std, mean = torch.std_mean(values, correction=0)
     used = values.count_nonzero().clamp(min=1).sqrt()
@@ -46,7 +49,7 @@ def sizes(tensor: Tensor) -> Tensor:
 
 
 def size(tensor: Tensor) -> Tensor:
-    """The root mean square of all numbers, on their device."""
+    """Return the root mean square of all numbers, on their device."""
     values = wide(some(tensor))
     return torch.linalg.vector_norm(values, dtype=torch.float64) / values.numel() ** 0.5
 
@@ -54,14 +57,14 @@ def size(tensor: Tensor) -> Tensor:
 def input_scale(
     name: str, layer: str, read: Mapping[str, float], given: float | None, flat: float = math.nan
 ) -> Finding | None:
-    """What to say of inputs where a layer first takes them.
+    """Report inputs whose scale does not suit the first layer.
 
     Args:
-        name: Of the inputs.
-        layer: That takes them.
-        read: Of `sizes`.
-        given: Root mean square of what the layer makes of them; None where it is bounded or not known.
-        flat: Of a recurrent layer, the share of its states that are at a bound; NaN for others.
+        name: The name of the inputs.
+        layer: The name of the layer.
+        read: The numbers of `sizes`, by name.
+        given: The root mean square of the layer's output; None if it is bounded or not known.
+        flat: For a recurrent layer, the share of its states that are at a bound; NaN for others.
     """
     rms, mean, std = read["rms"], read["mean"], read["std"]
     if not math.isfinite(rms + std):
@@ -76,7 +79,7 @@ def input_scale(
         how = "hides the differences between samples from"
     else:
         return None
-    severity = "error" if rms > HUGE or rms < TINY else "warning"
+    severity: Severity = "error" if rms > HUGE or rms < TINY else "warning"
     what = "whole numbers such as bytes hold, " if is_bytes else ""
     message = (
         f"{name}, as {layer} takes them, have a scale that {how} a net that begins with torch's weights: {what}"
@@ -93,11 +96,11 @@ def _saturated(flat: float) -> str:
 
 
 def by_few_samples(found: Finding, values: Tensor) -> Finding:
-    """The same, naming the few samples that make it so; as it is where it holds without them.
+    """Add to a finding the few samples that cause it; without change if there are more.
 
     Args:
-        found: What `input_scale` gave.
-        values: Of which it did, samples first.
+        found: A finding of `input_scale`.
+        values: The inputs, samples first.
     """
     count, name, layer = len(values) if values.ndim > 1 else 0, found.evidence["tensor"], found.evidence["layer"]
     if count < _ENOUGH or found.evidence["rms"] < SMALL:
@@ -125,7 +128,7 @@ def by_few_samples(found: Finding, values: Tensor) -> Finding:
 
 
 def target_scale(read: Mapping[str, float], output: float) -> Finding | None:
-    """What to say of numbers that an output of that root mean square is compared with."""
+    """Report targets whose scale is far above an output of this root mean square."""
     rms, mean, std = read["rms"], read["mean"], read["std"]
     if not math.isfinite(rms + std):
         return None
@@ -138,12 +141,12 @@ def target_scale(read: Mapping[str, float], output: float) -> Finding | None:
         f"{_described(read)}"
     )
     thresholds = {"output": output, "threshold": FAR_OFF if off else FAR, "threshold where they are alike": FAR_ALIKE}
-    severity = "error" if rms > FARTHER else "warning"
+    severity: Severity = "error" if rms > FARTHER else "warning"
     return Finding("target_scale", severity, message, dict(read) | thresholds, action=_remedy(read, False))
 
 
 def as_read(values: list[float]) -> dict[str, float]:
-    """The numbers of `sizes` by name."""
+    """Return the numbers of `sizes` by name."""
     return dict(zip(("mean", "std", "rms", "min", "max", "whole"), values, strict=True))
 
 

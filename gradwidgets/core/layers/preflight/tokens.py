@@ -1,4 +1,4 @@
-"""Numbers that are cut to whole ones to choose the rows of a table, which then are nearly all the same."""
+"""Floating-point inputs that are truncated to indices of a table, which then are nearly all the same."""
 
 from collections.abc import Sequence
 
@@ -8,17 +8,17 @@ from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, percent
 
 TOKENS = "tokens"
-ALIKE = 0.9  # share of indices that may be the same where what they are cut from is not
+ALIKE = 0.9  # share of equal indices, from unequal inputs, above which they are reported
 _FEWEST = 16  # indices
 
 
 def tokens(name: str, indices: Tensor, inputs: Sequence[tuple[str, Tensor]]) -> list[Finding]:
-    """What to say of indices that a table is given.
+    """Report truncated inputs as indices of a table.
 
     Args:
-        name: The table's.
-        indices: Those.
-        inputs: The model's inputs that are floating-point numbers, by name.
+        name: The table's name.
+        indices: The indices.
+        inputs: The model's floating-point inputs, with their names.
     """
     if indices.numel() < _FEWEST:
         return []

@@ -1,4 +1,4 @@
-"""Models in which there is nothing to train: without parameters, frozen, made for running alone; or it never runs."""
+"""Models with nothing to train: without parameters, frozen, quantised, or whose trained layers never run."""
 
 from collections.abc import Iterable, Sequence
 
@@ -8,10 +8,10 @@ from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.passes.passes import FlowError, run
 from gradwidgets.core.layers.preflight.losses.value.constant import DETACHED
-from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.finding import Finding, Severity
 
 NOTHING = "no_gradient"
-_MOST = 3  # layers that are named
+_MOST = 3  # the most layers that a sentence names
 _IN_PLACE = (
     "Put the new layer in the place of the one that runs, under its name: model.classifier = nn.Linear(…) where "
     "forward calls self.classifier; or call it in forward; or requires_grad_(True) on what is to be trained."
@@ -19,34 +19,34 @@ _IN_PLACE = (
 
 
 def nothing_to_train(model: nn.Module, inputs: object, loss: Tensor) -> list[Finding]:
-    """What to say of a model of which no parameter asks for a gradient, unless its inputs do.
+    """Report a model of which no parameter requires a gradient, unless its inputs do.
 
     Args:
         model: The model.
-        inputs: What it was given.
-        loss: What came of it.
+        inputs: The inputs.
+        loss: The loss.
     """
     asks = any(isinstance(one, Tensor) and one.requires_grad for one in pytree.tree_leaves(inputs))
     if asks or loss.requires_grad or any(one.requires_grad for one in model.parameters()):
         return []
     modules = dict(model.named_modules())
     quantised = [one for one in modules if _is_quantised(modules[one])]
-    # What holds such weights for a layer is no layer itself.
+    # A module that holds the packed weights of a layer is no layer itself.
     quantised = [one or "(model)" for one in quantised if not one or one.rpartition(".")[0] not in quantised]
     count = sum(1 for _ in model.parameters())
     evidence = {"parameters": count, "quantised": quantised, "to be trained": 0, "threshold": 1}
     message, action = _quantised(quantised) if quantised else _frozen(count) if count else _empty()
-    severity = "info" if count or quantised else "error"  # frozen or quantised it may be to run alone
+    severity: Severity = "info" if count or quantised else "error"  # a frozen or quantised model may be only for use
     return [Finding(NOTHING, severity, f"there is nothing to train: {message}", evidence, action=action)]
 
 
 def beside_frozen(model: nn.Module, inputs: object, found: Sequence[Finding]) -> list[Finding]:
-    """The same findings, and of a loss that is cut off, that all that runs is frozen and what is not never runs.
+    """Replace the finding that a loss is cut off if all layers that run are frozen, and the others never run.
 
     Args:
-        model: The model, which runs once more, forward, where the loss is cut off.
-        inputs: What it is given.
-        found: What is said of the loss.
+        model: The model, which runs forward once more if the loss is cut off.
+        inputs: The inputs.
+        found: The findings on the loss.
     """
     if not any(one.name == DETACHED for one in found):
         return list(found)
@@ -72,7 +72,7 @@ def _asks(module: nn.Module) -> bool:
 
 
 def _run_of(model: nn.Module, inputs: object, modules: Iterable[nn.Module]) -> list[nn.Module]:
-    """Those of some modules that run, or take part by a parameter of the model itself."""
+    """Return the modules that run, and the model itself if it is among them."""
     ran: list[nn.Module] = [one for one in modules if one is model]
     handles = [one.register_forward_pre_hook(lambda module, _: ran.append(module)) for one in modules]
     try:

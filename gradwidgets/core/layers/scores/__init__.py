@@ -1,1 +1,1 @@
-"""Scores before a softmax: hidden by a factor of 0, or divided by a temperature at which one entry has it all."""
+"""Checks of the scores before a softmax, and of the weights that it gives."""

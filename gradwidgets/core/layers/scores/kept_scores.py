@@ -1,4 +1,4 @@
-"""Shares of the single score that was kept of several: all of it is 1, and what makes the scores gets no gradient."""
+"""A softmax, or a division by the sum, of a single selected score: the result is 1, and the scores get no gradient."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -9,16 +9,17 @@ from torch.autograd.graph import Node
 from gradwidgets.core.layers.misuse.lone_softmax import LONE, SOFTMAXES, weight_of
 from gradwidgets.core.layers.misuse.operation import Operation
 from gradwidgets.core.layers.scores.ahead_of import axis_of, before
+from gradwidgets.core.losses.graph import saved
 from gradwidgets.core.operations.watching import plain_name
 from gradwidgets.core.results.finding import Finding
 
-# Divide by a sum, of those that were kept, as well as a softmax does.
+# Operations that may normalise the selected scores to a sum of 1.
 SHARED = (*SOFTMAXES, "div")
 _LAYERS = ("addmm", "mm", "convolution")
 _FILLS = ("scatter", "masked_fill", "where")
 _CHOOSE = ("topk", "sort", "gather", "max", "amax", "index")
 _SUMS, _AROUND = ("sum", "linalg_vector_norm"), ("add", "clamp_min", "expand", "clamp")
-_MOST = 12  # operations between a layer and its shares
+_MOST = 12  # the most operations between a layer and the normalised scores
 _ACTION = (
     "Take the softmax over all scores, before the choice: shares, kept = scores.softmax(-1).topk(k, -1), and multiply "
     "by the shares as they are; of a single one, no division by its sum; or take a sigmoid of the score that is kept."
@@ -26,11 +27,11 @@ _ACTION = (
 
 
 class _Choice(NamedTuple):
-    """What has left a single score of several.
+    """The selection of a single score.
 
     Attributes:
-        by: The function that did.
-        weights: Those of the layer that gave the scores.
+        by: The function that selects it.
+        weights: The weights of the layer that computes the scores.
     """
 
     by: str
@@ -38,19 +39,19 @@ class _Choice(NamedTuple):
 
 
 def kept_alone(operations: Sequence[Operation], nodes: Sequence[Node], names: Mapping[int, str]) -> list[Finding]:
-    """What to say of a softmax, or a division by the sum, of the one score that a choice has left.
+    """Report a softmax, or a division by the sum, of a single selected score.
 
     Args:
         operations: The model's softmaxes and divisions.
         nodes: All operations of the pass.
-        names: The model's parameters' names, by id.
+        names: The names of the model's parameters, by id.
     """
     chosen = [(one, choice) for one in operations if (choice := _choice(one)) is not None]
     return [_told(*chosen[0], [one.place for one, _ in chosen], names)] if chosen else []
 
 
 def _choice(one: Operation) -> _Choice | None:
-    """What has left a single score of those that a layer gives; None where several are left, or no layer gives them."""
+    """Return the selection of a single score of a layer's; None if several are selected, or no layer computes them."""
     if one.name in SOFTMAXES:
         axis = axis_of(one.node)
         return _chosen(one.node, axis) if _length(one.node, axis) == 1 else _filled(one.node)
@@ -63,16 +64,17 @@ def _length(node: Node, axis: int) -> int:
 
 
 def _is_by_own_sum(node: Node) -> bool:
-    """Whether what is divided is divided by the sum of itself."""
+    """Whether a tensor is divided by its own sum."""
     given, divisor = (one for one, _ in node.next_functions[:2]) if len(node.next_functions) > 1 else (None, None)
     while divisor is not None and plain_name(divisor.name()) in _AROUND:
         divisor = divisor.next_functions[0][0]
-    summed = divisor is not None and plain_name(divisor.name()) in _SUMS
-    return summed and given is not None and divisor.next_functions[0][0] is given
+    if divisor is None or given is None or plain_name(divisor.name()) not in _SUMS:
+        return False
+    return divisor.next_functions[0][0] is given
 
 
 def _chosen(node: Node, axis: int) -> _Choice | None:
-    """The function that has chosen one of several along an axis, after a layer gave them; None for none."""
+    """Return the selection of one of a layer's outputs along an axis; None if there is none."""
     name, shrinks = "", False
     for other, one in before(node, _MOST):
         if other in _LAYERS:
@@ -85,8 +87,9 @@ def _chosen(node: Node, axis: int) -> _Choice | None:
 
 
 def _filled(node: Node) -> _Choice | None:
-    """The function that has left one of several, of a softmax whose every row is a single 1 beside zeros."""
-    rows, axis, names = node._saved_result.detach(), axis_of(node), []
+    """Return the selection before a softmax whose rows all are a single 1 and zeros; None if there is none."""
+    rows, axis = saved(node, "result").detach(), axis_of(node)
+    names: list[str] = []
     for name, one in before(node, _MOST):
         if name in _LAYERS:
             found, weights = next((each for each in names if each in _FILLS), ""), _weights(one)
@@ -96,7 +99,7 @@ def _filled(node: Node) -> _Choice | None:
 
 
 def _is_choice(rows: Tensor, axis: int) -> bool:
-    """Whether each row is a single 1, and that is not at the same place in all, as where all else is padding."""
+    """Whether each row has a single 1, not at the same place in all rows, as it would be if all others are padding."""
     at = rows.argmax(axis)
     return bool((rows.count_nonzero(axis) == 1).all()) and bool((at != at.flatten()[0]).any())
 

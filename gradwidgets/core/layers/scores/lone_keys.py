@@ -1,4 +1,4 @@
-"""Softmaxes over one entry: its share is 1 whatever its score, and what makes the score gets no gradient."""
+"""Softmaxes over one entry: its weight is 1 whatever its score, and the score gets no gradient."""
 
 from collections.abc import Iterable
 
@@ -6,10 +6,11 @@ from torch.autograd.graph import Node
 
 from gradwidgets.core.layers.causes.softmax_rows import SOFTMAX
 from gradwidgets.core.layers.misuse.operation import Operation
+from gradwidgets.core.losses.graph import saved
 
 
 def lone_keys(operations: Iterable[Operation]) -> list[Node]:
-    """Those among some operations."""
+    """Return the softmaxes over one entry among operations."""
     return [one.node for one in operations if one.name in SOFTMAX and _entries(one.node) == 1]
 
 
@@ -18,5 +19,5 @@ def _entries(node: Node) -> int:
     if keys is not None:
         return keys.shape[-2]
     shape = tuple(node._input_metadata[0].shape)
-    axis = node._saved_dim
+    axis = saved(node, "dim")
     return shape[axis - 2**64 if axis >= 2**63 else axis]

@@ -1,4 +1,4 @@
-"""Scores that are multiplied by a mask before a softmax: what is hidden keeps a score of 0, and a share for it."""
+"""Scores that are multiplied by a mask before a softmax: hidden entries get a score of 0, and still some weight."""
 
 from collections.abc import Sequence
 
@@ -7,6 +7,7 @@ from torch.autograd.graph import Node
 
 from gradwidgets.core.layers.misuse.operation import Operation
 from gradwidgets.core.layers.scores.ahead_of import PASSING, before, behind_it, first_told, number_of
+from gradwidgets.core.losses.graph import saved
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import percent
 
@@ -18,7 +19,7 @@ _ACTION = (
 
 
 def masked_by_zero(operations: Sequence[Operation], nodes: Sequence[Node]) -> list[Finding]:
-    """What to say of softmaxes whose scores are multiplied by 0 where they are to be hidden.
+    """Report the first softmax whose scores are multiplied by 0 to hide them.
 
     Args:
         operations: The model's softmaxes.
@@ -33,7 +34,7 @@ def masked_by_zero(operations: Sequence[Operation], nodes: Sequence[Node]) -> li
 
 
 def _hidden(node: Node) -> float:
-    """The share of the scores that a mask of 0 and 1 makes 0; 0 for none."""
+    """Return the share of the scores that a mask of 0 and 1 makes 0; 0 without such a mask."""
     for name, one in before(node):
         if name == "mul" and number_of(one) is None:
             return _zeros(one)
@@ -43,9 +44,11 @@ def _hidden(node: Node) -> float:
 
 
 def _zeros(node: Node) -> float:
-    """The share of zeros in a factor that holds 0 and 1, both, and has no gradient; 0 for any other."""
+    """Return the share of zeros in a factor without a gradient that consists of 0 and 1; 0 for any other factor."""
     trained = [one is not None for one, _ in node.next_functions]
-    mask = node._saved_self if trained == [False, True] else node._saved_other if trained == [True, False] else None
+    mask = (
+        saved(node, "self") if trained == [False, True] else saved(node, "other") if trained == [True, False] else None
+    )
     if not isinstance(mask, Tensor) or not mask.ndim or mask.numel() < 2:
         return 0.0
     zero = mask == 0
@@ -54,7 +57,7 @@ def _zeros(node: Node) -> float:
 
 
 def _masked_behind(node: Node, nodes: Sequence[Node]) -> bool:
-    """Whether the shares are multiplied by such a mask as well, not far behind."""
+    """Whether the softmax's output is soon multiplied by such a mask as well."""
     return any(name == "mul" and _zeros(one) for name, one in behind_it(node, nodes))
 
 

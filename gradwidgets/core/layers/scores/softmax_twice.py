@@ -1,4 +1,4 @@
-"""Softmaxes of what a softmax has made shares of already: they lie between 0 and 1, and come out nearly even."""
+"""A softmax of the output of another softmax: its inputs are between 0 and 1, so its outputs are nearly equal."""
 
 import math
 from collections.abc import Sequence
@@ -8,18 +8,19 @@ from torch.autograd.graph import Node
 
 from gradwidgets.core.layers.misuse.operation import Operation
 from gradwidgets.core.layers.scores.ahead_of import PASSING, axis_of, before, first_told, number_of
+from gradwidgets.core.losses.graph import saved
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
 
 TWICE = "softmax twice"
 _SOFTMAXES = ("softmax", "safe_softmax")
 _SAME = PASSING | {"native_dropout", "masked_fill", "to_copy", "alias", "contiguous"}
-_STRETCHED = 2.0  # times the shares are multiplied by between the two, beyond which that is a way to sharpen them
+_STRETCHED = 2.0  # a larger factor between the two sharpens the weights, and so is intended
 _ACTION = "Take it once: of the scores, and not of shares."
 
 
 def taken_twice(operations: Sequence[Operation], nodes: Sequence[Node]) -> list[Finding]:
-    """What to say of the first softmax that is taken of another one's shares, along the same axis.
+    """Report the first softmax of another softmax's output along the same axis.
 
     Args:
         operations: The model's softmaxes.
@@ -41,8 +42,8 @@ def _is_of_shares(node: Node) -> bool:
 
 
 def _drops(node: Node) -> bool:
-    """Whether a product is with zeros and one other number throughout, as a dropout's is, or a mask's."""
-    noise = node._saved_other
+    """Whether a product's factor consists of 0 and one other number, as with dropout or a mask."""
+    noise = saved(node, "other")
     if not isinstance(noise, Tensor) or noise.requires_grad or not noise.numel():
         return False
     most = noise.max()
@@ -50,7 +51,7 @@ def _drops(node: Node) -> bool:
 
 
 def _are_along_one(node: Node, other: Node) -> bool:
-    """Whether two softmaxes run along the same axis, of several entries."""
+    """Whether two softmaxes are along the same axis, of several entries."""
     after, ahead = (tuple(one._input_metadata[0].shape) for one in (node, other))
     axes = axis_of(node) % len(after), axis_of(other) % len(ahead)
     if after == ahead:
@@ -60,7 +61,7 @@ def _are_along_one(node: Node, other: Node) -> bool:
 
 
 def _told(one: Operation) -> Finding:
-    rows, axis = one.node._saved_result.detach(), axis_of(one.node)
+    rows, axis = saved(one.node, "result").detach(), axis_of(one.node)
     many, most = rows.shape[axis], float(rows.amax(axis).float().mean())
     message = (
         f"{one}: it is taken of shares that a softmax has made already, which lie between 0 and 1: e to the power of "

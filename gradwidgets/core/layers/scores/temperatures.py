@@ -1,4 +1,4 @@
-"""Softmaxes between layers at a temperature so low that one entry of each row has it all, and none has a gradient."""
+"""Softmaxes within a model at such a low temperature that one entry of each row is 1, and none gets a gradient."""
 
 from collections.abc import Sequence
 
@@ -6,13 +6,14 @@ from torch.autograd.graph import Node
 
 from gradwidgets.core.layers.misuse.operation import Operation
 from gradwidgets.core.layers.scores.ahead_of import PASSING, axis_of, before, behind_it, first_told, number_of
+from gradwidgets.core.losses.graph import saved
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, percent
 
 COLD = "temperature"
-_LOWEST = 0.02  # temperature, below which it is looked at: those in use are 0.05 and more
-_SURE, _ROWS = 0.99, 0.9  # of a row, for one entry, and the share of such rows
-# They take what a softmax gives on into the model.
+_LOWEST = 0.02  # temperatures below this are checked: usual ones are 0.05 and more
+_SURE, _ROWS = 0.99, 0.9  # the largest entry from which a row is decided, and the share of such rows
+# Operations that use a softmax's output within the model.
 _TAKES = frozenset(("mm", "addmm", "bmm", "baddbmm", "convolution", "addbmm", "embedding"))
 _THROUGH = PASSING | {"t", "add", "sub"}
 _ACTION = (
@@ -22,7 +23,7 @@ _ACTION = (
 
 
 def cold(operations: Sequence[Operation], nodes: Sequence[Node]) -> list[Finding]:
-    """What to say of softmaxes within a model whose scores are divided by next to nothing.
+    """Report the first softmax within a model whose scores are divided by next to nothing.
 
     Args:
         operations: The model's softmaxes.
@@ -31,7 +32,7 @@ def cold(operations: Sequence[Operation], nodes: Sequence[Node]) -> list[Finding
 
     def tell(one: Operation) -> Finding | None:
         temperature = _temperature(one.node)
-        if temperature is None or temperature >= _LOWEST or not _goes_on(one.node, nodes):
+        if temperature is None or temperature >= _LOWEST or not _is_used_within(one.node, nodes):
             return None
         share = _decided(one.node)
         return _told(one, temperature, share) if share > _ROWS else None
@@ -40,7 +41,7 @@ def cold(operations: Sequence[Operation], nodes: Sequence[Node]) -> list[Finding
 
 
 def _temperature(node: Node) -> float | None:
-    """By what number scores are divided just before a softmax; None where they are not."""
+    """Return the number by which scores are divided right before a softmax; None if they are not."""
     for name, one in before(node):
         if name in ("div", "mul") and (by := number_of(one)):
             return abs(by) if name == "div" else 1 / abs(by)
@@ -49,13 +50,13 @@ def _temperature(node: Node) -> float | None:
     return None
 
 
-def _goes_on(node: Node, nodes: Sequence[Node]) -> bool:
-    """Whether a layer or a product takes what it gives: an output may be as sure as it likes."""
+def _is_used_within(node: Node, nodes: Sequence[Node]) -> bool:
+    """Whether a layer or a product uses its output; a model's output may be as decided as it likes."""
     return any(name in _TAKES for name, _ in behind_it(node, nodes, _THROUGH))
 
 
 def _decided(node: Node) -> float:
-    rows, axis = node._saved_result.detach(), axis_of(node)
+    rows, axis = saved(node, "result").detach(), axis_of(node)
     return float((rows.amax(axis) > _SURE).double().mean()) if rows.shape[axis] > 1 else 0.0
 
 

@@ -1,4 +1,4 @@
-"""Attention that looks at one key alone, or at all of them alike."""
+"""Attention that weights a single key, or all keys equally."""
 
 from gradwidgets.core.layers.causes.softmax_rows import ATTENTION, SOFTMAX
 from gradwidgets.core.layers.passes.functional_units import FunctionStats
@@ -7,24 +7,24 @@ from gradwidgets.core.layers.verdicts.way.walk import PRODUCTS
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, percent
 
-# Share of an attention's rows that look at one key alone: a few do by rights, and after training many.
+# Share of the rows that weight a single key: a few do so in sound models, and many after training.
 ONE_KEY = 0.9
-# How far the scores of a row spread, in which keys may be alike and then share a row. Of 60 sound models that begin,
-# one is at 6 (Switch), the others are below 1.2; scores of queries and keys of variance 1 that nothing scales have the
-# root of their width, 8 for 64.
+# Standard deviation of the scores of a row; for keys that are alike and share a row's weight. Of 60 sound models at
+# initialization, one is at 6 (Switch) and the others are below 1.2; without a scale, queries and keys of variance 1
+# give the root of their width, 8 for 64.
 SPREAD = 7.5
-# A scale this many times below 1 / √width, and scores that hardly differ by it.
+# A scale relative to 1 / √width, and the standard deviation of scores, below which attention is even.
 FAINT, EVEN = 0.02, 1e-2
-_BEHIND = 8  # functions from a softmax to the product with the values, at most
+_BEHIND = 8  # the most functions from a softmax to the product with the values
 _SCALED = "Divide scores by the root of the queries' width; smaller weights; a norm on queries and keys."
 
 
 def steep(judged: Judged) -> list[Finding]:
-    """Attention that looks at one key alone nearly everywhere, so that queries and keys have no gradient."""
+    """Find attention with a single key in nearly all rows, so that queries and keys get next to no gradient."""
     softmaxes = [one for one in judged.flow.functions if one.name in SOFTMAX]
-    hit = [one for one in softmaxes if one.saturated_fraction > ONE_KEY and _weighs(judged, one)]
+    hit = [one for one in softmaxes if one.saturated_fraction > ONE_KEY and _gives_weights(judged, one)]
     if not hit:
-        return _spread(judged, [one for one in softmaxes if one.spread > SPREAD and _weighs(judged, one)])
+        return _spread(judged, [one for one in softmaxes if one.spread > SPREAD and _gives_weights(judged, one)])
     worst = max(hit, key=lambda one: one.saturated_fraction)
     message = (
         f"{worst}: {percent(worst.saturated_fraction)} of its rows have all on one entry, where a softmax is flat: the "
@@ -38,7 +38,7 @@ def steep(judged: Judged) -> list[Finding]:
 
 
 def _spread(judged: Judged, hit: list[FunctionStats]) -> list[Finding]:
-    """Attention whose scores are so far apart that a row looks at one key, or at those that are the same."""
+    """Report attention whose scores are so far apart that a row weights one key, or a few that are alike."""
     if not hit:
         return []
     worst = max(hit, key=lambda one: one.spread)
@@ -51,8 +51,12 @@ def _spread(judged: Judged, hit: list[FunctionStats]) -> list[Finding]:
 
 
 def even(judged: Judged) -> list[Finding]:
-    """Attention that a scale far too small makes look at all keys alike."""
-    hit = [one for one in judged.flow.functions if one.scale < FAINT and 0 < one.spread < EVEN and _weighs(judged, one)]
+    """Find attention that weights all keys equally because the scale of the scores is far too small."""
+    hit = [
+        one
+        for one in judged.flow.functions
+        if one.scale < FAINT and 0 < one.spread < EVEN and _gives_weights(judged, one)
+    ]
     if not hit:
         return []
     worst = min(hit, key=lambda one: one.scale)
@@ -64,12 +68,12 @@ def even(judged: Judged) -> list[Finding]:
     return [Finding("even attention", "warning", message, evidence, judged.places([one.at for one in hit]))]
 
 
-def _weighs(judged: Judged, softmax: FunctionStats) -> bool:
-    """Whether it is the weights of a sum, as in attention, and not an output or a choice."""
-    graph = judged.flow.graph
+def _gives_weights(judged: Judged, softmax: FunctionStats) -> bool:
+    """Whether a softmax gives the weights of a sum, as in attention, and not an output or a choice."""
+    graph = judged.graph
     if softmax.name == ATTENTION or _is_attention(judged, softmax.place):
         return True
-    for vertex, name in enumerate(graph.names if graph else ()):
+    for vertex, name in enumerate(graph.names):
         if name != softmax.name or (graph.places[vertex] or "") != softmax.place:
             continue
         for _ in range(_BEHIND):

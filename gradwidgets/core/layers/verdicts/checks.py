@@ -1,4 +1,4 @@
-"""All that is looked for in a pass, and the verdict on it."""
+"""The checks of a pass, and the verdict on it."""
 
 from dataclasses import replace
 
@@ -18,9 +18,9 @@ from gradwidgets.core.layers.verdicts.untaught_norms import UNTAUGHT, untaught
 from gradwidgets.core.layers.verdicts.verdict import Check, Judged
 from gradwidgets.core.layers.verdicts.way.along_time import along_time, limits
 from gradwidgets.core.layers.verdicts.way.depth import change, cliff, exploding, vanishing
+from gradwidgets.core.layers.verdicts.way.fade import FADE
 from gradwidgets.core.layers.verdicts.way.reach import no_gradient
 from gradwidgets.core.layers.verdicts.way.untrained_parts import frozen, padding, unlisted
-from gradwidgets.core.layers.verdicts.way.walk import FADE
 from gradwidgets.core.layers.weights.between_passes import ANEW
 from gradwidgets.core.layers.weights.clipped_weights import CLIPPED
 from gradwidgets.core.results.finding import NAMES, Finding, worst_first
@@ -36,7 +36,7 @@ def _healthy(judged: Judged) -> Finding:
     every = "all that is trained" if still else "every layer"
     waiting = [layer.name for _, layer in judged.trained if layer.weight_grad_norm == 0]
     if waiting and not judged.is_met:
-        yet = " yet" if flow.graph is None or any("bias" not in name for name in flow.graph.waiting) else ""
+        yet = " yet" if not judged.graph or any("bias" not in name for name in judged.graph.waiting) else ""
         every += f" but {len(waiting)} that {'get' if len(waiting) > 1 else 'gets'} none{yet}"
     evidence: dict[str, object] = {"loss": flow.loss, "layers": len(flow.layers), "limit in decades": FADE}
     layers = f"{count} layer{'s' if count != 1 else ''} with weights" + (
@@ -61,22 +61,22 @@ def _healthy(judged: Judged) -> Finding:
 
 
 def _changed(lost: float) -> str:
-    """How a gradient changes that loses so many decades."""
+    """Return a clause on a gradient that loses so many decades, or gains them if below 0."""
     factor = number(10 ** abs(lost), 2)
     return "keeps its size" if factor == "1" else f"{'gains' if lost < 0 else 'loses'} a factor of {factor}"
 
 
 def _counted(judged: Judged, over: int, branch: str) -> str:
-    """The layers that a change with depth is told from: in a network with branches, those that are on none."""
+    """Return a clause on the layers that a change with depth is measured by: those that are on no branch."""
     if over >= len(_deep(judged)):
         return f"{over} layers"
     return f"{over} layers, others being beside them" if branch else f"the {over} layers that all of it passes, {_REST}"
 
 
 def _branch(judged: Judged, over: int) -> str:
-    """The layer at the end of the deepest of several branches side by side; "" where one way is everybody's."""
-    graph = judged.flow.graph
-    if graph is None or over >= len(_deep(judged)):
+    """Return the layer at the end of the deepest of several parallel branches; "" if all layers are on one path."""
+    graph = judged.graph
+    if not graph or over >= len(_deep(judged)):
         return ""
     layers = [one for one in graph.trunk if graph.weighted[one]]
     return "" if all(map(graph.is_passed_by_all, layers)) else graph.names[layers[0]]
@@ -108,18 +108,18 @@ CHECKS: dict[str, Check] = {
         no_gradient,
     ),
     "drawn": Check(
-        "what a draw is made from learns nothing of what comes of it",
+        "the layers before a draw do not learn from its result",
         "Let a gradient pass the draw, or weigh its chance by what comes of it.",
         drawn,
     ),
     "mixed samples": Check(
         "a sample is judged by parts of others, and what one batch teaches does not hold for the next",
-        "view and reshape count anew and move nothing: transpose (or permute) changes axes over, before them where "
+        "view and reshape count replaced and move nothing: transpose (or permute) changes axes over, before them where "
         "both are needed.",
         mixed_samples,
     ),
     "unlisted": Check(
-        "what no optimizer is given stays as it was drawn",
+        "a tensor that no optimizer gets stays as it was initialized",
         "Register it: nn.ModuleList or nn.ParameterList in place of a list, layers made in __init__ and not in "
         "forward, nn.Parameter for a tensor.",
         unlisted,
@@ -135,7 +135,7 @@ CHECKS: dict[str, Check] = {
         units_alike,
     ),
     "cliff": Check(
-        "what is on one side of it learns far more slowly than what is on the other",
+        "the layers on one side of it learn far more slowly than those on the other",
         "Look at the operation there: a factor, a division, a function that is flat.",
         cliff,
     ),
@@ -165,30 +165,30 @@ CHECKS: dict[str, Check] = {
         saturated,
     ),
     UNTAUGHT: Check(
-        "what is normalised in training is not where the model is used",
+        "the norm acts differently in training and in use",
         "model.train() to train; statistics that were learned to evaluate.",
         untaught,
     ),
     "even attention": Check(
-        "a sum over keys that weighs all alike is a mean, and what makes its scores hardly learns",
+        "a sum that weights all keys equally is a mean, and the layers of its scores hardly learn",
         "Look at the temperature: divide scores by the root of the queries' width, and by no more.",
         even,
     ),
     "same output": Check(
-        "what says the same of every sample has nothing to learn from, whatever goes in",
+        "an output that is the same for all samples learns nothing from the inputs",
         "Look at what comes in there: a factor far too small, units that are dead or flat for all samples (smaller "
         "weights, scaled inputs, normalisation), a mean or a mask that leaves nothing.",
         same_for_all,
     ),
     "heads": Check(
         "a head that gets next to no gradient hardly learns",
-        "Nothing, unless it stays so: then draw that head anew, or leave it out.",
+        "Nothing, unless it stays so: then draw that head replaced, or leave it out.",
         heads,
     ),
     "along time": Check(
-        "what was further back has no say in training",
+        "earlier steps have no influence in training",
         "Nothing, unless it has to remember for longer.",
-        lambda judged: [],  # said by "exploding along time" where it does not explode
+        lambda judged: [],  # the check "exploding along time" reports these findings, too
     ),
     "frozen": Check(
         "frozen layers stay as they are",
@@ -196,12 +196,14 @@ CHECKS: dict[str, Check] = {
         frozen,
     ),
     "healthy": Check(
-        "every layer gets a gradient of a fitting size", "", lambda judged: [] if _sick(judged) else [_healthy(judged)]
+        "every layer gets a gradient of a fitting size",
+        "",
+        lambda judged: [] if _has_fault(judged) else [_healthy(judged)],
     ),
 }
 NAMES.update(CHECKS)
 
-# What need not be said beside a finding, since it follows from it.
+# The name of a finding → findings that follow from it, and are left out.
 _EXPLAINS = {
     "non_finite": ("non_finite_data", "non_finite_weights"),
     "flat_loss": ("no_gradient", "vanishing", "cliff", "same output"),
@@ -215,12 +217,12 @@ _EXPLAINS = {
 }
 
 
-# They make what comes into the last layer large.
+# Findings that make the last layer's inputs large.
 _GROWN = {"exploding", "exploding along time", "cliff"}
 
-# Inputs of a wrong scale are a cause of these, and as grave.
+# Findings that may follow from inputs of a wrong scale, which are then as severe.
 _OF_INPUTS = ("saturated", "dead_units", "exploding", "vanishing", "cliff")
-# They make samples the same.
+# Findings that make samples the same.
 _MAKES_SAME = (
     "cliff",
     "vanishing",
@@ -233,16 +235,16 @@ _MAKES_SAME = (
     "unread samples",
     "sampling grid",
 )
-# What is flat or dead lets no gradient through.
+# Findings that may follow from saturated or dead units.
 _OF_UNITS = ("cliff", "vanishing")
 
 
 @at_home
 def diagnose_flow(flow: LayerFlow) -> list[Finding]:
-    """The verdict on one pass: what `diagnose` says of what `layer_flow` measured.
+    """Judge one pass, as `diagnose` does.
 
     Args:
-        flow: What was measured.
+        flow: The measurement.
 
     Returns:
         Findings, as of `diagnose`.
@@ -253,7 +255,7 @@ def diagnose_flow(flow: LayerFlow) -> list[Finding]:
 
 
 def _causes_first(found: list[Finding]) -> list[Finding]:
-    """The same in an order in which causes stand before what follows from them, where they are as grave."""
+    """Put causes before their consequences, and give inputs of a wrong scale the severity of their consequences."""
     by_inputs = [one for one in found if one.name == "input_scale"]
     after = [one for one in found if one.name in _OF_INPUTS]
     if by_inputs and after:
@@ -270,9 +272,9 @@ def _causes_first(found: list[Finding]) -> list[Finding]:
 
 def _found(judged: Judged) -> list[Finding]:
     found = [one for name, check in CHECKS.items() if name != "healthy" for one in check.find(judged)]
-    if any(one.name == "empty_batch" for one in found):  # of no sample, nothing else is to be said
+    if any(one.name == "empty_batch" for one in found):  # without samples, other findings mean nothing
         return [one for one in found if one.name in ("empty_batch", "non_finite_weights")]
-    found = [_because(one, judged) for one in _without_consequences(found, judged)]
+    found = [_with_cause(one, judged) for one in _without_consequences(found, judged)]
     if all(one.severity in ("ok", "info") for one in found):
         healthy = _healthy(judged)
         noted = any(one.action and not one.action.startswith("Nothing") for one in found)
@@ -280,8 +282,8 @@ def _found(judged: Judged) -> list[Finding]:
     return found
 
 
-def _because(one: Finding, judged: Judged) -> Finding:
-    """A gradient that fades, with what makes it so where that was seen: softmaxes as activations, clipped weights."""
+def _with_cause(one: Finding, judged: Judged) -> Finding:
+    """Add the cause to a gradient that vanishes, if it was seen: softmaxes as activations, or clipped weights."""
     why = [each for each in judged.flow.operations if each.name in (HIDDEN, CLIPPED)]
     why = [each for each in why if each.name == HIDDEN or one.name == "vanishing"]
     if one.name not in ("vanishing", "same output") or not why:
@@ -290,20 +292,20 @@ def _because(one: Finding, judged: Judged) -> Finding:
 
 
 def _without_consequences(found: list[Finding], judged: Judged) -> list[Finding]:
-    """Without what another finding explains, or says of the same; or a norm that normalises nothing yet."""
+    """Leave out findings that another finding, or a BatchNorm that has seen no batch, explains."""
     names = {one.name for one in found if one.severity in ("warning", "error")}
     if names & _GROWN or any(layer.fresh for layer in judged.flow.layers):
         found = [one for one in found if not follows(one)]
     gone = {name for cause, those in _EXPLAINS.items() if cause in names for name in those}
-    if "softmax axis" in names:  # where the shares are summed along that very axis, no gradient comes to their scores
+    if "softmax axis" in names:  # if the shares are summed along their own axis, the scores get no gradient
         found = [one for one in found if not (one.name == "cliff" and "softmax" in str(one.evidence["at"]))]
-    if any(one.name == "mask" and one.severity == "error" for one in found):  # what is seen is then all alike
+    if any(one.name == "mask" and one.severity == "error" for one in found):  # all that is seen is then alike
         found = [one for one in found if not (one.name == "cliff" and _attends(one))]
-    if any("same neighbours" in one.evidence for one in found):  # of values that are alike shares make no difference
+    if any("same neighbours" in one.evidence for one in found):  # the weights of equal values make no difference
         found = [one for one in found if not (one.name == "cliff" and "softmax" in str(one.evidence["at"]))]
         gone.add("same output")
-    found = _beside_anew(_beside_copies(found, judged))
-    gone |= {"term_without_gradient"} if judged.flow.stops else set()  # it is said where nothing comes back
+    found = _without_replaced(_without_effects_of_copies(found, judged))
+    gone |= {"term_without_gradient"} if judged.flow.stops else set()  # "no_gradient" reports these
     same = judged.flow.same
     if same is not None and not same.is_padding and _has_cause(found):
         gone.add("same output")
@@ -314,14 +316,16 @@ def _attends(found: Finding) -> bool:
     return any(one in str(found.evidence["at"]) for one in ("softmax", "scaled_dot_product"))
 
 
-def _beside_anew(found: list[Finding]) -> list[Finding]:
-    """Without that no gradient comes to parameters of which it is said that others stand in their place."""
-    anew = {one.evidence["layer"] for one in found if one.name == ANEW}
-    return [one for one in found if not (anew and one.name == "no_gradient" and set(one.evidence["layers"]) <= anew)]
+def _without_replaced(found: list[Finding]) -> list[Finding]:
+    """Leave out missing gradients of parameters that are reported as replaced by others."""
+    replaced = {one.evidence["layer"] for one in found if one.name == ANEW}
+    return [
+        one for one in found if not (replaced and one.name == "no_gradient" and set(one.evidence["layers"]) <= replaced)
+    ]
 
 
-def _beside_copies(found: list[Finding], judged: Judged) -> list[Finding]:
-    """Without what follows from modules that are copies: what weighs them gets no gradient, as they are one."""
+def _without_effects_of_copies(found: list[Finding], judged: Judged) -> list[Finding]:
+    """Leave out consequences of modules that are copies: the weights of their sum get no gradient."""
     copies = [one for one in found if one.name == MODULES]
     if not copies:
         return found
@@ -336,7 +340,7 @@ def _beside_copies(found: list[Finding], judged: Judged) -> list[Finding]:
 
 
 def _has_cause(found: list[Finding]) -> bool:
-    """Whether it is said already why samples become the same: a few units that are dead or flat do not make it so."""
+    """Whether another finding explains why samples become the same; a few dead or saturated units do not."""
     return any(
         one.severity == "error" or (one.name in _OF_UNITS and one.severity == "warning")
         for one in found
@@ -344,5 +348,5 @@ def _has_cause(found: list[Finding]) -> bool:
     )
 
 
-def _sick(judged: Judged) -> bool:
+def _has_fault(judged: Judged) -> bool:
     return any(one.name != "healthy" and one.severity in ("warning", "error") for one in _found(judged))

@@ -1,4 +1,4 @@
-"""Draws that no gradient passes, where one was meant to."""
+"""Random draws that stop a gradient."""
 
 from collections.abc import Iterable
 
@@ -13,7 +13,7 @@ DISCRETE = (
 
 
 def drawn(judged: Judged) -> list[Finding]:
-    """A draw behind which what it is drawn from learns nothing of the data."""
+    """Report a draw whose parameters get a gradient only from terms of the loss that do not depend on the data."""
     one = judged.flow.drawn
     if one is None or not one.reached:
         return []
@@ -29,7 +29,7 @@ def drawn(judged: Judged) -> list[Finding]:
 
 
 def cutting(judged: Judged, names: Iterable[str]) -> tuple[str, str] | None:
-    """Of layers that are cut off altogether, the draw that does it, as the end of a sentence, and a cure."""
+    """Return the draw that cuts off these layers, as the end of a sentence, and what to do; None for no such draw."""
     one = judged.flow.drawn
     if one is None or one.reached or not set(one.layers) & set(names):
         return None

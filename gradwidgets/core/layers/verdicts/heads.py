@@ -1,4 +1,4 @@
-"""Heads of one attention whose gradients differ by decades."""
+"""Heads of an attention layer whose gradients differ by decades."""
 
 import math
 
@@ -10,7 +10,7 @@ APART = 2.0  # decades between the largest gradient of a head and the smallest
 
 
 def heads(judged: Judged) -> list[Finding]:
-    """Attention with a head that learns far more slowly than another: the one where they are furthest apart."""
+    """Find attention with a head that learns far more slowly than another, and report the most extreme case."""
     hit = [(_apart(layer), layer) for layer in judged.flow.layers if layer.heads]
     hit = [one for one in hit if one[0] >= APART]
     if not hit:

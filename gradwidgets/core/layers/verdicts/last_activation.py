@@ -1,4 +1,4 @@
-"""What to do about an activation that is flat and is the model's last: its bounds are what the output is to have."""
+"""What to do about a saturated activation that bounds the model's output."""
 
 from gradwidgets.core.layers.passes.functional_units import FunctionStats
 from gradwidgets.core.layers.passes.stats import LayerStats
@@ -9,7 +9,7 @@ _LOGARITHMS = ("log", "log1_p", "log2", "log10", "binary_cross_entropy", "xlogy"
 _LESS = ("rsub", "sub", "neg")
 _PROBABILITIES = ("Sigmoid", "sigmoid", "Hardsigmoid", "hardsigmoid")
 _BOUNDED = ("Tanh", "tanh", "Softsign", "softsign")
-_FEW = 6  # operations of a loss between an output and its logarithm
+_FEW = 6  # the most operations of a loss up to the logarithm of an output
 _OF_LOGITS = (
     "Leave the {0} out of the model and take a loss of logits, which has a slope at both ends: BCEWithLogitsLoss, or "
     "logsigmoid(logit) in place of log(p), and logsigmoid(−logit) in place of log(1 − p)."
@@ -28,11 +28,11 @@ _OF_RECTIFIER = (
 
 
 def of_rectifier(judged: Judged, one: LayerStats | FunctionStats) -> str:
-    """The cure for a dead one behind which there are functions alone; "" where layers come after it."""
-    graph = judged.flow.graph
+    """Return what to do about a dead rectifier without layers after it; "" if there are some."""
+    graph = judged.graph
     kind, place = (one.name, one.name) if isinstance(one, LayerStats) else (one.name, one.place)
     kind = place if isinstance(one, FunctionStats) and one.call else kind
-    found = [v for v in range(len(graph) if graph else 0) if (graph.names[v], graph.places[v] or "") == (kind, place)]
+    found = [v for v in range(len(graph)) if (graph.names[v], graph.places[v] or "") == (kind, place)]
     found = [
         v for v in found if isinstance(one, LayerStats) or set(one.before) & {graph.names[b] for b in graph.back[v]}
     ]
@@ -47,7 +47,7 @@ def of_rectifier(judged: Judged, one: LayerStats | FunctionStats) -> str:
 
 
 def of_output(judged: Judged, one: LayerStats | FunctionStats) -> str:
-    """The cure; "" where it is not the last, or of another kind."""
+    """Return what to do about it; "" if it is not the last, or of another kind."""
     kind = one.kind if isinstance(one, LayerStats) else one.name
     vertex = last_of(judged, one) if kind in _PROBABILITIES + _BOUNDED else None
     if vertex is None:
@@ -61,8 +61,9 @@ def of_output(judged: Judged, one: LayerStats | FunctionStats) -> str:
 
 
 def _behind(judged: Judged, vertex: int) -> list[str]:
-    """The first operations that a loss does with what the model gives."""
-    graph, found = judged.flow.graph, []
+    """Return the names of the first operations of a loss on the model's output."""
+    graph = judged.graph
+    found: list[str] = []
     while graph.onward[vertex] and len(found) < _FEW:
         vertex = graph.onward[vertex][0]
         found.append(graph.names[vertex])

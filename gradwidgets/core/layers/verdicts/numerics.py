@@ -1,4 +1,4 @@
-"""Numbers that are not finite, and whose doing they are."""
+"""Numbers that are not finite, and where they come from."""
 
 import math
 
@@ -20,21 +20,22 @@ _KEEP_OUT = (
 
 
 def _is_left_out(judged: Judged) -> bool:
-    """Whether nothing that is not finite gets as far as the loss or the gradient by a weight."""
+    """Whether the loss and all weights' gradients are finite in spite of them."""
     flow, spoilt = judged.flow, {"weight", "weight gradient"}
     return math.isfinite(flow.loss) and not any(spoilt & set(layer.non_finite) for layer in flow.layers)
 
 
 def non_finite(judged: Judged) -> list[Finding]:
-    """The first layer whose numbers are not finite, or the loss itself."""
+    """Report the first layer whose numbers are not finite, or the loss itself."""
     flow = judged.flow
-    layers, loss = list(enumerate(flow.layers)), {"loss": flow.loss}
+    layers = list(enumerate(flow.layers))
+    loss: dict[str, object] = {"loss": flow.loss}
     loss |= {"samples": flow.culprit.samples} if flow.culprit and flow.culprit.samples else {}
     action = flow.culprit.action if flow.culprit else ""
     for what, backwards, sentence in _WAYS:
         hit = [(i, layer) for i, layer in (layers[::-1] if backwards else layers) if what in layer.non_finite]
         if "gradient" in what and hit and not math.isfinite(flow.loss):
-            break  # what comes back from such a loss says nothing about layers
+            break  # the gradient of such a loss says nothing about layers
         if hit:
             i, layer = hit[0]
             others = {"first layer": layer.name, "what": what, "layers with it": len(hit)}

@@ -1,4 +1,4 @@
-"""A model that says the same of every sample."""
+"""A model whose output is the same for all samples."""
 
 from gradwidgets.core.layers.causes.same_outputs import SAME, Same
 from gradwidgets.core.layers.verdicts.verdict import Judged
@@ -14,12 +14,12 @@ _SMOOTHED = (
     "Fewer of them; a residual connection, or the first features again in each; the features of all of them side by "
     "side at last."
 )
-_MANY = 4  # products, from which means over neighbours may be what makes samples the same
+_MANY = 4  # products from which means over neighbours may be the cause
 _TRAIN_FIRST = "Measure in training mode: model.train()."
 
 
 def same_for_all(judged: Judged) -> list[Finding]:
-    """An output that is the same for all samples, though the inputs differ."""
+    """Report an output that is the same for all samples although the inputs differ."""
     same = judged.flow.same
     if same is None:
         return []
@@ -34,21 +34,21 @@ def same_for_all(judged: Judged) -> list[Finding]:
         verb, acts = ("has", "normalises") if one else ("have", "normalise")
         message = f"{message}; but it tells them apart once {norms}, which so far {verb} seen no batch, {acts} this one"
         return [Finding("same output", "info", message, evidence, places, _TRAIN_FIRST)]
-    hops = _hops(judged, same)
-    if hops >= _MANY:
+    products = _count_products(judged, same)
+    if products >= _MANY:
         message += (
-            f": {hops} products of matrices follow one another there. Where each takes means over neighbours, what is "
-            "left is what all have in common (over-smoothing)"
+            f": {products} products of matrices follow one another there. Where each takes means over neighbours, what "
+            "is left is what all have in common (over-smoothing)"
         )
-        evidence |= {"products": hops}
-    action = _LAST_STEP if same.is_padding else _SMOOTHED if hops >= _MANY else ""
+        evidence |= {"products": products}
+    action = _LAST_STEP if same.is_padding else _SMOOTHED if products >= _MANY else ""
     return [Finding("same output", "warning", message, evidence, places, action)]
 
 
-def _hops(judged: Judged, same: Same) -> int:
-    """How many products of matrices stand one behind the other between the two layers where samples become the same."""
-    graph = judged.flow.graph
-    if graph is None or not same.before or not same.is_between:
+def _count_products(judged: Judged, same: Same) -> int:
+    """Count the consecutive matrix products between the two layers where samples become the same."""
+    graph = judged.graph
+    if not same.before or not same.is_between:
         return 0
     vertex = next((v for v in range(len(graph)) if graph.is_layer[v] and graph.names[v] == same.layer), None)
     found = 0

@@ -1,4 +1,4 @@
-"""Samples of a batch that are mixed."""
+"""Operations that mix the samples of a batch."""
 
 from gradwidgets.core.layers.axes.mixing import Mixed
 from gradwidgets.core.layers.verdicts.verdict import Judged
@@ -16,7 +16,7 @@ _SOFTMAX = (
 
 
 def mixed_samples(judged: Judged) -> list[Finding]:
-    """A view where a transpose was meant, or what runs along the samples, so that one sample depends on others."""
+    """Report a view where a transpose was meant, or an operation along the samples, that mixes samples."""
     mixed = judged.flow.mixed
     if mixed is None:
         return []

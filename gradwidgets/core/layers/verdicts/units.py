@@ -11,38 +11,38 @@ from gradwidgets.core.layers.verdicts.attention import steep
 from gradwidgets.core.layers.verdicts.clamps import HARD, OUTSIDE, is_last, of_clamp
 from gradwidgets.core.layers.verdicts.last_activation import of_output, of_rectifier
 from gradwidgets.core.layers.verdicts.verdict import Judged, listed, unless_fresh
-from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.finding import Finding, Severity
 from gradwidgets.core.results.wording import number, percent
 
-# Shares of a layer's units that may be dead. Half of them may be by rights: deep in a ReLU network all samples look
-# alike, and each unit is then on for all of them or for none.
+# Shares of dead units from which they are a warning, and an error. In a sound model half may be dead: deep in a ReLU
+# network all samples look alike, and each unit is active for all of them or for none.
 DEAD = 0.75, 0.99
-# Shares of an activation's outputs that may be saturated.
+# Shares of saturated outputs from which they are a warning, and an error.
 SATURATED = 1 / 3, 0.9
-# The same of a clamp, which is flat for a third of what has mean 0 and variance 1, as a BatchNorm before it gives.
+# The same for a clamp, which is flat for a third of inputs of mean 0 and variance 1, as from a BatchNorm before it.
 CLAMPED = 0.6
 _CLAMPS = ("Hardtanh", "ReLU6", "hardtanh", "clamp")
-_ROUNDED = 5e-3  # as far as half precision may put an output from a bound
+_ROUNDED = 5e-3  # the largest relative error of a bound in half precision
 
 
 def dead_units(judged: Judged) -> list[Finding]:
-    """Layers most of whose units give 0 whatever comes in; the first is a cause, those behind it may not be."""
+    """Find layers with mostly dead units; the first one is a cause, those after it may be consequences."""
     return _share(judged, "dead_units", _dead, DEAD, "of its units gave 0 for the whole batch")
 
 
 def saturated(judged: Judged) -> list[Finding]:
-    """Layers that are where their activation is flat."""
+    """Find activations whose outputs are mostly where the function is flat."""
     words = "of its outputs are where it is flat"
     return _share(judged, "saturated", partial(_flat, judged), SATURATED, words) + steep(judged)
 
 
 def _dead(one: LayerStats | FunctionStats) -> float:
-    """The share of units that give 0 throughout; NaN for those that are stuck elsewhere."""
+    """Return the share of units that are 0 for all samples; NaN for a function that is constant at another value."""
     return math.nan if isinstance(one, FunctionStats) and one.is_stuck else one.dead_fraction
 
 
 def _flat(judged: Judged, one: LayerStats | FunctionStats) -> float:
-    """The share of saturated outputs; NaN where they are said to be dead already, or as many as are so by rights."""
+    """Return the share of saturated outputs; NaN if they are reported as dead, or few enough for a clamp."""
     if _dead(one) > DEAD[0]:
         return math.nan
     stuck = one.dead_fraction if isinstance(one, FunctionStats) and one.dead_fraction > DEAD[0] else 0.0
@@ -54,7 +54,7 @@ def _flat(judged: Judged, one: LayerStats | FunctionStats) -> float:
 
 
 def units_alike(judged: Judged) -> list[Finding]:
-    """Layers all of whose units are the same and will stay so."""
+    """Find layers whose units are all the same and stay so."""
     layers = [layer for _, layer in judged.trained if layer.calls and layer.alike == "for good"]
     if not layers:
         return []
@@ -73,8 +73,10 @@ def _share(
     limits: tuple[float, float],
     words: str,
 ) -> list[Finding]:
-    functions = [one for one in judged.flow.functions if one.name not in SOFTMAX]
-    hit = [one for one in (*judged.flow.layers, *functions) if share(one) > limits[0]]
+    """Report the worst activation by a share of its units or outputs, if that is above a limit."""
+    activations: list[LayerStats | FunctionStats] = [*judged.flow.layers]
+    activations += [one for one in judged.flow.functions if one.name not in SOFTMAX]
+    hit = [one for one in activations if share(one) > limits[0]]
     if not hit:
         return []
     dead = name == "dead_units"
@@ -84,9 +86,9 @@ def _share(
     if len(hit) > 1:
         behind = ", those behind it perhaps by it" if dead else ""
         message += f"; {len(hit)} layers are above {percent(limits[0])}{behind}"
-    evidence = {"layer": _called(worst), "share": share(worst), "threshold": limits[0]}
+    evidence: dict[str, object] = {"layer": _called(worst), "share": share(worst), "threshold": limits[0]}
     evidence |= {"layers": [_called(one) for one in hit]}
-    severity = "error" if share(worst) > limits[1] else "warning"
+    severity: Severity = "error" if share(worst) > limits[1] else "warning"
     layers = [one.name if isinstance(one, LayerStats) else one.at for one in hit]
     last = "" if dead or _kind(worst) in HARD else of_output(judged, worst)
     evidence |= {AT_OUTPUT: True} if last else {}
@@ -101,28 +103,28 @@ def _of_dead(judged: Judged, one: LayerStats | FunctionStats) -> str:
     return of_rectifier(judged, one) if _kind(one) in ("ReLU", "relu") else ""
 
 
-AT_OUTPUT = "at the output"  # of evidence: it is the activation that gives the output
-# Give 0 for what is not above 0, and for nothing else.
+AT_OUTPUT = "at the output"  # the evidence that an activation gives the model's output
+# Activations that are 0 exactly for inputs that are not above 0.
 _RECTIFIERS = ("ReLU", "ReLU6", "relu", "hardtanh", "clamp", "clamp_min")
 
 
 def _since(judged: Judged, one: LayerStats | FunctionStats) -> str:
-    """Why units are dead, where that is sure."""
+    """Return a clause on why units are dead, if that is certain; otherwise ""."""
     if not one.before or _kind(one) not in _RECTIFIERS:
         return ""
     source = _source(judged, one)
     if source is None or (one.dead_fraction == 1 and source.activation_max > 0):
-        return ""  # something between them takes it below 0
+        return ""  # an operation between them makes it negative
     return f", since what {source.name} gives them is never above 0"
 
 
 def _source(judged: Judged, one: LayerStats | FunctionStats) -> LayerStats | None:
-    """The layer from which it takes."""
+    """Return the layer before it."""
     return next((layer for layer in judged.flow.layers if layer.name in one.before[:1]), None)
 
 
 def _where(one: LayerStats | FunctionStats) -> str:
-    """At which value its stuck units or outputs are, where that is known."""
+    """Return a clause on the bound at which its outputs are, if that is known; otherwise ""."""
     if isinstance(one, LayerStats):
         low = one.bounds[:1] if one.kind not in _CLAMPS or one.bounds[:1] != (0.0,) else ()
         ends = [(at, one.activation_min) for at in low] + [(at, one.activation_max) for at in one.bounds[1:]]
@@ -142,6 +144,6 @@ def _called(one: LayerStats | FunctionStats) -> str:
 
 
 def _cause(judged: Judged, hit: list[LayerStats | FunctionStats]) -> LayerStats | FunctionStats:
-    """The worst of those that come first: the others get what it gives."""
+    """Return the activation that ran first: it may be the cause of the others."""
     ran = {layer.name: i for i, layer in enumerate(judged.flow.layers)}
     return min(hit, key=lambda one: ran.get(one.name if isinstance(one, LayerStats) else one.at, 0))

@@ -1,13 +1,13 @@
-"""BatchNorms that normalise by a mean and a variance that no batch has taught them."""
+"""BatchNorms that normalise by a running mean and variance that have their initial values."""
 
 from gradwidgets.core.layers.passes.stats import LayerStats
 from gradwidgets.core.layers.preflight.losses.first import follows
 from gradwidgets.core.layers.verdicts.verdict import Judged, listed
-from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.finding import Finding, Severity
 from gradwidgets.core.results.wording import number
 
 UNTAUGHT = "batch norm"
-_LARGE = 5.0  # root mean square of what such a norm gives, where 1 is usual
+_LARGE = 5.0  # root mean square of such a norm's output from which it is reported; 1 is usual
 _MOMENTUM = (
     "Leave momentum at 0.1: torch's is the share of the new batch, where others' is that of the old ones, so that "
     "their 0.99 is 0.01 here. Nothing, if a mean and a variance are to be loaded later."
@@ -15,12 +15,12 @@ _MOMENTUM = (
 
 
 def untaught(judged: Judged) -> list[Finding]:
-    """What to say of those that can learn no mean and variance, and of those of which the lack shows."""
+    """Report those that cannot learn a mean and variance, and those with a large output for want of them."""
     layers = [(i, layer) for i, layer in enumerate(judged.flow.layers) if layer.calls]
     still = [(i, layer) for i, layer in layers if layer.still]
     large = [(i, layer) for i, layer in layers if layer.fresh and not layer.still and layer.activation_rms > _LARGE]
     found = [_still(still)] if still else []
-    # It may only be looked at before it is trained, unless data of such a size comes in that the loss shows it.
+    # The model may only be inspected before training; a warning needs inputs so large that the loss shows it.
     first = next((layer for _, layer in layers if layer.fresh), None)
     shows = any(one.severity == "warning" and follows(one) for one in judged.flow.preflight)
     shows = shows and first is not None and first.activation_rms > _LARGE
@@ -38,7 +38,7 @@ def _still(layers: list[tuple[int, LayerStats]]) -> Finding:
     return Finding(UNTAUGHT, "warning", message, {"layers": names, "momentum": 0.0}, _places(layers), _MOMENTUM)
 
 
-def _large(layers: list[tuple[int, LayerStats]], severity: str) -> Finding:
+def _large(layers: list[tuple[int, LayerStats]], severity: Severity) -> Finding:
     names = [layer.name for _, layer in layers]
     worst = max((layer for _, layer in layers), key=lambda layer: layer.activation_rms)
     verbs = ("has", "normalises", "it was") if len(names) == 1 else ("have", "normalise", "they were")

@@ -1,4 +1,4 @@
-"""A verdict: what it looks for; and of a pass, what it has to look at."""
+"""The checks of a verdict, and the pass that they judge."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -8,24 +8,26 @@ from torch import nn
 
 from gradwidgets.core.layers.misuse.lone_softmax import LONE, SOFTMAXES
 from gradwidgets.core.layers.norms.small_norms import NORM_OF_ONE, NORMS
+from gradwidgets.core.layers.passes.module_graph import ModuleGraph
 from gradwidgets.core.layers.passes.rows import ROOT
 from gradwidgets.core.layers.passes.stats import LayerFlow, LayerStats
 from gradwidgets.core.layers.preflight.losses.value.flat import MET
 from gradwidgets.core.layers.verdicts.way.walk import Walk
-from gradwidgets.core.results.finding import SEVERITIES, Finding
+from gradwidgets.core.results.finding import SEVERITIES, Finding, Severity
 
-_NAMED = 3  # layers that a sentence names
+_NAMED = 3  # the most layers that a sentence names
 _KINDS = {NORM_OF_ONE: NORMS, LONE: SOFTMAXES}
+_NO_GRAPH = ModuleGraph((), (), (), (), (), (), (), (), (), ())
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing to look for.
+    """One check of a verdict.
 
     Attributes:
-        meaning: What it means for training.
-        action: What to do about it.
-        find: Gives the findings of a `Judged` pass or a `JudgedRecord`; none where all is well.
+        meaning: What its findings mean for training.
+        action: What to do about them.
+        find: Returns the findings on a `Judged` pass or a `JudgedRecord`; none if all is well.
     """
 
     meaning: str
@@ -34,53 +36,57 @@ class Check:
 
 
 def gravest(*found: list[Finding]) -> list[Finding]:
-    """Of several ways to see the same, the one that found what is gravest, and of equals the first."""
+    """Return the list with the most severe finding; the first of those that are equally severe."""
     return max(found, key=lambda some: max((SEVERITIES.index(one.severity) for one in some), default=-1))
 
 
 class Judged:
-    """A pass on its way to a verdict.
+    """A measured pass, with what several checks derive from it.
 
     Attributes:
-        flow: What was measured.
+        flow: The measurement.
     """
 
     def __init__(self, flow: LayerFlow) -> None:
         self.flow = flow
 
     @cached_property
-    def walk(self) -> Walk | None:
-        """The gradient's way down; None where there is no graph."""
-        return None if self.flow.graph is None else Walk(self.flow.graph)
+    def graph(self) -> ModuleGraph:
+        """The graph of the pass; one without vertices if the pass has none."""
+        return self.flow.graph or _NO_GRAPH
+
+    @cached_property
+    def walk(self) -> Walk:
+        """The gradient's path from the loss down the graph."""
+        return Walk(self.graph)
 
     @cached_property
     def weighted(self) -> list[tuple[int, LayerStats]]:
-        """The layers with weights, each with its place."""
+        """The layers with weights, each with its index."""
         return [(i, layer) for i, layer in enumerate(self.flow.layers) if layer.gradient != "no weights"]
 
     @cached_property
     def trained(self) -> list[tuple[int, LayerStats]]:
-        """Those of them that get a gradient."""
+        """The layers with weights that get a gradient, each with its index."""
         return [(i, layer) for i, layer in self.weighted if layer.gradient == "measured"]
 
     @cached_property
     def copies(self) -> frozenset[str]:
-        """The layers whose units are all the same, now or for good; none unless those of some stay so for good."""
+        """The layers whose units are all the same; none unless those of at least one layer stay the same for good."""
         alike = {layer.name: layer.alike for _, layer in self.trained if layer.calls and layer.alike}
         return frozenset(alike) if "for good" in alike.values() else frozenset()
 
     @property
     def is_met(self) -> bool:
-        """Whether the loss asks for nothing more, so that its gradient is 0 by rights."""
+        """Whether the loss is already as low as it gets, so that a gradient of 0 is correct."""
         return any(one.name == MET for one in self.flow.preflight)
 
     @cached_property
     def blocked(self) -> frozenset[int]:
-        """The vertices of which it is said already that nothing of what comes in goes on: what comes back is 0."""
+        """The vertices that another finding reports as independent of their input, so that no gradient passes them."""
         found = [one for one in self.flow.operations if one.name in _KINDS]
         said = [(one.evidence["all"], (*_KINDS[one.name], one.evidence.get("operation"))) for one in found]
-        said = said if self.flow.graph else []
-        graph = self.flow.graph
+        graph = self.graph
         return frozenset(
             vertex
             for places, kinds in said
@@ -89,30 +95,30 @@ class Judged:
         )
 
     def called(self, name: str) -> list[str]:
-        """A layer by its name; one that is none of torch's, by the names of the parameters that it owns."""
+        """Return a layer's name in a list; for a layer that is not torch's, the names of its own parameters."""
         kind = next((one.kind for one in self.flow.layers if one.name == name), "")
         above = "" if name == ROOT else f"{name}."
-        sizes = self.flow.graph.sizes if self.flow.graph and not hasattr(nn, kind) else {}
+        sizes = {} if hasattr(nn, kind) else self.graph.sizes
         return [one for one in sizes if one.startswith(above) and "." not in one[len(above) :]] or [name]
 
     def places(self, names: Sequence[str]) -> tuple[int, ...]:
-        """The places of layers."""
+        """Return the indices of layers, by their names."""
         wanted = set(names)
         return tuple(i for i, layer in enumerate(self.flow.layers) if layer.name in wanted)
 
 
 def listed(names: Sequence[str]) -> str:
-    """The first names, and how many more there are."""
+    """Join the first names, and say how many more there are."""
     return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
-def severity_of(value: float, error: float) -> str:
-    """An error from a limit on, a warning below."""
+def severity_of(value: float, error: float) -> Severity:
+    """Return "error" from a limit on, "warning" below."""
     return "error" if value >= error else "warning"
 
 
 def unless_fresh(judged: Judged, found: Finding) -> Finding:
-    """No fault where a BatchNorm does not normalise yet: in training it does, and in evaluation once it has learned."""
+    """Reduce a finding to an info if a BatchNorm has seen no batch, and so normalises nothing in evaluation mode."""
     fresh = [layer.name for layer in judged.flow.layers if layer.fresh]
     if not fresh:
         return found

@@ -1,1 +1,1 @@
-"""What a loss is given, and what it makes of that."""
+"""Checks of the arguments and the functions of a loss."""

@@ -1,11 +1,16 @@
-"""One call of a function of torch within a loss: what it is given, and by whom."""
+"""One call of a function of torch within a loss, and which arguments depend on the output and the targets."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
+from gradwidgets.core.operations.watching import Args, Kwargs
+
 OUTPUT, TARGET = 1, 2
+# Computes the loss for other targets, from the current numbers of the output. A user's loss may return anything.
+Again = Callable[[object], Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -13,40 +18,40 @@ class Call:
     """A call before it is made.
 
     Attributes:
-        name: The function's.
-        arguments: By position.
-        keywords: By name.
-        tensors: Those among them, in order.
-        role: Of a tensor: whether it is made of the output, of the targets, of both (3) or of neither (0).
+        name: The function's name.
+        arguments: The positional arguments.
+        keywords: The keyword arguments.
+        tensors: The tensors among the arguments, in order.
+        role: Returns whether a tensor depends on the `OUTPUT`, on the `TARGET`, on both (3) or on neither (0).
     """
 
     name: str
-    arguments: tuple
-    keywords: dict
+    arguments: Args
+    keywords: Kwargs
     tensors: list[Tensor]
     role: Callable[[Tensor], int]
 
-    def get(self, place: int, name: str, default: object = None) -> object:
-        """An argument by place or name."""
+    def get(self, place: int, name: str, default: object = None) -> Any:
+        """Return an argument by its position or name."""
         if len(self.arguments) > place:
             return self.arguments[place]
         return self.keywords.get(name, default)
 
     @property
     def first(self) -> Tensor | None:
-        """The tensor that the function works on, if it is made of the model's output."""
+        """The first argument, if it is a tensor that depends on the model's output; otherwise None."""
         x = self.get(0, "input")
         return x if isinstance(x, Tensor) and self.role(x) & OUTPUT else None
 
     @property
     def second(self) -> Tensor | None:
-        """What that is compared with."""
+        """The second argument, if it is a tensor; otherwise None."""
         y = self.get(1, "target")
         return y if isinstance(y, Tensor) else None
 
     @property
     def pair(self) -> tuple[Tensor, Tensor] | None:
-        """Of two operands, the one made of the output alone and the one made of the targets alone, in this order."""
+        """Two operands that depend on the output alone and on the targets alone, in this order; None for others."""
         if len(self.tensors) < 2:
             return None
         x, y = self.tensors[:2]
@@ -55,5 +60,5 @@ class Call:
 
 
 def shape(tensor: Tensor) -> str:
-    """A shape in a sentence."""
+    """Return a tensor's shape for a sentence."""
     return str(tuple(tensor.shape))

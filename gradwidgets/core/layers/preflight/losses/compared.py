@@ -1,27 +1,30 @@
-"""Output against target: shapes that broadcast, targets that the loss has no place for, targets of another scale."""
+"""Comparisons of output and target: shapes that broadcast, targets out of range, targets of another scale."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from gradwidgets.core.layers.preflight.losses.call import OUTPUT, Call, shape
 from gradwidgets.core.layers.preflight.made import maker, rectifier, rows_sum_to_one, short
-from gradwidgets.core.layers.preflight.reading import numbers
+from gradwidgets.core.layers.preflight.reading import numbers, read
 from gradwidgets.core.layers.preflight.scale import as_read, sizes, target_scale
-from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.finding import Finding, Severity
 from gradwidgets.core.results.wording import number, percent
 
 BROADCAST = "broadcast"
 RANGE = "target_range"
 MOVING = "moving_target"
-# Share of targets that an output may be unable to give, how far beyond its range, and of how many at least.
+# Share of targets that may be out of an output's reach, how far beyond its range, and the fewest targets.
 UNREACHED, SLACK, FEWEST = 0.2, 0.05, 8
-_REACH = {"Sigmoid": (0, 1), "Softmax": (0, 1), "Tanh": (-1, 1), "Relu": (0, math.inf), "Softplus": (0, math.inf)}
+_REACH: dict[str, tuple[float, float]] = {
+    "Sigmoid": (0, 1), "Softmax": (0, 1), "Tanh": (-1, 1), "Relu": (0, math.inf), "Softplus": (0, math.inf),
+}  # fmt: skip
 
 
 def of_named(call: Call) -> list[Finding]:
-    """A loss of torch's that compares number by number, given two shapes."""
+    """Report an elementwise loss of torch's that is called with two different shapes."""
     if len(call.tensors) < 2:
         return []
     x, y = call.tensors[:2]
@@ -37,7 +40,7 @@ def of_named(call: Call) -> list[Finding]:
 
 
 def of_moving(call: Call) -> list[Finding]:
-    """A loss of torch's whose target is made by the model as well, and gets a gradient: a note, it may be meant."""
+    """Report a loss of torch's whose target is computed by the model, too, and gets a gradient."""
     y = call.second
     if y is None or call.first is None or not y.requires_grad or not call.role(y) & OUTPUT:
         return []
@@ -54,7 +57,7 @@ def of_moving(call: Call) -> list[Finding]:
 
 
 def by_hand(call: Call, widened: set[int]) -> list[Finding]:
-    """An operation between output and target that makes every pair of them, unless somebody asked for pairs."""
+    """Report an operation of output and target that makes all pairs of them, unless shapes were widened on purpose."""
     if len(call.tensors) < 2:
         return []
     x, y = call.tensors[:2]
@@ -73,11 +76,11 @@ def by_hand(call: Call, widened: set[int]) -> list[Finding]:
 
 
 def of_scale(call: Call) -> list[Finding]:
-    """Targets far beyond what the output reaches."""
+    """Report targets whose scale is far beyond that of the output."""
     if call.pair is None:
         return []
-    values = [numbers(one) for one in call.pair]
-    if any(one is None or not one.is_floating_point() for one in values):
+    values = [read(one) for one in call.pair]
+    if any(not one.is_floating_point() for one in values):
         return []
     output, target = torch.stack([sizes(one).to(values[0].device) for one in values]).tolist()
     finding = target_scale(as_read(target), as_read(output)["rms"])
@@ -85,17 +88,19 @@ def of_scale(call: Call) -> list[Finding]:
 
 
 def of_reach(call: Call) -> list[Finding]:
-    """Targets that the function which made the output cannot give."""
-    x, y = call.pair
-    name, values = short(maker(x)) if x.grad_fn is not None else "", numbers(y)
-    if name not in _REACH or values is None or values.numel() < FEWEST:
+    """Report targets outside of the range of the function that computed the output."""
+    if call.pair is None:
         return []
-    least, most = _REACH[name]
-    by = rectifier(maker(x).next_functions[0][0]) if name == "Sigmoid" else ""
-    least = 0.5 if by else least
+    x, y = call.pair
+    node, values = maker(x), numbers(y)
+    if node is None or short(node) not in _REACH or values is None or values.numel() < FEWEST:
+        return []
+    name = short(node)
+    by = rectifier(node.next_functions[0][0]) if name == "Sigmoid" else ""
+    least, most = (0.5, 1.0) if by else _REACH[name]
     outside = values[(values < least - SLACK) | (values > most + SLACK)]
     share = outside.numel() / values.numel()
-    # One number for all of them stands for "unknown", and is masked; 0, where a half is the least, is an answer.
+    # The same number for all of them stands for "unknown", and is masked; but below a least of 0.5, 0 is a label.
     if share < UNREACHED or (not by and bool((outside == outside[0]).all())):
         return []
     of_what = f" of what {by} gives" if by else ""
@@ -117,11 +122,11 @@ def _range(least: float, most: float) -> str:
 
 
 def of_yes_or_no(call: Call) -> list[Finding]:
-    """Targets of a binary cross entropy that are not within 0 to 1."""
+    """Report targets of a binary cross entropy that are not between 0 and 1."""
     y = call.second
     if y is None or y.is_complex():
         return []
-    least, most = (float(one) for one in numbers(y).aminmax())
+    least, most = (float(one) for one in read(y).aminmax())
     if not (least < 0 or most > 1):
         return []
     hint = "Divide by 255." if most == 255 else "Map −1 to 0." if least == -1 else "Map them to 0 and 1."
@@ -132,11 +137,11 @@ def of_yes_or_no(call: Call) -> list[Finding]:
 
 
 def of_divergence(call: Call) -> list[Finding]:
-    """The target of `kl_div` in logarithms where probabilities are wanted, or the other way round."""
+    """Report a target of `kl_div` in logarithms where probabilities are expected, or the other way round."""
     y = call.second
     if y is None:
         return []
-    least, most = (float(one) for one in numbers(y).aminmax())
+    least, most = (float(one) for one in read(y).aminmax())
     if call.keywords.get("log_target"):
         if rows_sum_to_one(y, -1) is None:
             return []
@@ -157,21 +162,21 @@ def _joint(x: Tensor, y: Tensor) -> torch.Size | None:
     try:
         return torch.broadcast_shapes(x.shape, y.shape)
     except RuntimeError:
-        return None  # torch will say so
+        return None  # torch raises an error
 
 
-def all_pairs(what: str, x: Tensor, y: Tensor, result: torch.Size) -> Finding:
-    """What made all pairs of an output and of something that is no target."""
+def all_pairs(what: str, x: Tensor, y: Tensor, result: Sequence[int]) -> Finding:
+    """Report an operation that makes all pairs of an output and a tensor that is no target."""
     message = (
         f"{what}: {shape(x)}, made of the output, against {shape(y)} broadcasts to {tuple(result)}, and the mean of "
         "all of them is taken: each output meets what belongs to every other sample"
     )
-    evidence = {"output": list(x.shape), "other": list(y.shape), "result": list(result), "numbers": result.numel()}
+    evidence = {"output": list(x.shape), "other": list(y.shape), "result": list(result), "numbers": math.prod(result)}
     action = "Give both the same shape: squeeze(-1) of the one, or unsqueeze(-1) of the other."
     return Finding(BROADCAST, "error", message, evidence | {"threshold": max(x.numel(), y.numel())}, action=action)
 
 
-def _broadcast(what: str, x: Tensor, y: Tensor, result: torch.Size, severity: str) -> Finding:
+def _broadcast(what: str, x: Tensor, y: Tensor, result: torch.Size, severity: Severity) -> Finding:
     meant = "and compares every output with every target" if severity == "error" else "and repeats one of them"
     message = (
         f"{what}: output of shape {shape(x)} against target of shape {shape(y)} broadcasts to {tuple(result)}, {meant}"

@@ -1,4 +1,4 @@
-"""Cosines in a loss: of single numbers, which are 1 or −1, and as logits without a factor, which are never sure."""
+"""Cosines in a loss: of single numbers, which are 1 or −1, and as logits, which are too small without a factor."""
 
 import math
 
@@ -17,7 +17,7 @@ _PASSES = ("t", "transpose", "permute", "expand", "view", "unsafe_view", "reshap
 _NORMS = ("linalg_vector_norm", "norm")
 _GUARDS = ("clone", "clamp_min", "expand", "add", "sqrt", "sum", "pow", "unsqueeze", "maximum", *_NORMS)
 _ROUNDING = 1e-3
-_FEWEST = 3  # classes: of two, cosines from −1 to 1 are sure enough
+_FEWEST = 3  # classes: for two, cosines from −1 to 1 are large enough
 _SINGLE = (
     "Compare single numbers by their difference (mse_loss); or name the axis along which a vector lies: dim=-1 of "
     "(samples, features)."
@@ -29,7 +29,7 @@ _FACTOR = (
 
 
 def of_one(call: Call) -> list[Finding]:
-    """`cosine_similarity` along an axis with a single entry."""
+    """Report `cosine_similarity` along an axis with a single entry."""
     x, y = call.get(0, "x1"), call.get(1, "x2")
     if not isinstance(x, Tensor) or not isinstance(y, Tensor) or not x.ndim:
         return []
@@ -46,7 +46,7 @@ def of_one(call: Call) -> list[Finding]:
 
 
 def of_logits(call: Call) -> list[Finding]:
-    """`cross_entropy` of cosines, which lie between −1 and 1 whatever is learned."""
+    """Report `cross_entropy` of cosines, which are between −1 and 1 whatever is learned."""
     x = call.first
     if x is None or x.ndim < 2 or x.shape[1] < _FEWEST or x.grad_fn is None or not _are_cosines(x.grad_fn):
         return []
@@ -64,13 +64,14 @@ def of_logits(call: Call) -> list[Finding]:
 
 
 def _long(tensor: Tensor, axis: int, whole: int) -> int:
-    """How many entries a tensor has along an axis of one that has so many axes."""
+    """Return a tensor's length along an axis of a tensor with so many axes, to which it is broadcast."""
     place = axis % whole - (whole - tensor.ndim)
     return tensor.shape[place] if place >= 0 else 1
 
 
-def _are_cosines(node: Node) -> bool:
-    node = _past(node)
+def _are_cosines(made: Node) -> bool:
+    """Whether a node is a product of unit vectors, possibly times a plain number."""
+    node = _past(made)
     while node is not None and plain_name(node.name()) in ("mul", "div") and _by_a_number(node):
         node = _past(node.next_functions[0][0])
     if node is not None and plain_name(node.name()) == "sum":  # as cosine_similarity does it
@@ -95,7 +96,7 @@ def _past(node: Node | None) -> Node | None:
 
 
 def _is_unit(node: Node | None) -> bool:
-    """Whether it is a quotient of something and a norm."""
+    """Whether a node divides a tensor by a norm."""
     node = _past(node)
     if node is None or plain_name(node.name()) != "div" or len(node.next_functions) < 2:
         return False

@@ -1,21 +1,22 @@
-"""Second derivatives of a network, in a loss or a forward, that are 0: it is linear but for its kinks."""
+"""Second derivatives of a network, in a loss or a forward, that are 0 as it is piecewise linear."""
 
 import contextlib
-from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
-from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.causes.mentioned import mentions
 from gradwidgets.core.layers.preflight.losses.value.terms import TERM
 from gradwidgets.core.layers.preflight.reading import left_out
 from gradwidgets.core.losses.graph import nodes_of
+from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.subject.mode import FunctionMode
+from gradwidgets.core.subject.user_code import place_of_call
 
-# Activations whose slope is constant on each side of a kink, as autograd names the slope's own slope.
+# Piecewise linear activations, by autograd's names of their second derivatives.
 _KINKS = {
     "ThresholdBackwardBackward0": "ReLU",
     "LeakyReluBackwardBackward0": "LeakyReLU",
@@ -26,12 +27,12 @@ _KINKS = {
 }
 
 
-# The same as functions of torch, and some of those whose slope has a slope of its own.
+# Piecewise linear activations, by their names as functions of torch.
 _KINKED = {
     "relu": "ReLU", "relu_": "ReLU", "leaky_relu": "LeakyReLU", "prelu": "PReLU", "rrelu": "RReLU",
     "hardtanh": "Hardtanh", "relu6": "ReLU6", "hardsigmoid": "Hardsigmoid",
 }  # fmt: skip
-# Linear in one of what they are given, and those in which the others are constant.
+# Functions that are linear in one argument if the others are constant.
 _LINEAR = frozenset(
     (
         "linear",
@@ -112,24 +113,24 @@ INSTEAD = (
 
 
 class Transforms:
-    """What runs under two derivatives by `torch.func` or more: what has kinks, and whether anything is curved."""
+    """Watches functions under two or more derivatives by `torch.func`: piecewise linear ones, and curved ones."""
 
     def __init__(self) -> None:
         self._kinks: dict[str, None] = {}
         self._curved = False
 
-    def see(self, name: str, args: tuple) -> None:
-        """Note a call of a function of torch."""
+    def see(self, name: str, args: Args) -> None:
+        """Record a call of a function of torch."""
         kinked = _KINKED.get(name)
         if _derivatives() > 1:
-            # Two that both vary may make a product, which is no line; and what is not known may be curved.
+            # A product of two varying arguments is curved; and unknown functions may be.
             varying = sum(_varies(one) for one in args)
             linear = kinked or varying == 0 or (name in _LINEAR and (varying < 2 or name in _SUMS))
             self._curved |= not linear
             self._kinks |= {kinked: None} if kinked else {}
 
     def findings(self, where: str = "in the loss") -> list[Finding]:
-        """What there is to say: that a second derivative of what has kinks alone is 0."""
+        """Report that a second derivative of piecewise linear functions is 0."""
         return [] if self._curved or not self._kinks else [_of_kinks(list(self._kinks), 0, where)]
 
 
@@ -138,32 +139,34 @@ def _varies(one: object) -> bool:
 
 
 def _derivatives() -> int:
-    """How many derivatives by `torch.func` are taken of what runs now."""
+    """Count the derivatives by `torch.func` of the function that runs now."""
     if torch._C._functorch.peek_interpreter_stack() is None:
         return 0
     kinds = (torch._C._functorch.TransformType.Grad, torch._C._functorch.TransformType.Jvp)
     return sum(one.key() in kinds for one in torch._C._functorch.get_interpreter_stack() or ())
 
 
-class Slopes(TorchFunctionMode):
-    """Watches the derivatives that are asked for within a `with` block; `found` is what there is to say of them."""
+class Slopes(FunctionMode):
+    """Watches the derivatives that are computed within a `with` block.
+
+    Attributes:
+        went_back: A sentence on a call of backward; "" for none.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self._found: list[Finding] = []
         self._transforms = Transforms()
-        self.went_back = ""  # how a backward was called, as a sentence
+        self.went_back = ""
 
     @property
     def found(self) -> list[Finding]:
-        """What there is to say."""
+        """The findings on these derivatives."""
         back = [Finding(WENT_BACK, "error", self.went_back, {"backward": 1, "most": 0}, action=INSTEAD)]
         return [*(back if self.went_back else ()), *(self._found or self._transforms.findings(_IN_MODEL))]
 
-    def __torch_function__(
-        self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
-    ) -> object:
-        """See a call, and make it."""
+    def __torch_function__(self, func: Op, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> object:
+        """Inspect a call, and make it."""
         keywords = kwargs or {}
         result = func(*args, **keywords)
         self._transforms.see(getattr(func, "__name__", ""), args)
@@ -176,18 +179,18 @@ class Slopes(TorchFunctionMode):
         return result
 
 
-def slopes_in(model: nn.Module) -> Slopes | contextlib.nullcontext:
-    """What watches a forward, where its code asks for derivatives: others need not be slowed down by it."""
+def slopes_in(model: nn.Module) -> Slopes | contextlib.nullcontext[None]:
+    """Return a context that watches a forward if its code computes derivatives; others are not slowed down."""
     return Slopes() if mentions(model, None, _ASKING) else contextlib.nullcontext()
 
 
 def of_kinks(outputs: object, slopes: object, where: str = "in the loss") -> list[Finding]:
-    """A derivative of derivatives that is 0 at every point.
+    """Report a second derivative that is 0 at every point.
 
     Args:
-        outputs: What `torch.autograd.grad` was asked to differentiate.
-        slopes: What it gave.
-        where: Where it is, for the sentence.
+        outputs: The tensors that `torch.autograd.grad` differentiated.
+        slopes: Its result.
+        where: Where that was, for the sentence.
     """
     of = [one for one in pytree.tree_leaves(outputs) if isinstance(one, Tensor)]
     gave = [one for one in pytree.tree_leaves(slopes) if isinstance(one, Tensor)]

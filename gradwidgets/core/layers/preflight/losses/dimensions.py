@@ -1,20 +1,22 @@
-"""Along which dimension the classes lie: in the output, in the targets, and where a softmax makes them sum to 1."""
+"""The dimension of the classes: in the output, in the targets, and in a softmax."""
 
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import Node
 
 from gradwidgets.core.layers.preflight.losses.call import OUTPUT, TARGET, Call, shape
 from gradwidgets.core.layers.preflight.made import short, summed
-from gradwidgets.core.layers.preflight.reading import numbers, some, wide
+from gradwidgets.core.layers.preflight.reading import read, some, wide
+from gradwidgets.core.losses.graph import saved
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
 
 LABELS, NORMALISED = "labels", "not_log_probabilities"
-# How far the sum of e^x over the classes may be from 1, in its logarithm, and how near the other sums must be.
+# Logarithm of the sum of e^x over the classes from which it is not 1, and up to which another sum is 1.
 UNEVEN, EVEN = 0.1, 1e-2
-# Nodes that keep every number and every one's neighbours: what sums to 1 in them does so behind them, somewhere.
+# Nodes that keep all numbers of a row together: if rows sum to 1 after them, they did before.
 _KEEPING = (
     "View UnsafeView ReshapeAlias Reshape Transpose Permute T Mt Squeeze Unsqueeze Clone Alias Contiguous ToCopy "
     "Movedim Log Add Clamp ClampMin"
@@ -25,7 +27,7 @@ _PRODUCTS = {"Addmm": "_saved_mat2_sym_sizes", "Mm": "_saved_mat2_sym_sizes"}
 
 
 def classes_last(x: Tensor, y: Tensor) -> Finding | None:
-    """An output whose classes come last, where `cross_entropy` takes them in dimension 1."""
+    """Report an output with the classes in the last dimension, where `cross_entropy` expects them in dimension 1."""
     if x.ndim < 3 or y.is_floating_point() or y.ndim != x.ndim - 1 or x.shape[:-1] != y.shape:
         return None
     refused = x.shape[:1] + x.shape[2:] != y.shape
@@ -47,11 +49,11 @@ def classes_last(x: Tensor, y: Tensor) -> Finding | None:
 
 
 def _columns(x: Tensor) -> int | None:
-    """How many columns the matrix has whose product, in another shape, a tensor is."""
+    """Return the width of the matrix product that a tensor is, in another shape; None if it is none."""
     node = x.grad_fn
     if node is not None and short(node) in _SOFTMAX and _along(node) == x.ndim - 1:
         node = node.next_functions[0][0]
-    if node is not None and short(node) == "Add":  # a bias, where what a linear layer is given lies apart in memory
+    if node is not None and short(node) == "Add":  # a bias, if a linear layer's input is not contiguous
         node = node.next_functions[0][0]
     if node is None or short(node) not in ("View", "UnsafeView") or not node.next_functions:
         return None
@@ -61,7 +63,7 @@ def _columns(x: Tensor) -> int | None:
 
 
 def of_labels(x: Tensor, y: Tensor) -> Finding | None:
-    """Labels of a shape that torch refuses, where another of the same numbers is meant for certain."""
+    """Report labels of a shape that torch refuses if it is certain which other shape is meant."""
     if x.ndim < 2 or y.ndim != x.ndim or x.shape[1] < 2:
         return None
     if y.shape == (*x.shape[:1], 1, *x.shape[2:]):
@@ -80,7 +82,7 @@ def of_labels(x: Tensor, y: Tensor) -> Finding | None:
 
 
 def of_softmax(call: Call) -> list[Finding]:
-    """Logarithms for `nll_loss`, normalised over the samples or places instead of the classes."""
+    """Report `nll_loss` of logarithms that are normalised over the samples or places instead of the classes."""
     x, y = call.first, call.second
     if x is None or x.ndim < 2 or y is None or x.shape[1] < 2 or _paired(x, y):
         return []
@@ -93,12 +95,12 @@ def of_softmax(call: Call) -> list[Finding]:
 
 
 def of_doubled(call: Call) -> list[Finding]:
-    """A log_softmax before `cross_entropy`: harmless over the classes, and over the samples or places it is not."""
+    """Report a log_softmax before `cross_entropy` over another dimension than that of the classes."""
     x, y = call.first, call.second
     if x is None or x.ndim < 2 or y is None or x.shape[1] < 2 or _paired(x, y) or classes_last(x, y) is not None:
         return []
     node = _softmax(x)
-    if node is None or short(node) != "LogSoftmax" or node._saved_result.shape != x.shape or _along(node) == 1:
+    if node is None or short(node) != "LogSoftmax" or saved(node, "result").shape != x.shape or _along(node) == 1:
         return []
     if _off(x, 1) < UNEVEN or _off(x, _along(node)) > EVEN:
         return []
@@ -106,25 +108,27 @@ def of_doubled(call: Call) -> list[Finding]:
 
 
 def of_pick(call: Call) -> list[Finding]:
-    """The same where the loss picks the target's probability by hand."""
+    """Report a loss that selects the target's probability by hand, from a softmax over another dimension."""
     x = call.first
     if x is None or x.ndim < 2:
         return []
     node, dim = _softmax(x), _picked(call, x)
-    # What only reshapes is left alone here: a dimension is told by its place.
-    if node is None or dim is None or node._saved_result.shape != x.shape or x.shape[dim] < 2:
+    # Only softmaxes of the same shape are checked here, as dimensions are compared by their index.
+    if x is None or node is None or dim is None or saved(node, "result").shape != x.shape or x.shape[dim] < 2:
         return []
-    logs = x if float(numbers(x).max()) <= 0 else x.log()
+    logs = x if float(read(x).max()) <= 0 else x.log()
     if _along(node) == dim or _off(logs, dim) < UNEVEN or _off(logs, _along(node)) > EVEN:
         return []
     return [_normalised(node, x, dim, "the loss", _off(logs, dim))]
 
 
 def of_frames(call: Call) -> list[Finding]:
-    """The same for `ctc_loss`, whose classes come last: behind the frames, and the samples."""
+    """Report `ctc_loss` of logarithms that are not normalised over the last dimension, that of the classes."""
     x = call.first
-    node = None if x is None or x.ndim < 2 or x.shape[-1] < 2 else _softmax(x)
-    if node is None or node._saved_result.shape != x.shape or _along(node) == x.ndim - 1:
+    if x is None or x.ndim < 2 or x.shape[-1] < 2:
+        return []
+    node = _softmax(x)
+    if node is None or saved(node, "result").shape != x.shape or _along(node) == x.ndim - 1:
         return []
     if _off(x, x.ndim - 1) < UNEVEN or _off(x, _along(node)) > EVEN:
         return []
@@ -132,10 +136,12 @@ def of_frames(call: Call) -> list[Finding]:
 
 
 def of_divergence(call: Call) -> list[Finding]:
-    """The same for `kl_div`, whose targets tell what sums to 1."""
+    """Report `kl_div` of logarithms that are normalised over another dimension than the targets."""
     x, y = call.first, call.second
-    node = None if x is None or y is None or x.shape != y.shape or x.ndim < 2 else _softmax(x)
-    if node is None or node._saved_result.shape != x.shape or call.keywords.get("log_target"):
+    if x is None or y is None or x.shape != y.shape or x.ndim < 2:
+        return []
+    node = _softmax(x)
+    if node is None or saved(node, "result").shape != x.shape or call.keywords.get("log_target"):
         return []
     along, logs = _along(node), y.detach().clamp(min=0).log()
     sums = [dim for dim in range(x.ndim) if _off(logs, dim) < EVEN]
@@ -145,37 +151,35 @@ def of_divergence(call: Call) -> list[Finding]:
 
 
 def of_product(call: Call) -> list[Finding]:
-    """The same where the loss multiplies logarithms with shares, which tell what sums to 1."""
-    x, y = call.tensors[:2] if len(call.tensors) > 1 else (None, None)
-    x, y = (y, x) if x is not None and not x.requires_grad else (x, y)
-    node = _softmax(x) if x is not None and y is not None and x.ndim > 1 and _goes_beside(x, y) else None
-    if node is None or node._saved_result.shape != x.shape or not call.role(x) & OUTPUT:
+    """Report a product of logarithms and probabilities that are normalised over different dimensions."""
+    if len(call.tensors) < 2:
         return []
-    dim, along, logs = summed(y), _along(node), x if float(numbers(x).max()) <= 0 else None
-    # Of all samples against all, both axes are shares of their own, one after the other.
-    if (
-        logs is None
-        or dim is None
-        or x.shape[dim] == x.shape[along]
-        or _off(logs, dim) < UNEVEN
-        or _off(logs, along) > EVEN
-    ):
+    first, second = call.tensors[:2]
+    x, y = (first, second) if first.requires_grad else (second, first)
+    node = _softmax(x) if x.ndim > 1 and _has_one_for_each(x, y) else None
+    if node is None or saved(node, "result").shape != x.shape or not call.role(x) & OUTPUT:
         return []
-    return [_normalised(node, x, dim, "the loss", _off(logs, dim))]
+    dim, along = summed(y), _along(node)
+    # For all pairs of samples, softmaxes along both axes are usual, one after the other.
+    if float(read(x).max()) > 0 or dim is None or x.shape[dim] == x.shape[along]:
+        return []
+    if _off(x, dim) < UNEVEN or _off(x, along) > EVEN:
+        return []
+    return [_normalised(node, x, dim, "the loss", _off(x, dim))]
 
 
-def _goes_beside(x: Tensor, y: Tensor) -> bool:
-    """Whether what has no gradient holds a share for each logarithm."""
+def _has_one_for_each(x: Tensor, y: Tensor) -> bool:
+    """Whether a tensor without a gradient has a number for each logarithm."""
     return x.shape == y.shape and y.is_floating_point() and x.requires_grad and not y.requires_grad
 
 
 def _picked(call: Call, x: Tensor) -> int | None:
-    """The dimension in which the targets say which number is taken."""
+    """Return the dimension along which the targets select numbers; None if they select none."""
     if call.name in ("gather", "take_along_dim"):
-        dim, index = (1, 2) if call.name == "gather" else (2, 1)
-        dim, index = call.get(dim, "dim"), call.get(index, "index", call.get(index, "indices"))
-        told = isinstance(index, Tensor) and call.role(index) == TARGET and isinstance(dim, int)
-        return dim % x.ndim if told else None
+        at, where = (1, 2) if call.name == "gather" else (2, 1)
+        dim, index = call.get(at, "dim"), call.get(where, "index", call.get(where, "indices"))
+        by_targets = isinstance(index, Tensor) and call.role(index) == TARGET and isinstance(dim, int)
+        return dim % x.ndim if by_targets else None
     places = call.arguments[1] if len(call.arguments) > 1 else None
     if not isinstance(places, tuple) or any(one is None or one is Ellipsis for one in places):
         return None
@@ -184,50 +188,50 @@ def _picked(call: Call, x: Tensor) -> int | None:
     return told[0] if len(told) == 1 and whole and len(places) > 1 else None
 
 
-def _softmax(x: Tensor) -> object | None:
-    """The softmax whose numbers, all of them, a tensor holds."""
+def _softmax(x: Tensor) -> Node | None:
+    """Return the softmax whose complete output a tensor is, possibly in another shape; None if there is none."""
     for node in _kept(x.grad_fn):
         if short(node) in _SOFTMAX:
             return node
     return None
 
 
-def _kept(node: object | None) -> Iterator[object]:
+def _kept(node: Node | None) -> Iterator[Node]:
     while node is not None:
         yield node
         before = [one for one, _ in node.next_functions if one is not None]
         node = before[0] if short(node) in _KEEPS and len(before) == 1 else None
 
 
-def _whole(node: object, x: Tensor) -> bool:
-    """Whether the shares of a softmax are all there as they were: nothing was added to them, or cut off."""
-    result, along = node._saved_result, _along(node)
+def _whole(node: Node, x: Tensor) -> bool:
+    """Whether a tensor contains a softmax's complete output, without additions."""
+    result, along = saved(node, "result"), _along(node)
     if result.shape == x.shape and along == 1:
         return False
     ones = result.numel() / result.shape[along]
-    return abs(float(wide(numbers(x)).exp().sum()) / ones - 1) < EVEN
+    return abs(float(wide(read(x)).exp().sum()) / ones - 1) < EVEN
 
 
-def _along(node: object) -> int:
-    """The dimension of a softmax; autograd keeps negative ones without their sign."""
-    dim = int(node._saved_dim)
+def _along(node: Node) -> int:
+    """Return the dimension of a softmax; autograd saves a negative one as an unsigned number."""
+    dim = int(saved(node, "dim"))
     dim = dim - (1 << 64) if dim >= 1 << 63 else dim
-    return dim % max(node._saved_result.ndim, 1)
+    return dim % max(saved(node, "result").ndim, 1)
 
 
 def _paired(x: Tensor, y: Tensor) -> bool:
-    """Whether all samples are set against all, each against its own: then both ways of normalising are in use."""
+    """Whether the output is a matrix of all pairs of samples, for which both ways of normalising are usual."""
     return x.ndim == 2 and x.shape[0] == x.shape[1] and torch.equal(y, torch.arange(len(y), device=y.device))
 
 
 def _off(x: Tensor, dim: int) -> float:
-    """The logarithm of a row's sum of e^x, at its farthest from 0."""
-    rows = wide(some(numbers(x).movedim(dim, -1), max(1 << 16, 8 * x.shape[dim]), keep=1))
+    """Return the logarithm of a row's sum of e^x that is farthest from 0."""
+    rows = wide(some(read(x).movedim(dim, -1), max(1 << 16, 8 * x.shape[dim]), keep=1))
     return float(rows.logsumexp(-1).abs().max())
 
 
-def _normalised(node: object, x: Tensor, dim: int, function: str, off: float) -> Finding:
-    along, result, classes = _along(node), node._saved_result, x.shape[dim]
+def _normalised(node: Node, x: Tensor, dim: int, function: str, off: float) -> Finding:
+    along, result, classes = _along(node), saved(node, "result"), x.shape[dim]
     name = "log_softmax" if short(node) == "LogSoftmax" else "softmax"
     message = (
         f"{name} is taken along dimension {along} of {shape(result)}, and {function} reads {classes} classes along "
@@ -241,5 +245,5 @@ def _normalised(node: object, x: Tensor, dim: int, function: str, off: float) ->
 
 
 def _sum(x: Tensor, dim: int) -> float:
-    values = wide(numbers(x))
+    values = wide(read(x))
     return float((values.exp() if float(values.max()) <= 0 else values).sum(dim).mean())

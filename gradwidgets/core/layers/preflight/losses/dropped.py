@@ -1,26 +1,27 @@
-"""Outputs that a dropout is the last to touch: part of them is 0 by chance, whatever the model says."""
+"""Outputs with a dropout at the end: part of them is 0 by chance, whatever the model computes."""
 
 import math
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import Node
 
 from gradwidgets.core.layers.preflight.losses.call import Call
 from gradwidgets.core.layers.preflight.made import maker, short
 from gradwidgets.core.layers.preflight.reading import numbers
+from gradwidgets.core.losses.graph import saved
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, percent
 
 LAST = "dropout last"
-_FEWEST = 16  # numbers, among which a share is told from chance
-_CHANCE = 5.0  # deviations by which the share that is dropped may be off
+_FEWEST = 16  # numbers, so that a share can be estimated
+_CHANCE = 5.0  # standard deviations by which the dropped share may differ from p
 
 
 def of_last(call: Call) -> list[Finding]:
-    """An output that goes from a dropout into a comparison with targets."""
-    if call.pair is None or call.pair[0].grad_fn is None:
-        return []
-    mask = _mask(maker(call.pair[0]))
+    """Report an output that is compared with targets right after a dropout."""
+    node = None if call.pair is None else maker(call.pair[0])
+    mask = None if node is None else _mask(node)
     share = None if mask is None else _dropped(mask)
     if share is None:
         return []
@@ -36,17 +37,17 @@ def of_last(call: Call) -> list[Finding]:
     return [Finding(LAST, "warning", message, {"p": share, "function": call.name, "threshold": 0.0}, action=action)]
 
 
-def _mask(node: object) -> Tensor | None:
-    """What a dropout multiplies by; None for what is none."""
+def _mask(node: Node) -> Tensor | None:
+    """Return the mask that a dropout multiplies by; None for other nodes."""
     if short(node) == "Mul" and node.next_functions[1][0] is None:
-        return node._saved_other
+        return saved(node, "other")
     if short(node) == "NativeDropout":
-        return node._saved_result1.double() / (1 - node._saved_p)
+        return saved(node, "result1").double() / (1 - saved(node, "p"))
     return None
 
 
 def _dropped(mask: Tensor) -> float | None:
-    """The share that is dropped where a mask holds 0 and 1 / (1 − p) alone, and about as many as that says."""
+    """Return the share that is dropped if a mask consists of 0 and 1 / (1 − p) in these shares; otherwise None."""
     values = numbers(mask)
     if values is None or values.numel() < _FEWEST:
         return None

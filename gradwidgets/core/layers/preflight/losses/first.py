@@ -1,36 +1,38 @@
-"""A cross-entropy far above what guessing costs: a last layer that is drawn too large, or given too much."""
+"""A first cross-entropy far above that of guessing: the last layer's weights, or its inputs, are too large."""
 
 import math
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import Node
 
 from gradwidgets.core.layers.preflight.losses.call import OUTPUT, Call
 from gradwidgets.core.layers.preflight.made import past, short
 from gradwidgets.core.layers.preflight.reading import ENOUGH, numbers, some, wide
+from gradwidgets.core.losses.graph import variable_of
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
 
 FIRST = "first_loss"
-# Times what guessing costs, and by how much at least: of sound networks that begin none comes near either.
+# The loss relative to that of guessing, and its difference: no sound network at initialization comes near either.
 TIMES, MORE = 3.0, 4.0
-# Standard deviation of the logits of a row, below which it is not their size that costs so much.
+# Standard deviation of a row's logits below which their size is not the cause.
 LARGE = 3.0
-# Times 1/√fan-in, above which it is the weights that are large, and not what comes in.
+# Size of the weights relative to 1/√fan-in above which they are the cause, and not the inputs.
 DRAWN = 2.5
-_ROWS = 1 << 10  # that are read
-_FEW = 4  # operations between a product and a loss
+_ROWS = 1 << 10  # the most rows that are read
+_FEW = 4  # the most operations between a product and a loss
 _PRODUCTS = ("Addmm", "Mm", "Bmm", "Addbmm", "Baddbmm", "Linear", "Convolution", "MkldnnConvolution", "Mv")
 _SHAPES = ("T", "Transpose", "Permute", "Expand", "View", "ToCopy", "Unsqueeze")
 
 
 def of_size(call: Call, names: Mapping[int, str]) -> list[Finding]:
-    """What to say of logits that come of a layer's product with its weights, and are far too sure.
+    """Report logits of a layer that are far too large.
 
     Args:
-        call: Of `cross_entropy` or `nll_loss`.
-        names: The model's parameters' names, by id.
+        call: A call of `cross_entropy` or `nll_loss`.
+        names: The names of the model's parameters, by id.
     """
     x, y = call.first, call.second
     if x is None or y is None or y.is_floating_point() or x.ndim < 2 or call.role(x) != OUTPUT:
@@ -41,7 +43,9 @@ def of_size(call: Call, names: Mapping[int, str]) -> list[Finding]:
     if call.name == "nll_loss" and node is not None and short(node) == "LogSoftmax":
         node = past(node.next_functions[0][0])
     weight = _weight(node)
-    told = None if weight is None or id(weight) not in names else _costs(x, y, call.keywords.get("ignore_index", -100))
+    if node is None or weight is None or id(weight) not in names:
+        return []
+    told = _costs(x, y, call.keywords.get("ignore_index", -100))
     if told is None:
         return []
     loss, spread = told
@@ -52,12 +56,12 @@ def of_size(call: Call, names: Mapping[int, str]) -> list[Finding]:
 
 
 def follows(found: Finding) -> bool:
-    """Whether a first loss is high by what comes into the last layer, and so may follow from something else."""
+    """Whether a first loss is high because of the last layer's inputs, so that it may follow from another finding."""
     return found.name == FIRST and not found.evidence["drawn large"]
 
 
 def of_pairs(x: Tensor) -> bool:
-    """Whether scores are products of two things that are both computed, as those of all pairs of samples are."""
+    """Whether scores are products of two computed tensors, as for all pairs of samples."""
     node = past(x.grad_fn)
     for _ in range(_FEW):
         if node is None or short(node) in _PRODUCTS:
@@ -66,24 +70,25 @@ def of_pairs(x: Tensor) -> bool:
     return node is not None and short(node) in _PRODUCTS and _weight(node) is None
 
 
-def _weight(node: object | None) -> Tensor | None:
-    """The parameter that a product takes; None where both of its factors are computed."""
+def _weight(node: Node | None) -> Tensor | None:
+    """Return the parameter among the factors of a product; None if both are computed."""
     if node is None or short(node) not in _PRODUCTS:
         return None
     for one, _ in node.next_functions:
         while one is not None and one.next_functions and short(one) in _SHAPES:
             one = one.next_functions[0][0]
-        if one is not None and hasattr(one, "variable") and one.variable.ndim > 1:
-            return one.variable
+        parameter = None if one is None else variable_of(one)
+        if isinstance(parameter, Tensor) and parameter.ndim > 1:
+            return parameter
     return None
 
 
 def _costs(x: Tensor, y: Tensor, ignored: int) -> tuple[float, float] | None:
-    """The mean of some rows' losses, and how far the logits of a row spread."""
+    """Return the mean loss of some rows, and the mean standard deviation of their logits; None if unreadable."""
     values, labels = numbers(x), numbers(y)
     if values is None or labels is None or values.shape[1] < 2 or labels.numel() * values.shape[1] != values.numel():
         return None
-    # Only what is read is brought together: classes may lie far apart in a large output.
+    # Only the selected rows are copied: in a large output, classes may be far apart in memory.
     step = max(-(-labels.numel() // _ROWS), -(-values.numel() // ENOUGH))
     some = _places(torch.arange(0, labels.numel(), step, device=labels.device), labels.shape)
     rows, labels = values.movedim(1, -1)[some].double(), labels[some]
@@ -92,11 +97,12 @@ def _costs(x: Tensor, y: Tensor, ignored: int) -> tuple[float, float] | None:
     if not len(rows):
         return None
     losses = rows.logsumexp(-1) - rows.gather(1, labels[:, None])[:, 0]
-    return tuple(torch.stack([losses.mean(), rows.std(1).mean()]).tolist())
+    loss, spread = torch.stack([losses.mean(), rows.std(1).mean()]).tolist()
+    return loss, spread
 
 
 def _places(flat: Tensor, shape: torch.Size) -> tuple[Tensor, ...]:
-    """Where flat indices lie; torch's own `unravel_index` imports SymPy first, which takes seconds."""
+    """Convert flat indices to indices by axis; torch's own `unravel_index` imports SymPy first, which takes seconds."""
     places = []
     for size in reversed(shape):
         places.append(flat % size)
@@ -104,14 +110,14 @@ def _places(flat: Tensor, shape: torch.Size) -> tuple[Tensor, ...]:
     return tuple(reversed(places))
 
 
-def _gain(node: object, x: Tensor) -> float | None:
-    """How many times larger than what it is given is what the last product gives; None where that is not kept."""
+def _gain(node: Node, x: Tensor) -> float | None:
+    """Return the size of the last product's output relative to its input; None if the input was not saved."""
     kept = ("_saved_input", "_saved_mat1", "_saved_self")
     given = next((one for key in kept if (one := getattr(node, key, None)) is not None), None)
-    sizes = [numbers(one) for one in (given, x) if isinstance(one, Tensor)]
-    if len(sizes) < 2 or any(one is None for one in sizes):
+    taken, gave = numbers(given) if isinstance(given, Tensor) else None, numbers(x)
+    if taken is None or gave is None:
         return None
-    before, after = (float(wide(some(one)).square().mean().sqrt()) for one in sizes)
+    before, after = (float(wide(some(one)).square().mean().sqrt()) for one in (taken, gave))
     return after / before if before > 0 else None
 
 
@@ -119,9 +125,9 @@ def _far(
     name: str, weight: Tensor, loss: float, guess: float, spread: float, classes: int, gain: float | None
 ) -> Finding:
     size = float(torch.linalg.vector_norm(weight.detach(), dtype=torch.float64)) / math.sqrt(weight.numel())
-    # A layer's weights give a row for each class; those of a table of tokens that is used for both, too.
+    # The weights have a row for each class, also if they are shared with a table of tokens.
     usual = 1 / math.sqrt(max(1, weight.numel() // classes))
-    # A kernel that interpolates has few weights above 0, and makes nothing larger: what it gives is measured.
+    # An interpolating kernel has few large weights, and enlarges nothing: so its output is measured, too.
     is_large = size > DRAWN * usual
     drawn = is_large and (gain is None or gain > DRAWN)
     passes_on = f", and it makes what it is given {number(gain or 0, 2)} times as large" * (is_large and not drawn)

@@ -1,9 +1,11 @@
-"""Whether a loss is given logits, their logarithms or probabilities, as it wants them."""
+"""Whether a loss gets what it expects: logits, log-probabilities or probabilities."""
 
+from collections.abc import Collection
 from dataclasses import replace
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import Node
 
 from gradwidgets.core.layers.preflight.losses.call import Call, shape
 from gradwidgets.core.layers.preflight.made import (
@@ -18,18 +20,18 @@ from gradwidgets.core.layers.preflight.made import (
     short,
     summed,
 )
-from gradwidgets.core.layers.preflight.reading import numbers, some, wide
+from gradwidgets.core.layers.preflight.reading import numbers, read, some, wide
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, percent
 
 LOGITS, LOGARITHMS, SHARES = "not_logits", "not_log_probabilities", "not_probabilities"
-# Numbers from 0 to 1 that are no chance, of a function that cannot be told.
+# Numbers from which it is no chance that all are between 0 and 1, for an unknown function.
 MANY = 64
-# How far the sum of e^x in a row may be from 1 in its logarithm.
+# Largest logarithm of a row's sum of e^x for which the sum counts as 1.
 UNEVEN = 1e-2
-# Share of what a ReLU gives to such a loss that is 0, below which it does no harm.
+# Share of zeros in a ReLU's output below which it does no harm before a loss of logits.
 ZEROS = 0.1
-FEWEST = 16  # numbers of which such a share is told
+FEWEST = 16  # numbers from which such a share is reported
 _SQUASHING = {"Sigmoid": "sigmoid", "LogSoftmax": "log_softmax"}
 _OF_LOGITS = ("cross_entropy", "log_softmax", "binary_cross_entropy_with_logits")
 _NAMES = {"log_sigmoid": "logsigmoid", "special_expit": "sigmoid", "__log_softmax__": "log_softmax"}
@@ -41,7 +43,7 @@ LOGITS_ACTION = (
 
 
 def of_classes(call: Call) -> list[Finding]:
-    """`cross_entropy` and what it is made of, given a softmax or a sigmoid."""
+    """Report `cross_entropy`, or its parts, of the output of a softmax or a sigmoid."""
     x = call.first
     if x is None:
         return []
@@ -59,7 +61,7 @@ def of_classes(call: Call) -> list[Finding]:
 
 
 def of_yes_or_no(call: Call) -> list[Finding]:
-    """`binary_cross_entropy_with_logits` and what it is made of, given a sigmoid."""
+    """Report `binary_cross_entropy_with_logits`, or its parts, of the output of a sigmoid."""
     x = call.first
     if x is None:
         return []
@@ -75,7 +77,7 @@ def of_yes_or_no(call: Call) -> list[Finding]:
 
 
 def of_logarithms(call: Call) -> list[Finding]:
-    """`nll_loss`, `kl_div`, `ctc_loss`: given probabilities, or logits."""
+    """Report `nll_loss`, `kl_div` or `ctc_loss` of probabilities, or of logits."""
     x = call.first
     if x is None:
         return []
@@ -104,7 +106,7 @@ def of_logarithms(call: Call) -> list[Finding]:
 
 
 def of_probabilities(call: Call) -> list[Finding]:
-    """`binary_cross_entropy`, given logits: torch refuses numbers below 0 or above 1."""
+    """Report `binary_cross_entropy` of logits: torch refuses numbers below 0 or above 1."""
     x = call.first
     values = None if x is None else numbers(x)
     if values is None:
@@ -121,10 +123,11 @@ def of_probabilities(call: Call) -> list[Finding]:
 
 
 def of_rectified_logits(call: Call) -> list[Finding]:
-    """`binary_cross_entropy` or `nll_loss`, given a sigmoid or log_softmax of what a ReLU gives."""
+    """Report `binary_cross_entropy` or `nll_loss` of a sigmoid or log_softmax of a ReLU's output."""
     node = None if call.first is None else maker(call.first)
-    name = "" if node is None else short(node)
-    by = rectifier(node.next_functions[0][0]) if name in _SQUASHING else ""
+    if node is None or short(node) not in _SQUASHING:
+        return []
+    name, by = short(node), rectifier(node.next_functions[0][0])
     values = getattr(node, "_saved_result", None) if by else None
     if values is None or values.numel() < FEWEST:
         return []
@@ -141,7 +144,7 @@ def of_rectified_logits(call: Call) -> list[Finding]:
 
 
 def _at_least(name: str, values: Tensor) -> tuple[str, float]:
-    """What follows of logits that are none below 0, and the share of them that is 0."""
+    """Return a clause on probabilities of logits that are not below 0, and the share of logits that are 0."""
     if name == "Sigmoid":
         return ", so that no probability is ever below 0.5", float((some(values) == 0.5).float().mean())
     lowest = values.amin(1, keepdim=True) if values.ndim > 1 else values.min()  # of those at 0, which are several
@@ -149,8 +152,8 @@ def _at_least(name: str, values: Tensor) -> tuple[str, float]:
     return "", float(alike) if values.ndim > 1 and float(alike) > 1.5 / values.shape[1] else 0.0
 
 
-def in_graph(loss: Tensor, stop: list) -> list[Finding]:
-    """The same as `of_classes` and `of_yes_or_no` by the graph alone: scripted losses show no calls."""
+def in_graph(loss: Tensor, stop: Collection[Node]) -> list[Finding]:
+    """Report the same as `of_classes` and `of_yes_or_no` from the graph: the calls of scripted losses are not seen."""
     for node in behind([loss.grad_fn], stop):
         name = short(node)
         if name not in ("LogSoftmax", "BinaryCrossEntropyWithLogits", "LogSigmoid") or not node.next_functions:
@@ -163,7 +166,7 @@ def in_graph(loss: Tensor, stop: list) -> list[Finding]:
 
 
 def _rectified(call: Call, x: Tensor) -> Finding | None:
-    """Logits of which none can be below 0, and those that are 0 get no gradient."""
+    """Report logits that cannot be below 0, and get no gradient at 0."""
     by, values = rectifier(x.grad_fn), numbers(x)
     if not by or values is None:
         return None
@@ -186,8 +189,8 @@ def _dimension(call: Call, x: Tensor) -> int:
     return dim if isinstance(dim, int) and -x.ndim <= dim < x.ndim else -1
 
 
-def _bounded(x: Tensor, node: object | None) -> bool:
-    """Whether a function that cannot be told seems to give probabilities."""
+def _bounded(x: Tensor, node: Node | None) -> bool:
+    """Whether an unknown function seems to give probabilities."""
     values = numbers(x)
     if values is None or values.numel() < MANY or not opaque(node):
         return False
@@ -196,14 +199,15 @@ def _bounded(x: Tensor, node: object | None) -> bool:
 
 
 def _reaches(values: Tensor, dim: int) -> tuple[float, float]:
-    """The largest number, and the logarithm of the sum of e^x in a row, at its farthest from 0."""
+    """Return the largest number, and the logarithm of a row's sum of e^x that is farthest from 0."""
     rows = wide(some(values.movedim(dim, -1), max(1 << 16, 8 * values.shape[dim]), keep=1))
     off = rows.logsumexp(-1).abs().max()
-    return tuple(torch.stack([rows.max(), off]).tolist())
+    largest, farthest = torch.stack([rows.max(), off]).tolist()
+    return largest, farthest
 
 
 def _not_logits(function: str, x: Tensor, by: str, off: float | None) -> Finding:
-    values = wide(some(numbers(x)))
+    values = wide(some(read(x)))
     least, most = torch.stack([values.min(), values.max()]).tolist()
     evidence = {"function": function, "made by": by, "least": least, "largest": most}
     if off is not None:
@@ -224,7 +228,7 @@ def _told_not_logits(function: str, by: str, evidence: dict[str, object]) -> Fin
 
 
 def _beside(found: Finding, x: Tensor, dim: int) -> Finding:
-    """The same, with the dimension of its softmax where that is not the classes': to take it out cures both."""
+    """Add the dimension of the softmax if it is not that of the classes; leaving it out mends both."""
     along = summed(x)
     if along is None or along == dim % x.ndim or x.shape[dim] < 2:
         return found

@@ -1,6 +1,8 @@
-"""Labels of classes, before a loss takes them: beyond the classes, all left out, longer than their input."""
+"""Checks of class labels before a loss uses them: out of range, all ignored, longer than their input."""
 
 import itertools
+from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -9,16 +11,17 @@ from gradwidgets.core.layers.preflight.losses.call import OUTPUT, TARGET, Call
 from gradwidgets.core.layers.preflight.losses.dimensions import classes_last, of_labels
 from gradwidgets.core.layers.preflight.losses.first import of_pairs
 from gradwidgets.core.layers.preflight.made import maker, short
-from gradwidgets.core.layers.preflight.reading import numbers
-from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.layers.preflight.reading import numbers, read
+from gradwidgets.core.losses.graph import saved
+from gradwidgets.core.results.finding import Finding, Severity
 from gradwidgets.core.results.wording import counted, percent
 
 LABELS, CONSTANT, LENGTH = "labels", "constant_loss", "ctc"
-FEWEST = 16  # labels of which it is hardly chance that they are alike, or come in order
+FEWEST = 16  # labels from which it is hardly chance that they are equal, or sorted
 
 
 def of_classes(call: Call) -> list[Finding]:
-    """What `cross_entropy` and `nll_loss` are told is right."""
+    """Check the targets of `cross_entropy` and `nll_loss`."""
     x, y = call.get(0, "input"), call.second
     if not isinstance(x, Tensor) or y is None or not x.ndim:
         return []
@@ -41,7 +44,7 @@ def of_classes(call: Call) -> list[Finding]:
 
 
 def _alone(function: str) -> Finding:
-    """A contrast between the samples of a batch that holds one."""
+    """Report a contrastive loss of a batch of one sample."""
     message = (
         f"{function} compares the samples of the batch with each other, and there is one sample: its only score is "
         "that with itself, of which a softmax is always 1, so that the loss is constant, 0 whatever the model says"
@@ -51,12 +54,12 @@ def _alone(function: str) -> Finding:
 
 
 def _weightless(call: Call, y: Tensor) -> Finding | None:
-    """Weights of classes that are 0 for every class that the targets name."""
+    """Report class weights that are 0 for every class among the targets."""
     weight = call.get(2, "weight")
     values = numbers(weight) if isinstance(weight, Tensor) and not y.is_floating_point() else None
     if values is None:
         return None
-    zero = values == 0
+    zero = torch.eq(values, 0)
     inside = y[(y >= 0) & (y < len(values))]
     if not bool(zero.any()) or not len(inside) or not bool(zero[inside].all()):
         return None
@@ -79,12 +82,12 @@ def _indices(classes: int, y: Tensor, ignored: int) -> list[Finding]:
     least, most = torch.stack(values.aminmax()).tolist()
     if 0 <= least < most < classes and not least <= ignored <= most:
         return ordered
-    kept = values != ignored
-    least = torch.where(kept, values, torch.iinfo(values.dtype).max).min()
-    most = torch.where(kept, values, torch.iinfo(values.dtype).min).max()
+    kept = torch.ne(values, ignored)
+    low = torch.where(kept, values, torch.iinfo(values.dtype).max).min()
+    high = torch.where(kept, values, torch.iinfo(values.dtype).min).max()
     outside = (kept & ((values < 0) | (values >= classes))).sum()
     least, most, count, wrong = (
-        int(one) for one in torch.stack([least.long(), most.long(), kept.sum(), outside.long()]).tolist()
+        int(one) for one in torch.stack([low.long(), high.long(), kept.sum(), outside.long()]).tolist()
     )
     evidence = {"classes": classes, "labels": count, "least": least, "largest": most, "left out": ignored}
     if not count:
@@ -104,7 +107,7 @@ def _indices(classes: int, y: Tensor, ignored: int) -> list[Finding]:
 
 
 def _in_order(y: Tensor) -> list[Finding]:
-    """Labels that come class by class: by chance they hardly do. Those of pairs, each once, are no classes."""
+    """Report labels that are sorted, which is hardly chance; indices of pairs, each once, are no classes."""
     if y.ndim != 1 or len(y) < FEWEST or bool((y[1:] < y[:-1]).any()):
         return []
     counts = y.unique_consecutive(return_counts=True)[1]
@@ -118,7 +121,7 @@ def _in_order(y: Tensor) -> list[Finding]:
     return [Finding(LABELS, "info", message, evidence, action=action)]
 
 
-def _outside(evidence: dict) -> Finding:
+def _outside(evidence: dict[str, Any]) -> Finding:
     least, most, classes = evidence["least"], evidence["largest"], evidence["classes"]
     message = (
         f"labels go from {least} to {most}, and the output has {counted(classes, 'class')}, 0 to {classes - 1}: "
@@ -134,7 +137,7 @@ def _outside(evidence: dict) -> Finding:
 
 
 def _shares(x: Tensor, y: Tensor) -> list[Finding]:
-    """Targets that are probabilities of the classes."""
+    """Check targets that are probabilities of the classes."""
     if x.shape != y.shape:
         if y.ndim != x.ndim - 1:
             return []
@@ -143,7 +146,7 @@ def _shares(x: Tensor, y: Tensor) -> list[Finding]:
         )
         return [Finding(LABELS, "error", message, {"dtype": str(y.dtype), "threshold": "torch.int64"},
                         action="Convert them: targets.long().")]  # fmt: skip
-    least = float(numbers(y).min())
+    least = float(read(y).min())
     if not least < 0:
         return _several(x, y)
     message = f"targets that are probabilities of the classes go down to −{-least:g}"
@@ -151,9 +154,9 @@ def _shares(x: Tensor, y: Tensor) -> list[Finding]:
 
 
 def _several(x: Tensor, y: Tensor) -> list[Finding]:
-    """Targets of 0 and 1 that name several classes at once, where shares are taken that sum to 1."""
-    values = numbers(y)
-    if x.ndim < 2 or not bool(((values == 0) | (values == 1)).all()):
+    """Report targets of 0 and 1 with several classes at once, for a loss of probabilities that sum to 1."""
+    values = read(y)
+    if x.ndim < 2 or not _is_yes_or_no(values):
         return []
     most = int(values.sum(1).max())
     if most < 2:
@@ -166,15 +169,21 @@ def _several(x: Tensor, y: Tensor) -> list[Finding]:
     return [Finding(LABELS, "warning", message, {"classes at once": most, "threshold": 1}, action=action)]
 
 
+def _is_yes_or_no(values: Tensor) -> bool:
+    return bool((torch.eq(values, 0) | torch.eq(values, 1)).all())
+
+
 def of_several(call: Call) -> list[Finding]:
-    """Targets of `binary_cross_entropy` that name several classes, where a softmax shares 1 out among them."""
+    """Report targets of `binary_cross_entropy` with several classes at once, for an output of a softmax."""
     x, y = call.first, call.second
-    node = None if x is None or y is None or x.shape != y.shape or x.ndim < 2 else maker(x)
-    if node is None or short(node) != "Softmax" or node._saved_result.shape != x.shape:
+    if x is None or y is None or x.shape != y.shape or x.ndim < 2:
         return []
-    dim = (node._saved_dim + (1 << 63)) % (1 << 64) - (1 << 63)
-    values = numbers(y)
-    if x.shape[dim] < 2 or not bool(((values == 0) | (values == 1)).all()) or int(values.sum(dim).max()) < 2:
+    node = maker(x)
+    if node is None or short(node) != "Softmax" or saved(node, "result").shape != x.shape:
+        return []
+    dim = (saved(node, "dim") + (1 << 63)) % (1 << 64) - (1 << 63)
+    values = read(y)
+    if x.shape[dim] < 2 or not _is_yes_or_no(values) or int(values.sum(dim).max()) < 2:
         return []
     most, several = int(values.sum(dim).max()), float((values.sum(dim) > 1).float().mean())
     message = (
@@ -188,7 +197,7 @@ def of_several(call: Call) -> list[Finding]:
 
 
 def of_sequences(call: Call) -> list[Finding]:
-    """What `ctc_loss` is told: lengths that do not fit, blanks among the labels."""
+    """Check the targets of `ctc_loss`: lengths that do not fit, blanks among the labels."""
     x, y = call.get(0, "log_probs"), call.get(1, "targets")
     lengths = [_listed(call.get(2, "input_lengths")), _listed(call.get(3, "target_lengths"))]
     if not isinstance(x, Tensor) or not isinstance(y, Tensor) or not all(lengths):
@@ -205,7 +214,7 @@ def of_sequences(call: Call) -> list[Finding]:
 def _listed(lengths: object) -> list[int]:
     if isinstance(lengths, Tensor):
         return [int(one) for one in lengths.reshape(-1).tolist()]
-    return [int(one) for one in lengths or ()]
+    return [int(one) for one in lengths] if isinstance(lengths, Iterable) else []
 
 
 def _rows(y: Tensor | None, lengths: list[int]) -> list[list[int]]:
@@ -221,7 +230,7 @@ def _rows(y: Tensor | None, lengths: list[int]) -> list[list[int]]:
 
 
 def _too_long(rows: list[list[int]], inputs: list[int], left_out: bool) -> Finding | None:
-    """A label a step, and a blank between two that are alike."""
+    """Report targets that are longer than their input: a step for each label, and a blank between equal ones."""
     needs = [len(row) + sum(a == b for a, b in itertools.pairwise(row)) for row in rows]
     short = [k for k, (need, has) in enumerate(zip(needs, inputs, strict=False)) if need > has]
     if not short:
@@ -235,7 +244,7 @@ def _too_long(rows: list[list[int]], inputs: list[int], left_out: bool) -> Findi
         f"which needs {needs[k]} steps{why} and has {inputs[k]}: {after}"
     )
     evidence = {"samples": short, "needs": needs[k], "steps": inputs[k], "threshold": inputs[k], "of": len(rows)}
-    severity = "warning" if left_out and len(short) < len(rows) else "error"
+    severity: Severity = "warning" if left_out and len(short) < len(rows) else "error"
     action = "Less stride before the loss, or leave such samples out (zero_infinity=True does so silently)."
     return Finding(LENGTH, severity, message, evidence, action=action)
 

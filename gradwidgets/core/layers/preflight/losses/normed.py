@@ -1,30 +1,36 @@
-"""Outputs that end in a norm without weights, whose mean and deviation are fixed, against targets of others."""
+"""Outputs of a norm without weights, whose mean and standard deviation are fixed, against targets with others."""
 
 import math
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import Node
 
 from gradwidgets.core.layers.preflight.losses.call import Call
 from gradwidgets.core.layers.preflight.made import maker, short
-from gradwidgets.core.layers.preflight.reading import numbers
+from gradwidgets.core.layers.preflight.reading import read
+from gradwidgets.core.losses.graph import saved
 from gradwidgets.core.operations.watching import plain_name
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
 
-# What an output may be off a mean of 0 and a deviation of 1, as a small eps makes it.
+# How far an output may be from a mean of 0 and a standard deviation of 1, because of eps.
 _OFF = 0.05
-# Of what is left at best: its size beside the output's own deviation, and as a share of the targets'.
+# The smallest error that is left at best, by itself and relative to the targets, and the share that is an error.
 FARTHER, SHARE, NEARLY = 1.0, 0.5, 0.9
 
 
 def of_norm(call: Call) -> list[Finding]:
-    """Targets that an output of mean 0 and deviation 1 stays far from, whatever the model learns."""
+    """Report targets that an output of mean 0 and standard deviation 1 cannot reach, whatever the model learns."""
+    if call.pair is None:
+        return []
     x, y = call.pair
     node = maker(x)
     axes = _normalised(node, x) if node is not None and not _is_trained(node) else ()
-    output, targets = numbers(x), numbers(y)
-    if not axes or targets is None or output.shape != targets.shape or output.shape != x.shape:
+    if node is None or not axes:
+        return []
+    output, targets = read(x), read(y)
+    if output.shape != targets.shape or output.shape != x.shape:
         return []
     means, deviations = _moments(output, axes)
     if float(means.abs().max()) > _OFF or float((deviations - 1).abs().max()) > _OFF:
@@ -44,18 +50,18 @@ def of_norm(call: Call) -> list[Finding]:
     return [Finding("out_of_reach", "error" if left > NEARLY * size else "warning", message, evidence, action=action)]
 
 
-def _normalised(node: object, output: Tensor) -> tuple[int, ...]:
-    """The axes along which a norm makes the mean 0 and the deviation 1; () where it is none, or has been reshaped."""
+def _normalised(node: Node, output: Tensor) -> tuple[int, ...]:
+    """Return the axes over which a norm makes the mean 0 and the deviation 1; () for other nodes."""
     name = short(node)
     if name in ("NativeBatchNorm", "CudnnBatchNorm") and output.ndim > 1:
         return tuple(one for one in range(output.ndim) if one != 1)
     if name == "NativeLayerNorm":
-        return tuple(range(-len(node._saved_normalized_shape), 0))
+        return tuple(range(-len(saved(node, "normalized_shape")), 0))
     return ()
 
 
-def _is_trained(node: object) -> bool:
-    """Whether it has a weight or a bias that asks for a gradient."""
+def _is_trained(node: Node) -> bool:
+    """Whether a norm has a weight or a bias that requires a gradient."""
     return any(one is not None for one, _ in node.next_functions[1:])
 
 

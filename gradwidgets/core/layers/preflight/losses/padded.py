@@ -1,4 +1,4 @@
-"""Places of padding that a loss asks an answer for: what is learned first is to say padding."""
+"""Targets at padding that a loss counts: the model first learns to predict padding."""
 
 from collections.abc import Sequence
 
@@ -11,27 +11,28 @@ from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import percent
 
 PADDED = "padded_targets"
-_MUCH = 0.1  # of what a loss counts
-_MOST, _FEWEST = 0.5, 4  # of all targets, that are one value; rows and steps of which that can be said
-_LEFT_OUT = -100  # as torch has it
+_MUCH = 0.1  # share of the counted targets from which padding is a warning
+_MOST, _FEWEST = 0.5, 4  # share of equal targets from which they may be padding, and the fewest rows and steps
+_LEFT_OUT = -100  # torch's default of ignore_index
 
 
 def padding_of(model: nn.Module, inputs: object) -> list[Tensor]:
-    """Where the inputs hold padding: flags for each tensor of tokens that ends or begins with a table's padding."""
-    tokens = {one.padding_idx for one in model.modules() if isinstance(one, nn.Embedding)} - {None}
+    """Return where inputs are padding: flags for each tensor of tokens with a table's padding at an end."""
+    tables = [one.padding_idx for one in model.modules() if isinstance(one, nn.Embedding)]
+    tokens = {token for token in tables if token is not None}
     given = [one for _, one in named_tensors(inputs, "inputs") if one.ndim == 2 and one.dtype is torch.long]
-    flags = [one == token for one in given for token in tokens] if tokens else []
+    flags = [torch.eq(one, token) for one in given for token in tokens] if tokens else []
     return [one for one in flags if bool(one.any()) and _at_an_end(one)]
 
 
 def _at_an_end(flags: Tensor) -> bool:
-    """Whether in every row, what is set is all at the end, or all at the beginning; and in no row all."""
+    """Whether the flags of every row are at its end, or of every row at its beginning, and no row is all flags."""
     steps = flags.long().diff(dim=1)
     return not bool(flags.all(1).any()) and (bool((steps >= 0).all()) or bool((steps <= 0).all()))
 
 
 def of_padding(call: Call, padding: Sequence[Tensor]) -> list[Finding]:
-    """`cross_entropy` and `nll_loss`, of targets of which some stand where the inputs are padding.
+    """Report targets of `cross_entropy` or `nll_loss` at places where the inputs are padding.
 
     Args:
         call: The call.
@@ -44,7 +45,7 @@ def of_padding(call: Call, padding: Sequence[Tensor]) -> list[Finding]:
     for flags in padding:
         if y.shape != flags.shape and y.shape != (flags.numel(),):
             continue
-        # Of padding in front, the last place may be asked for the first word.
+        # With padding in front, the target of the last padding may be the first word.
         inside = flags & torch.cat([flags[:, 1:], torch.ones_like(flags[:, :1])], 1)
         there = y.reshape(flags.shape)[inside]
         if not len(there):
@@ -57,11 +58,11 @@ def of_padding(call: Call, padding: Sequence[Tensor]) -> list[Finding]:
 
 
 def of_ends(call: Call, targets: object) -> list[Finding]:
-    """`cross_entropy` and `nll_loss`, of rows of targets most of which are one value that each row ends in.
+    """Report targets of `cross_entropy` or `nll_loss` that mostly are one value, at the ends of the rows.
 
     Args:
         call: The call.
-        targets: What the loss was given.
+        targets: The loss's targets.
     """
     y = call.second
     rows = next(
@@ -70,7 +71,7 @@ def of_ends(call: Call, targets: object) -> list[Finding]:
     if rows is None or y is None or y.numel() != rows.numel() or rows.shape[0] < _FEWEST or rows.shape[1] < _FEWEST:
         return []
     last = int(rows[:, -1].mode().values)
-    flags, count = rows == last, rows.numel()
+    flags, count = torch.eq(rows, last), rows.numel()
     share = float(flags.sum()) / count
     ends = bool((flags.long().diff(dim=1) >= 0).all())
     if not _MOST < share < 1 or not ends or last == call.get(4, "ignore_index", _LEFT_OUT):

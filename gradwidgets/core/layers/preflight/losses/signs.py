@@ -1,4 +1,6 @@
-"""Losses that take labels of 1 and −1, and rates or their logarithms."""
+"""Losses of labels 1 and −1, and losses of rates or their logarithms."""
+
+from torch import Tensor
 
 from gradwidgets.core.layers.preflight.losses.call import Call
 from gradwidgets.core.layers.preflight.losses.compared import RANGE
@@ -8,16 +10,16 @@ from gradwidgets.core.layers.preflight.reading import numbers
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, percent
 
-# At which place each takes its labels.
+# The position of each loss's labels among its arguments.
 _LABELS = {"cosine_embedding_loss": 2, "margin_ranking_loss": 2, "hinge_embedding_loss": 1, "soft_margin_loss": 1}
 SIGNED = tuple(_LABELS)
 _RATES = {"Exp": "exp", "Softplus": "softplus"}
 
 
 def of_signs(call: Call) -> list[Finding]:
-    """Labels that are neither 1 nor −1, of which such a loss knows no case."""
+    """Report labels that are neither 1 nor −1."""
     y = call.get(_LABELS[call.name], "target")
-    values = None if y is None else numbers(y)
+    values = numbers(y) if isinstance(y, Tensor) else None
     if values is None:
         return []
     others = values[(values != 1) & (values != -1)]
@@ -35,9 +37,10 @@ def of_signs(call: Call) -> list[Finding]:
 
 
 def of_rates(call: Call) -> list[Finding]:
-    """`poisson_nll_loss` with log_input=True, as it is unless told otherwise, given rates."""
+    """Report `poisson_nll_loss` with log_input=True, which is the default, of rates."""
     x = call.first
-    by = None if x is None or x.grad_fn is None else _RATES.get(short(maker(x)))
+    node = None if x is None else maker(x)
+    by = None if node is None else _RATES.get(short(node))
     if by is None or not call.get(2, "log_input", True):
         return []
     message = (

@@ -1,4 +1,4 @@
-"""Arguments of a loss in the wrong order: what is wanted stands where the output should."""
+"""Arguments of a loss in the wrong order: the target is where the output should be."""
 
 from torch import Tensor
 
@@ -9,7 +9,7 @@ SWAPPED = "swapped"
 
 
 def of_order(call: Call) -> list[Finding]:
-    """The target first and the output second, of a loss that is not the same both ways."""
+    """Report a call with the target first and the output second, for a loss that is not symmetric."""
     x, y = call.get(0, "input"), call.get(1, "target")
     if not _are(call, x, y) or not y.requires_grad:
         return []
@@ -21,7 +21,7 @@ def of_order(call: Call) -> list[Finding]:
 
 
 def of_variance(call: Call) -> list[Finding]:
-    """`gaussian_nll_loss`, whose target is the second argument and whose variance is the third."""
+    """Report `gaussian_nll_loss`, called with the variance as the target and the target as the variance."""
     y, var = call.get(1, "target"), call.get(2, "var")
     if not _are(call, var, y):
         return []
@@ -34,7 +34,7 @@ def of_variance(call: Call) -> list[Finding]:
 
 
 def _are(call: Call, wanted: object, made: object) -> bool:
-    """Whether one is made of the targets alone and the other of the output alone."""
+    """Whether one tensor depends on the targets alone and the other on the output alone."""
     if not (isinstance(wanted, Tensor) and isinstance(made, Tensor)):
         return False
     return call.role(wanted) == TARGET and call.role(made) == OUTPUT

@@ -1,11 +1,11 @@
-"""What a loss is given, watched while it is called."""
+"""One call of a loss, watched through the functions of torch that it calls."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.passes.passes import copied
@@ -24,7 +24,7 @@ from gradwidgets.core.layers.preflight.losses import (
     signs,
     swapped,
 )
-from gradwidgets.core.layers.preflight.losses.call import OUTPUT, TARGET, Call
+from gradwidgets.core.layers.preflight.losses.call import OUTPUT, TARGET, Again, Call
 from gradwidgets.core.layers.preflight.losses.value.bounded import Bounded
 from gradwidgets.core.layers.preflight.losses.value.cancelled import Cancelled
 from gradwidgets.core.layers.preflight.losses.value.chance_pairs import ChancePairs
@@ -40,8 +40,10 @@ from gradwidgets.core.layers.preflight.losses.value.terms import TERM, Terms
 from gradwidgets.core.layers.preflight.losses.value.values_only import ValueTerms
 from gradwidgets.core.layers.preflight.losses.value.wrong_signs import WrongSigns
 from gradwidgets.core.layers.preflight.losses.variances import Variances
-from gradwidgets.core.layers.preflight.reading import left_out, named_tensors
+from gradwidgets.core.layers.preflight.reading import ignored, left_out, named_tensors
+from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.subject.mode import FunctionMode
 
 _REGRESSIONS = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 _BY_NUMBER = (
@@ -73,7 +75,7 @@ ONCE = "Let loss_fn return the loss and nothing more."
 NO_NAMES: Mapping[int, str] = MappingProxyType({})
 _AT_DEVICES = (labels.LABELS, compared.RANGE, given.SHARES)
 
-# What is looked at when a function is called, before it is.
+# The checks of a function's arguments before it is called, by its name.
 _CHECKS = MappingProxyType({
     "cosine_similarity": (cosines.of_one,),
     "cross_entropy": (
@@ -105,18 +107,18 @@ _CHECKS = MappingProxyType({
 })  # fmt: skip
 
 
-class LossCall(TorchFunctionMode):
-    """Watches one call of a loss within a `with` block; `findings` says afterwards what there is to say.
+class LossCall(FunctionMode):
+    """Watches one call of a loss within a `with` block; `findings` returns the findings afterwards.
 
-    It sees what the functions of torch that the loss calls are given, follows what is made of the output and what of
-    the targets, and reads the few numbers that tell. The loss itself is computed as ever. What is known when the loss
-    raises is kept: `findings(None)`.
+    It sees the arguments of all functions of torch that the loss calls, follows which tensors depend on the output and
+    which on the targets, and reads a few numbers. The loss's value does not change. If the loss raises an error,
+    `findings(None)` returns what is known until then.
 
     Args:
-        output: The model's, the very object that the loss is given.
-        targets: Those that the loss is given.
-        names: The model's parameters' names, by id; without them, nothing is said of a first loss that is too high.
-        padding: Where the model's inputs hold padding, see `padded.padding_of`.
+        output: The model's output, the same object that the loss gets.
+        targets: The targets that the loss gets.
+        names: The names of the model's parameters, by id; without them, a high first loss is not reported.
+        padding: Where the model's inputs are padding, see `padded.padding_of`.
     """
 
     def __init__(
@@ -129,12 +131,12 @@ class LossCall(TorchFunctionMode):
         self._output = [tensor for _, tensor in self._named]
         self._targets = targets
         self._roles: dict[int, int] = {}
-        self._kept: list[Tensor] = []  # an id may be given away once its tensor is gone
+        self._kept: list[Tensor] = []  # kept alive, so that their ids stay unique
         self._widened: set[int] = set()
         self._pairing: set[int] = set()
         self._found: dict[tuple[str, str], Finding] = {}
         self._scale_read = False
-        self._back: list[Tensor] = []  # from which a backward was called
+        self._back: list[Tensor] = []  # tensors whose backward was called
         self._pairs, self._terms = self_pairs.Pairs(), Terms(self._output)
         self._values = ValueTerms(self._output)
         self._transforms, self._bounded = derivatives.Transforms(), Bounded()
@@ -147,10 +149,8 @@ class LossCall(TorchFunctionMode):
         for _, tensor in named_tensors(targets, "targets"):
             self._mark(tensor, TARGET)
 
-    def __torch_function__(
-        self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
-    ) -> object:
-        """See a call, and make it."""
+    def __torch_function__(self, func: Op, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> object:
+        """Inspect a call, and make it."""
         keywords = kwargs or {}
         name = getattr(func, "__name__", "")
         tensors = [one for one in (*args, *keywords.values()) if isinstance(one, Tensor)]
@@ -159,19 +159,19 @@ class LossCall(TorchFunctionMode):
         if name == "backward":
             self._back += tensors
         role = 0
-        # What is picked by an index is made of what it is picked from.
+        # The result of indexing depends on the tensor that is indexed, not on the index.
         for one in tensors[:1] if name in _PICKS else tensors:
             role |= self._roles.get(id(one), 0)
         if role:
             self._before(Call(name, args, keywords, tensors, self._role))
         result = func(*args, **keywords)
         if name in _DISTANCES and len(tensors) > 1:
-            left_out(self._itself.compare)(name, tensors, result, role)
+            ignored(self._itself.compare)(name, tensors, result, role)
         self._transforms.see(name, args)
         if func is torch.autograd.grad:
             self._say(left_out(derivatives.of_kinks)(args[0] if args else keywords["outputs"], result))
         if role and name in self_pairs.SEEN and tensors:
-            self._say(left_out(self._pairs.see)(name, tensors, keywords, result))
+            self._say(left_out(self._pairs.see)(name, tensors, result))
         if not role and tensors:
             self._chance.made(result if isinstance(result, (tuple, list)) else (result,))
             self._itself.follow(name, tensors, result)
@@ -180,12 +180,12 @@ class LossCall(TorchFunctionMode):
         if role:
             self._terms.see(name, tensors, result)
             self._itself.follow(name, tensors, result)
-            left_out(self._bounded.see)(name, tensors, result)
-            left_out(self._cancelled.see)(name, tensors, result)
+            ignored(self._bounded.see)(name, tensors, result)
+            ignored(self._cancelled.see)(name, tensors, result)
             self._likelihoods.see(role, result)
-            left_out(self._endless.see)(name, tensors, result)
-            left_out(self._likelihoods.pick)(name, tensors, args, result, self._role)
-            left_out(self._chance.see)(Call(name, args, keywords, tensors, self._role), result)
+            ignored(self._endless.see)(name, tensors, result)
+            ignored(self._likelihoods.pick)(name, tensors, args, result, self._role)
+            ignored(self._chance.see)(Call(name, args, keywords, tensors, self._role), result)
             self._follow(name, tensors, result, role)
             if keywords.get("keepdim"):
                 self._pairing.update(id(one) for one in pytree.tree_leaves(result))
@@ -194,31 +194,26 @@ class LossCall(TorchFunctionMode):
     def findings(
         self,
         loss: Tensor | None,
-        again: Callable[[object], object] | None = None,
+        again: Again | None = None,
         *,
         trained: bool = True,
         reaches: bool = False,
     ) -> list[Finding]:
-        """What there is to say of the call.
+        """Return the findings on the call, in the order of the calls.
 
         Args:
-            loss: What it gave; None where it raised.
-            again: `again(targets)` computes the loss anew from the same output, whose numbers are others then. It is
-                called only where the gradient by the output is 0 as if the loss were constant; without it a constant
-                loss goes unsaid.
-            trained: Whether any parameter is to be trained; where none is, a loss without a gradient is no fault.
-            reaches: Whether the loss is known to have a gradient by the parameters that is not faint, so that it need
-                not be asked again: a pass back through the loss is saved, which is dear where the output is large.
-
-        Returns:
-            Findings, in the order in which they were met.
+            loss: The loss; None if it raised an error.
+            again: `again(targets)` computes the loss again from the output, whose numbers are changed then. It is only
+                called if the gradient by the output is 0, as for a constant loss; without it, that is not reported.
+            trained: Whether any parameter is trained; otherwise a loss without a gradient is no fault.
+            reaches: Whether the loss is known to have a gradient by the parameters that is not faint. This saves a
+                backward pass through the loss, which is slow for a large output.
         """
         found = [*self._found.values(), *self._chance.findings(), *self._terms.findings()]
         found += [] if any(one.name == TERM for one in found) else self._itself.findings()
         found += [] if any(one.name == TERM for one in found) else self._transforms.findings()
         if loss is not None and not any(one.name == TERM for one in found):
-            anew = again and (lambda: again(copied(self._targets)))
-            found += self._values.findings(loss, anew)
+            found += self._values.findings(loss, None if again is None else lambda: again(copied(self._targets)))
         found += [] if loss is None or owns_its_loss(loss, self._output) else left_out(summed)(loss, self._output)
         if loss is not None and not any(one.name == given.LOGITS for one in found):
             found += self._in_graph(loss)
@@ -226,8 +221,8 @@ class LossCall(TorchFunctionMode):
             held = constant(loss, self._output, self._targets, again)
             found += self._itself.told_in(self._bounded.told_in(held, (labels.CONSTANT, FLAT)))
         if loss is not None:
-            anew = again and (lambda targets: again(copied(targets)))
-            found += [told for one in self._asked for told in left_out(one.findings)(loss, self._targets, anew)]
+            with_targets: Again | None = None if again is None else lambda targets: again(copied(targets))
+            found += [told for one in self._asked for told in left_out(one.findings)(loss, self._targets, with_targets)]
         found = [*self._cancelled.told_in(found), *self._likelihoods.findings(), *self._endless.findings()]
         if loss is not None and not found:
             found += left_out(endless)(loss, self._named, self._targets, again)
@@ -238,13 +233,13 @@ class LossCall(TorchFunctionMode):
         return [one for one in found if trained or one.name != DETACHED]
 
     def watch(self) -> None:
-        """Have noted what comes back: call it once the loss is known, before it goes back."""
-        left_out(self._likelihoods.watch)()
-        left_out(self._endless.watch)()
+        """Register hooks that record gradients; to be called after the loss, before the backward pass."""
+        ignored(self._likelihoods.watch)()
+        ignored(self._endless.watch)()
 
     @property
     def went_back(self) -> bool:
-        """Whether the loss called backward, on whatever tensor."""
+        """Whether the loss called backward of any tensor."""
         return bool(self._back)
 
     def _role(self, tensor: Tensor) -> int:
@@ -259,7 +254,7 @@ class LossCall(TorchFunctionMode):
         widens = name in _WIDENS or any(id(one) in self._widened for one in tensors)
         for one in (result,) if isinstance(result, Tensor) else pytree.tree_leaves(result):
             if isinstance(one, Tensor):
-                # A view or a sum of what was widened on purpose is so too.
+                # Views and sums of tensors that were widened on purpose are, too.
                 if (
                     widens
                     and one.ndim >= max(t.ndim for t in tensors)
@@ -287,7 +282,7 @@ class LossCall(TorchFunctionMode):
         if call.name in _BY_NUMBER:
             self._say(left_out(compared.of_named)(call))
         elif call.name in _ARITHMETIC:
-            sums = call.name in _SUMS  # of squares kept as a column and as a row: distances of all pairs
+            sums = call.name in _SUMS  # of squares, as a column and as a row, for distances of all pairs
             self._say(left_out(compared.by_hand)(call, self._widened | self._pairing if sums else self._widened))
         if call.name in _REGRESSIONS:
             self._say(left_out(compared.of_moving)(call))
@@ -296,7 +291,7 @@ class LossCall(TorchFunctionMode):
 
     def _scale(self, call: Call) -> None:
         if not self._scale_read and call.pair is not None:
-            self._scale_read = True  # of the first comparison: others may be of parts that are scaled by themselves
+            self._scale_read = True  # later comparisons may be of parts with a scale of their own
             found = [*left_out(compared.of_reach)(call), *left_out(normed.of_norm)(call)]
             self._say([*left_out(compared.of_scale)(call), *found])
 
@@ -305,7 +300,7 @@ class LossCall(TorchFunctionMode):
             self._found.setdefault((one.name, one.severity), one)
 
     def _refuse(self, call: Call, found: list[Finding]) -> None:
-        """On an accelerator, such a call would end the process' use of it; on a CPU, torch raises by itself."""
+        """Raise an error before a call that would make an accelerator unusable; a CPU raises one itself."""
         if not call.tensors[0].is_cuda or call.name not in ("cross_entropy", "nll_loss", "binary_cross_entropy"):
             return
         for one in found:
@@ -319,5 +314,5 @@ class LossCall(TorchFunctionMode):
 
 
 def _is_same(one: Tensor, loss: Tensor | None) -> bool:
-    """Whether a loss is a tensor, or a view or copy of none of its own operations."""
+    """Whether two tensors are the same, or computed by the same operation."""
     return one is loss or (loss is not None and one.grad_fn is not None and one.grad_fn is loss.grad_fn)

@@ -8,13 +8,13 @@ from gradwidgets.core.results.finding import Finding
 
 
 def along_time(judged: Judged) -> list[Finding]:
-    """What the gradient does along time, of each recurrent module."""
+    """Report how the gradient changes along time in each recurrent module."""
     found = [(profile, time_finding(profile)) for profile in judged.flow.along_time]
     return [replace(one, where=judged.places([profile.name])) for profile, one in found if one is not None]
 
 
 def limits(judged: Judged) -> list[str]:
-    """How far back each module remembers that does not reach the beginning, as clauses."""
+    """Return a clause for each recurrent module through which the gradient does not reach the first time step."""
     found = [(one, time_finding(one)) for one in judged.flow.along_time]
     return [
         f"{one.name} reaches {max(finding.evidence['reach'])} of {finding.evidence['steps']:,} time steps"

@@ -1,22 +1,22 @@
-"""Where what comes back by several ways cancels out, so that a gradient is 0 but for rounding."""
+"""Gradients whose parts, from several paths, cancel out, so that the sum is 0 except for rounding."""
 
 from collections.abc import Iterator
 
 from gradwidgets.core.layers.passes.module_graph import ModuleGraph
 from gradwidgets.core.layers.passes.stats import LayerStats
 
-_DUST = 1e-6  # of the largest that comes back by one way: what rounding in float32 leaves of a difference
-# Whatever comes in, they have a slope, and none that is next to nothing.
+_DUST = 1e-6  # of the largest part: the rounding error of a difference in float32
+# Functions whose slope is never close to 0, whatever the input.
 _SLOPING = ("add", "sub", "rsub", "neg", "exp", "logsumexp", "log_softmax", "sum", "mean", "gather", "select", "expand")
 
 
 def cancelled(graph: ModuleGraph) -> frozenset[int]:
-    """The vertices of a model at which nothing is left of several ways that each bring something back.
+    """Return the vertices of a model whose gradient is 0 although each of several paths brings one.
 
     Args:
         graph: The graph, with the norms of the gradients.
     """
-    found = set()
+    found: set[int] = set()
     for vertex, ways in enumerate(graph.onward):
         if len(ways) < 2 or graph.places[vertex] is None or graph.norms[vertex] != graph.norms[vertex]:
             continue
@@ -28,7 +28,7 @@ def cancelled(graph: ModuleGraph) -> frozenset[int]:
 
 
 def cancelled_layers(graph: ModuleGraph, layers: list[tuple[int, LayerStats]]) -> Iterator[tuple[int, LayerStats]]:
-    """The layers of which nothing else is trained than by such a vertex."""
+    """Yield the layers whose only gradient comes from such a vertex."""
     gone = cancelled(graph)
     whole = {graph.names[one] for one in gone if graph.is_layer[one]}
     parts = {graph.places[one] for one in gone if not graph.is_layer[one]}

@@ -1,4 +1,4 @@
-"""What to do where the way of a gradient is cut off, or stops at a function of steps: each cut has its own cure."""
+"""What to do if the path of a gradient is cut off, or stops at a piecewise constant function."""
 
 from gradwidgets.core.layers.causes.cut import ANEW, COMPARISONS, CUTTING, PARAMETER, WRAPPED, Cut
 
@@ -54,7 +54,7 @@ _STRAIGHT = (
 
 
 def cure(cut: Cut) -> str:
-    """What to do about a cut; "" where only the general can be said."""
+    """Return what to do about a cut; "" if there is only general advice."""
     if cut.how == "checkpoint":
         return _CHECKPOINT
     if cut.how == "steps":
@@ -79,5 +79,5 @@ def cure(cut: Cut) -> str:
 
 
 def stop_cure(stop: Cut) -> str:
-    """What to do about a function that keeps numbers from the loss without ending the way."""
+    """Return what to do about a function that stops a gradient without ending the graph."""
     return cure(stop) if stop.how == "steps" or stop.operation in _CHOICES else _SMOOTH

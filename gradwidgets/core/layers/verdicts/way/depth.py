@@ -1,4 +1,4 @@
-"""A gradient that is lost or grows on its way from the loss: at one place, or little by little."""
+"""A gradient that shrinks or grows on its path from the loss: at one place, or little by little."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -8,21 +8,22 @@ from gradwidgets.core.layers.passes.profile import Trend, gradient_trend, signal
 from gradwidgets.core.layers.verdicts.units import SATURATED
 from gradwidgets.core.layers.verdicts.verdict import Judged, listed, severity_of, unless_fresh
 from gradwidgets.core.layers.verdicts.way.exact_zeros import named
-from gradwidgets.core.layers.verdicts.way.walk import FADE, Fade, Leap
+from gradwidgets.core.layers.verdicts.way.fade import FADE, Fade
+from gradwidgets.core.layers.verdicts.way.walk import Leap
 from gradwidgets.core.layers.weights.squashes import ENOUGH, SQUASHED, SQUASHES
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
 
-ERROR = 5.0  # decades from which it is an error
+ERROR = 5.0  # decades from which a change is an error
 SIGNAL = 3.0  # decades that outputs may gain from the first layers to the last
-SMALL = 0.4  # of a loss's decades that a factor must be small by, to be what loses them
+SMALL = 0.4  # a factor explains lost decades if it is smaller than 1 by at least this share of them
 _NORMS = ("native_batch_norm", "native_layer_norm", "native_group_norm", "cudnn_batch_norm")
-HUGE = 1e6  # a loss that no learning rate mends
+HUGE = 1e6  # a loss that is too large for any learning rate
 _SMALL_BRANCHES = (
     "Begin every branch small, its last layer at 0 or scaled by 1/√blocks, or put a norm before each branch and one "
     "behind the last sum."
 )
-_BEHIND = 6  # vertices behind a sum
+_BEHIND = 6  # the most vertices after a sum that are looked at
 _LINEAR = ("Linear", "Conv1d", "Conv2d", "Dropout", "Identity")
 _PASSING = ("view", "squeeze", "unsqueeze", "transpose", "permute", "masked_fill", "mul", "div", "mm", "bmm", "clone")
 _SHARES = (
@@ -30,24 +31,23 @@ _SHARES = (
     "and keys: of q + k alone the keys decide, whatever the query."
 )
 _NORMED = "Add it behind the norm, as AdaIN and FiLM do, or take the norm away there."
-FEWEST = 4  # layers of which that can be said
+FEWEST = 4  # layers, or sums, from which a change with depth is reported
 
 
 def cliff(judged: Judged) -> list[Finding]:
-    """Losses and gains of many decades at one place, the largest of each operation."""
-    walk = judged.walk
-    by_place: dict[tuple, list[Leap]] = {}
-    for leap in walk.leaps if walk else ():
+    """Find losses and gains of many decades at one place, and report the largest of each operation."""
+    by_place: dict[tuple[bool, str, bool], list[Leap]] = {}
+    for leap in judged.walk.leaps:
         said = leap.at in judged.blocked or _is_said_flat(judged, leap) or _is_squash(judged, leap)
         if said or _cancels(judged, leap.at):
             continue
-        kind = judged.flow.graph.names[leap.at] if leap.at is not None else ""
+        kind = judged.graph.names[leap.at] if leap.at is not None else ""
         by_place.setdefault((leap.decades > 0, kind, bool(leap.factors)), []).append(leap)
     return [unless_fresh(judged, _cliff(judged, leaps)) for leaps in by_place.values()]
 
 
 def _cliff(judged: Judged, leaps: list[Leap]) -> Finding:
-    walk, worst = judged.walk, max(leaps, key=lambda leap: abs(leap.decades))
+    graph, worst = judged.graph, max(leaps, key=lambda leap: abs(leap.decades))
     below, above = _station(judged, worst.below), _above(judged, worst.above)
     decades, lost = abs(worst.decades), worst.decades > 0
     at = "" if worst.at is None else named(judged, worst.at)
@@ -79,23 +79,23 @@ def _cliff(judged: Judged, leaps: list[Leap]) -> Finding:
             "does not change when the same is added to all: it cancels out"
         )
         action = taken[1]
-    names = [walk.graph.names[one] for one in (worst.below, worst.above) if one is not None]
+    names = [graph.names[one] for one in (worst.below, worst.above) if one is not None]
     evidence = {
         "decades": worst.decades,
         "between": [below, above],
-        "at": None if worst.at is None else walk.graph.names[worst.at],
-        "through": [walk.graph.names[one] for one in worst.through],
+        "at": None if worst.at is None else graph.names[worst.at],
+        "through": [graph.names[one] for one in worst.through],
         "threshold": FADE,
     }
     return Finding("cliff", severity, message, evidence, judged.places(names), action)
 
 
 def _constant(judged: Judged, vertex: int | None) -> str:
-    """What is constant of what an operation gives that normalises; "" for any other.
+    """Return which function of its output a normalising operation makes constant; "" for any other operation.
 
-    Only that can take a whole gradient: a part across it comes through a softmax or a norm.
+    Only such a function gets no gradient at all: others get one through a softmax or a norm.
     """
-    graph = judged.flow.graph
+    graph = judged.graph
     if vertex is None:
         return ""
     named_so = (one.kind for one in judged.flow.layers if one.name == graph.names[vertex])
@@ -108,8 +108,8 @@ def _constant(judged: Judged, vertex: int | None) -> str:
 
 
 def _taken_away(judged: Judged, vertex: int | None) -> tuple[str, str] | None:
-    """What normalises a sum behind it, so that what is the same for all of it cancels out, and what to do about it."""
-    graph = judged.flow.graph
+    """Return the operation after a sum that removes an equal summand from it, and what to do; None for no such one."""
+    graph = judged.graph
     if vertex is None or graph.is_layer[vertex] or graph.names[vertex] not in ("add", "sub"):
         return None
     waiting = list(graph.onward[vertex])
@@ -129,41 +129,43 @@ def _taken_away(judged: Judged, vertex: int | None) -> tuple[str, str] | None:
 
 
 def _is_said_flat(judged: Judged, leap: Leap) -> bool:
-    """Whether it is lost at an activation of which it is said already that nearly all of it is flat."""
+    """Whether the gradient is lost at an activation that another finding reports as nearly all saturated."""
     if leap.at is None or leap.decades < 0:
         return False
     flow = judged.flow
-    vertex = flow.graph.names[leap.at], flow.graph.places[leap.at]
+    vertex = judged.graph.names[leap.at], judged.graph.places[leap.at]
     flat = [(one.name, one.name) for one in flow.layers if one.saturated_fraction > SATURATED[1]]
     functions = [one for one in flow.functions if one.saturated_fraction > SATURATED[1]]
-    # Within a module that runs no other, functions have no vertex of their own.
+    # Functions within a module that runs no other belong to the module's vertex.
     flat += [(name, one.place) for one in functions for name in (one.name, one.place)]
     return vertex in flat
 
 
 def _small(judged: Judged, leap: Leap) -> tuple[str, ...]:
-    """The trained factors that begin small; of what goes in through a function its size says nothing."""
-    graph, most = judged.flow.graph, 10 ** (-SMALL * leap.decades)
-    direct = graph.parameters[leap.at] if leap.at is not None else ()
+    """Return the trained factors that begin small; those behind a function count whatever their size."""
+    if leap.at is None:
+        return leap.factors
+    graph, most = judged.graph, 10 ** (-SMALL * leap.decades)
+    direct = graph.parameters[leap.at]
     factors = [one for one in leap.factors if not (one in direct and graph.weighted[leap.at] and "bias" in one)]
     return tuple(one for one in factors if one not in direct or graph.sizes.get(one, 0.0) <= most)
 
 
 def _same_at_first(judged: Judged, leap: Leap) -> str:
-    """The layer at a leap if all of its units are the same until the first step; "" otherwise."""
-    name = judged.flow.graph.names[leap.at] if leap.at is not None and judged.flow.graph.is_layer[leap.at] else ""
+    """Return the layer at a leap if all of its units are the same until the first step; "" otherwise."""
+    name = judged.graph.names[leap.at] if leap.at is not None and judged.graph.is_layer[leap.at] else ""
     return next((layer.name for layer in judged.flow.layers if layer.name == name and layer.alike == "at first"), "")
 
 
 def _cancels(judged: Judged, vertex: int | None) -> bool:
-    """Whether a vertex is a layer of copies: what comes back through units that are the same may cancel out."""
-    graph = judged.flow.graph
+    """Whether a vertex is a layer whose units are all the same, so that the gradient may cancel out there."""
+    graph = judged.graph
     return vertex is not None and graph.is_layer[vertex] and graph.names[vertex] in judged.copies
 
 
 def vanishing(judged: Judged) -> list[Finding]:
-    """A gradient that gets small on its way, layer by layer."""
-    fade = judged.walk.fading if judged.walk else None
+    """Find a gradient that shrinks layer by layer."""
+    fade = judged.walk.fading
     if fade is None or fade.decades < FADE or (judged.copies and _beside_copies(judged, fade) < FADE):
         return []
     found = _fade(judged, fade, "vanishing", "loses", "lost")
@@ -177,10 +179,10 @@ def _squash(judged: Judged) -> Finding | None:
 
 
 def _is_squash(judged: Judged, leap: Leap) -> bool:
-    """Whether it is lost or gained by the operations of a squash, which is told as one, or does no harm."""
-    graph = judged.flow.graph
-    at = leap.at is not None and not graph.is_layer[leap.at] and graph.names[leap.at] in SQUASHES
-    return at and _squash(judged) is not None
+    """Return whether the operations of a squash lose or gain it: `vanishing` reports these, or they do no harm."""
+    if leap.at is None or judged.graph.is_layer[leap.at] or judged.graph.names[leap.at] not in SQUASHES:
+        return False
+    return _squash(judged) is not None
 
 
 def _by_squash(found: Finding, squash: Finding) -> Finding:
@@ -190,7 +192,7 @@ def _by_squash(found: Finding, squash: Finding) -> Finding:
 
 
 def _beside_copies(judged: Judged, fade: Fade) -> float:
-    """Decades that are lost little by little elsewhere than in layers of copies."""
+    """Return the decades that are lost in small steps outside of layers whose units are all the same."""
     walk = judged.walk
     steps = {(leap.above, leap.below) for leap in walk.leaps}
     ways = pairwise(walk.stations(fade.below))
@@ -198,17 +200,17 @@ def _beside_copies(judged: Judged, fade: Fade) -> float:
 
 
 def exploding(judged: Judged) -> list[Finding]:
-    """A gradient that gets large on its way, or outputs that do on theirs."""
-    fade = judged.walk.growing if judged.walk else None
+    """Find a gradient, or outputs, that grow layer by layer."""
+    fade = judged.walk.growing
     if fade is not None and fade.decades >= FADE:
         return [unless_fresh(judged, _fade(judged, fade, "exploding", "gains", "gained"))]
     layers = weighted_layers(judged.flow)
-    if len(layers) < FEWEST or (judged.walk is not None and any(leap.decades < 0 for leap in judged.walk.leaps)):
+    if len(layers) < FEWEST or any(leap.decades < 0 for leap in judged.walk.leaps):
         return []
     back, forward = gradient_trend(judged.flow), signal_trend(judged.flow)
     half = layers[: len(layers) // 2], layers[len(layers) // 2 :]
     for line, what, way, hit in (
-        (_reversed(back), "activation gradient", "from output to input", half[0]),
+        (back and _reversed(back), "activation gradient", "from output to input", half[0]),
         (forward, "activation", "from input to output", half[1]),
     ):
         if line is not None and line.rises(SIGNAL):
@@ -222,38 +224,38 @@ def exploding(judged: Judged) -> list[Finding]:
     return []
 
 
-def _reversed(line: Trend | None) -> Trend | None:
-    return line and replace(line, slope=-line.slope, ends=-line.ends)
+def _reversed(line: Trend) -> Trend:
+    return replace(line, slope=-line.slope, ends=-line.ends)
 
 
 def _fade(judged: Judged, fade: Fade, name: str, verb: str, word: str) -> Finding:
-    walk = judged.walk
-    stations = walk.stations(fade.below)
-    line, sign = line_through(walk.graph, stations), 1 if name == "vanishing" else -1
-    layers = [one for one in stations if walk.graph.weighted[one]]
-    deepest = max(range(len(walk.graph)), key=lambda one: walk.graph.depths[one] * walk.graph.weighted[one])
+    graph = judged.graph
+    stations = judged.walk.stations(fade.below)
+    line, sign = line_through(graph, stations), 1 if name == "vanishing" else -1
+    layers = [one for one in stations if graph.weighted[one]]
+    deepest = max(range(len(graph)), key=lambda one: graph.depths[one] * graph.weighted[one])
     end = "input"
-    if not walk.graph.weighted[fade.below]:
+    if not graph.weighted[fade.below]:
         end = _station(judged, fade.below)
     elif fade.below != deepest:
-        end = f"{walk.graph.names[fade.below]}, on a branch of its own,"
+        end = f"{graph.names[fade.below]}, on a branch of its own,"
     factor, shown = 10 ** (-sign * fade.decades / max(1, fade.steps)), fade.decades
     counted = "layers" if len(layers) > fade.steps / 2 else "steps"
     count = len(layers) if counted == "layers" else fade.steps
     if line is not None and counted == "layers":
         factor = 10**-line.slope
-        if not walk.leaps:
+        if not judged.walk.leaps:
             shown = (line if sign > 0 else _reversed(line)).largest
     message = (
         f"from output to {end} the activation gradient {verb} {shown:.1f} decades over {count} {counted}, a "
         f"factor of {number(factor, 3)} a {counted[:-1]}"
     )
-    evidence = {
+    evidence: dict[str, object] = {
         "decades": fade.decades,
         "steps": fade.steps,
         "shown": shown,
         "threshold": FADE,
-        "last layer": walk.graph.names[layers[-1] if layers else fade.below],
+        "last layer": graph.names[layers[-1] if layers else fade.below],
     }
     if line is not None:
         evidence = _numbers(line if sign > 0 else _reversed(line), word) | evidence
@@ -261,7 +263,7 @@ def _fade(judged: Judged, fade: Fade, name: str, verb: str, word: str) -> Findin
         gone = [layer.name for layer in weighted_layers(judged.flow) if layer.activation_grad_rms == 0]
         evidence |= {"layers at 0": len(gone)}
         message += f"; at {listed(gone)} nothing is left" if gone else ""
-    half = [walk.graph.names[one] for one in layers[len(layers) // 2 :]]
+    half = [graph.names[one] for one in layers[len(layers) // 2 :]]
     action = ""
     if name == "exploding" and (sums := _plain_sums(judged, stations)):
         message += f"; it grows along {len(sums)} sums (the first {_in_place(judged, sums[-1])}), with no norm between"
@@ -272,36 +274,38 @@ def _fade(judged: Judged, fade: Fade, name: str, verb: str, word: str) -> Findin
 
 
 def _plain_sums(judged: Judged, stations: list[int]) -> list[int]:
-    """The additions along a way, if most of its steps are such and nothing normalises."""
-    graph = judged.flow.graph
+    """Return the additions among stations, if these are mostly additions and the model has no norm."""
+    graph = judged.graph
     sums = [one for one in stations if graph.names[one] == "add" and not graph.is_layer[one]]
     norms = any("Norm" in layer.kind for layer in judged.flow.layers if layer.calls)
     return sums if len(sums) >= FEWEST and 2 * len(sums) > len(stations) and not norms else []
 
 
 def _in_place(judged: Judged, vertex: int) -> str:
-    """Where a sum stands: the module that takes it, or a layer that goes into it."""
-    graph = judged.flow.graph
+    """Return where a sum is: the module that computes it, or a layer before it."""
+    graph = judged.graph
     place = graph.places[vertex]
     before = graph.neighbours(onward=False)[vertex]
     return f"in {place}" if place and place != "(model)" else f"behind {before[0]}" if before else "in the model"
 
 
 def line_through(graph: ModuleGraph, stations: list[int]) -> Trend | None:
-    """A line through the gradient at the layers among some stations, from the input's side to the output's."""
+    """Fit a line to the gradient at the layers among some stations, from the input to the output."""
     layers = [_At(graph, one) for one in reversed(stations) if graph.weighted[one]]
     found = [one for one in (trend(layers, lambda s: s.rms), trend(layers, lambda s: s.norm)) if one is not None]
     return min(found, key=lambda one: max(abs(one.decades), abs(one.ends)), default=None)
 
 
 class _At:
+    """The size of the gradient at one call of a layer."""
+
     def __init__(self, graph: ModuleGraph, vertex: int) -> None:
         self.name, self.norm, self.rms = graph.names[vertex], graph.norms[vertex], graph.rms(vertex)
 
 
 def _station(judged: Judged, vertex: int) -> str:
-    """A station in words: a layer, or a join by the layers that go into it."""
-    graph = judged.flow.graph
+    """Return a station in words: a layer's name, or a join and the layers before it."""
+    graph = judged.graph
     if graph.is_layer[vertex]:
         return graph.names[vertex]
     before = graph.neighbours(onward=False)[vertex]
@@ -309,10 +313,10 @@ def _station(judged: Judged, vertex: int) -> str:
 
 
 def _above(judged: Judged, vertex: int | None) -> str:
-    """The nearest layer from a vertex on towards the loss."""
-    walk, graph = judged.walk, judged.flow.graph
+    """Return the name of the nearest layer with weights from a vertex towards the loss."""
+    graph = judged.graph
     while vertex is not None and not graph.weighted[vertex]:
-        chain = walk.chain(vertex)
+        chain = judged.walk.chain(vertex)
         vertex = chain[-2] if len(chain) > 1 else None
     return "the output" if vertex is None else graph.names[vertex]
 
@@ -330,7 +334,7 @@ def _numbers(line: Trend, word: str) -> dict[str, object]:
 
 
 def change(judged: Judged) -> tuple[float, int]:
-    """Decades that the gradient loses from output to input (below 0: gains), and over how many layers."""
+    """Return the decades that the gradient loses from output to input (below 0: gains), and the number of layers."""
     line = gradient_trend(judged.flow)
     if line is None:
         return 0.0, 0

@@ -1,4 +1,4 @@
-"""Two factors of a product that both begin at 0, as those of a low-rank update may."""
+"""Factors of a product that all begin at 0, as those of a low-rank update may."""
 
 from collections.abc import Sequence
 
@@ -10,8 +10,8 @@ BOTH = (
     "is 0 at first all the same, and the one that is 0 gets a gradient."
 )
 _WHY = "and the gradient of each has the other as a factor"
-_NAMED = 4  # products
-# Linear in each thing that they take: on such a way, what is 0 behind makes 0 of the gradient before.
+_NAMED = 4  # the most products that a sentence names
+# Functions that are linear in each input: through them, a factor of 0 makes the gradient of the other factors 0.
 _LINEAR = (
     "t", "transpose", "permute", "view", "unsafe_view", "reshape_alias", "expand", "unsqueeze", "squeeze", "clone",
     "mul", "div", "mm", "bmm", "native_dropout", "dot", "mv",
@@ -19,21 +19,22 @@ _LINEAR = (
 
 
 def both_zero(judged: Judged) -> list[tuple[str, ...]]:
-    """Names of weights that are all 0 and are multiplied with each other, each such product's by themselves."""
-    graph, found = judged.flow.graph, []
-    for vertex in range(len(graph)) if graph else ():
+    """Return the names of weights that are all 0 and are multiplied with each other, in one tuple for each product."""
+    graph = judged.graph
+    found: list[tuple[str, ...]] = []
+    for vertex in range(len(graph)):
         if graph.is_layer[vertex] or graph.names[vertex] in _LINEAR:
             zeros = _zeros(graph, vertex)
-            # A product within a product is told with it.
+            # A product within another product is not listed separately.
             if len(zeros) > 1 and not any(set(zeros) <= set(one) for one in found):
                 found = [one for one in found if not set(one) <= set(zeros)] + [tuple(zeros)]
     return sorted(found, key=lambda one: list(graph.sizes).index(one[0]))
 
 
 def multiplied(pairs: Sequence[tuple[str, ...]]) -> str:
-    """What is to be said of them, as a clause."""
+    """Return a clause on the products."""
     if len(pairs) == 1:
-        them = "each other" if len(pairs[0]) == 2 else "others of them"  # within one layer it is not told which
+        them = "each other" if len(pairs[0]) == 2 else "others of them"  # within one layer it is unknown which
         return f"{', '.join(pairs[0])} are multiplied with {them} and are all 0, {_WHY}, so that no step moves any"
     named = "; ".join(" and ".join(one) for one in pairs[:_NAMED])
     more = f"; and {len(pairs) - _NAMED} more" if len(pairs) > _NAMED else ""
@@ -41,8 +42,9 @@ def multiplied(pairs: Sequence[tuple[str, ...]]) -> str:
 
 
 def _zeros(graph: ModuleGraph, vertex: int) -> list[str]:
-    """The weights of 0 among the factors of what a vertex gives, in the model's order."""
-    found, waiting, seen = [], [vertex], {vertex}
+    """Return the weights of 0 among the factors of a vertex's output, in the model's order."""
+    found: list[str] = []
+    waiting, seen = [vertex], {vertex}
     while waiting:
         one = waiting.pop()
         found += [name for name in graph.parameters[one] if "bias" not in name and graph.sizes.get(name) == 0]

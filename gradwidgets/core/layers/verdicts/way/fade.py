@@ -1,12 +1,12 @@
-"""A gradient that changes little by little: on a trunk, on a branch, on both one after the other."""
+"""A gradient that changes little by little: on a trunk, on a branch, or on both."""
 
 from dataclasses import dataclass, replace
 
-# Decades that a gradient may lose or gain in all of its small steps but the largest, down to a layer. Of 86 networks
-# that train well the worst reaches 2.9; of 56 sick ones the mildest reaches 3.7.
+# Decades that a gradient may lose or gain down to a layer in all small steps except the largest. The worst of 86
+# networks that train well reaches 2.9; the mildest of 56 faulty ones reaches 3.7.
 FADE = 3.2
-FEWEST_STEPS = 3  # that a fade is made of
-# A fade of even steps, none more than so much of it, and steep ones, so many decades each, counts with its largest.
+FEWEST_STEPS = 3  # of a fade
+# The largest step counts, too, if it is at most this share of the fade, and a step has so many decades on average.
 EVEN, STEEP = 0.4, 0.6
 FAR = 5.0  # decades that are too many on a branch and before it together
 
@@ -16,12 +16,12 @@ class Fade:
     """A gradient that changes little by little down to a layer.
 
     Attributes:
-        decades: What is lost in small steps (or gained), without the largest of them unless all are alike and steep.
-        below: The layer where most is lost.
-        steps: How many steps that are.
-        whole: What is lost in all of its small steps, those before a branch included.
-        largest: What is lost in the largest of them.
-        count: How many of the steps are one by rights.
+        decades: The decades lost (or gained) in small steps, without the largest step unless all are even and steep.
+        below: The vertex down to which they are lost.
+        steps: The number of steps.
+        whole: The decades lost in all small steps, those before a branch included.
+        largest: The decades lost in the largest step.
+        count: The number of steps that `is_steep` divides by, without joins that change nothing.
     """
 
     decades: float
@@ -33,12 +33,12 @@ class Fade:
 
     @property
     def is_steep(self) -> bool:
-        """Whether its steps are alike, and much is lost in each."""
+        """Whether the steps are even, and much is lost in each."""
         return self.whole > 0 and self.largest <= EVEN * self.whole and self.whole >= STEEP * self.count
 
 
 def with_trunk(own: Fade, before: Fade) -> Fade:
-    """The worse of what fades on a branch and before it, or both where together they are far too much."""
+    """Return the worse of a fade on a branch and the one before it, or their sum if together they lose far too much."""
     both = Fade(
         own.decades + before.decades,
         own.below,
@@ -56,7 +56,7 @@ def with_trunk(own: Fade, before: Fade) -> Fade:
 
 
 def worse(known: Fade | None, calls: list[Fade]) -> Fade | None:
-    """The worse of what is known and of a layer's calls, of which the best one counts."""
+    """Return the worse of a known fade and that of a layer, whose best call counts."""
     best = min(calls, key=lambda fade: fade.decades)
     if best.steps < FEWEST_STEPS or best.decades <= (known.decades if known else 0.0):
         return known

@@ -1,4 +1,4 @@
-"""Layers that no gradient comes to."""
+"""Layers that get no gradient."""
 
 import re
 from dataclasses import replace
@@ -9,14 +9,14 @@ from gradwidgets.core.layers.preflight.losses.value.terms import TERM
 from gradwidgets.core.layers.verdicts.draws import cutting
 from gradwidgets.core.layers.verdicts.units import DEAD
 from gradwidgets.core.layers.verdicts.verdict import Judged, listed, unless_fresh
-from gradwidgets.core.layers.verdicts.way.by_rights import by_rights
 from gradwidgets.core.layers.verdicts.way.cancelling import cancelled_layers
 from gradwidgets.core.layers.verdicts.way.cut_off import cure
 from gradwidgets.core.layers.verdicts.way.exact_zeros import Layers, about, is_starved, named, nothing_arrives
+from gradwidgets.core.layers.verdicts.way.fade import FADE
 from gradwidgets.core.layers.verdicts.way.single import single
 from gradwidgets.core.layers.verdicts.way.unused import LOOSE, is_loose_end
-from gradwidgets.core.layers.verdicts.way.walk import FADE
-from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.layers.verdicts.way.without_influence import without_influence
+from gradwidgets.core.results.finding import Finding, Severity
 
 _UNDERFLOW = (
     "{} a gradient of exactly 0 in half precision: it underflows, since float16 holds no number below 6e−8; with the "
@@ -39,11 +39,12 @@ _DETACH_ONE = (
 
 
 def no_gradient(judged: Judged) -> list[Finding]:
-    """Layers to which no gradient leads, that never ran, or to which exactly 0 comes."""
+    """Find layers without a gradient path from the loss, layers that never ran, and layers whose gradient is 0."""
     return [_by_parameter(judged, one) for one in _found(judged)]
 
 
 def _found(judged: Judged) -> list[Finding]:
+    """Return the findings, in which layers have their names."""
     said = [one for one in judged.flow.preflight if one.name == "no_gradient"]
     if said and not judged.trained:
         return [replace(one, severity="error") for one in said]
@@ -55,11 +56,11 @@ def _found(judged: Judged) -> list[Finding]:
         evidence = {"layers with weights": len(judged.weighted), "with a gradient": 0}
         cuts = [judged.flow.cuts[layer.name] for _, layer in judged.weighted if layer.cut]
         action = cure(cuts[-1]) if cuts else ""
-        anew = [one for one in judged.flow.preflight if one.name == DETACHED and one.evidence.get("new tensor")]
-        why, action = (f"{why}; {_IS_NEW}", f"{action} {anew[0].action}".strip()) if anew else (why, action)
+        new = [one for one in judged.flow.preflight if one.name == DETACHED and one.evidence.get("new tensor")]
+        why, action = (f"{why}; {_IS_NEW}", f"{action} {new[0].action}".strip()) if new else (why, action)
         return [Finding("no_gradient", "error", why, evidence, action=action)]
     found = []
-    for reached, severity, action in (
+    ways: tuple[tuple[str, Severity, str], ...] = (
         ("cut off", "error", ""),
         ("unused", "warning", "Use it in the loss, or take it out."),
         (
@@ -74,7 +75,8 @@ def _found(judged: Judged) -> list[Finding]:
             "Call what is meant to run in forward, and take out what is not; an `if` may leave it out; or, where "
             "samples are routed, see that all experts get some.",
         ),
-    ):
+    )
+    for reached, severity, action in ways:
         layers = [(i, layer) for i, layer in judged.weighted if layer.gradient == reached and not layer.aside]
         loose = [one for one in layers if reached == "unused" and is_loose_end(judged, one[1])]
         spare = [one for one in layers if reached == "not called" and one[1].spare]
@@ -85,7 +87,7 @@ def _found(judged: Judged) -> list[Finding]:
             found.append(_without(judged, spare, reached, "info", _SPARE))
         if loose:
             found.append(_without(judged, loose, reached, "info", LOOSE))
-    none_left = list(cancelled_layers(judged.flow.graph, judged.trained)) if judged.flow.graph else []
+    none_left = list(cancelled_layers(judged.graph, judged.trained))
     if none_left and not judged.is_met and not any(_stops(one) for one in judged.flow.preflight):
         found.append(about(none_left, len(judged.trained), "error", f"{_gets(none_left)} {_CANCELLED}", _DETACH_ONE))
     zero = [(i, layer) for i, layer in judged.trained if layer.weight_grad_norm == 0]
@@ -94,7 +96,7 @@ def _found(judged: Judged) -> list[Finding]:
     small = [one for one in zero if one[1].name in judged.flow.underflowing]
     zero = [one for one in zero if one not in small]
     found += _beside(judged)
-    said, zero = by_rights(judged, zero)
+    said, zero = without_influence(judged, zero)
     found += said
     if small:
         found.append(about(small, len(judged.trained), "error", _UNDERFLOW.format(_gets(small)), SCALE_IT))
@@ -105,12 +107,12 @@ def _found(judged: Judged) -> list[Finding]:
 
 
 def _stops(found: Finding) -> bool:
-    """Whether a term of the loss is said to have no way back; one that is 0 by itself has, and it comes to nothing."""
+    """Whether it reports a term of the loss without a gradient path; a term of 0 has one, with a gradient of 0."""
     return found.name == TERM and not found.evidence.get("itself")
 
 
 def _by_parameter(judged: Judged, found: Finding) -> Finding:
-    """The same, with the names of parameters in place of those of modules that own some and are none of torch's."""
+    """Name the parameters in place of modules that own parameters and are not torch's."""
     message, names = found.message, found.evidence.get("layers", ())
     for name in names if isinstance(names, list) else ():
         own = judged.called(name)
@@ -127,19 +129,19 @@ def _one_count(match: re.Match) -> str:
 
 
 def _is_told(judged: Judged, zero: Layers) -> bool:
-    """Whether it is said already, of all places where nothing comes back, that nothing can."""
-    ends = judged.walk.ends if judged.walk else []
-    names = {judged.flow.graph.names[one] for one in judged.blocked} if judged.blocked else set()
+    """Whether other findings already explain all places where the gradient becomes 0."""
+    ends = judged.walk.ends
+    names = {judged.graph.names[one] for one in judged.blocked}
     behind = all(names & set(layer.before) for _, layer in zero if is_starved(layer))
     return bool(ends) and all(end.at in judged.blocked for end in ends) and behind
 
 
 def _of_zeroed(judged: Judged, found: Finding) -> Finding:
-    """The same, led by what is multiplied by 0 if that is how it comes."""
+    """Put the operations in front that multiply by 0, if they are where the gradient becomes 0."""
     zeroed = judged.flow.zeroed
-    ends = {named(judged, end.at).partition(" in ")[0] for end in (judged.walk.ends if judged.walk else ()) if end.at}
+    ends = {named(judged, end.at).partition(" in ")[0] for end in judged.walk.ends if end.at}
     told = [one for one in zeroed if one.name in ends or _plain(one.name) in ends]
-    if not ends:  # nothing with weights of its own layer is behind it
+    if not ends:  # no layer with weights of its own is before such an operation
         stopping = _stopping(judged)
         told = [one for one in zeroed if one.name in stopping and not one.is_term]
     if not told or found.severity == "info":
@@ -147,26 +149,24 @@ def _of_zeroed(judged: Judged, found: Finding) -> Finding:
     message = f"{'; '.join(map(str, told))}; so {found.message}"
     evidence = found.evidence | {"zeroed": [one.name for one in told]}
     meant = not judged.flow.stops and all(one.is_term for one in told) and ends == {"mul"}
-    severity = "info" if meant else "error"
+    severity: Severity = "info" if meant else "error"
     return replace(found, message=message, evidence=evidence, action=told[0].cure, severity=severity)
 
 
 def _stopping(judged: Judged) -> set[str]:
-    """The functions to which a gradient comes, and of which nothing goes on."""
-    graph = judged.flow.graph
-    if graph is None:
-        return set()
+    """Return the functions that get a gradient and pass none on."""
+    graph = judged.graph
     own = [v for v in graph.order if not graph.is_layer[v] and graph.norms[v] > 0 and graph.back[v]]
     return {graph.names[v] for v in own if all(graph.norms[other] == 0 for other in graph.back[v])}
 
 
 def _plain(name: str) -> str:
-    """What autograd's graph calls a function: a dropout is a product with its mask."""
+    """Return autograd's name of a function: a dropout is a product with its mask."""
     return name if name == "masked_fill" else "mul"
 
 
 def _beside(judged: Judged) -> list[Finding]:
-    """Parts that are cut off and stand beside what is trained: those that have a twin there, and the others."""
+    """Report parts that are cut off and beside the trained layers, those with a twin there separately."""
     aside = [(i, layer) for i, layer in judged.weighted if layer.aside]
     found = []
     for twin, apart in dict.fromkeys((layer.twin, layer.judged) for _, layer in aside):
@@ -181,7 +181,8 @@ def _beside(judged: Judged) -> list[Finding]:
     return found
 
 
-def _without(judged: Judged, layers: Layers, reached: str, severity: str, action: str) -> Finding:
+def _without(judged: Judged, layers: Layers, reached: str, severity: Severity, action: str) -> Finding:
+    """Report layers without a gradient, with the reason."""
     one = len(layers) == 1
     if reached == "replaced":
         why = (
@@ -212,12 +213,13 @@ def _gets(layers: Layers) -> str:
 
 
 def _by_loss_alone(judged: Judged, zero: Layers) -> bool:
-    """Whether these layers and their activations give no cause of their own for a gradient of 0."""
-    dead = (one.dead_fraction > DEAD[1] for one in (*judged.flow.layers, *judged.flow.functions))
-    return not any(layer.weight_norm == 0 for _, layer in zero) and not any(dead)
+    """Whether neither these layers' weights nor dead activations explain a gradient of 0."""
+    flow = judged.flow
+    shares = [*(one.dead_fraction for one in flow.layers), *(one.dead_fraction for one in flow.functions)]
+    return not any(layer.weight_norm == 0 for _, layer in zero) and not any(share > DEAD[1] for share in shares)
 
 
 def _faded(judged: Judged) -> bool:
-    """Whether what arrives is 0 because it has become too small on the way."""
-    fading = judged.walk.fading if judged.walk else None
+    """Whether the gradient is 0 because it has become too small on its path."""
+    fading = judged.walk.fading
     return fading is not None and fading.decades >= FADE and not judged.walk.ends

@@ -1,16 +1,16 @@
-"""Single parameters without a gradient, in layers of which others get one."""
+"""Single parameters without a gradient, in layers whose other parameters get one."""
 
 from gradwidgets.core.layers.causes.cut import CUTTING, Cut
 from gradwidgets.core.layers.verdicts.verdict import Judged, listed
 from gradwidgets.core.layers.verdicts.way.cut_off import cure
-from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.finding import Finding, Severity
 
 _UNUSED = "Nothing, if it waits for its use, as a token for masks does; else use it in forward, or take it out."
 _REPLACED = "Nothing, if others are meant to stand in its place: requires_grad_(False) says it to readers."
 
 
 def single(judged: Judged) -> list[Finding]:
-    """What to say of parameters that get no gradient, by what keeps it from them."""
+    """Report parameters that get no gradient, together if the cause is the same."""
     cuts = judged.flow.parameters
     return [
         _told(judged, [name for name, other in cuts.items() if other == cut], cut)
@@ -35,7 +35,7 @@ def _why(cut: Cut, one: bool) -> str:
     return f"the loss does not use what {'it goes' if one else 'they go'} into" if cut.how == "unused" else str(cut)
 
 
-def _severity(cut: Cut) -> str:
+def _severity(cut: Cut) -> Severity:
     if cut.how in ("missed", "replaced"):
         return "info"
     return "warning" if cut.how == "unused" or cut.quiet or cut.operation in CUTTING else "error"

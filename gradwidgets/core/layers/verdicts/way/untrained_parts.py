@@ -1,4 +1,4 @@
-"""Weights that nobody trains, and rows of an embedding that are left out."""
+"""Weights that are not trained, and rows of an embedding that are not."""
 
 from gradwidgets.core.layers.verdicts.verdict import Judged, listed
 from gradwidgets.core.results.finding import Finding
@@ -10,7 +10,7 @@ _INSIDE = (
 
 
 def unlisted(judged: Judged) -> list[Finding]:
-    """Tensors that take part and that no optimizer of the model's parameters trains."""
+    """Find tensors that require a gradient and are used, but that the model does not list as parameters."""
     missed = judged.flow.unlisted
     if not missed:
         return []
@@ -26,7 +26,7 @@ def unlisted(judged: Judged) -> list[Finding]:
 
 
 def padding(judged: Judged) -> list[Finding]:
-    """Embeddings whose padding stands where no padding would."""
+    """Find embeddings whose padding token occurs where no padding is expected."""
     found = []
     for i, layer in enumerate(judged.flow.layers):
         if layer.padded:
@@ -40,7 +40,7 @@ def padding(judged: Judged) -> list[Finding]:
 
 
 def frozen(judged: Judged) -> list[Finding]:
-    """Layers that ask for no gradient: said, and no fault by itself."""
+    """Report frozen layers, which are not a fault."""
     layers = [(i, layer) for i, layer in judged.weighted if layer.gradient == "frozen"]
     if not layers or not judged.trained:
         return []

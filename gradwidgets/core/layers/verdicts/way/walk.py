@@ -1,14 +1,14 @@
-"""The way of the gradient from a loss down a graph of modules: where it is lost at once, and where it fades.
+"""The path of the gradient from a loss down a graph of modules: where it is lost at once, and where it fades.
 
-A vertex's *dominators* are the vertices that all of its gradient passes: of a residual network's trunk the additions,
-while each branch hangs off them. Of these, layers with weights and joins (what takes from several) are *stations*, and
-the change of the gradient from one to the next is a *step*, in decades, by norm or root mean square, whichever changes
-less: a narrow layer moves the one, a layer with many outputs the other, and neither is a change with depth. Two that
-disagree on the sign are no change.
+A vertex's *dominators* are the vertices through which all of its gradient comes: in the trunk of a residual network
+these are the additions, and each branch ends at one of them. Among the dominators, layers with weights and joins
+(vertices with several inputs) are *stations*. The change of the gradient from one station to the next is a *step*,
+measured in decades of the norm or of the root mean square, whichever changes less: a narrow layer changes the one, a
+layer with many outputs the other, and neither is a change with depth. If the two have different signs, the step is 0.
 
-Where the gradient has a way around a vertex to what that vertex takes from, a *branch* begins there, as at each block
-of a residual network. What fades little by little is judged on the trunk and on a branch each for itself: branches
-begin small in most that are published, and the gradient passes them by.
+If the gradient can reach a vertex's inputs without passing the vertex, a *branch* begins at the vertex, as in each
+block of a residual network. Fading is judged separately on the trunk and on each branch: in most published networks
+branches begin small, and the gradient bypasses them.
 """
 
 import math
@@ -20,32 +20,32 @@ from gradwidgets.core.layers.passes.module_graph import ModuleGraph
 from gradwidgets.core.layers.verdicts.way.cancelling import cancelled
 from gradwidgets.core.layers.verdicts.way.fade import FADE, Fade, with_trunk, worse
 
-# Decades that a gradient may lose or gain in one step. Of 86 networks that train well the worst reaches 2.3.
+# Decades that a gradient may lose or gain in one step. The worst of 86 networks that train well reaches 2.3.
 STEP = 3.2
-IDLE = 0.1  # decades that count as none
-EVEN_STEPS = 5  # of which that can be said of a branch, whose layers begin small together
-# A step of less than so many decades is at one place if so much of it is lost by operations one behind the other.
+IDLE = 0.1  # a step of fewer decades counts as no change
+EVEN_STEPS = 5  # fewest steps of a branch that count as even: the layers of a branch often begin small together
+# A step of less than LONG_STEP decades is at one place if consecutive operations lose at least this share of it.
 LONG_STEP, ONE_PLACE = 5.0, 0.6
-# What has a softmax on the way to queries and keys, whose slope is small where scores and values are alike.
+# The softmax of attention: the gradient of queries and keys is small there if the scores or the values are alike.
 _SOFTMAX = ("softmax", "safe_softmax", "scaled_dot_product")
-# What gates by being flat: where such is small, it is shut, and not only small at first.
+# Functions that make small factors by saturating: a layer before one is no factor that is only small at first.
 BOUNDED = ("sigmoid", "tanh", "hardsigmoid", "hardtanh", "softmax", "clamp", "relu", "exp", "erf")
-# Always of two tensors, also where one of them asks for no gradient and the graph shows the other alone.
+# Products of two tensors, also if one of them requires no gradient and the graph contains only the other.
 PRODUCTS = ("mm", "bmm")
 
 
 @dataclass(frozen=True)
 class Leap:
-    """A gradient that changes a great deal at one place.
+    """A large change of the gradient at one place.
 
     Attributes:
         above: The station nearer to the loss; None for the model's output.
         below: The station nearer to the inputs.
-        decades: What is lost; below 0 what is gained; infinite where exactly 0 arrives.
-        at: The vertex whose way back changes it most; None where that is outside of the model.
+        decades: The decades that are lost, or gained if below 0; infinite if the gradient becomes exactly 0.
+        at: The vertex whose backward changes the gradient most; None if that is outside of the model.
         through: The vertices between the two stations.
-        factors: The trained parameters that go into the operation there.
-        gates: The trained layers that give the other factor of a product there.
+        factors: The trained parameters that are inputs of the operation at that vertex.
+        gates: The trained layers whose output is the other factor, if the vertex is a product.
     """
 
     above: int | None
@@ -58,28 +58,30 @@ class Leap:
 
 
 class _State(NamedTuple):
-    base: int | None = None
-    last: int | None = None
-    leapt: float = 0.0
-    most: float = 0.0
-    least: float = 0.0
+    """What is known of the gradient at a vertex, from the beginning of its trunk or branch."""
+
+    base: int | None = None  # the station where the trunk or branch begins
+    last: int | None = None  # the nearest station above
+    leapt: float = 0.0  # decades lost in large changes at one place
+    most: float = 0.0  # the largest step
+    least: float = 0.0  # the smallest step, below 0 if the gradient grows there
     steps: int = 0
-    idle: int = 0  # among the steps, joins at which nothing is lost
-    alive: bool = True
-    scores: bool = False
-    trunk: tuple["Fade", "Fade"] | None = None  # the worst of what goes before a branch, lost and gained
+    idle: int = 0  # how many of the steps are joins at which nothing is lost
+    alive: bool = True  # whether the gradient is not yet 0
+    scores: bool = False  # whether the last step passed the softmax of attention
+    trunk: tuple[Fade, Fade] | None = None  # the largest loss and gain before a branch
 
 
 @dataclass
 class Walk:
-    """What happens to the gradient on its way down.
+    """The changes of the gradient along its path from the loss.
 
     Attributes:
         graph: The graph.
         leaps: Losses and gains at one place.
-        ends: Where exactly 0 arrives.
-        fading: The worst that is lost little by little; None where nothing goes down so far.
-        growing: The worst that is gained.
+        ends: The places where the gradient becomes exactly 0.
+        fading: The largest loss in small steps; None if no layer lies enough steps down.
+        growing: The largest gain in small steps; None likewise.
         largest: The largest step that is no leap, in decades.
     """
 
@@ -92,26 +94,26 @@ class Walk:
 
     def __post_init__(self) -> None:
         graph = self.graph
-        self._dust = cancelled(graph)
+        self._cancelled = cancelled(graph)
         self._inside = [place is not None for place in graph.places]
-        self._tops = {
+        self._outputs = {
             v
             for v in range(len(graph))
             if self._inside[v] and (v == 0 or any(not self._inside[u] for u in graph.onward[v]))
         }
-        sizes = [(graph.norms[v], graph.elements[v]) for v in self._tops if self._is_measured(v)]
+        sizes = [(graph.norms[v], graph.elements[v]) for v in self._outputs if self._is_measured(v)]
         self._output = math.hypot(*[norm for norm, _ in sizes]), sum([count for _, count in sizes])
         self._branches = self._bypassed()
-        self._go()
+        self._descend()
 
     def is_station(self, vertex: int) -> bool:
-        """Whether it is a layer with weights, or a join."""
+        """Whether a vertex is a layer with weights, or a join."""
         graph = self.graph
         product = graph.names[vertex] in PRODUCTS and not graph.is_layer[vertex]
         return graph.weighted[vertex] or product or len(graph.back[vertex]) > 1
 
     def lost(self, above: int | None, below: int) -> float:
-        """Decades lost from one vertex to another; infinite where nothing is left, 0 where that cannot be told."""
+        """Return the decades lost from one vertex to another; infinite if nothing is left, 0 if that is not known."""
         (norm, rms), (norm_below, rms_below) = self._size(above), self._size(below)
         if norm_below == 0:
             return math.inf if norm > 0 else 0.0
@@ -121,7 +123,7 @@ class Walk:
         return min(by_norm, by_rms, key=abs) if by_norm * by_rms > 0 else 0.0
 
     def chain(self, vertex: int) -> list[int]:
-        """The vertices inside of the model that all of a vertex's gradient passes, from the loss to itself."""
+        """Return the vertices of the model that all of a vertex's gradient passes, from the loss to the vertex."""
         found = [vertex]
         while vertex and self._inside[self.graph.dominators[vertex]]:
             vertex = self.graph.dominators[vertex]
@@ -129,11 +131,13 @@ class Walk:
         return found[::-1]
 
     def _size(self, vertex: int | None) -> tuple[float, float]:
+        """Return the norm and the root mean square of the gradient at a vertex, or at the model's output."""
         norm, count = self._output if vertex is None else (self.graph.norms[vertex], self.graph.elements[vertex])
         return norm, norm / math.sqrt(count) if count else math.nan
 
-    def _go(self) -> None:
-        graph, states = self.graph, {}
+    def _descend(self) -> None:
+        graph = self.graph
+        states: dict[int, _State] = {}
         by_layer: dict[str, list[tuple[float, int, _State]]] = {}
         for vertex in graph.order:
             if not self._inside[vertex]:
@@ -142,7 +146,7 @@ class Walk:
             first = vertex == 0 or not self._inside[above]
             measured = self._is_measured(vertex)
             if first:
-                state = _State(vertex, vertex) if vertex in self._tops and measured else _State()
+                state = _State(vertex, vertex) if vertex in self._outputs and measured else _State()
             else:
                 state = states[above]
                 if vertex in self._branches and measured and state.alive and state.last == above:
@@ -154,12 +158,13 @@ class Walk:
         self._find_fades(by_layer)
 
     def _is_measured(self, vertex: int) -> bool:
-        """Whether the size of a gradient is known, and is no dust that rounding leaves of ways that cancel out."""
-        return self.graph.norms[vertex] == self.graph.norms[vertex] and vertex not in self._dust
+        """Whether the size of the gradient is known, and is not just the rounding error of parts that cancel out."""
+        return self.graph.norms[vertex] == self.graph.norms[vertex] and vertex not in self._cancelled
 
     def _bypassed(self) -> set[int]:
-        """Where a branch begins: below it something is taken from that the gradient reaches without it, too."""
-        graph, found = self.graph, set()
+        """Return the vertices at which a branch begins: the gradient reaches one of their inputs without them, too."""
+        graph = self.graph
+        found: set[int] = set()
         for vertex in range(len(graph)):
             for other in graph.back[vertex]:
                 one, join = vertex, graph.dominators[other]
@@ -170,27 +175,33 @@ class Walk:
         return found
 
     def _branch_off(self, join: int, state: _State) -> _State:
-        """The state at the beginning of a branch: nothing is lost yet, and what the trunk has lost is kept."""
+        """Return the state at the beginning of a branch: nothing is lost yet, and the trunk's losses are recorded."""
         lost = self.lost(state.base, join) - state.leapt
         trunk = self._fades(lost, join, state, state.steps)
         return _State(join, join, alive=state.alive, scores=state.scores, trunk=trunk)
 
     def _fades(self, lost: float, vertex: int, state: _State, count: int) -> tuple[Fade, Fade]:
-        """What has faded and what has grown down to a vertex, on its branch or before it, whichever is more."""
-        own = self._fade(lost, state.most, vertex, state, count), self._fade(-lost, -state.least, vertex, state, count)
-        return own if state.trunk is None else tuple(map(with_trunk, own, state.trunk))
+        """Return the loss and the gain down to a vertex, on its branch or before it, whichever is larger."""
+        faded = self._fade(lost, state.most, vertex, state, count)
+        grown = self._fade(-lost, -state.least, vertex, state, count)
+        return (
+            (faded, grown)
+            if state.trunk is None
+            else (with_trunk(faded, state.trunk[0]), with_trunk(grown, state.trunk[1]))
+        )
 
     def _step(self, vertex: int, state: _State) -> _State:
+        """Return the state at a vertex, from that at its dominator, and record leaps and ends."""
         graph = self.graph
         single = state.base is not None and state.base == state.last and graph.elements[state.base] < 2
-        if single and graph.elements[vertex] > 1:  # a loss that the model computes itself: the way begins behind it
+        if single and graph.elements[vertex] > 1:  # the model computes the loss itself: the path begins before it
             state = state._replace(base=vertex, last=vertex)
         if vertex == state.base or not state.alive or not self.is_station(vertex):
             return state
         decades = self.lost(state.last, vertex)
         if math.isinf(decades):
             before = state.leapt + self.lost(state.base, state.last) if state.last is not None else 0.0
-            if before < FADE:  # after less than that, it is no gradient that got too small for its dtype
+            if before < FADE:  # otherwise the gradient may have become too small for its dtype
                 self.ends.append(self._leap(state.last, vertex, decades))
             return state._replace(alive=False)
         if self._size(vertex)[0] == 0:
@@ -200,7 +211,7 @@ class Walk:
         if abs(decades) >= (2 if attends else 1) * STEP and self._at_one_place(state.last, vertex, decades):
             self.leaps.append(self._leap(state.last, vertex, decades))
             return state._replace(leapt=state.leapt + decades, last=vertex, scores=False)
-        if attends:  # no change with depth: the values beside this branch do not pass the softmax
+        if attends:  # no change with depth: the gradient of the values bypasses the softmax
             return state._replace(leapt=state.leapt + decades, last=vertex, scores=softmax)
         if graph.weighted[vertex]:
             self.largest = max(self.largest, abs(decades))
@@ -213,50 +224,63 @@ class Walk:
         )
 
     def _attends(self, above: int | None, below: int) -> bool:
-        """Whether the way from one station to the next goes through a softmax of attention."""
+        """Whether the path from one station to the next passes the softmax of attention."""
         path = self.chain(below)
-        path = path[path.index(above) : -1] if above in path else []
+        path = path[path.index(above) : -1] if above is not None and above in path else []
         return any(not self.graph.is_layer[one] and self.graph.names[one].startswith(_SOFTMAX) for one in path)
 
     def _at_one_place(self, above: int | None, below: int, decades: float) -> bool:
-        """Whether operations one behind the other lose it, and not a web of them with many ways through."""
+        """Whether consecutive operations lose it, and not a part of the graph with many paths."""
         if decades < 0 or decades >= LONG_STEP:
             return True
         several = [
             math.log10(over / under)
             for (over, at), (under, of) in pairwise(self._sizes(above, below))
-            if at is not None and not self._neighbours(at, of) and over > 0 and under > 0
+            if at is not None and of is not None and not self._neighbours(at, of) and over > 0 and under > 0
         ]
         return decades - sum(several) >= ONE_PLACE * decades
 
     def _neighbours(self, above: int, below: int) -> bool:
-        """Whether nothing is between two vertices but what only gives another shape."""
+        """Whether only changes of shape are between two vertices."""
         ways = self.graph.onward[below]
         while len(ways) == 1 and ways[0] != above and self.graph.norms[ways[0]] != self.graph.norms[ways[0]]:
             ways = self.graph.onward[ways[0]]
         return above in ways
 
     def _sizes(self, above: int | None, below: int) -> list[tuple[float, int | None]]:
-        """The norms that are known on the way from one station to the next, with their vertices."""
+        """Return the known norms on the path from one station to the next, with their vertices."""
+        return [(size, one) for one in self._path(above, below) if (size := self._size(one)[0]) == size]
+
+    def _path(self, above: int | None, below: int) -> list[int | None]:
+        """Return the vertices from one station to the next, both included; None stands for the model's output."""
         path = self.chain(below)
-        path = path[path.index(above) :] if above in path else [None, *path]
-        return [(size, one) for one in path if (size := self._size(one)[0]) == size]
+        if above is not None and above in path:
+            return [*path[path.index(above) :]]
+        return [None, *path]
 
     def _leap(self, above: int | None, below: int, decades: float) -> Leap:
-        path = self.chain(below)
-        path = path[path.index(above) :] if above in path else [None, *path]
+        """Return a leap with the vertex that changes the gradient most."""
+        path = self._path(above, below)
         pairs = list(pairwise(self._sizes(above, below)))
         if decades > 0:
             (_, at), (_, under) = max(pairs, key=lambda pair: _ratio(pair[0][0], pair[1][0]))
         else:
             (_, at), (_, under) = max(pairs, key=lambda pair: _ratio(pair[1][0], pair[0][0]))
-        factors = self.factors(at, under) if at is not None else ()
-        gates = self._gates(at, under) if at is not None and self.graph.names[at] == "mul" else ()
-        return Leap(above, below, decades, at, tuple(one for one in path[1:-1] if one is not None), factors, gates)
+        through = tuple(one for one in path[1:-1] if one is not None)
+        if at is None or under is None:
+            return Leap(above, below, decades, at, through, ())
+        gates = self._gates(at, under) if self.graph.names[at] == "mul" else ()
+        return Leap(above, below, decades, at, through, self.factors(at, under), gates)
 
     def _gates(self, product: int, but: int) -> tuple[str, ...]:
-        """The layers whose outputs, past functions without bounds, are multiplied with what a gradient comes from."""
-        graph, found, seen = self.graph, [], {but}
+        """Return the layers of a product's other factors, behind functions that are not `BOUNDED`.
+
+        Args:
+            product: The vertex of the product.
+            but: The vertex of the factor that is left out.
+        """
+        graph, seen = self.graph, {but}
+        found: list[str] = []
         waiting = [one for one in graph.back[product] if not self._leads(one, but)]
         while waiting and len(seen) < 20:
             one = waiting.pop()
@@ -270,19 +294,25 @@ class Walk:
         return tuple(found)
 
     def _leads(self, vertex: int, below: int) -> bool:
-        """Whether a vertex is what comes from another, or only gives it another shape."""
+        """Whether a vertex is another one, or only changes the shape of its output."""
         return vertex == below or self._neighbours(vertex, below)
 
     def factors(self, vertex: int, but: int) -> tuple[str, ...]:
-        """Trained parameters that go into a vertex other than through another one, by functions alone."""
-        graph, found, seen = self.graph, list(self.graph.parameters[vertex]), set()
+        """Return the trained parameters that are inputs of a vertex, directly or through functions.
+
+        Args:
+            vertex: The vertex.
+            but: One of its inputs, which is left out.
+        """
+        graph, found = self.graph, list(self.graph.parameters[vertex])
+        seen: set[int] = set()
         waiting = [one for one in graph.back[vertex] if one != but]
         while waiting and len(seen) < 20:
             one = waiting.pop()
             if one in seen:
                 continue
             seen.add(one)
-            if graph.weighted[one]:  # a layer's own weights are a factor where they are all 0
+            if graph.weighted[one]:  # a layer's own weights are a factor if they are all 0
                 found += [name for name in graph.parameters[one] if name in graph.waiting and "bias" not in name]
             else:
                 found += graph.parameters[one]
@@ -291,23 +321,24 @@ class Walk:
 
     def _find_fades(self, by_layer: dict[str, list[tuple[float, int, _State]]]) -> None:
         for calls in by_layer.values():
-            # A layer that is called several times is as well off as its best call.
+            # Of a layer that is called several times, the best call counts.
             fades = [self._fades(lost, v, state, _counted(state)) for lost, v, state in calls]
             self.fading = worse(self.fading, [lost for lost, _ in fades])
             self.growing = worse(self.growing, [gained for _, gained in fades])
 
     def _fade(self, whole: float, largest: float, vertex: int, state: _State, count: int) -> Fade:
+        """Return a fade without its largest step, or with it if the steps are even and steep."""
         fade = Fade(whole - largest, vertex, state.steps, whole, largest, count)
         enough = state.trunk is None or state.steps >= EVEN_STEPS
         return replace(fade, decades=whole) if enough and fade.is_steep else fade
 
     def stations(self, vertex: int) -> list[int]:
-        """The stations on the way down to a vertex, itself included."""
+        """Return the stations on the path down to a vertex, itself included."""
         return [one for one in self.chain(vertex) if self.is_station(one)]
 
 
 def _counted(state: _State) -> int:
-    """The steps over which a fade is spread; not the additions of blocks in a row, where all else goes one way."""
+    """Count the steps of a fade; without idle joins on the trunk if all other steps have the same sign."""
     one_way = min(state.most, -state.least) < IDLE
     return state.steps - state.idle if state.trunk is None and one_way else state.steps
 

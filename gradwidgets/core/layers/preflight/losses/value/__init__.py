@@ -1,1 +1,1 @@
-"""What becomes of a loss as one number: its sum or mean, its terms, its bounds, and whether it moves at all."""
+"""Checks of a loss's value: its sum or mean, its terms, its bounds, and whether it depends on the output."""

@@ -1,13 +1,13 @@
-"""What a loss holds at a bound throughout: behind a clamp or a ReLU there is no slope, wherever the output stands."""
+"""Functions in a loss whose output is at a bound everywhere: a clamp or a ReLU has no slope there."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 from torch import Tensor
 
-from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
+from gradwidgets.core.subject.user_code import place_of_call
 
 _BOUNDS = ("clamp", "clamp_", "clamp_min", "clamp_min_", "clip", "relu", "relu_")
 _ACTION = (
@@ -17,20 +17,20 @@ _ACTION = (
 
 
 class Bounded:
-    """Watches a loss for functions that give one number throughout, the bound."""
+    """Finds functions within a loss whose output is the bound everywhere."""
 
     def __init__(self) -> None:
         self._told: tuple[str, str, float] | None = None
 
     def see(self, name: str, given: Sequence[Tensor], result: object) -> None:
-        """Look at a call that was made of what comes from the output."""
+        """Check a call that was made with tensors that depend on the output."""
         if self._told is None and name in _BOUNDS and isinstance(result, Tensor) and given and result.numel() > 1:
             bound = float(result.reshape(-1)[0])
             if bool((result == bound).all()) and bool((given[0] != bound).all()):
                 self._told = name.strip("_"), place_of_call(), bound
 
     def told_in(self, found: Sequence[Finding], names: Sequence[str]) -> list[Finding]:
-        """The same findings, those of such names with what stands at a bound."""
+        """Add the function at its bound to findings of these names."""
         if self._told is None:
             return list(found)
         name, place, bound = self._told

@@ -1,4 +1,4 @@
-"""Differences and ratios of two that are the same and both have a gradient: their slopes cancel out."""
+"""Differences and ratios of two equal tensors that both have a gradient: their slopes cancel out."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -6,14 +6,14 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.preflight.losses.value.constant import CONSTANT
 from gradwidgets.core.layers.preflight.losses.value.terms import TERM
 from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.subject.user_code import place_of_call
 
 _MINUS = ("sub", "__sub__", "rsub", "__rsub__", "subtract")
 _DIVIDES = ("div", "__truediv__", "true_divide", "divide")
-_FEWEST = 2  # numbers that are the same
+_FEWEST = 2  # numbers
 _ACTION = (
     "Detach the one that is to stay as it was: exp(new − old.detach()), the old one computed under torch.no_grad() "
     "before the first step."
@@ -21,14 +21,14 @@ _ACTION = (
 
 
 class Cancelled:
-    """Watches a loss for exp of a difference that is 0 throughout, or a quotient of two that are the same."""
+    """Finds exponentials of a difference that is 0, and quotients of equal tensors, within a loss."""
 
     def __init__(self) -> None:
         self._differences: dict[int, Tensor] = {}
         self._place = ""
 
     def see(self, name: str, given: Sequence[Tensor], result: object) -> None:
-        """Look at a call that was made of what comes from the output."""
+        """Check a call that was made with tensors that depend on the output."""
         if self._place or not isinstance(result, Tensor):
             return
         if name in _MINUS and _are_one(given):
@@ -37,7 +37,7 @@ class Cancelled:
             self._place = place_of_call() or "the loss"
 
     def told_in(self, found: Sequence[Finding]) -> list[Finding]:
-        """The same findings, a loss that is constant with why; or else one on the ratio itself."""
+        """Add the ratio to a finding of a constant loss as the cause, or report it separately."""
         if not self._place:
             return list(found)
         why = (
@@ -54,7 +54,7 @@ class Cancelled:
 
 
 def _are_one(given: Sequence[Tensor]) -> bool:
-    """Whether two with a gradient hold the same numbers, which are not all alike."""
+    """Whether two tensors with a gradient have the same numbers, which are not all 0."""
     if len(given) != 2 or given[0].shape != given[1].shape or given[0].numel() < _FEWEST:
         return False
     x, y = given

@@ -1,4 +1,4 @@
-"""A row against a column of as many numbers, which makes all pairs of them though nobody asked for pairs."""
+"""A row and a column of the same length in one operation, which makes all pairs of them by mistake."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from gradwidgets.core.layers.preflight.losses.call import OUTPUT, Call
 from gradwidgets.core.layers.preflight.losses.compared import all_pairs
 from gradwidgets.core.results.finding import Finding
 
-FEWEST = 4  # numbers, of which a row and a column are as long as each other by no chance
+FEWEST = 4  # numbers from which a row and a column hardly have the same length by chance
 _WHOLE = ("mean", "sum", "nanmean", "nansum")
 _ELEMENTWISE = frozenset(
     [
@@ -47,10 +47,10 @@ _ELEMENTWISE = frozenset(
 
 
 class ChancePairs:
-    """Follows what becomes of a row of outputs and a column that neither output nor targets made.
+    """Follows pairs of a row of outputs and a column that depends neither on the output nor on the targets.
 
-    Pairs that are meant are summed up along one axis first, or masked; where the mean of all of them is taken at once,
-    each output meets what belongs to another.
+    Pairs that are intended are summed along one axis first, or masked; a mean over all of them combines each output
+    with numbers that belong to others.
     """
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class ChancePairs:
         self._found: list[Finding] = []
 
     def see(self, call: Call, result: object) -> None:
-        """Look at a call, with what it gave."""
+        """Check a call that was made."""
         gave = [one for one in pytree.tree_leaves(result) if isinstance(one, Tensor)]
         known = next((self._pairs[id(one)] for one in call.tensors if id(one) in self._pairs), None)
         if known is None:
@@ -71,11 +71,11 @@ class ChancePairs:
             self._keep(gave, known)
 
     def findings(self) -> list[Finding]:
-        """The first that was summed up over all pairs."""
+        """Return the finding on the first sum over all pairs."""
         return self._found[:1]
 
     def made(self, gave: Sequence[object]) -> None:
-        """Note what the loss makes of what is neither: widened there, it is widened on purpose."""
+        """Record tensors that the loss computes from neither: if they are widened, it is on purpose."""
         tensors = [one for one in gave if isinstance(one, Tensor)]
         self._kept += tensors
         self._made.update(id(one) for one in tensors)
@@ -98,5 +98,5 @@ class ChancePairs:
 
 
 def _along(call: Call) -> bool:
-    """Whether a sum goes along an axis alone."""
+    """Whether a sum is along one axis only."""
     return call.get(1, "dim") is not None or "axis" in call.keywords

@@ -1,26 +1,29 @@
-"""Whether a loss depends on what the model says."""
+"""Whether a loss depends on the model's output."""
 
 import contextlib
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import Node
 
 from gradwidgets.core.layers.passes.passes import copied
+from gradwidgets.core.layers.preflight.losses.call import Again
 from gradwidgets.core.layers.preflight.losses.value.flat import flat
 from gradwidgets.core.layers.preflight.made import behind, maker, short
 from gradwidgets.core.layers.preflight.reading import left_out, numbers
+from gradwidgets.core.losses.graph import variable_of
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
 from gradwidgets.core.subject.home import abroad
 
 CONSTANT, DETACHED = "constant_loss", "detached_loss"
 OTHERS = "of other outputs"
-# Share of the loss up to which the gradient by the output is as good as none, and so is a change of the loss.
+# Change relative to the loss up to which it counts as none; also for the change that the gradient predicts.
 NOTHING = 1e-6
-# How much farther than its own size an output goes to show up in a large loss, at most.
+# The largest factor by which an output is moved, so that a large loss shows it.
 FAR = 1e6
+Gradients = tuple[Tensor | None, ...]
 _STEPS = {"Round", "Sign", "Sgn", "Floor", "Ceil", "Trunc", "Heaviside", "Frac"}
 _DETACHED_ACTION = (
     "Look for detach, item, no_grad, argmax, numpy and new tensors made of old numbers on the way to the loss."
@@ -28,39 +31,41 @@ _DETACHED_ACTION = (
 
 
 def owns_its_loss(loss: Tensor, output: list[Tensor]) -> bool:
-    """Whether the model computes its loss itself, so that the output holds it."""
+    """Whether the model computes its loss itself, so that the output contains it."""
     return any(one is loss or (one.grad_fn is not None and one.grad_fn is loss.grad_fn) for one in output)
 
 
-def constant(loss: Tensor | None, output: list[Tensor], targets: object, loss_fn: Callable | None) -> list[Finding]:
-    """What to say of a loss that does not depend on the model, or always is the same.
+def constant(loss: Tensor | None, output: list[Tensor], targets: object, again: Again | None) -> list[Finding]:
+    """Report a loss that does not depend on the model, or is always the same.
 
     Args:
-        loss: What the call gave; None where it raised.
+        loss: The loss; None if its call raised an error.
         output: The tensors of the model's output.
-        targets: As the loss was given them.
-        loss_fn: `loss_fn(targets)` computes the loss anew from the same output.
+        targets: The loss's targets.
+        again: Computes the loss again.
     """
     with torch._C.DisableTorchFunction():
-        return _one_number(output) or ([] if loss is None else _depends(loss, output, targets, loss_fn))
+        return _one_number(output) or ([] if loss is None else _depends(loss, output, targets, again))
 
 
 @left_out
 def _one_number(output: list[Tensor]) -> list[Finding]:
-    """A softmax of one number is 1, whatever that number."""
+    """Report an output that is a softmax of one number, which is always 1."""
     learned = [one for one in output if one.grad_fn is not None and one.numel() > 1]
-    names = {short(maker(one)) for one in learned}
-    # Beside other outputs, the attention to a single key is such, and harmless.
-    always = {"Softmax": 1.0, "LogSoftmax": 0.0}.get(*names) if len(names) == 1 else None
-    if always is None or not all(bool((one == always).all()) for one in learned):
+    names = {short(node) for one in learned if (node := maker(one)) is not None}
+    # Beside other outputs it may be the attention to a single key, which is harmless.
+    name = names.pop() if len(names) == 1 else ""
+    always = {"Softmax": 1.0, "LogSoftmax": 0.0}.get(name)
+    if always is None or not all(bool(torch.eq(one, always).all()) for one in learned):
         return []
-    message = f"{names.pop()} of a single number is {always:g} whatever the model says: the loss is constant"
+    message = f"{name} of a single number is {always:g} whatever the model says: the loss is constant"
     evidence = {"output": list(learned[0].shape), "all of it": always, "threshold": 2}
     return [Finding(CONSTANT, "error", message, evidence, action="Take a sigmoid, or one output for each class.")]
 
 
 @left_out
-def _depends(loss: Tensor, output: list[Tensor], targets: object, loss_fn: Callable | None) -> list[Finding]:
+def _depends(loss: Tensor, output: list[Tensor], targets: object, again: Again | None) -> list[Finding]:
+    """Report a loss without a gradient by the output, or with a gradient of next to nothing."""
     if not isinstance(loss, Tensor) or loss.numel() != 1 or loss.is_meta:
         return []
     value = float(loss.detach())
@@ -71,40 +76,43 @@ def _depends(loss: Tensor, output: list[Tensor], targets: object, loss_fn: Calla
     leaves = [one for one in output if one.requires_grad and not one.is_nested]
     if not leaves or not math.isfinite(value) or owns_its_loss(loss, leaves):
         return []
+    found: Gradients | None = None
     is_gone = False
     try:
         with torch.enable_grad():
             found = torch.autograd.grad(loss.reshape(()), leaves, retain_graph=True, allow_unused=True)
-    except RuntimeError:  # the way back was gone already, and next to no gradient came to any weight
-        found, is_gone = _anew(leaves, targets, loss_fn), True
+    except RuntimeError:  # the graph was freed already, and next to no gradient came to any weight
+        found, is_gone = _differentiated_again(leaves, targets, again), True
     if found is None:
-        return _probed(value, 0.0, leaves, targets, loss_fn)
+        return _probed(value, 0.0, leaves, targets, again)
     reached = [(g.detach(), one) for g, one in zip(found, leaves, strict=True) if g is not None]
     if not reached:
         return [] if _shared(loss, leaves) else [_unused(value)]
     largest, pull = _pull(reached)
-    said = [] if pull > NOTHING * abs(value) and largest else _probed(value, pull, leaves, targets, loss_fn)
+    said = [] if pull > NOTHING * abs(value) and largest else _probed(value, pull, leaves, targets, again)
     jumps = [] if said or largest else _rounded(loss, leaves, value)
     if said or jumps:
-        return said or ([] if is_gone else jumps)  # where it is gone, layers' own gradients are told with a line
+        return said or ([] if is_gone else jumps)  # if the graph was freed, the layers' gradients are reported
     is_faint = pull < NOTHING * max(abs(value), 1)
-    return flat(loss, reached, targets, loss_fn) if is_faint and loss_fn else []
+    return flat(loss, reached, targets, again) if is_faint and again else []
 
 
-def _anew(leaves: list[Tensor], targets: object, loss_fn: Callable | None) -> tuple[Tensor | None, ...] | None:
-    """The gradient by the output of the loss, called once more; None where that fails."""
-    if loss_fn is None:
+def _differentiated_again(leaves: list[Tensor], targets: object, again: Again | None) -> Gradients | None:
+    """Call the loss again, and return its gradient by the output; None if that fails."""
+    if again is None:
         return None
     with contextlib.suppress(Exception), torch.enable_grad(), abroad():
-        return torch.autograd.grad(loss_fn(copied(targets)).reshape(()), leaves, allow_unused=True)
+        found: Gradients = torch.autograd.grad(again(copied(targets)).reshape(()), leaves, allow_unused=True)
+        return found
     return None
 
 
 def _pull(reached: list[tuple[Tensor, Tensor]]) -> tuple[float, float]:
-    """The norm of the gradient by the output, and of how far the loss goes at most while the output goes to 0."""
+    """Return the norm of the gradient by the output, and the most that the loss may change if the output becomes 0."""
     norms = [[torch.linalg.vector_norm(each.detach()).double() for each in pair] for pair in reached]
     parts = torch.stack([torch.stack([g, g * one]) for g, one in norms if g.device == norms[0][0].device])
-    return tuple(parts.sum(0).tolist())
+    largest, pull = parts.sum(0).tolist()
+    return largest, pull
 
 
 def _cut(output: list[Tensor], value: float) -> Finding:
@@ -118,7 +126,7 @@ def _cut(output: list[Tensor], value: float) -> Finding:
 
 
 def _wrapped(output: list[Tensor], value: float) -> Finding:
-    """A loss that is a new tensor, which asks for a gradient and has no way back."""
+    """Report a loss that is a new tensor, which requires a gradient and has no graph."""
     cut = not any(one.requires_grad for one in output)
     message = (
         "no gradient leads from the loss to the model: the loss is a new tensor, made anew of a number (by Variable, "
@@ -145,32 +153,32 @@ def _unused(value: float) -> Finding:
 
 
 def _shared(loss: Tensor, output: list[Tensor]) -> bool:
-    """Whether the loss reaches the model another way, past its output."""
+    """Whether the loss also depends on the model's parameters in another way than by the output."""
     own = leaves_behind([loss])
     return bool(own & leaves_behind(output))
 
 
 def leaves_behind(tensors: list[Tensor]) -> set[int]:
-    """The ids of the tensors that ask for a gradient and that these are made of."""
-    todo, seen, found = [one.grad_fn for one in tensors], set(), set()
+    """Return the ids of the leaves that require a gradient and that tensors depend on."""
+    todo = [one.grad_fn for one in tensors]
+    seen: set[Node] = set()
+    found: set[int] = set()
     while todo:
         node = todo.pop()
         if node is None or node in seen:
             continue
         seen.add(node)
         if hasattr(node, "variable"):
-            found.add(id(node.variable))
+            found.add(id(variable_of(node)))
         todo += [one for one, _ in node.next_functions]
     return found
 
 
-def _probed(
-    value: float, pull: float, output: list[Tensor], targets: object, loss_fn: Callable | None
-) -> list[Finding]:
-    """Ask for the loss of other outputs."""
-    if loss_fn is None:
+def _probed(value: float, pull: float, output: list[Tensor], targets: object, again: Again | None) -> list[Finding]:
+    """Report a loss that is the same for other outputs."""
+    if again is None:
         return []
-    others = _elsewhere(output, targets, loss_fn, min(max(abs(value), 1), FAR))
+    others = _elsewhere(output, targets, again, min(max(abs(value), 1), FAR))
     allowed = NOTHING * abs(value)
     if not others or any(not abs(one - value) <= allowed for one in others):
         return []
@@ -183,17 +191,17 @@ def _probed(
     return [Finding(CONSTANT, "error", message, evidence, action=action)]
 
 
-def _elsewhere(output: list[Tensor], targets: object, loss_fn: Callable, far: float) -> list[float]:
-    """The loss of other numbers, which stand in the very tensors of the output for as long as it takes."""
+def _elsewhere(output: list[Tensor], targets: object, again: Again, far: float) -> list[float]:
+    """Return the loss for other numbers, which are put into the tensors of the output meanwhile."""
     held = [(one, one.detach().clone()) for one in output if numbers(one) is not None]
     found = []
     try:
         for way in range(4 if held else 0):
             for place, (one, old) in enumerate(held):
                 one.data.copy_(_other(old, way, place, far))
-            with contextlib.suppress(Exception), abroad():  # what a loss refuses says nothing
-                found.append(float(loss_fn(copied(targets))))
-            if way == 3 and found and not math.isfinite(found[-1]):  # what is all alike may have no norm
+            with contextlib.suppress(Exception), abroad():  # errors of the loss mean nothing
+                found.append(float(again(copied(targets))))
+            if way == 3 and found and not math.isfinite(found[-1]):  # equal numbers may have no norm
                 found.pop()
     finally:
         for one, old in held[::-1]:
@@ -202,9 +210,9 @@ def _elsewhere(output: list[Tensor], targets: object, loss_fn: Callable, far: fl
 
 
 def _other(old: Tensor, way: int, seed: int, far: float) -> Tensor:
-    """Another output: its numbers in another order, with noise, far on the other side, or alike; shares remain such.
+    """Return another output: permuted, with noise, far on the other side, or all equal; in [0, 1] if it is now.
 
-    Alike, since a margin may be met by all that are apart.
+    All equal, since a margin may be met by any outputs that differ.
     """
     if way == 3:
         return old.mean().expand_as(old)
@@ -219,7 +227,7 @@ def _other(old: Tensor, way: int, seed: int, far: float) -> Tensor:
 
 
 def _rounded(loss: Tensor, output: list[Tensor], value: float) -> list[Finding]:
-    """Rounding and signs have a gradient, and it is 0 everywhere."""
+    """Report a loss behind rounding or signs, whose gradient is 0 everywhere."""
     stop = [one.grad_fn for one in output if one.grad_fn is not None]
     steps = [short(node) for node in behind([loss.grad_fn], stop) if short(node) in _STEPS]
     if not steps:

@@ -1,4 +1,4 @@
-"""Losses that are flat where the output stands: though lower elsewhere, or since all that they ask for is met."""
+"""Losses that are flat at the output: although lower elsewhere, or since they are as low as they get."""
 
 import contextlib
 import math
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from gradwidgets.core.layers.passes.passes import copied
+from gradwidgets.core.layers.preflight.losses.call import Again
 from gradwidgets.core.layers.preflight.made import behind
 from gradwidgets.core.layers.preflight.reading import numbers
 from gradwidgets.core.operations.watching import plain_name
@@ -16,13 +17,13 @@ from gradwidgets.core.results.wording import number
 from gradwidgets.core.subject.home import abroad
 
 FLAT, MET = "flat_loss", "loss_met"
-# Share of the way down to a lower loss that the slope here would lead, below which it is as good as none: a sigmoid is
-# as flat at −14.
+# The decrease that the slope predicts, relative to the decrease to a lower loss, below which the loss is flat: a
+# sigmoid is as flat at −14.
 SLOPE = 1e-6
-# Share of a loss's changes, by which it has to be lower elsewhere to tell anything.
+# The decrease to a lower loss, relative to all changes of the loss, from which it counts.
 LOWER = 1e-2
-# Share of the way down by which it may change nearby: in a hollow, as where a loss makes its targets of the output, it
-# has no slope either.
+# Change nearby, relative to the decrease, up to which the loss is flat: at a minimum, as for a loss that computes its
+# targets from the output, the slope is 0, too.
 EVEN = 1e-3
 _SATURATES = {
     "softplus", "log_sigmoid", "log_sigmoid_forward", "sigmoid", "tanh", "exp", "softmax", "log_softmax", "relu",
@@ -32,24 +33,24 @@ Slopes = Sequence[tuple[Tensor, Tensor]]
 Other = Callable[[Tensor, Tensor], Tensor]
 
 
-def flat(loss: Tensor, slopes: Slopes, targets: object, loss_fn: Callable) -> list[Finding]:
-    """What to say of a loss whose gradient by the output is next to nothing.
+def flat(loss: Tensor, slopes: Slopes, targets: object, again: Again) -> list[Finding]:
+    """Report a loss whose gradient by the output is next to nothing.
 
     Args:
-        loss: What the call gave.
+        loss: The loss.
         slopes: The gradient by each tensor of the output, and that tensor.
-        targets: As the loss was given them.
-        loss_fn: `loss_fn(targets)` computes the loss anew from the same output.
+        targets: The loss's targets.
+        again: Computes the loss again.
     """
     slopes = [(g, one) for g, one in slopes if numbers(one) is not None and not one.is_complex()]
     value = float(loss.detach())
-    tried = [(went, there) for there, went in _tried(slopes, targets, loss_fn) if math.isfinite(went)]
+    tried = [(went, there) for there, went in _tried(slopes, targets, again) if math.isfinite(went)]
     if not tried:
         return []
     lowest, there = min(tried, key=lambda one: one[0])
     drop, span = value - lowest, max(value, *[went for went, _ in tried]) - min(value, lowest)
     if drop > LOWER * span and _led(slopes, there) < SLOPE * drop:
-        nearby = [went for _, went in _tried(slopes, targets, loss_fn, _NEAR)]
+        nearby = [went for _, went in _tried(slopes, targets, again, _NEAR)]
         is_even = nearby and all(abs(went - value) < EVEN * drop for went in nearby)
         return [_told(loss, slopes, value, lowest)] if is_even else []
     if drop <= 0 < span and not any(bool(g.any()) for g, _ in slopes):
@@ -58,17 +59,17 @@ def flat(loss: Tensor, slopes: Slopes, targets: object, loss_fn: Callable) -> li
 
 
 def _tried(
-    slopes: Slopes, targets: object, loss_fn: Callable, others: Sequence[Other] = ()
+    slopes: Slopes, targets: object, again: Again, others: Sequence[Other] = ()
 ) -> Iterator[tuple[Other, float]]:
-    """Other outputs and what the loss is of them; they stand in the very tensors of the output for as long."""
+    """Yield other outputs and their losses; the numbers are put into the tensors of the output meanwhile."""
     held = [(g, one, one.detach().clone()) for g, one in slopes]
     shares = all(bool(((old >= 0) & (old <= 1)).all()) for _, _, old in held)
     for other in (others or (_SHARES if shares else _NUMBERS)) if held else ():
         try:
             for g, one, old in held:
                 one.data.copy_(other(old, g))
-            with contextlib.suppress(Exception), abroad():  # what a loss refuses says nothing
-                yield other, float(loss_fn(copied(targets)))
+            with contextlib.suppress(Exception), abroad():  # errors of the loss mean nothing
+                yield other, float(again(copied(targets)))
         finally:
             for _, one, old in held[::-1]:
                 one.data.copy_(old)
@@ -97,7 +98,7 @@ _SHARES: tuple[Other, ...] = (lambda old, g: torch.full_like(old, 0.5), lambda o
 
 
 def _led(slopes: Slopes, other: Other) -> float:
-    """How far the loss would go down by its slope here on the way to another output, at most."""
+    """Return the most that the loss would fall by its slope on the way to another output."""
     ways = [(g.double() * (other(one.detach(), g) - one.detach()).double()).abs().sum() for g, one in slopes]
     return sum(map(float, ways))
 

@@ -1,4 +1,4 @@
-"""An output that is compared with itself: a teacher that is the student, so that their difference is 0 for ever."""
+"""An output that is compared with itself: a teacher that is the student, so that their difference is always 0."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -7,18 +7,18 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import Node
 
-from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.preflight.losses.call import OUTPUT, Call
 from gradwidgets.core.layers.preflight.losses.value.constant import leaves_behind
 from gradwidgets.core.layers.preflight.losses.value.flat import MET
 from gradwidgets.core.layers.preflight.losses.value.terms import TERM
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
+from gradwidgets.core.subject.user_code import place_of_call
 
-# Distances of two things besides differences and losses: cdist, of all with all, is meant to be given one twice.
+# Distances of two tensors besides differences and losses; cdist, of all pairs, may be called with one tensor twice.
 DISTANCES = ("pairwise_distance", "cosine_similarity", "cosine_embedding_loss", "triplet_margin_loss")
 _ADDS = ("add", "__add__", "__radd__", "add_", "__iadd__", "sub", "__sub__", "__rsub__", "rsub")
-_DEPTH = 4  # operations that are compared, of two that may be the same
+_DEPTH = 4  # the most operations before two tensors that are compared
 _TWICE = (
     "Look at the names and the indices there: one of the two is to be something else, the student's output beside the "
     "teacher's, or another sample's."
@@ -30,20 +30,20 @@ _ACTION = (
 
 
 class Itself:
-    """Watches a loss for a comparison of one part of the output with another that holds the same numbers.
+    """Finds comparisons, within a loss, of tensors with the same numbers.
 
     Args:
-        names: The model's parameters' names, by id.
+        names: The names of the model's parameters, by id.
     """
 
     def __init__(self, names: Mapping[int, str]) -> None:
         self._names, self._said = names, ""
-        self._zero: dict[int, Finding] = {}  # what is made of a comparison of a thing with itself, without a gradient
+        self._zero: dict[int, Finding] = {}  # by id, results of comparisons of a tensor with itself, without a gradient
         self._kept: list[object] = []
         self._found: list[Finding] = []
 
     def see(self, call: Call) -> None:
-        """Look at a comparison."""
+        """Check a comparison before it is made."""
         if self._said or len(call.tensors) < 2:
             return
         x, y = sorted(call.tensors[:2], key=lambda one: not one.requires_grad)
@@ -51,19 +51,19 @@ class Itself:
             self._said = call.name.strip("_")
 
     def _is_one(self, x: Tensor, y: Tensor) -> bool:
-        """Whether they are the same numbers, and the model has no parameters but those that made the first."""
+        """Whether two tensors have the same numbers, and the first depends on all of the model's parameters."""
         if x.shape != y.shape or x.numel() < 2 or not torch.equal(x.detach(), y):
             return False
         return bool(self._names) and set(self._names) <= leaves_behind([x])
 
     def compare(self, name: str, given: Sequence[Tensor], result: object, role: int) -> None:
-        """Look at a distance of two things, which may be one.
+        """Check a distance of two tensors, which may be one.
 
         Args:
-            name: The function's.
-            given: What it takes.
-            result: What it gave.
-            role: What that is made of.
+            name: The function.
+            given: The tensors among its arguments.
+            result: Its result.
+            role: What the result depends on, see `Call.role`.
         """
         x, y = given[:2]
         if not isinstance(result, Tensor) or not _are_one(x, y):
@@ -75,7 +75,7 @@ class Itself:
             self._zero[id(result)] = _of_twice(name, "what the model has no part in", result)
 
     def follow(self, name: str, given: Sequence[Tensor], result: object) -> None:
-        """Look at a call that may bring such a comparison into a sum."""
+        """Check a call that may add such a comparison to a sum."""
         found = next((self._zero[id(one)] for one in given if id(one) in self._zero), None)
         if found is None or not isinstance(result, Tensor):
             return
@@ -86,11 +86,11 @@ class Itself:
             self._zero[id(result)] = found
 
     def findings(self) -> list[Finding]:
-        """The first such comparison."""
+        """Return the finding on the first comparison of a tensor with itself."""
         return self._found[:1]
 
     def told_in(self, found: Sequence[Finding]) -> list[Finding]:
-        """The same findings, with why a loss is met where that is why."""
+        """Add the comparison to findings that a loss is met, as the cause."""
         if not self._said:
             return list(found)
         words = (
@@ -104,7 +104,7 @@ class Itself:
 
 
 def _are_one(x: Tensor, y: Tensor) -> bool:
-    """Whether two are the same numbers, made in the same way."""
+    """Whether two tensors have the same numbers, computed in the same way."""
     if x.shape != y.shape or x.numel() < 2 or x.requires_grad != y.requires_grad:
         return False
     same = x.grad_fn is not None and _same_way(x.grad_fn, y.grad_fn)
@@ -112,14 +112,14 @@ def _are_one(x: Tensor, y: Tensor) -> bool:
 
 
 def _same_way(one: Node | None, other: Node | None, depth: int = _DEPTH) -> bool:
-    """Whether two operations are one, or the same one of the same things."""
+    """Whether two nodes are one, or the same operation of the same inputs."""
     if one is other:
         return True
     if one is None or other is None or not depth or one.name() != other.name():
         return False
     pairs = [pair for pair in zip(_before(one), _before(other), strict=False) if not all(map(_is_leaf, pair))]
     if not pairs or len(_before(one)) != len(_before(other)) or _saved(one) != _saved(other):
-        return False  # of two passes of a model, nothing is common but its parameters, and both may drop units
+        return False  # two passes of a model share only its parameters, and may drop different units
     leaves = [pair for pair in zip(_before(one), _before(other), strict=True) if all(map(_is_leaf, pair))]
     return all(a is b for a, b in leaves) and all(_same_way(a, b, depth - 1) for a, b in pairs)
 
@@ -133,7 +133,7 @@ def _is_leaf(node: Node | None) -> bool:
 
 
 def _saved(node: Node) -> list[str]:
-    """What an operation keeps of its arguments; of numbers, where they lie, and of what it gave, nothing."""
+    """Return what an operation saved of its arguments, not of its result; the addresses of floating-point tensors."""
     kept = (getattr(node, key) for key in dir(node) if key.startswith("_saved_") and "result" not in key)
     return [_written(one) for one in kept]
 

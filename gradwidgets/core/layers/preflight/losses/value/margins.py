@@ -1,12 +1,12 @@
-"""Hinges by hand that take labels of 1 and −1, given 0 and 1: of samples of label 0 they ask nothing."""
+"""Hinge losses written by hand for labels 1 and −1 that get 0 and 1: samples of label 0 have no influence."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from gradwidgets.core.layers.preflight.losses.call import OUTPUT, TARGET, Call
+from gradwidgets.core.layers.preflight.losses.call import OUTPUT, TARGET, Again, Call
 from gradwidgets.core.layers.preflight.losses.compared import RANGE
 from gradwidgets.core.layers.preflight.reading import numbers
 from gradwidgets.core.results.finding import Finding
@@ -15,11 +15,11 @@ from gradwidgets.core.subject.home import abroad
 
 _BOUNDS = ("clamp", "clamp_min", "relu", "clip", "maximum", "max")
 _FEWEST = 2  # samples of either label
-_WAYS = 3
+_WAYS = 3  # other outputs that are tried
 
 
 class Margins:
-    """Watches a loss for a bound on what output and targets make together.
+    """Finds a bound within a loss on a tensor that depends on output and targets.
 
     Args:
         output: The tensors of the model's output.
@@ -30,17 +30,17 @@ class Margins:
         self._name = ""
 
     def see(self, call: Call) -> None:
-        """Look at a call before it is made."""
+        """Check a call before it is made."""
         if call.name in _BOUNDS and call.role(call.tensors[0]) == OUTPUT | TARGET:
             self._name = call.name
 
-    def findings(self, loss: Tensor, targets: object, again: Callable[[object], object] | None) -> list[Finding]:
-        """What to say where the loss is the same whatever the output is for samples of label 0.
+    def findings(self, loss: Tensor, targets: object, again: Again | None) -> list[Finding]:
+        """Report such a bound if the loss does not depend on the output for samples of label 0.
 
         Args:
-            loss: What it gave.
-            targets: As it was given them.
-            again: `again(targets)` computes it anew from what stands in the output.
+            loss: The loss.
+            targets: Its targets.
+            again: Computes the loss again.
         """
         if not self._name or again is None or len(self._output) != 1 or not isinstance(targets, Tensor):
             return []
@@ -58,8 +58,8 @@ class Margins:
         return [_told(self._name, float(off.double().mean()))]
 
 
-def _others(out: Tensor, which: Tensor, targets: Tensor, again: Callable[[object], object]) -> list[float]:
-    """The loss of other outputs for some samples, which stand in the very tensor for as long as it takes."""
+def _others(out: Tensor, which: Tensor, targets: Tensor, again: Again) -> list[float]:
+    """Return the loss for other outputs of some samples, which are put into the output meanwhile."""
     held, found = out.detach().clone(), []
     draw = torch.Generator().manual_seed(0)
     try:

@@ -1,13 +1,12 @@
-"""Labels that a loss makes of the output itself while the targets that it is given have no say in it."""
+"""Labels that a loss computes from the output, while it does not use the targets."""
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from gradwidgets.core.layers.preflight.losses.call import OUTPUT, Call
+from gradwidgets.core.layers.preflight.losses.call import OUTPUT, Again, Call
 from gradwidgets.core.layers.preflight.losses.compared import MOVING
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
@@ -20,24 +19,24 @@ _ACTION = (
 
 
 class OwnLabels:
-    """Watches a loss for labels that are made of the output alone."""
+    """Finds labels within a loss that depend on the output alone."""
 
     def __init__(self) -> None:
         self._name = ""
 
     def see(self, call: Call) -> None:
-        """Look at a call before it is made."""
+        """Check a call before it is made."""
         if call.name in _OF_LABELS and call.first is not None and call.second is not None:
             y = call.second
             self._name = call.name if call.role(y) == OUTPUT and not y.is_floating_point() else self._name
 
-    def findings(self, loss: Tensor, targets: object, again: Callable[[object], object] | None) -> list[Finding]:
-        """What to say where the loss is the same for other targets.
+    def findings(self, loss: Tensor, targets: object, again: Again | None) -> list[Finding]:
+        """Report such labels if the loss is the same for other targets.
 
         Args:
-            loss: What it gave.
-            targets: As it was given them.
-            again: `again(targets)` computes it anew from the same output.
+            loss: The loss.
+            targets: Its targets.
+            again: Computes the loss again.
         """
         if not self._name or again is None:
             return []
@@ -45,14 +44,14 @@ class OwnLabels:
         if not _differ(targets, other):
             return []
         value = float(loss.detach())
-        anew = float(again(other))
-        if not math.isfinite(value) or anew != value:
+        exchanged = float(again(other))
+        if not math.isfinite(value) or exchanged != value:
             return []
         message = (
             f"{self._name} takes labels that are made of the output itself, and the loss does not use the targets: "
             f"with those of the samples exchanged it is {number(value)} as before"
         )
-        evidence = {"function": self._name, "loss": value, "with others": anew, "threshold": 0.0}
+        evidence = {"function": self._name, "loss": value, "with others": exchanged, "threshold": 0.0}
         return [Finding(MOVING, "warning", message, evidence, action=_ACTION)]
 
 

@@ -1,4 +1,4 @@
-"""Losses that add up over the samples of a batch, and such with a term that does beside one that takes a mean."""
+"""Losses that sum over the samples of a batch, or sum in one term and average in another."""
 
 from collections.abc import Iterator
 
@@ -13,10 +13,10 @@ from gradwidgets.core.operations.watching import plain_name
 from gradwidgets.core.results.finding import Finding
 
 SUMMED = "summed_loss"
-_SUM, _MEAN = 2, 1  # torch's reductions, as autograd keeps them
+_SUM, _MEAN = 2, 1  # torch's reductions, as autograd saves them
 _PASSES = ("neg", "mul", "squeeze", "view", "reshape_alias", "to_copy", "alias")
 _FEWEST = 2  # samples
-_MOST = 64  # operations on the way
+_MOST = 64  # the most operations that are searched
 _ACTION = (
     "Nothing, if the learning rate was chosen with it, and the size of a batch stays. Else a mean over the samples: "
     "reduction='mean', or a division by how many they are."
@@ -25,7 +25,7 @@ _MIXED = "Take the same of both: both a mean over the samples, so that the size 
 
 
 def summed(loss: Tensor, output: list[Tensor]) -> list[Finding]:
-    """What to say of how a loss goes from samples to one number; none of what autograd's graph does not tell.
+    """Report a loss that sums over the samples, as far as autograd's graph shows it.
 
     Args:
         loss: The loss.
@@ -52,13 +52,13 @@ def summed(loss: Tensor, output: list[Tensor]) -> list[Finding]:
 
 
 def follow_the_batch(subject: Subject, output: object) -> bool:
-    """Whether the first axis of what a model gives is that of the samples: of half a batch, it is half as long.
+    """Whether the first axis of an output is that of the samples: for half a batch, it is half as long.
 
-    A matrix of features by features has as many rows whatever the batch, and an ensemble as many as members.
+    A matrix of features has the same number of rows for every batch, and an ensemble as many as it has members.
 
     Args:
-        subject: A copy that may run.
-        output: What it gave for the batch.
+        subject: A copy of the model, which runs.
+        output: The model's output for the batch.
     """
     given = [one.shape[0] for _, one in named_tensors(subject.inputs, "inputs") if one.ndim]
     if not given or given[0] < _FEWEST:
@@ -74,7 +74,7 @@ def follow_the_batch(subject: Subject, output: object) -> bool:
 
 
 def _reductions(root: Node, count: int) -> Iterator[str]:
-    """How each term goes from the samples to one number; "" for those of which that cannot be told."""
+    """Yield the reduction of each term over the samples, "sum" or "mean"; "" if it is not known."""
     waiting, seen = [root], 0
     while waiting and seen < _MOST:
         node, seen = waiting.pop(), seen + 1
@@ -86,12 +86,15 @@ def _reductions(root: Node, count: int) -> Iterator[str]:
         elif name in ("sum", "mean"):
             yield name if _takes(node, count) and not getattr(node, "_saved_keepdim", False) else ""
         else:
-            reduction = getattr(node, "_saved_reduction", None)
-            yield {_SUM: "sum", _MEAN: "mean"}.get(reduction, "") if _takes(node, count) else ""
+            reduction: object = getattr(node, "_saved_reduction", None)
+            name = "sum" if reduction == _SUM else "mean" if reduction == _MEAN else ""
+            yield name if _takes(node, count) else ""
 
 
 def _takes(node: Node, count: int) -> bool:
-    """Whether what it is given has a row for each sample, or for each step of each."""
+    """Whether an operation's input has a row for each sample, or for each step of each sample."""
     before, place = node.next_functions[0]
-    shape = before._input_metadata[place].shape if before is not None and before._input_metadata else ()
+    if before is None or not before._input_metadata:
+        return False
+    shape = before._input_metadata[place].shape
     return bool(len(shape)) and shape[0] > 0 and shape[0] % count == 0

@@ -1,20 +1,21 @@
-"""Terms that are added to a loss by their value alone: a penalty of detached numbers, or a plain number."""
+"""Terms of a loss without a gradient: a penalty of detached tensors, or a plain number."""
 
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor
 from torch.autograd.graph import Node
-from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
-from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.preflight.losses.value.terms import TERM
 from gradwidgets.core.layers.preflight.reading import left_out
-from gradwidgets.core.operations.watching import plain_name
+from gradwidgets.core.operations.watching import Args, Kwargs, Op, plain_name
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.subject.home import abroad
+from gradwidgets.core.subject.mode import FunctionMode
+from gradwidgets.core.subject.user_code import place_of_call
 
 _SUMS = ("add", "__add__", "__radd__", "add_", "__iadd__")
 _DIFFERENCES = ("sub", "__sub__", "sub_", "__isub__")
@@ -22,9 +23,9 @@ _WEIGHS = ("mul", "__mul__", "__rmul__", "div", "__truediv__", "true_divide")
 _LEAVING = ("item", "__float__")
 _PASSES = ("add", "sub", "neg", "mul", "div", "view", "reshape_alias", "squeeze", "alias", "clone", "to_copy")
 _QUIET = "no_grad"
-_MOST = 64  # operations on the way
-_FEW_DIGITS = 8  # of a number that somebody wrote down
-_FACTOR = 1.5  # by which plain numbers are changed, to see what follows them
+_MOST = 64  # the most operations of a sum that are searched
+_FEW_DIGITS = 8  # the most digits of a number that is written in code
+_FACTOR = 1.5  # the factor by which plain numbers are changed, to find what depends on them
 _ACTION = (
     "Compute it of what has a gradient: without detach, .data, .item() and no_grad on the way. If its value is only to "
     "be shown, keep it out of the loss."
@@ -32,41 +33,41 @@ _ACTION = (
 
 
 class ValueTerms:
-    """Follows what is made of tensors with a gradient and has none itself, to a sum on the way to the loss.
+    """Follows tensors that are computed from tensors with a gradient but have none, up to a sum that the loss contains.
 
-    What is multiplied with something that has a gradient, or compared with it, is a weight or a target: it is let be,
-    and so is what is put into the sum against the very term that it was taken from, as a straight-through sum does.
+    A tensor that is multiplied by, or compared with, one that has a gradient is a weight or a target, and not reported.
+    Neither is a summand next to the very term that it was detached from, as in a straight-through sum.
 
     Args:
         output: The tensors of the model's output.
     """
 
     def __init__(self, output: Sequence[Tensor]) -> None:
-        self._roots: dict[int, frozenset[int]] = {}  # of tensors without a gradient, what cut it off
-        self._cut: dict[int, tuple[str, str, Node | None]] = {}  # by root: operation, place, what was cut off
+        self._roots: dict[int, frozenset[int]] = {}  # by the id of a tensor without a gradient, its cuts
+        self._cut: dict[int, tuple[str, str, Node | None]] = {}  # by cut: operation, place, and the node before it
         self._used: set[int] = set()
         self._weighed: set[int] = set()
-        self._sums: list[tuple[Tensor, Tensor]] = []  # the sum, and what has no gradient in it
+        self._sums: list[tuple[Tensor, Tensor]] = []  # the sum, and its summand without a gradient
         self._numbers: list[tuple[Tensor, float]] = []
         self._left = ""
-        self._kept: list[object] = []  # an id may be given away once its tensor is gone
+        self._kept: list[object] = []  # kept alive, so that their ids stay unique
         if any(one.requires_grad for one in output):
             for one in output:
                 if one.is_floating_point() and not one.requires_grad and one.numel() > 1:
                     self._begin([one], "", "", None)
 
     def takes(self, tensors: Iterable[Tensor]) -> bool:
-        """Whether a call takes what is followed, or has a gradient."""
+        """Whether an argument of a call is followed, or has a gradient."""
         return any(one.requires_grad or id(one) in self._roots for one in tensors)
 
     def see(self, name: str, args: Sequence[object], given: Sequence[Tensor], result: object) -> None:
-        """Look at a call.
+        """Check a call that was made.
 
         Args:
-            name: The function's.
-            args: Its arguments by position.
-            given: The tensors that it took.
-            result: What it gave.
+            name: The function.
+            args: Its positional arguments.
+            given: The tensors among its arguments.
+            result: Its result.
         """
         if name in _LEAVING and not self._left:
             self._left = f"{'item' if name == 'item' else 'float'} ({place_of_call()})"
@@ -75,7 +76,8 @@ class ValueTerms:
             return
         if name in _SUMS + _DIFFERENCES and gave[0].requires_grad and gave[0].numel() == 1:
             self._numbers += [(gave[0], one) for one in args if self._left and _is_computed(one)]
-        roots = frozenset().union(*(self._roots.get(id(one), ()) for one in given))
+        none: frozenset[int] = frozenset()
+        roots = none.union(*(self._roots.get(id(one), none) for one in given))
         if any(one.requires_grad for one in gave):
             self._meet(name, given, gave[0], roots)
             return
@@ -89,11 +91,11 @@ class ValueTerms:
             self._begin(gave, name, place_of_call(), source.grad_fn)
 
     def findings(self, loss: Tensor, again: Callable[[], object] | None) -> list[Finding]:
-        """The first such term.
+        """Return the finding on the first such term.
 
         Args:
-            loss: What came of it.
-            again: Computes the loss anew; without it, nothing is said of plain numbers.
+            loss: The loss.
+            again: Computes the loss again; without it, plain numbers are not reported.
         """
         return left_out(self._terms)(loss) or self._plain_numbers(loss, again)
 
@@ -122,7 +124,7 @@ class ValueTerms:
         self._roots.update({id(one): roots for one in gave})
 
     def _meet(self, name: str, given: Sequence[Tensor], gave: Tensor, roots: frozenset[int]) -> None:
-        """What has no gradient meets what has one: as a term of a sum of two numbers, or as something else."""
+        """Record a call with a followed tensor and one with a gradient: a sum of two numbers, or a use."""
         if not roots:
             return
         pair = sorted(given, key=lambda one: one.requires_grad) if len(given) == 2 else []
@@ -134,7 +136,7 @@ class ValueTerms:
         self._sums.append((gave, pair[0]))
 
     def _serves(self, roots: frozenset[int], way: set[Node]) -> bool:
-        """Whether a weight or target is made of it, too, or what it was taken from stands in the same sum."""
+        """Whether it is also used as a weight or target, or the same sum contains what it was detached from."""
         sources = [self._cut[one][2] for one in roots]
         return bool(roots & self._used) or any(_summed(one) & way for one in sources)
 
@@ -150,14 +152,15 @@ class ValueTerms:
         return Finding(TERM, "warning", message, {"term": value, "threshold": 0}, action=_ACTION)
 
 
-def _is_computed(one: object) -> bool:
-    """Whether it is a number that nobody wrote down like that."""
+def _is_computed(one: object) -> TypeGuard[float]:
+    """Whether a value is a number with too many digits to be written in code."""
     return isinstance(one, float) and len(repr(abs(one)).strip("0.").replace(".", "").partition("e")[0]) > _FEW_DIGITS
 
 
 def _summed(root: Node | None) -> set[Node]:
-    """The operations that add up to one, and what they add up."""
-    waiting, seen = [root], set()
+    """Return the operations of a sum, and its summands."""
+    waiting = [root]
+    seen: set[Node] = set()
     while waiting and len(seen) < _MOST:
         node = waiting.pop()
         if node is None or node in seen:
@@ -169,7 +172,7 @@ def _summed(root: Node | None) -> set[Node]:
 
 
 def _changed(numbers: list[float], again: Callable[[], object]) -> float | None:
-    """The first of the numbers that are added to a loss which follows what its tensors gave as plain numbers."""
+    """Return the first number added to a loss that depends on plain numbers of its tensors; None if there is none."""
     seen = _Scaled()
     with contextlib.suppress(Exception), torch.enable_grad(), torch.random.fork_rng(devices=[]), abroad(), seen:
         again()
@@ -178,17 +181,15 @@ def _changed(numbers: list[float], again: Callable[[], object]) -> float | None:
     return changed[0] if changed and len(seen.added) >= len(numbers) else None
 
 
-class _Scaled(TorchFunctionMode):
-    """Has tensors give other plain numbers than they hold, and notes which are added to what has a gradient."""
+class _Scaled(FunctionMode):
+    """Changes the plain numbers that tensors return, and records the numbers that are added to tensors."""
 
     def __init__(self) -> None:
         super().__init__()
         self.added: list[float] = []
 
-    def __torch_function__(
-        self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
-    ) -> object:
-        """Make a call, and change the plain number that it gives."""
+    def __torch_function__(self, func: Op, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> object:
+        """Make a call, and change the plain number that it returns."""
         name, result = getattr(func, "__name__", ""), func(*args, **(kwargs or {}))
         if name in _LEAVING and isinstance(result, float):
             return result * _FACTOR

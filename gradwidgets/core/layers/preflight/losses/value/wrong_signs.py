@@ -1,18 +1,18 @@
-"""An exponential of the output that a loss has with a minus: the loss falls without end, faster than all else rises."""
+"""An exponential of the output with a minus sign in a loss, which then has no lowest value."""
 
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.preflight.made import past
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
+from gradwidgets.core.subject.user_code import place_of_call
 
 ENDLESS = "falls without end"
 _EXP = ("exp", "exp_")
-_FEWEST = 4  # numbers that get the same gradient
+_FEWEST = 4  # numbers with the same gradient
 _ACTION = (
     "Turn the sign of that term: the divergence of N(mu, exp(logvar)) from N(0, 1) is "
     "−0.5 · sum(1 + logvar − mu² − exp(logvar)), which is never below 0. Nothing, if the optimizer is given "
@@ -21,9 +21,9 @@ _ACTION = (
 
 
 class WrongSigns:
-    """Watches a loss for exponentials of what the model gives, as it gives it, and for what comes back to them.
+    """Finds exponentials of the unchanged output within a loss, and records their gradients.
 
-    What is bounded above before it, a distance with a minus say, may well have a minus before it.
+    An exponential of a bounded number, such as a negative distance, may have a minus sign.
 
     Args:
         output: The tensors of the model's output.
@@ -35,19 +35,19 @@ class WrongSigns:
         self._found: list[Finding] = []
 
     def see(self, name: str, given: Sequence[Tensor], result: object) -> None:
-        """Look at a call, and at what it gave."""
+        """Check a call that was made."""
         if name not in _EXP or not isinstance(result, Tensor) or not result.requires_grad or result.numel() < _FEWEST:
             return
         if any(past(given[0].grad_fn) is one for one in self._makers):
             self._seen.append((result, place_of_call()))
 
     def watch(self) -> None:
-        """Have the gradients noted that come to what was seen."""
+        """Register hooks that record the gradients of the exponentials."""
         for one, place in self._seen:
             one.register_hook(lambda gradient, place=place: self._note(gradient.detach(), place))
 
     def findings(self) -> list[Finding]:
-        """What there is to say."""
+        """Return the finding on the first such exponential."""
         return self._found[:1]
 
     def _note(self, gradient: Tensor, place: str) -> None:
