@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Collection, Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -10,11 +10,11 @@ from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.axes.mixing import FEWEST, SAME, evaluated, output_of
-from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.passes.passes import FlowError, Subject
 from gradwidgets.core.layers.preflight.made import maker
-from gradwidgets.core.operations.watching import plain_name
+from gradwidgets.core.operations.watching import Args, Kwargs, Op, plain_name
 from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.subject.user_code import place_of_call
 
 ACROSS = "normalised batch"
 _SHARES = ("softmax", "safe_softmax", "log_softmax")
@@ -44,11 +44,13 @@ def shares_of(output: object) -> list[Shares]:
     found = []
     for node in dict.fromkeys(maker(one) for one in tensors):
         name = "" if node is None else plain_name(node.name())
-        shape = tuple(node._input_metadata[0].shape) if name in _SHARES and node._input_metadata else ()
+        if node is None or name not in _SHARES or not node._input_metadata:
+            continue
+        shape = tuple(node._input_metadata[0].shape)
         axis = getattr(node, "_saved_dim", -1)
         axis = axis - (1 << 64) if axis >= 1 << 63 else axis
-        axis = axis % len(shape) if shape else 0
-        if shape and axis < min(2, len(shape) - 1) and shape[axis] >= FEWEST and len(set(shape)) == len(shape):
+        axis = axis % max(len(shape), 1)
+        if axis < min(2, len(shape) - 1) and shape[axis] >= FEWEST and len(set(shape)) == len(shape):
             found.append(Shares(name.removeprefix("safe_"), shape, axis))
     return found
 
@@ -111,15 +113,14 @@ class _Turned(TorchFunctionMode):
         self.places: list[str] = []
         self._shares = shares
 
-    def __torch_function__(
-        self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
-    ) -> object:
+    def __torch_function__(self, func: Op, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> object:
         """Make a call, such a softmax along the last axis."""
         keywords = kwargs or {}
         name, x = getattr(func, "__name__", ""), args[0] if args else keywords.get("input")
         axis = args[1] if len(args) > 1 else keywords.get("dim")
-        ours = name == self._shares.name and isinstance(x, Tensor) and tuple(x.shape) == self._shares.shape
-        if not ours or not isinstance(axis, int) or axis % x.ndim != self._shares.axis:
+        if name != self._shares.name or not isinstance(x, Tensor) or tuple(x.shape) != self._shares.shape:
+            return func(*args, **keywords)
+        if not isinstance(axis, int) or axis % x.ndim != self._shares.axis:
             return func(*args, **keywords)
         self.places.append(place_of_call())
         return x.softmax(-1) if name == "softmax" else x.log_softmax(-1)

@@ -211,7 +211,7 @@ _EXPLAINS = {
     "no_gradient": ("detached_loss",),
     "variance": ("cliff",),
     "softmax axis": ("targets seen",),
-    "mask": ("exploding",),
+    "mask": ("exploding", "padding read"),
     "norm eps": ("vanishing",),
     "half overflow": ("no_gradient", "same output", "half underflow"),
 }

@@ -124,7 +124,7 @@ def _by_parameter(judged: Judged, found: Finding) -> Finding:
     return replace(found, message=_TWICE_MORE.sub(_one_count, message)) if message != found.message else found
 
 
-def _one_count(match: re.Match) -> str:
+def _one_count(match: re.Match[str]) -> str:
     return f" and {int(match[1]) + int(match[2])} more"
 
 

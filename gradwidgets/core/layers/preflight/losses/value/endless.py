@@ -3,9 +3,11 @@
 import contextlib
 import math
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import Node
 from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.passes.passes import copied
@@ -17,7 +19,8 @@ from gradwidgets.core.results.wording import number
 from gradwidgets.core.subject.home import abroad
 
 Part = tuple[str, Tensor, Tensor]  # in words, all of an output's numbers, and those of the part
-Ask = Callable[[object], object]
+Ask = Callable[[object], Tensor]
+Way = Callable[[Tensor, int], Tensor]
 # A loss without these falls no faster than a power of the output.
 _STEEP = frozenset(("Exp", "Reciprocal", "Rsqrt"))
 _LENGTHS = ("LinalgVectorNorm", "Norm")  # divided by its own length, the output is the same at any scale
@@ -73,8 +76,7 @@ def endless(loss: Tensor, named: Sequence[tuple[str, Tensor]], targets: object, 
         return []
     asked = _Asked(value, targets, loss_fn)
     found = ((part, how, way) for part in _parts(named) for how, way in _WAYS.items() if asked.falls(part, way))
-    part, how, way = next(found, (None, "", None))
-    return [] if part is None else [_told(part[0], how, asked.losses(part[1], part[2], way), value)]
+    return [_told(part[0], how, asked.losses(part[1], part[2], way), value) for part, how, way in islice(found, 1)]
 
 
 class _Asked:
@@ -92,7 +94,7 @@ class _Asked:
         turned = {id(one): -one for one in signed}
         self._turned = pytree.tree_map(lambda one: turned.get(id(one), one), targets) if signed else None
 
-    def falls(self, part: Part, way: Callable[[Tensor, int], Tensor]) -> bool:
+    def falls(self, part: Part, way: Way) -> bool:
         """Whether the loss falls ever faster: of all samples, of each alone, and whatever the targets' signs."""
         _, whole, some = part
         if not self._at(whole, some, way, 3) < self._value or not self._is_steep(whole, some, way):
@@ -103,23 +105,17 @@ class _Asked:
         felt = [row for row in rows if abs(self._at(whole, row, way, 3) - self._value) > _STILL * abs(self._value)]
         return len(felt) > 1 and all(self._is_steep(whole, row, way) for row in felt)
 
-    def losses(
-        self, whole: Tensor, some: Tensor, way: Callable[[Tensor, int], Tensor], targets: object = None
-    ) -> list[float]:
+    def losses(self, whole: Tensor, some: Tensor, way: Way, targets: object = None) -> list[float]:
         """The loss after one, two and three steps on that way."""
         return [self._at(whole, some, way, step, targets) for step in (1, 2, 3)]
 
-    def _is_steep(
-        self, whole: Tensor, some: Tensor, way: Callable[[Tensor, int], Tensor], targets: object = None
-    ) -> bool:
+    def _is_steep(self, whole: Tensor, some: Tensor, way: Way, targets: object = None) -> bool:
         start = self._value if targets is None else self._at(whole, some, way, 0, targets)
         first, second, third = self.losses(whole, some, way, targets)
         top = max(start, first)
         return top > second > third and second - third > _FASTER * (top - second) and third < start
 
-    def _at(
-        self, whole: Tensor, some: Tensor, way: Callable[[Tensor, int], Tensor], step: int, targets: object = None
-    ) -> float:
+    def _at(self, whole: Tensor, some: Tensor, way: Way, step: int, targets: object = None) -> float:
         """The loss where a part of the output stands elsewhere; NaN where it is refused."""
         old, kept = whole.detach().clone(), some.detach().clone()
         try:
@@ -151,7 +147,7 @@ def _parts(named: Sequence[tuple[str, Tensor]]) -> Iterator[Part]:
             yield name, numbers, numbers
 
 
-def _is_steep(node: object) -> bool:
+def _is_steep(node: Node) -> bool:
     """Whether it is an exponential, or divides by what the output is computed to be."""
     if short(node) != "Div":
         return short(node) in _STEEP
