@@ -10,7 +10,7 @@ from tests.widgets.panel.test_parts import foreign
 TESTS, PACKAGE = Path(__file__).parent, Path(gradwidgets.__file__).parent
 PLACES = ("widgets/inside.py", "widgets/fake_page.py")
 # Names of ours that torch, Python or a test's own model has too.
-THEIRS = {"_buffers", "_indices", "_modules", "_parameters", "_run", "_stance", "_values", "_version"}
+THEIRS = {"_BatchNorm", "_buffers", "_indices", "_modules", "_parameters", "_run", "_stance", "_values", "_version"}
 
 
 def private_names() -> set[str]:

@@ -1,4 +1,4 @@
-"""A training that is watched: what is sampled, recorded, kept in a file and compared."""
+"""Monitoring of a training: samples, their record and its file, verdicts and comparisons."""
 
 from gradwidgets.core.monitor.diagnosis import diagnose
 from gradwidgets.core.monitor.history import GradientHistory

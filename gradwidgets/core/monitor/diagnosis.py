@@ -13,19 +13,19 @@ def diagnose(flow: LayerFlow | History, **known: object) -> list[Finding]:
     """Say what is wrong with the flow of gradients in one pass or with a training, or that nothing is.
 
     No verdict depends on the size of the loss or of the layers: gradients are compared with each other, never with a
-    fixed number, and along the ways that they take, not in the order in which layers ran.
+    fixed number, and along the paths of the backward pass, not in the order in which layers ran.
 
     Args:
         flow: What `layer_flow` measured, or the `history` that a `GradientMonitor` recorded.
         **known: For a history alone, see `diagnose_record`: `losses`, `lr`, `largest_curvature`, `max_norm`, `classes`.
 
     Returns:
-        Findings, the gravest first, and of those as grave causes before what follows from them; "healthy" where none is
-        a warning or an error. `where` holds the indices of the layers in `flow.layers`, `evidence` the numbers,
+        Findings, the most severe first, and among equals causes before their consequences; "healthy" where none is a
+        warning or an error. `where` holds the indices of the layers in `flow.layers`, `evidence` the numbers,
         thresholds and names.
 
     Raises:
-        TypeError: It is neither, or something is told that does not belong to it.
+        TypeError: `flow` is neither, or something is given that does not belong to it.
     """
     if isinstance(flow, History):
         return diagnose_record(flow, **known)

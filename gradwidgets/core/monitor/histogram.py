@@ -9,12 +9,12 @@ _MOST = 2**15  # elements
 
 
 def gradient_histogram(model: nn.Module, layer: str | None, bins: int) -> tuple[int, int, Tensor] | None:
-    """Count the elements of the gradients that there are now by their size; of large ones an even sample.
+    """Count the elements of the present gradients by their size; of large gradients, those of an even sample.
 
     Args:
         model: The model.
-        layer: Of which layer, by its dotted name; None for all.
-        bins: How many.
+        layer: The dotted name of the layer; None for all layers.
+        bins: How many bins there are.
 
     Returns:
         The decades at which the bins begin and end, and (bins,) float64 how many elements are in each; None where no

@@ -1,4 +1,4 @@
-"""A record of a training in a file: NumPy's npz with JSON beside the arrays, which need no unpickling."""
+"""A record of a training in a file: NumPy's npz with JSON and arrays, which needs no unpickling."""
 
 import ast
 import json
@@ -10,6 +10,7 @@ import zipfile
 import zlib
 from array import array
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,13 +21,13 @@ _MAGIC = b"\x93NUMPY\x01\x00"
 _TYPES = {"<f8": ("d", torch.float64), "<i8": ("q", torch.int64)}
 
 
-def write(path: str | os.PathLike, about: dict[str, object], tensors: dict[str, Tensor]) -> Path:
-    """Write arrays and what they are to a file, all of it or nothing.
+def write(path: str | os.PathLike[str], about: dict[str, Any], tensors: dict[str, Tensor]) -> Path:
+    """Write arrays and a description of them to a file, as a whole or not at all.
 
     Args:
-        path: Where to; what is there is replaced.
-        about: Ready for JSON.
-        tensors: By name.
+        path: The file; an older one is replaced.
+        about: The description, of values that JSON can hold.
+        tensors: The arrays by name.
 
     Returns:
         The path.
@@ -49,18 +50,18 @@ def write(path: str | os.PathLike, about: dict[str, object], tensors: dict[str, 
     return path
 
 
-def read(path: str | os.PathLike) -> tuple[dict[str, object], dict[str, Tensor]]:
+def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Read what `write` has written.
 
     Args:
         path: The file.
 
     Returns:
-        What was written about the arrays, and the arrays.
+        The description of the arrays, and the arrays.
 
     Raises:
-        OSError: There is none, or it cannot be read.
-        ValueError: It is none of ours, of a newer version, or not whole.
+        OSError: There is no such file, or it cannot be read.
+        ValueError: It was not written by `write`, has a newer version, or is not whole.
     """
     try:
         with open(path, "rb") as file, zipfile.ZipFile(file) as held:
@@ -80,7 +81,7 @@ def read(path: str | os.PathLike) -> tuple[dict[str, object], dict[str, Tensor]]
 
 
 def _packed(tensor: Tensor) -> bytes:
-    """As NumPy writes an array."""
+    """A tensor in NumPy's format for an array."""
     kind = next(kind for kind, (_, dtype) in _TYPES.items() if dtype == tensor.dtype)
     head = repr({"descr": kind, "fortran_order": False, "shape": tuple(tensor.shape)})
     head += " " * (-(len(_MAGIC) + 2 + len(head) + 1) % 64) + "\n"

@@ -2,6 +2,7 @@
 
 import math
 from array import array
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,12 +16,20 @@ _FIRST_ROOM = 64  # samples
 _HEAD = 12  # numbers of a sample as a whole: step, seconds, loss, and those of HEADS
 
 
+class Columns(NamedTuple):
+    """The layers that the columns are of: their dotted names, their classes' names, and how many numbers each owns."""
+
+    layers: tuple[str, ...]
+    kinds: tuple[str, ...]
+    parameters: tuple[int, ...]
+
+
 def evenly(steps: Tensor, count: int) -> Tensor:
-    """Indices of at most so many steps, as evenly spaced as they are; the first and the last are among them.
+    """Indices of at most `count` steps that are about evenly spaced; the first and the last are among them.
 
     Args:
         steps: Ascending, (S,).
-        count: ≥ 1; of 1 the first alone.
+        count: ≥ 1; for 1, only the first is chosen.
     """
     wanted = torch.linspace(float(steps[0]), float(steps[-1] if count > 1 else steps[0]), count, dtype=torch.float64)
     return torch.searchsorted(steps.double().contiguous(), wanted).clamp(max=len(steps) - 1).unique()
@@ -29,11 +38,12 @@ def evenly(steps: Tensor, count: int) -> Tensor:
 class Record:
     """Rows of numbers in bounded memory.
 
-    When it is full it is thinned to half, evenly over the steps: the first sample and the newest stay, and however long
-    the training, no part of it is lost. Earlier rows are never written again, so that a history can share their memory.
+    When it is full it is thinned to half, evenly over the steps: the first sample and the newest stay, and no part of
+    the training is lost, however long it is. Rows that were written are never written again, so that a history can
+    share their memory.
 
     Args:
-        quantities: What is recorded.
+        quantities: The names of the quantities that are recorded.
         layers: How many columns there are.
         keep: The most rows; fewer where that would take more than `MOST_BYTES`.
     """
@@ -47,13 +57,13 @@ class Record:
         return self._count
 
     def most(self, layers: int) -> int:
-        """How many samples of so many layers are kept at most."""
+        """How many samples are kept at most, where there are this many layers."""
         return max(2, min(self._keep, MOST_BYTES // (8 * max(1, len(self._quantities) * layers))))
 
     def add(
         self, step: int, seconds: float, loss: float, numbers: dict[str, list[float]], layers: int, *more: float
     ) -> None:
-        """Append a sample; what `numbers` lacks, lists or their ends, is NaN. `more` are the last of its head."""
+        """Append a sample; where `numbers` has no list, or a shorter one, NaN is stored. `more` ends the head."""
         self._make_room(layers)
         row = array("d")
         for name in self._quantities:
@@ -69,7 +79,7 @@ class Record:
         self._count += 1
 
     def amend(self, name: str, numbers: list[float]) -> None:
-        """Fill in a quantity of the newest sample that is known only after the step."""
+        """Fill in a quantity of the newest sample that is not known before the step."""
         place = self._quantities.index(name)
         self._rows[self._count - 1, place, : len(numbers)] = torch.tensor(numbers, dtype=torch.float64)
 
@@ -81,21 +91,21 @@ class Record:
         """Fill in the last number of the newest sample's head."""
         self._heads[self._count - 1, _HEAD - 1] = value
 
-    def history(self, layers: tuple, kinds: tuple, parameters: tuple, notes: tuple, **more: object) -> History:
-        """All of it as a result."""
-        tensors = self._tensors(slice(self._count), len(layers))
+    def history(self, columns: Columns, notes: tuple[str, ...], **more: Any) -> History:
+        """All rows as a history; `more` are its other fields."""
+        tensors = self._tensors(slice(self._count), len(columns.layers))
         steps, seconds, loss, *others = self._heads[: self._count].clone().unbind(1)
-        heads = {"steps": steps.to(torch.int64), "seconds": seconds, "loss": loss}
-        heads |= dict(zip(HEADS, others, strict=True))
-        return History(layers, kinds, parameters, notes, **tensors, **heads, **more)
+        more |= dict(zip(HEADS, others, strict=True))
+        more |= {**tensors, "steps": steps.to(torch.int64), "seconds": seconds, "loss": loss}
+        return History(columns.layers, columns.kinds, columns.parameters, notes, **more)
 
-    def latest(self, layers: tuple, kinds: tuple, parameters: tuple, notes: tuple) -> Sample | None:
-        """The newest sample as a result."""
+    def latest(self, columns: Columns, notes: tuple[str, ...]) -> Sample | None:
+        """The newest row as a sample; None where there is none."""
         if not self._count:
             return None
         step, seconds, loss, *_ = self._heads[self._count - 1].tolist()
-        tensors = self._tensors(self._count - 1, len(layers))
-        return Sample(layers, kinds, parameters, notes, **tensors, step=int(step), seconds=seconds, loss=loss)
+        tensors = self._tensors(self._count - 1, len(columns.layers))
+        return Sample(*columns, notes, **tensors, step=int(step), seconds=seconds, loss=loss)
 
     def _make_room(self, layers: int) -> None:
         room, _, width = self._rows.shape
@@ -111,20 +121,21 @@ class Record:
         self._heads[: self._count] = heads
 
     def _allot(self, room: int, layers: int) -> None:
-        # Always new memory: a history that was given out keeps the old as it is. A row is written as Python's own
-        # array, in a tenth of the time that a tensor takes, into memory that tensors share.
+        # Always new memory, since histories that were given out share the old one. A row is written as an array of
+        # Python's, in a tenth of the time that a tensor takes, into memory that tensors share.
         self._row_memory = array("d", [math.nan]) * (room * len(self._quantities) * layers)
         self._head_memory = array("d", [math.nan]) * (room * _HEAD)
         self._rows = _shared(self._row_memory).reshape(room, len(self._quantities), layers)
         self._heads = _shared(self._head_memory).reshape(room, _HEAD)
 
-    def _tensors(self, which: int | slice, layers: int) -> dict[str, Tensor | None]:
+    def _tensors(self, which: int | slice, layers: int) -> dict[str, Any]:
+        """Each of `QUANTITIES` by name; None for one that is not recorded, which the optional ones alone may be."""
         rows = self._rows
-        if layers > rows.shape[2]:  # of layers that were added since the last sample nothing is known
+        if layers > rows.shape[2]:  # layers that were added since the last sample
             rows = torch.nn.functional.pad(rows, (0, layers - rows.shape[2]), value=math.nan)
         places = {name: place for place, name in enumerate(self._quantities)}
         return {name: rows[which, places[name]] if name in places else None for name in QUANTITIES}
 
 
-def _shared(memory: array) -> Tensor:
+def _shared(memory: "array[float]") -> Tensor:
     return torch.frombuffer(memory, dtype=torch.float64) if memory else torch.empty(0, dtype=torch.float64)

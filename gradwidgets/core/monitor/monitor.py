@@ -4,14 +4,15 @@ import contextlib
 import time
 import weakref
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import nn
 
 from gradwidgets.core.monitor.pace import Pace
 from gradwidgets.core.monitor.quantities import Sample
-from gradwidgets.core.monitor.sampler import Sampler
-from gradwidgets.core.monitor.taps import Hook, take_away
+from gradwidgets.core.monitor.sampling.sampler import Sampler
+from gradwidgets.core.monitor.taps import Hook, Removable, take_away
 from gradwidgets.core.monitor.told.checks_of_arguments import seconds, share, whole, yes_or_no
 from gradwidgets.core.monitor.told.noting import Noting
 from gradwidgets.core.monitor.told.step_hooks import add_step_hooks
@@ -36,37 +37,39 @@ class GradientMonitor(Noting):
                 optimizer.step()
         monitor.history.to_frame()
 
-    A sample is taken just before an optimizer's step, so it sees what the optimizer is about to use: sums over
-    accumulated micro-batches, clipped gradients, and gradients that `GradScaler` has unscaled (a step that the scaler
-    skips is none). With a closure it is the gradient of the closure's first call. Nothing of the training changes:
-    not a bit of the weights, no random number; a failure here becomes a note and the training goes on.
+    A sample is taken just before an optimizer's step, so it sees the gradients that the optimizer is about to use: sums
+    over accumulated micro-batches, clipped gradients, and gradients that `GradScaler` has unscaled (a step that the
+    scaler skips does not count). With a closure it is the gradient of the closure's first call. The training itself
+    does not change: not a bit of the weights, no random number; a failure of the monitor becomes a note and the
+    training goes on.
 
     One model has one monitor: entering a second one ends the first. Copies and pickles of the model that are made
-    meanwhile report to nobody. After the block no hook is left, and neither model nor optimizer is kept alive.
+    meanwhile report to no monitor. After the block no hook is left, and neither model nor optimizer is kept alive.
 
     Args:
         model: Any module.
-        optimizer: The one whose steps are watched. Without it every optimizer of the process is asked at its step
-            whether it holds parameters of the model: each such step counts, and only the parameters that it holds
+        optimizer: The one whose steps are watched. Without it every optimizer of the process is checked at its step for
+            parameters of the model: each step of one that holds some counts, and only the parameters that it holds
             are recorded. Loops without a torch optimizer call `sample()`.
         every: Steps from one sample to the next, or "auto": as seldom as it takes to stay within `budget`. The first
-            step is always sampled. Where the monitor is told of no optimizer and several step in turn, each one's own
+            step is always sampled. Where the monitor was given no optimizer and several step in turn, each one's own
             steps count, so that none is missed.
-        budget: For "auto", the largest share of time in the time of training without it. On an accelerator the time
-            of a sample includes waiting for the backward pass, so there the share is rather overestimated.
-        grace: For "auto", seconds of looking that the budget does not count, so that a short training is seen too:
-            of one of a few dozen steps some ten samples. They are spent at up to ten times its rate.
+        budget: For "auto", the largest share that the monitor adds to the time of training without it. On an
+            accelerator the time of a sample includes waiting for the backward pass, so the share there is too high.
+        grace: For "auto", seconds that the budget does not count, so that a short training is seen too: about ten
+            samples of a few dozen steps. They are spent at up to ten times its rate.
         activations: Whether to record mean and spread of the layers' outputs, and the dead units of torch's activation
-            modules, from forward hooks that stand during sampled steps only. An activation that is called as a
+            modules, from forward hooks that are there during sampled steps only. An activation that is called as a
             function has no module to hook.
         updates: Whether to record how far each sampled step moves the weights, from copies of at most 65,536 elements
             of each parameter.
-        keep: The most samples that are kept (fewer where they would take more than 64 MB). When there are so many,
+        keep: The most samples that are kept (fewer where they would take more than 64 MB). When there are that many,
             they are thinned to half, evenly over the steps.
-        scaler: A `torch.amp.GradScaler`, so that a step on gradients that are still scaled is noticed and divided.
-        preflight: Whether the first pass with gradients is looked at as `preflight` does, for the verdict: inputs and
-            weights by hooks that stand during that pass only, and, where `expect` has told them, targets and loss by
-            one pass forward of a copy.
+        scaler: A `torch.amp.GradScaler`, so that gradients that are still scaled at a step are noticed, and recorded
+            divided by the scale.
+        preflight: Whether the first pass with gradients is checked as `preflight` does, for the verdict: inputs and
+            weights by hooks that are there during that pass only, and, where `expect` was given them, targets and loss
+            by one forward pass of a copy.
 
     Raises:
         TypeError: An argument is of the wrong type.
@@ -77,7 +80,7 @@ class GradientMonitor(Noting):
     def __init__(
         self,
         model: nn.Module,
-        optimizer: "torch.optim.Optimizer | None" = None,
+        optimizer: torch.optim.Optimizer | None = None,
         *,
         every: int | str = "auto",
         budget: float = 0.03,
@@ -105,10 +108,10 @@ class GradientMonitor(Noting):
         self._sampler = Sampler(model, optimizer is not None, activations, self._updates, keep, scaler)
         self._turns = self._sampler.turns
         self._first = FirstLook() if yes_or_no("preflight", preflight) else None
-        self._given = Given(self._sampler.inputs)
+        self._given = Given(self._sampler.observers.inputs)
         if self._first is not None:
-            self._sampler.strays = self._first.strayed
-        self._handles: list = []
+            self._sampler.untrained.strays = self._first.strayed
+        self._handles: list[Removable] = []
         self._active = self._left = False
         self._steps = 0
         self._sampled = False  # whether the last step was
@@ -118,17 +121,18 @@ class GradientMonitor(Noting):
         self._striking = Striking()
         self._loss = NotedLoss()
         self._losses = LossRecord()
-        # Dropped without having been left, it takes its hooks along.
-        first = [] if self._first is None else self._first.handles
+        # A monitor that is garbage collected within its block removes its hooks.
+        first: list[Removable] = [] if self._first is None else self._first.handles
         given = self._given.handles, self._given.answers.handles
-        some = self._sampler.taps.handles, self._sampler.overflow.handles, self._sampler.thrown.handles
+        observers = self._sampler.observers
+        some = self._sampler.taps.handles, observers.overflow.handles, observers.thrown.handles
         hooks = self._handles, *some, first, *given
         self._finalizer = weakref.finalize(self, _remove_all, *hooks)
         self._finalizer.atexit = False
 
     @at_home
     def __enter__(self) -> "GradientMonitor":
-        """Begin to watch; a monitor that watches the model already is closed."""
+        """Start to watch; another monitor that watches the model is closed."""
         try:
             try:
                 return self._begin()
@@ -141,7 +145,7 @@ class GradientMonitor(Noting):
 
     @contextlib.contextmanager
     def _without_taps(self) -> Iterator[None]:
-        """A block within which a copy of the model may run: its hooks would count it as the model's own pass."""
+        """A block without the taps, in which a copy of the model may run: its pass would count as the model's own."""
         self._sampler.taps.disarm()
         try:
             yield
@@ -173,7 +177,7 @@ class GradientMonitor(Noting):
             if before is not self:
                 before._sampler.notes["replaced by"] = "a newer monitor of the same model has ended this one"
         _watching[model] = weakref.ref(self)
-        self._sampler.open(optimizer)
+        self._sampler.open(model, optimizer)
         of_steps = Hook(self._before_step), Hook(self._after_step), Hook(self._before_other)
         add_step_hooks(self._handles, optimizer, *of_steps)
         self._active, self._left = True, False
@@ -189,7 +193,7 @@ class GradientMonitor(Noting):
         return self
 
     def __exit__(self, *raised: object) -> None:
-        """Leave nothing behind; an exception goes on its way."""
+        """Remove every hook; an exception is passed on."""
         try:
             self.close()
         except BaseException:  # an interrupt, which comes only once
@@ -198,10 +202,10 @@ class GradientMonitor(Noting):
 
     @at_home
     def close(self) -> None:
-        """End the watch: remove every hook and let go of model and optimizer. What was recorded stays."""
+        """Stop watching: remove every hook and let go of model and optimizer. What was recorded stays."""
         was_active = self._active
         self._in_closure = False
-        self._take_hooks_away()  # of an earlier call that was interrupted, too
+        self._take_hooks_away()  # also those that an interrupted earlier call has left
         if not was_active:
             return
         self._left = True
@@ -220,15 +224,15 @@ class GradientMonitor(Noting):
 
     @at_home
     def sample(self, *, paced: bool = False) -> Sample | None:
-        """Count a step and take a sample now: for loops without a torch optimizer.
+        """Count a step and take a sample now, for loops without a torch optimizer.
 
         Call it where the step would come, with the gradients in place.
 
         Args:
-            paced: Whether to take it only when `every` says so; otherwise always.
+            paced: Whether to take it only when `every` says so; otherwise it is always taken.
 
         Returns:
-            The sample; None if none was taken, or there was no gradient to take it of (`notes` says why).
+            The sample; None if none was taken, or there was no gradient (`notes` says why).
 
         Raises:
             RuntimeError: The monitor is not active.
@@ -246,7 +250,7 @@ class GradientMonitor(Noting):
         return self.latest if taken and self._sampler.has_gradient(self._steps) else None
 
     def sample_next(self) -> None:
-        """Have the next step sampled, whatever the pace; call it before that step's pass forward.
+        """Have the next step sampled, whatever the pace; call it before that step's forward pass.
 
         Raises:
             RuntimeError: The monitor is not active.
@@ -255,10 +259,12 @@ class GradientMonitor(Noting):
             raise RuntimeError("sample_next() works inside the monitor's with block")
         if self._pace.due != self._steps + 1:
             self._pace.ask(self._steps + 1)
-            self._sampler.inputs.due = True
+            self._sampler.observers.inputs.due = True
             self._sampler.prepare()
 
-    def _before_step(self, optimizer, args: tuple, kwargs: dict) -> tuple[tuple, dict] | None:
+    def _before_step(
+        self, optimizer: torch.optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
         begin = time.perf_counter()
         if self._optimizer is None and not self._sampler.share_of(optimizer):
             self._sampler.other(optimizer)
@@ -275,7 +281,7 @@ class GradientMonitor(Noting):
             self._passed(begin, sampled=self._take(optimizer))
             return None
         self._in_closure = True
-        tell, calls = Hook(self._take_in_closure), self._sampler.calls
+        tell, calls = Hook(self._take_in_closure), self._sampler.observers.calls
         watched = WatchedCalls(closure, tell, optimizer, Hook(calls.begins), Hook(calls.ended))
         return ((args[0], watched, *args[2:]), kwargs) if len(args) > 1 else (args, {**kwargs, "closure": watched})
 
@@ -284,16 +290,16 @@ class GradientMonitor(Noting):
         self._sampled = False
         self._sampler.passes()
 
-    def _take_in_closure(self, optimizer) -> None:
+    def _take_in_closure(self, optimizer: torch.optim.Optimizer) -> None:
         begin = time.perf_counter()
         self._in_closure = False
         self._passed(begin, sampled=self._take(optimizer))
 
-    def _before_other(self, optimizer, args: tuple, kwargs: dict) -> None:
+    def _before_other(self, optimizer: torch.optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if self._optimizer is None or optimizer is not self._optimizer():
             self._sampler.other(optimizer)
 
-    def _after_step(self, optimizer, args: tuple, kwargs: dict) -> None:
+    def _after_step(self, optimizer: torch.optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         begin = time.perf_counter()
         if self._optimizer is None and not self._sampler.share_of(optimizer):
             return
@@ -302,7 +308,7 @@ class GradientMonitor(Noting):
         else:
             self._pace.spent += time.perf_counter() - begin
 
-    def _take(self, optimizer) -> bool:
+    def _take(self, optimizer: torch.optim.Optimizer | None) -> bool:
         loss = self._loss.step()
         self._sampled = self._sampler.take(self._steps, self._pace.elapsed, loss, optimizer)
         loss = self._sampler.loss if self._sampled and loss is not None else loss
@@ -310,25 +316,25 @@ class GradientMonitor(Noting):
         return self._sampled
 
     def _passed(self, begin: float, sampled: bool) -> None:
-        """Time the hook that is about to end, and see to the hooks of the next step."""
-        took, taps = time.perf_counter() - begin, self._sampler.taps
+        """Add up the cost of a step's hook, which is about to end, and prepare the next step."""
+        took, taps, inputs = time.perf_counter() - begin, self._sampler.taps, self._sampler.observers.inputs
         if self._first is not None:
             self._first.forget()
         if sampled:
-            # Hooks in the forward pass, and what was done after the last sample.
+            # The hooks in the forward pass, and the work after the last sample, count as well.
             took += taps.spent + self._pending
             taps.spent = self._pending = 0.0
-        self._sampler.inputs.new = None  # of a step that is over
-        self._sampler.inputs.small.step(self._steps)
+        inputs.new = None  # of a step that is over
+        inputs.small.step(self._steps)
         self._given.answers.step(self._steps, sampled=sampled)
         self._pace.passed(self._steps, begin, took, sampled, self._turns)
         if self._pace.due == self._steps + 1:
-            self._sampler.inputs.due = True
+            inputs.due = True
             self._sampler.prepare()
         elif taps.handles:
             taps.disarm()
 
 
-def _remove_all(*handles: list) -> None:
+def _remove_all(*handles: list[Removable]) -> None:
     for some in handles:
         take_away(some)

@@ -1,4 +1,4 @@
-"""Numbers of many tensors at once: one read of the device a sample."""
+"""Numbers of many tensors at once, with one read of the device per sample."""
 
 import functools
 import itertools
@@ -14,19 +14,19 @@ from gradwidgets.core.monitor.owners import Owned, values_of
 # float32 squares leave its range outside these norms, and norms near them lose digits.
 _SMALL, _LARGE = 1e-15, 1e18
 _FEW = 4096  # elements of vectors that are cheaper to copy together
-_SOME = 16_384  # elements of tensors on the CPU that are, if it saves three reductions and not one
+_SOME = 16_384  # the same for tensors on the CPU, if that saves three reductions and not one
 _TOGETHER = 131_072  # elements of such copies at a time: they stay in the caches
 
 
 def read(scalars: Sequence[Tensor], rows: Sequence[Tensor] = ()) -> list[float]:
-    """Tensors of shape () and then those of shape (n,) as floats, with one transfer for each device."""
+    """Read tensors of shape (), and then those of shape (n,), as floats, with one transfer for each device."""
     if all(one.is_cpu for one in (*scalars, *rows)):
         values = [scalar.item() for scalar in scalars]
         for row in rows:
             values += row.tolist()
         return values
     try:
-        pieces = [torch.stack(scalars), *rows] if scalars else list(rows)
+        pieces = [torch.stack(list(scalars)), *rows] if scalars else list(rows)
         if len(pieces) < 2:
             return pieces[0].tolist() if pieces else []
         return torch.cat(pieces).tolist()  # dtypes are promoted
@@ -38,17 +38,17 @@ def read(scalars: Sequence[Tensor], rows: Sequence[Tensor] = ()) -> list[float]:
     found: list[list[float]] = [[] for _ in pieces]
     for device in devices:
         places = [place for place, piece in enumerate(pieces) if piece.device == device]
-        values = iter(torch.cat([pieces[place] for place in places]).tolist())
+        read_now = iter(torch.cat([pieces[place] for place in places]).tolist())
         for place in places:
-            found[place] = list(itertools.islice(values, len(pieces[place])))
+            found[place] = list(itertools.islice(read_now, len(pieces[place])))
     return list(itertools.chain.from_iterable(found))
 
 
 def norms_of(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """Euclidean norms, of half precision computed and given in float32."""
+    """Euclidean norms; those of half precision are computed and returned in float32."""
     wide = [place for place, tensor in enumerate(tensors) if tensor.dtype.itemsize >= 4]
     if len(wide) == len(tensors):
-        return list(torch._foreach_norm(tensors)) if tensors else []
+        return list(torch._foreach_norm(list(tensors))) if tensors else []
     norms = [torch.linalg.vector_norm(t, dtype=torch.float32) if t.dtype.itemsize < 4 else t for t in tensors]
     if wide:
         for place, norm in zip(wide, torch._foreach_norm([tensors[place] for place in wide]), strict=True):
@@ -59,13 +59,13 @@ def norms_of(tensors: Sequence[Tensor]) -> list[Tensor]:
 class _Measures:
     """Norms of many tensors and, where asked, their largest and smallest elements, to be read later.
 
-    What takes time is the number of calls and each new look at the memory: short vectors of one length, and on the CPU
-    small tensors of one shape, are copied together.
+    The time depends on the number of calls and on how often the memory is read: short vectors of one length, and on the
+    CPU small tensors of one shape, are copied together.
     """
 
     def __init__(self, tensors: Sequence[Tensor], extremes: bool) -> None:
         self._kinds = 3 if extremes else 1
-        alike: dict[tuple, list[int]] = {}
+        alike: dict[tuple[torch.Size, torch.dtype, torch.device], list[int]] = {}
         self._alone: list[int] = []
         self._alike: list[list[int]] = []
         for place, tensor in enumerate(tensors):
@@ -100,7 +100,7 @@ class _Measures:
                 self.rows += [stacked.amax(1), stacked.amin(1)]
 
     def sorted(self, scalars: Iterator[float], rows: Iterator[float]) -> list[list[float]]:
-        """Norms (and largest, and smallest elements) in the tensors' order, of what `read` gave for them."""
+        """Put the numbers that `read` returned, norms (and largest, smallest elements), in the tensors' order."""
         found = [[0.0] * (len(self._alone) + sum(map(len, self._alike))) for _ in range(self._kinds)]
         for numbers in found:
             for place in self._alone:
@@ -123,11 +123,12 @@ def gradient_numbers(
     Args:
         owned: The parameters with their columns.
         layers: How many columns there are.
-        scale: What the gradients are to be divided by.
+        scale: The number to divide the gradients by.
         scalars: More tensors of shape (), read in the same transfer.
 
     Returns:
-        norm, rms, largest, weight_norm and non_finite by name, NaN for a layer without; and the values of `scalars`.
+        norm, rms, largest, weight_norm and non_finite by name, NaN for layers without a gradient; and the values of
+        `scalars`.
     """
     held, gradients, weights = [], [], []
     for one in owned:
@@ -180,7 +181,7 @@ def gradient_numbers(
 
 
 def _check_again(tensors: Sequence[Tensor], norms: list[float], sizes: list[float]) -> None:
-    """Compute those norms again that float32 has no room for."""
+    """Compute the norms again whose squares are out of float32's range."""
     doubtful = [
         place
         for place, (norm, size) in enumerate(zip(norms, sizes, strict=True))
@@ -192,7 +193,7 @@ def _check_again(tensors: Sequence[Tensor], norms: list[float], sizes: list[floa
 
 
 def _norms_again(tensors: Sequence[Tensor], sizes: Sequence[float]) -> list[float]:
-    """Norms of tensors scaled by their largest elements, in float64 where the device has it."""
+    """Norms of tensors, computed on the tensors divided by their largest elements, in float64 where possible."""
     norms = []
     for tensor, size in zip(tensors, sizes, strict=True):
         if size == 0 or not math.isfinite(size):
@@ -206,7 +207,7 @@ def _norms_again(tensors: Sequence[Tensor], sizes: Sequence[float]) -> list[floa
 def _joined(
     columns: Sequence[int], values: Sequence[float], join: Callable[[float, float], float], layers: int
 ) -> list[float]:
-    """A number a layer of numbers a parameter; NaN for a layer without any."""
+    """Join the parameters' numbers to one number per layer; NaN for a layer without any."""
     found: list[float | None] = [None] * layers
     for column, value in zip(columns, values, strict=True):
         before = found[column]

@@ -3,7 +3,7 @@
 import itertools
 import math
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,8 +19,8 @@ class Owned:
     """A parameter and where its numbers go.
 
     Attributes:
-        column: Of its layer.
-        name: Dotted, as the model has it.
+        column: The column of its layer.
+        name: Its dotted name in the model.
         parameter: The parameter itself.
         size: How many numbers it holds.
         plain: Whether it is dense and real.
@@ -36,10 +36,10 @@ class Owned:
 class LayerTable:
     """The layers of a model: every module that owns parameters and, where asked, every activation module.
 
-    Columns never move: layers that are added later come behind.
+    Columns never move: layers that are added later get the columns after the last one.
 
     Args:
-        model: Whose layers.
+        model: The model.
         activations: Whether modules of `torch.nn.modules.activation` have columns too.
         names: Layers that have the first columns, whether they are still there or not.
         kinds: Their classes' names.
@@ -47,10 +47,10 @@ class LayerTable:
     Attributes:
         names: Dotted names of the layers, "(Linear)" for a model that owns parameters itself.
         kinds: Their classes' names.
-        owned: The parameters that numbers can be taken of.
+        owned: The parameters whose numbers can be read.
         modules: Each column's module.
         opaque: "compiled" or "scripted" if a module is, as Python hooks do not run there; else "".
-        notes: What is to be said about the table, by kind.
+        notes: Sentences about the table, by kind.
     """
 
     def __init__(
@@ -67,13 +67,20 @@ class LayerTable:
         self._waiting = False
         self.read(model)
 
+    @classmethod
+    def of_nothing(cls) -> "LayerTable":
+        """A table without layers, while no model is watched."""
+        return cls(nn.Module(), False)
+
     def read(self, model: nn.Module) -> None:
-        """Walk the model anew."""
+        """Read all of the model's layers and parameters."""
         columns = {name: column for column, name in enumerate(self.names)}
         owners: dict[int, str] = {}
-        self.owned, shared, lazy, self._waiting = [], [], [], False
+        shared: list[str] = []
+        lazy: list[str] = []
+        self.owned, self._waiting = [], False
         for path, module in model.named_modules():
-            # Compiling wraps a module in another; the user knows the name without.
+            # torch.compile wraps a module in another one; the user knows the name of the inner one.
             path = ".".join(part for part in path.split(".") if part != "_orig_mod")
             owns = any(parameter is not None for parameter in module._parameters.values())
             if not (owns or (self._activations and is_activation(module))):
@@ -147,38 +154,39 @@ class LayerTable:
 def writes_of(owned: Sequence[Owned]) -> float:
     """How often the gradients were written to since their memory was made, the least of the first few; NaN for none.
 
-    Autograd adds to the memory that it finds: the count goes up at each pass backward, and begins anew where
-    `zero_grad` has let the memory go.
+    Autograd adds to the memory that it finds: the count goes up at each backward pass, and begins at 0 again where
+    `zero_grad` has set the gradient to None.
     """
-    return min((float(gradient._version) for gradient in _first_gradients(owned)), default=math.nan)
+    gradients = itertools.islice(_named_gradients(owned), _LOOKED_AT)
+    return min((float(gradient._version) for _, gradient in gradients), default=math.nan)
 
 
 class Written:
-    """What became of gradients' memory between one sample and the next. They are not kept alive for it."""
+    """Finds out whether gradients were written to, or replaced, between samples, without keeping them alive."""
 
     def __init__(self) -> None:
         self._before: dict[str, tuple[TensorWeakRef, int]] = {}
 
     def __call__(self, owned: Sequence[Owned]) -> tuple[float, float]:
-        """Whether any of the first few was written to or is new, and whether all are in the memory of before.
+        """Whether any of the first few gradients was written to or is new, and whether all are in their old memory.
 
         Returns:
-            1 or 0 for each; NaN for none to compare.
+            1 or 0 for each; NaN where there is none to compare.
         """
-        some = list(itertools.islice((one for one in owned if one.parameter.grad is not None), _LOOKED_AT))
-        known = [self._before.get(one.name) for one in some]
-        for one in some:
-            self._before[one.name] = TensorWeakRef(one.parameter.grad), one.parameter.grad._version
-        if not some or None in known:
+        now = dict(itertools.islice(_named_gradients(owned), _LOOKED_AT))
+        known = [(gradient, *self._before[name]) for name, gradient in now.items() if name in self._before]
+        self._before |= {name: (TensorWeakRef(gradient), gradient._version) for name, gradient in now.items()}
+        if not now or len(known) < len(now):
             return math.nan, math.nan
-        pairs = [(one.parameter.grad, *before) for one, before in zip(some, known, strict=True)]
-        kept = all(gradient is ref() for gradient, ref, _ in pairs)
-        written = not kept or any(gradient._version != version for gradient, _, version in pairs)
+        kept = all(gradient is ref() for gradient, ref, _ in known)
+        written = not kept or any(gradient._version != version for gradient, _, version in known)
         return float(written), float(kept)
 
 
-def _first_gradients(owned: Sequence[Owned]) -> Iterable[Tensor]:
-    return itertools.islice((one.parameter.grad for one in owned if one.parameter.grad is not None), _LOOKED_AT)
+def _named_gradients(owned: Sequence[Owned]) -> Iterator[tuple[str, Tensor]]:
+    for one in owned:
+        if one.parameter.grad is not None:
+            yield one.name, one.parameter.grad
 
 
 def is_activation(module: nn.Module) -> bool:
@@ -195,14 +203,14 @@ def listed(names: Iterable[str]) -> str:
 
 def _width(module: nn.Module) -> int:
     """How many numbers a layer gives for a sample; 0 for one that has no matrix."""
-    weight = dict(module._parameters.items()).get("weight")  # of a scripted module it is no dict
+    weight = dict(module._parameters.items()).get("weight")  # a scripted module's is no dict
     if weight is None or nn.parameter.is_lazy(weight) or weight.ndim < 2 or isinstance(module, nn.Embedding):
         return 0
     return int(getattr(module, "out_features", 0) or getattr(module, "out_channels", 0) or weight.shape[0])
 
 
 def values_of(tensor: Tensor) -> Tensor:
-    """What a tensor stores, as real numbers: a sparse one's values once coalesced, a complex one's sizes."""
+    """What a tensor stores, as real numbers: a sparse tensor's coalesced values, a complex one's absolute values."""
     if tensor.is_sparse:
         tensor = tensor.coalesce().values()
     return tensor.abs() if tensor.is_complex() else tensor
@@ -218,7 +226,7 @@ def _opaque(model: nn.Module) -> str:
 
 
 def _parameters(model: nn.Module) -> list[nn.Parameter | None]:
-    """Every parameter as it stands in a module: a tenth of the time that `model.parameters()` takes."""
+    """Every parameter, read from the modules directly: in a tenth of the time that `model.parameters()` takes."""
     found: list[nn.Parameter | None] = []
     stack: list[nn.Module | None] = [model]
     seen: set[int] = set()

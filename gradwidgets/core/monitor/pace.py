@@ -1,36 +1,36 @@
-"""When to sample, so that looking costs no more than a share of the training."""
+"""When to sample, so that the samples cost no more than a share of the training's time."""
 
 import math
 import time
 
 from gradwidgets.core.monitor.training.parts.own_steps import InTurn
 
-_STEP_WEIGHT = 0.1  # of the newest in the running mean of a step's time
-_COST_WEIGHT = 0.3
-_AIM = 0.7  # of the budget: what a sample drives out of the caches is paid for outside it
+_STEP_WEIGHT = 0.1  # weight of the newest step in the running mean of a step's time
+_COST_WEIGHT = 0.3  # the same for a sample's cost
+_AIM = 0.7  # of the budget: a sample also empties caches, which makes the steps after it slower
 _HASTE = 10.0  # times the budget, while the grace lasts
-_SPARSE = 1.3  # times the steps so far, to the next sample at most, while there is a grace
-_DOZEN, _EACH = 12, 2  # samples that the grace is good for, and the steps from one to the next of them at most
+_SPARSE = 1.3  # times the steps so far is the next sample at the latest, while there is a grace
+_DOZEN, _EACH = 12, 2  # samples that the grace pays for, and the most steps from one of them to the next
 _FIRST = 5  # samples, each of which may cost as much as the grace
-_OUTLIER = 4.0  # times the running mean: a validation between two steps is no step
-_CYCLES = (2, 3, 4, 5, 6)  # steps after which a loop may begin anew: a critic's five and the generator's one, say
-_CROWDED = 1.3  # times its share of the latest samples: a turn that is waited past, if others can be had soon
-_RECENT = 0.05  # of the newest sample in those shares
+_OUTLIER = 4.0  # times the running mean: more is a validation between two steps, and no step
+_CYCLES = (2, 3, 4, 5, 6)  # steps after which a loop may repeat, as five steps of a critic and one of a generator
+_CROWDED = 1.3  # times its share of the latest samples: a turn with more is not sampled, if another comes soon
+_RECENT = 0.05  # weight of the newest sample in those shares
 
 
 class Pace:
     """Chooses the steps that are sampled and adds up what the samples cost.
 
     The first step is always sampled. With "auto" a sample is due when the training has lasted long enough since the
-    start for all samples' cost, the next one included, to lie within the budget; and samples are never closer than
-    one sample's cost allows, so that time earned in a long validation is not spent at once. With a grace, the first
-    sample, which pays for what is done once, is none of the budget's; a dozen are taken at the start, one every other
-    step or so, if that many of the cheapest so far are within the grace, however slow a busy machine makes the others;
-    and where a sample costs less than a step, some are spread over all of the training: the more seldom the longer it
-    is. Steps may come in turns, as those of two optimizers do: so that no stride falls in with them, "auto" waits up to
-    half as long again where the turn that is due has had more than its share of the latest samples. Where several
-    optimizers are watched, a number of steps is counted among each one's own, and "auto" waits a few steps for one
-    that has been sampled less than the others.
+    start for the cost of all samples, the next one included, to be within the budget; and samples are never closer than
+    the cost of one sample allows, so that time that a long validation adds is not used up at once. With a grace, the
+    first sample, which includes work that is done only once, does not count for the budget; a dozen are taken at the
+    start, about every second step, if twelve times the cost of the cheapest so far is within the grace, however slow a
+    busy machine makes the others; and where a sample costs less than a step, some are spread over the whole training,
+    fewer the longer it is. Steps may come in turns, as those of two optimizers do. So that the samples do not always
+    fall on the same turn, "auto" waits up to half as long again where the turn that is due has had more than its share
+    of the latest samples. Where several optimizers are watched, `every` counts each one's own steps, and "auto" waits a
+    few steps for one that has been sampled less than the others.
 
     Args:
         every: Steps from one sample to the next, or "auto".
@@ -38,12 +38,14 @@ class Pace:
         grace: Seconds of cost that the budget does not count, spent at up to ten times its rate.
 
     Attributes:
-        due: The number of the next step to be sampled, from 1; None while a first step has yet to be timed.
-        spent: Seconds that looking has cost.
+        every: Steps from one sample to the next; None for "auto".
+        due: The number of the next step to be sampled, from 1; None before the first step was timed.
+        spent: Seconds that the samples have cost.
     """
 
     def __init__(self, every: int | str, budget: float, grace: float = 0.0) -> None:
-        self.every, self.budget, self.grace = every, budget, grace
+        self.every = every if isinstance(every, int) else None
+        self.budget, self.grace = budget, grace
         self.due: int | None = 1
         self.spent = 0.0
         self._asked: int | None = None
@@ -54,13 +56,13 @@ class Pace:
         self._cost: float | None = None
         self._sampled = 0
         self._review: int | None = None
-        self._first_cost = True
+        self._first_cost = True  # whether the newest cost is that of the first sample
         self._once, self._least = 0.0, math.inf
         self._seen = {cycle: [1 / cycle] * cycle for cycle in _CYCLES}
         self._count = 0  # samples
 
     def start(self) -> None:
-        """Begin to measure time."""
+        """Start to measure time."""
         self._since, self._last = time.perf_counter(), None
 
     def stop(self) -> None:
@@ -71,22 +73,22 @@ class Pace:
 
     @property
     def share(self) -> float:
-        """Cost so far in the time of training without it; NaN before any time has passed."""
+        """The cost so far as a share of the training's time without it; NaN before any time has passed."""
         return self.share_with(0.0)
 
     def share_with(self, once: float) -> float:
-        """The same with seconds that were spent once, which the budget does not count."""
+        """The same share, with more seconds of work that is done only once and that the budget does not count."""
         spent = self.spent + once
         training = self.elapsed - spent
         return spent / training if training > 0 else math.nan
 
     @property
     def elapsed(self) -> float:
-        """Seconds under watch."""
+        """Seconds for which the training was watched."""
         return self._elapsed + (time.perf_counter() - self._since if self._since is not None else 0.0)
 
     def ask(self, step: int) -> None:
-        """Have a step sampled, whatever the pace."""
+        """Ask for a sample of a step, whatever the pace."""
         self.due = self._asked = step
 
     def takes(self, step: int, turns: InTurn | None = None) -> bool:
@@ -94,11 +96,11 @@ class Pace:
 
         Args:
             step: Its number.
-            turns: The optimizers that are watched; None for one alone, whose steps are all there are.
+            turns: The optimizers that are watched; None where there is only one.
         """
         if turns is None or not turns.are_several or step == self._asked:
             return step == self.due
-        if self.every != "auto":
+        if self.every is not None:
             return turns.takes_every(self.every)
         if turns.is_new():
             return True
@@ -107,12 +109,12 @@ class Pace:
         return step == self.due
 
     def passed(self, step: int, begin: float, took: float, sampled: bool, turns: InTurn | None = None) -> None:
-        """Note a step.
+        """Count a step and its cost, and choose the next one to sample.
 
         Args:
             step: Its number.
             begin: When its hook began, by `time.perf_counter`.
-            took: What it cost in seconds, work elsewhere in the step included.
+            took: Seconds that it cost, in the hook and elsewhere in the step.
             sampled: Whether it was sampled.
             turns: As in `takes`.
         """
@@ -126,10 +128,10 @@ class Pace:
             else:
                 self._step_time += _STEP_WEIGHT * (min(gap, _OUTLIER * self._step_time) - self._step_time)
         if sampled:
-            # The very first sample pays for what is done once.
-            fresh = self._cost is None or self._first_cost
-            self._first_cost = self._cost is None
-            self._cost = took if fresh else self._cost + _COST_WEIGHT * (took - self._cost)
+            # The very first sample includes work that is done only once.
+            cost, fresh = self._cost, self._first_cost
+            self._first_cost = cost is None
+            self._cost = took if cost is None or fresh else cost + _COST_WEIGHT * (took - cost)
             self._sampled = step
             for cycle, shares in self._seen.items():
                 shares[:] = [
@@ -141,21 +143,21 @@ class Pace:
                 self._once = took
         if sampled or self.due is None or self.due <= step or step == self._review:
             self.due = self._next(step)
-            # Half-way there it is seen how long the steps, and whatever lies between them, have really taken.
-            self._review = None if self.due is None or self.every != "auto" else (step + self.due) // 2
-        if self.every != "auto" and turns is not None and turns.are_several:
+            # Half-way there it is known how long the steps, and what lies between them, have really taken.
+            self._review = None if self.due is None or self.every is not None else (step + self.due) // 2
+        if self.every is not None and turns is not None and turns.are_several:
             self.due = step + 1 if turns.comes(step, self.every) else None
         self._last = time.perf_counter()
 
     def _next(self, step: int) -> int | None:
-        if self.every != "auto":
+        if self.every is not None:
             return step + self.every
         if self._cost is None:  # no sample could be taken yet
             return step + 1
         if not self._step_time:
             return None
         if self.grace and self._first_cost:
-            return step + 1  # what a sample costs the second one will tell
+            return step + 1  # the second sample shows what a sample costs
         aim = _AIM * self.budget
         earned = aim * self._step_time  # a step
         owed = self.spent - self._once + self._cost - self.grace
@@ -169,7 +171,7 @@ class Pace:
         if self.grace and self._least < self._step_time:
             last = min(last, max(step, math.ceil(_SPARSE * self._sampled)) + 1)
             due = min(due, last)
-        # What the first few cost may be a busy machine's fault, one and all.
+        # A busy machine may have made all of the first few samples expensive.
         if self._count < _DOZEN and self._least <= (self.grace if self._count < _FIRST else self.grace / _DOZEN):
             due = min(due, max(step + 1, self._sampled + _EACH))
             last = min(last, due + 1)
@@ -177,5 +179,5 @@ class Pace:
         return next((one for one in steps if self._crowd(one) <= _CROWDED), min(steps, key=self._crowd))
 
     def _crowd(self, step: int) -> float:
-        """The share of its turn in the latest samples as a multiple of an even one, in the cycle where it is most."""
+        """How many times its even share of the latest samples a step's turn has had: the most of all cycles."""
         return max(cycle * shares[step % cycle] for cycle, shares in self._seen.items())

@@ -1,10 +1,14 @@
-"""What is recorded for each layer, at one sampled step or at all."""
+"""The quantities that are recorded for each layer."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from gradwidgets.core.results.result import Result
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -12,8 +16,8 @@ class Quantity:
     """Something that is recorded for each layer.
 
     Attributes:
-        about: What it is.
-        needs: The argument of `GradientMonitor` that it takes; "" if it is always recorded.
+        about: A description of it.
+        needs: The argument of `GradientMonitor` that asks for it; "" if it is always recorded.
     """
 
     about: str
@@ -35,14 +39,14 @@ QUANTITIES: dict[str, Quantity] = {
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Recorded(Result):
-    """What a sample and a history hold in common; S is missing from a sample's shapes.
+    """What a sample and a history have in common; S is missing from a sample's shapes.
 
     Attributes:
-        layers: Dotted names, L of them, in the model's order; layers that were added later come last.
+        layers: The layers' dotted names, L of them, in the model's order; layers that were added later come last.
         kinds: Their classes' names.
-        parameters: How many numbers each owns; 0 for an activation module.
-        notes: What could not be recorded, and whatever else is to be known, in sentences.
-        norm: See `QUANTITIES`, as the others: (S, L), float64. NaN where a layer had no gradient.
+        parameters: How many numbers each layer owns; 0 for an activation module.
+        notes: What could not be recorded, and what else a user should know, in sentences.
+        norm: See `QUANTITIES` for this and for the others: (S, L), float64. NaN where a layer had no gradient.
         rms: (S, L).
         largest: (S, L).
         weight_norm: (S, L).
@@ -69,7 +73,7 @@ class Recorded(Result):
 
     @property
     def quantities(self) -> dict[str, Tensor]:
-        """The recorded ones of `QUANTITIES` by name."""
+        """Those of `QUANTITIES` that were recorded, by name."""
         return {name: getattr(self, name) for name in QUANTITIES if getattr(self, name) is not None}
 
 
@@ -78,17 +82,17 @@ class Sample(Recorded):
     """One sampled step; each quantity has shape (L,).
 
     Attributes:
-        step: The optimizer's steps since the start, this one included.
+        step: The number of optimizer steps since the start, this one included.
         seconds: Time since the start.
-        loss: What `note_loss` was told for this step; NaN if nothing.
+        loss: The loss that `note_loss` was given for this step; NaN if none.
     """
 
     step: int
     seconds: float
     loss: float
 
-    def to_frame(self):
-        """One row a layer.
+    def to_frame(self) -> "pd.DataFrame":
+        """One row per layer.
 
         Returns:
             A pandas DataFrame.

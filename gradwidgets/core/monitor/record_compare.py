@@ -1,4 +1,4 @@
-"""Two records of trainings beside each other: to which step they are the same, and where they part."""
+"""A comparison of two records of trainings: up to which step they are the same, and where they part."""
 
 import math
 from dataclasses import dataclass
@@ -13,27 +13,27 @@ from gradwidgets.core.results.result import Result
 from gradwidgets.core.results.wording import counted, number
 from gradwidgets.core.subject.home import at_home
 
-SAME = 1e-6  # relative: what is left when sums are taken in another order
-FACTOR = 3.0  # from which a layer is another one
+SAME = 1e-6  # relative: sums that are added up in another order differ by less
+FACTOR = 3.0  # by which a layer's gradients or updates must differ
 APART = 1.5  # the same for losses
-_LASTING = 5  # samples that a median is taken of
-_FROM_NOTHING = 1e300  # the ratio to 0
+_LASTING = 5  # samples in a median
+_FROM_NOTHING = 1e300  # stands for the ratio of a number to 0
 _QUANTITIES = {"norm": "the gradient", "update_ratio": "the update"}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class RecordComparison(Result):
-    """What two records have in common.
+    """How two records compare.
 
     Attributes:
-        names: What they are called.
-        layers: Those with weights that both have, by the first's order, L of them.
-        steps: That one of them sampled, as far as both go, ascending, (S,), int64.
-        ratio: The second's gradients in the first's, by their norms, (S, L), float64; NaN where one of them has none.
+        names: The records' names.
+        layers: The layers with weights that both records have, in the first's order, L of them.
+        steps: The steps that either of them sampled, up to the end of the shorter one, ascending, (S,), int64.
+        ratio: The norms of the second's gradients divided by the first's, (S, L), float64; NaN where one has none.
         same_to: The last step up to which gradients, updates and losses are the same; 0 where they never are.
-        parted: The first step from which on something is lastingly another; None where nothing is.
+        parted: The first step from which on something differs for good; None where nothing does.
         findings: The same in words: "same", "alike" or "parted", and "loss_parted".
-        notes: How they were aligned, and what could not be compared, in sentences.
+        notes: How the records were aligned, and what could not be compared, in sentences.
     """
 
     names: tuple[str, str]
@@ -61,10 +61,10 @@ def compare_records(first: History, second: History, names: tuple[str, str] = ("
     Args:
         first: What a `GradientMonitor` recorded.
         second: The same of another training.
-        names: What they are called in sentences.
+        names: Their names in sentences.
 
     Returns:
-        To which step they are the same, from which step on they are not, and at which layer.
+        Up to which step they are the same, from which step on they differ, and at which layer.
 
     Raises:
         TypeError: One of them is no record.
@@ -89,7 +89,7 @@ class _Pair:
         ratios = {name: self._ratio(name) for name in _QUANTITIES if self._has(name)}
         loss_steps, losses = self._losses()
         same_to = self._same_to(ratios, loss_steps, losses)
-        # What is read between samples may not differ where the losses say that nothing does.
+        # Numbers that are read between samples do not count as a difference while the losses are the same.
         known_same = ~self._common & (self.steps < same_to)
         ratios = {name: torch.where(known_same.unsqueeze(1), 1.0, ratio) for name, ratio in ratios.items()}
         parted, message, evidence = self._parts(ratios)
@@ -126,7 +126,7 @@ class _Pair:
         return both, ([a[name] for name in both], [b[name] for name in both])
 
     def _match_steps(self) -> tuple[Tensor, Tensor]:
-        """The steps that one of them sampled, as far as both go, and which of those both did."""
+        """The steps that either sampled, up to the end of the shorter one, and which of them both sampled."""
         a, b = self._first.steps, self._second.steps
         ends = [self._end(one) for one in (self._first, self._second)]
         if ends[0] != ends[1]:
@@ -158,11 +158,14 @@ class _Pair:
 
     def _both(self, name: str) -> tuple[Tensor, Tensor]:
         """A quantity of both, (S, L) each."""
-        pair = zip((self._first, self._second), self._columns, strict=True)
-        return tuple(_between(one.steps, getattr(one, name)[:, columns], self.steps) for one, columns in pair)
+        first, second = (
+            _between(one.steps, getattr(one, name)[:, columns], self.steps)
+            for one, columns in zip((self._first, self._second), self._columns, strict=True)
+        )
+        return first, second
 
     def _ratio(self, name: str) -> Tensor:
-        """The second's in the first's; 1 where both are 0, NaN where one is not known, infinite where one broke."""
+        """The second's divided by the first's; 1 where both are 0, NaN where one is unknown, ±∞ where one broke."""
         a, b = self._both(name)
         ratio = torch.where((a == 0) & (b == 0), 1.0, torch.where((a == 0) & (b > 0), _FROM_NOTHING, b / a))
         if name != "norm":
@@ -173,10 +176,10 @@ class _Pair:
         return torch.where(broken[0] & ~broken[1], -math.inf, ratio)
 
     def _losses(self) -> tuple[Tensor, Tensor]:
-        """The steps whose losses both noted, and those, (N, 2)."""
+        """The steps whose losses both noted, and these losses, (N, 2)."""
         held = []
         for one in (self._first, self._second):
-            if one.noted_steps is not None:
+            if one.noted_steps is not None and one.noted_losses is not None:
                 held.append((one.noted_steps, one.noted_losses))
             else:
                 known = ~one.loss.isnan()
@@ -201,14 +204,14 @@ class _Pair:
         return int(before.max()) if len(before) else 0
 
     def _parts(self, ratios: dict[str, Tensor]) -> tuple[int | None, str, dict[str, object]]:
-        """The first lasting difference of a layer: its step, a sentence, numbers."""
+        """The first lasting difference of a layer: its step, a sentence, and the evidence."""
         found = []
         for place, (name, ratio) in enumerate(ratios.items()):
             ended = ratio.isinf() | (ratio <= 0) | (ratio > 0.1 * _FROM_NOTHING)
             decades = torch.where(ended, math.inf, ratio.clamp(min=1e-300).log10().abs())
             apart = decades >= math.log10(FACTOR)
             apart, known = apart & ~ratio.isnan(), ~ratio.isnan()
-            # What is not finite or 0 needs no second sample: a training ends there.
+            # A gradient that is not finite or 0 needs no second sample: a training ends there.
             lasting = _lasting(apart, known) | (apart & decades.isinf())
             first = [int(column.nonzero()[0]) if bool(column.any()) else None for column in lasting.T]
             found += [(row, place, name, k) for k, row in enumerate(first) if row is not None]
@@ -261,7 +264,7 @@ class _Pair:
             a[a.isfinite()].abs().max() if bool(a.isfinite().any()) else 0
         )
         apart = _lasting((far | broken).unsqueeze(1), torch.ones(len(steps), 1, dtype=torch.bool))[:, 0]
-        # What begins to be so may yet end: for good is what lasts to the end.
+        # Only a difference that lasts to the end is for good.
         apart &= (far | broken).flip(0).cumprod(0).flip(0).bool()
         where = apart.nonzero().flatten().tolist()
         if not where:
@@ -278,7 +281,7 @@ def _loss(value: float) -> str:
 
 
 def _between(steps: Tensor, values: Tensor, wanted: Tensor) -> Tensor:
-    """Values, (S, L), at other steps within the same range: on a logarithmic scale where both ends have one."""
+    """Interpolate values, (S, L), at other steps within the same range: logarithmically where both are positive."""
     above = torch.searchsorted(steps, wanted).clamp(max=len(steps) - 1)
     below = torch.where(steps[above] > wanted, above - 1, above).clamp(min=0)
     low, high = values[below], values[above]
@@ -289,7 +292,7 @@ def _between(steps: Tensor, values: Tensor, wanted: Tensor) -> Tensor:
 
 
 def _lasting(apart: Tensor, known: Tensor) -> Tensor:
-    """Where something begins that holds for most of the next samples, and for two at least, (S, L)."""
+    """Where a difference begins that most of the next samples have too, and two at least, (S, L)."""
     if not len(apart):
         return apart
     ahead, seen = (_ahead(one).double() for one in (apart, known))
@@ -297,7 +300,7 @@ def _lasting(apart: Tensor, known: Tensor) -> Tensor:
 
 
 def _ahead(values: Tensor) -> Tensor:
-    """How many are true of each and the few after it."""
+    """How many of each value and the few after it are true."""
     more = values.new_zeros(_LASTING - 1, values.shape[1])
     return torch.cat([values, more]).unfold(0, _LASTING, 1).sum(-1)
 
@@ -309,7 +312,7 @@ def _rolling(values: Tensor, width: int) -> Tensor:
 
 
 def _typical(ratio: Tensor) -> float:
-    """The ratio of the first few samples from there, the first where something broke or ended."""
+    """The median ratio of the samples; the first one where something broke or ended there."""
     first = float(ratio[0])
     if math.isinf(first) or first <= 0 or first > 0.1 * _FROM_NOTHING:
         return first

@@ -1,4 +1,4 @@
-"""Statistics of what modules put out, from hooks that stand only during a step that is sampled."""
+"""Statistics of modules' outputs, from hooks that are there only during a step that is sampled."""
 
 import contextlib
 import functools
@@ -6,6 +6,7 @@ import math
 import time
 import weakref
 from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -14,60 +15,81 @@ from gradwidgets.core.monitor.owners import is_activation
 
 
 class Hook:
-    """Calls a method of something that it does not keep alive; in a copy or a pickle it is an empty call.
+    """Calls a method of an object that it does not keep alive; in a copy or a pickle it does nothing.
 
     A model is copied and saved with its hooks. The copy must not report to the original's monitor, and a saved model
-    must load where this package is not installed: so there the hook is a bound method of the standard library that
-    takes anything and returns None.
+    must load where this package is not installed: there the hook becomes a bound method of the standard library that
+    takes any arguments and returns None.
     """
 
     __slots__ = ("_method",)
 
-    def __init__(self, method: Callable) -> None:
+    def __init__(self, method: Callable[..., Any]) -> None:
         self._method = weakref.WeakMethod(method)
 
-    def __call__(self, *args: object) -> object:
-        """The method's result; None once its owner is gone."""
+    def __call__(self, *args: Any) -> Any:
+        """Return the method's result; None once its owner is gone."""
         method = self._method()
         with torch._C.DisableTorchFunction():
             return None if method is None else method(*args)
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[Any, ...]:
         return getattr, (contextlib.nullcontext(), "__exit__")
 
 
-def take_away(handles: list) -> None:
-    """Remove hooks, each before its handle is let go: what is interrupted goes on where it was when asked again."""
+class NamedHook(Hook):
+    """The hook of one module, which calls its method with the module's name first."""
+
+    __slots__ = ("_name",)
+
+    def __init__(self, method: Callable[..., Any], name: str) -> None:
+        super().__init__(method)
+        self._name = name
+
+    def __call__(self, *args: Any) -> Any:
+        """Return the method's result; None once its owner is gone."""
+        return super().__call__(self._name, *args)
+
+
+class Removable(Protocol):
+    """An item of a list of hooks: a handle of torch's, or a watcher of ours."""
+
+    def remove(self) -> None:
+        """Remove the hooks."""
+
+
+def take_away(handles: list[Removable]) -> None:
+    """Remove hooks, each before its handle is dropped: a removal that is interrupted can be called again."""
     while handles:
         handles[-1].remove()
         handles.pop()
 
 
 class _Tap(Hook):
-    """The hook of one module; it runs so often that it spares itself a bound method."""
+    """The hook of one module that reports its output; it runs so often that it makes no bound method."""
 
     __slots__ = ("_place", "_taps")
 
     def __init__(self, taps: "Taps", place: int) -> None:
         self._taps, self._place = weakref.ref(taps), place
 
-    def __call__(self, module: nn.Module, inputs: object, output: object) -> None:
-        """Report the output."""
+    def __call__(self, *args: Any) -> None:
+        """Report the output, which comes after the module and its inputs."""
         taps = self._taps()
         if taps is not None:
             with torch._C.DisableTorchFunction():
-                taps.seen(self._place, output)
+                taps.seen(self._place, args[2])
 
 
 class _Moments:
-    """Sum and norm of an output; the norm of what is left without the mean where the spread is narrow beside it."""
+    """Sum and norm of an output, which is centred for its norm where its spread is small compared with the mean."""
 
     __slots__ = ("centred", "count", "numbers")
 
     def __init__(self, tensor: Tensor, centred: bool) -> None:
         self.centred, self.count = centred, tensor.numel()
         total = tensor.sum()
-        # Centring takes a new tensor as large as the output, and several times as long.
+        # Centring needs a new tensor as large as the output, and several times the time.
         norm = torch.linalg.vector_norm(tensor - total / self.count if centred else tensor)
         self.numbers = (total.item(), norm.item()) if tensor.is_cpu else (total, norm)
 
@@ -90,26 +112,26 @@ class _Units:
 class Taps:
     """Forward hooks on some modules.
 
-    Recorded is each module's first call with gradients on since the hooks were put there: a module that is used
-    again, a second micro-batch and a validation under `no_grad` do not count.
+    For each module, the first call with gradients on since the hooks were added is recorded: a second call, a second
+    micro-batch and a validation under `no_grad` do not count.
 
     Attributes:
-        handles: Of the hooks that stand.
-        spent: Seconds that this has cost, until somebody sets it back.
+        handles: The handles of the hooks.
+        spent: Seconds that this has cost since it was last set to 0.
     """
 
     def __init__(self) -> None:
-        self.handles: list[torch.utils.hooks.RemovableHandle] = []
+        self.handles: list[Removable] = []
         self.spent = 0.0
         self._readings: list[_Moments | _Units | None] = []
         self._nonlinear: list[bool] = []
         self._negative: list[bool] = []  # whether outputs below zero are possible
-        self._narrow: list[bool] = []  # whether the spread may be small beside the mean
+        self._narrow: list[bool] = []  # whether the spread may be small compared with the mean
         self._second: list[bool] = []  # whether channels come second in the output
         self._channels_second = False
 
     def arm(self, modules: Sequence[nn.Module]) -> None:
-        """Put hooks on the modules, unless they stand there already, and forget what was recorded."""
+        """Put hooks on the modules, unless they are there already, and forget what was recorded."""
         begin = time.perf_counter()
         self._readings = [None] * len(modules)
         self._channels_second = False
@@ -131,7 +153,7 @@ class Taps:
         self.spent += time.perf_counter() - begin
 
     def seen(self, place: int, output: object) -> None:
-        """Reduce an output and keep nothing of it; on the CPU, where reading waits for nobody, plain numbers."""
+        """Reduce an output to tensors of one number; on the CPU, where that waits for no device, to plain numbers."""
         if self._readings[place] is not None or not torch.is_grad_enabled():
             return
         begin = time.perf_counter()
@@ -140,7 +162,7 @@ class Taps:
             self._channels_second = self._second[place]
         tensor = first_tensor(output)
         if tensor is not None and tensor.numel():
-            tensor = tensor.detach()  # no graph is kept alive and none is made
+            tensor = tensor.detach()  # so no graph is kept alive, and none is made
             if tensor.dtype.itemsize < 4:
                 tensor = tensor.float()
             if not nonlinear:
@@ -150,11 +172,11 @@ class Taps:
         self.spent += time.perf_counter() - begin
 
     def take(self) -> tuple[list[Tensor], Callable[[Sequence[float]], dict[str, list[float]]]]:
-        """What was recorded.
+        """Return what was recorded, and forget it.
 
         Returns:
-            Tensors of shape () to be read, and a function that makes of their values activation_mean, activation_std
-            and dead, each with one number a module, NaN where there is none.
+            Tensors of shape () to be read, and a function that computes activation_mean, activation_std and dead from
+            their values, each with one number per module, NaN where there is none.
         """
         readings, self._readings = self._readings, []
         known = [number for one in readings if one is not None for number in one.numbers]
@@ -175,7 +197,7 @@ class Taps:
         return scalars, numbers
 
     def _spread(self, place: int, mean: float, size: float, centred: bool) -> float:
-        """The standard deviation; NaN where it was lost in the difference of squares. Says how to measure next."""
+        """The standard deviation; NaN where it was lost in the difference of squares. Chooses how to measure next."""
         square = mean * mean
         variance = size * size if centred else size * size - square
         self._narrow[place] = not variance > _NARROW * square
@@ -188,7 +210,7 @@ def _axes_but(axis: int, dimensions: int) -> tuple[int, ...]:
 
 
 def first_tensor(output: object) -> Tensor | None:
-    """The first dense tensor of numbers in what a module gave; None where there is none."""
+    """The first dense tensor of floating-point numbers in a module's output; None where there is none."""
     if isinstance(output, Tensor):
         return output if output.layout == torch.strided and output.is_floating_point() else None
     if isinstance(output, dict):
@@ -205,4 +227,4 @@ _CHANNELS_SECOND = (
 )
 _NEVER_NEGATIVE = (nn.ReLU, nn.ReLU6, nn.Sigmoid)
 _NARROW = 1e-2  # variance in mean²
-_TELLING = 1e-5  # below that float32 squares say nothing
+_TELLING = 1e-5  # variance in mean², below which squares in float32 say nothing

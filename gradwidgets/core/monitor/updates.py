@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from gradwidgets.core.monitor.numbers import norms_of, read
@@ -11,8 +12,8 @@ from gradwidgets.core.monitor.owners import Owned, values_of
 _MOST = 65_536  # elements of a parameter that are copied
 
 
-def plain_lr(optimizer: object) -> float | None:
-    """The learning rate of an optimizer that is plain gradient descent with one rate; None of any other."""
+def plain_lr(optimizer: torch.optim.Optimizer) -> float | None:
+    """The learning rate of an optimizer that is plain gradient descent with one rate; None for any other."""
     if type(optimizer).__name__ != "SGD" or not type(optimizer).__module__.startswith("torch.optim"):
         return None
     groups = optimizer.param_groups
@@ -23,10 +24,10 @@ def plain_lr(optimizer: object) -> float | None:
 
 
 class Updates:
-    """Copies of weights from before a step, and what the step has made of them.
+    """Copies of weights from before a step, to measure how far the step moves them.
 
-    Of a larger parameter 65,536 elements or fewer are copied, evenly spaced: their ratio is an estimate, and the copy
-    stays small beside any model.
+    Of a larger parameter at most 65,536 elements are copied, evenly spaced: the ratio is then an estimate, and the copy
+    stays small compared with any model.
     """
 
     def __init__(self) -> None:
@@ -38,11 +39,11 @@ class Updates:
 
     @property
     def waiting(self) -> bool:
-        """Whether there are copies of a step that is not over."""
+        """Whether there are copies from before a step that is not over."""
         return bool(self._before)
 
     def after(self, layers: int) -> list[float]:
-        """Norm of the change in the norm before, for each of so many layers; NaN for those without copies."""
+        """The norm of the change divided by the norm before, for each layer; NaN for layers without copies."""
         held, self._before = self._before, []
         changes = [_part(one.parameter) - before for one, before in held]
         values = read(norms_of([*changes, *(before for _, before in held)]))

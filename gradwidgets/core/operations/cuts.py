@@ -8,7 +8,7 @@ from torch import Tensor
 
 from gradwidgets.core.losses.graph import nodes_of
 from gradwidgets.core.losses.loss_function import LossFunction
-from gradwidgets.core.operations.watching import Args, Kwargs, Op, Watching, floats_in, is_own, name_of
+from gradwidgets.core.operations.watching import Args, Kwargs, Op, Watching, floats_in, in_line, is_own, name_of
 from gradwidgets.core.subject.mode import FunctionMode
 
 DETACHED = "detach or no_grad"
@@ -78,11 +78,13 @@ class Cuts:
         own: Names of functions with a backward of their own.
         constant: The call that takes a gradient inside the loss without a graph, "torch.autograd.grad" or "backward";
             "" for none.
+        line: The line of the loss in which the first of the operations is, in words; "" where it is not known.
     """
 
     operations: tuple[str, ...] = ()
     own: tuple[str, ...] = field(default=())
     constant: str = ""
+    line: str = ""
 
     @property
     def action(self) -> str:
@@ -110,7 +112,7 @@ class Cuts:
             parts.append(f"{self.constant} is called in it without create_graph=True, so what it gives is a constant")
         elif self.operations:
             cut = f"cut{'s' * (len(self.operations) == 1)}"
-            parts.append(f"{' and '.join(self.operations)} on the way {cut} the gradient")
+            parts.append(f"{' and '.join(self.operations)} on the way {cut} the gradient{self.line}")
         return "; ".join(parts)
 
 
@@ -122,7 +124,7 @@ def cuts_of(function: LossFunction, point: Tensor) -> Cuts:
     except Exception:
         return Cuts()
     own, constant = tuple(dict.fromkeys(watch.own_backwards)), watch.inner.constant
-    return Cuts(tuple(dict.fromkeys(watch.named)), own, constant)
+    return Cuts(tuple(dict.fromkeys(watch.named)), own, constant, watch.line)
 
 
 def only_weighs(function: LossFunction, point: Tensor) -> bool:
@@ -143,19 +145,25 @@ def cure_for(cutting: tuple[str, ...]) -> str:
     return _CURES.get(cutting[0], "") if cutting else ""
 
 
-def cutting_along(function: LossFunction, point: Tensor, other: Tensor) -> tuple[str, ...]:
-    """What cuts the gradient along a way, in words: operations without one whose input differs at two points, (P,)."""
+def cutting_along(function: LossFunction, point: Tensor, other: Tensor) -> dict[str, str]:
+    """What cuts the gradient along a way: operations without one whose input differs at two points, (P,), by line."""
     logs = [_Inputs(), _Inputs()]
     try:
         for place, log in zip((point, other), logs, strict=True):
             function.run_at(place, torch.float64, log)
     except Exception:
-        return ()
+        return {}
     here, there = (log.seen for log in logs)
-    if [name for name, _ in here] != [name for name, _ in there]:
-        return ()
-    pairs = zip(here, there, strict=True)
-    return tuple(dict.fromkeys(name for (name, one), (_, two) in pairs if not torch.equal(one, two)))
+    if [name for name, *_ in here] != [name for name, *_ in there]:
+        return {}
+    cutting: dict[str, str] = {}
+    for (name, one, line), (_, two, _) in zip(here, there, strict=True):
+        if not torch.equal(one, two):
+            cutting.setdefault(name, line)
+    return cutting
+
+
+_Seen = tuple[str, Tensor, str]  # what cuts, what it is given, the line of the loss in words
 
 
 class _Detached(FunctionMode):
@@ -165,7 +173,7 @@ class _Detached(FunctionMode):
         of_parameters: Of each, whether its numbers are the parameters', or what was detached of them.
     """
 
-    def __init__(self, seen: list[tuple[str, Tensor]]) -> None:
+    def __init__(self, seen: "list[_Seen]") -> None:
         super().__init__()
         self._seen = seen
         self.of_parameters: list[bool] = []
@@ -186,7 +194,7 @@ class _Detached(FunctionMode):
         values = torch.cat([part.detach().double().flatten() for part in given])
         follows = any(part.requires_grad for part in given) or any(torch.equal(values, one) for one in self._values)
         self._values += [values] * follows
-        self._seen.append((name, values))
+        self._seen.append((name, values, in_line()))
         self.of_parameters.append(follows)
 
 
@@ -239,7 +247,7 @@ class _Inputs(Watching):
 
     def __init__(self) -> None:
         super().__init__()
-        self.seen: list[tuple[str, Tensor]] = []
+        self.seen: list[_Seen] = []
         self._inner = _Detached(self.seen)
 
     def __enter__(self) -> "_Inputs":
@@ -254,7 +262,7 @@ class _Inputs(Watching):
         said = "" if name == "detach" else (_CUTTING | _COMPARING).get(name)
         given = [part for part in args if isinstance(part, Tensor) and part.is_floating_point()]
         if said and given and not self.node:
-            self.seen.append((said, torch.cat([part.detach().flatten() for part in given])))
+            self.seen.append((said, torch.cat([part.detach().flatten() for part in given]), in_line()))
         return func(*args, **kwargs)
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
@@ -284,20 +292,33 @@ class _Cuts(Watching):
         self.operations: list[str] = []
         self.own_backwards: list[str] = []
         self.inner = _InnerGradients()
-        self._taken: list[tuple[str, Tensor]] = []
+        self._taken: list[_Seen] = []
+        self._lines: list[str] = []
         self._by_name = _Detached(self._taken)
 
     @property
     def named(self) -> list[str]:
         """What cuts, as it is written: torch detaches for what makes numbers of tensors, too."""
         taken = list(zip(self._taken, self._by_name.of_parameters, strict=True))
-        written = [name for (name, _), of_parameters in taken if of_parameters and _CURES.get(name) == _TENSOR]
-        by_name = any(name == "detach" and follows for (name, _), follows in taken)
+        written = [name for (name, *_), of_parameters in taken if of_parameters and _CURES.get(name) == _TENSOR]
+        by_name = any(name == "detach" and follows for (name, *_), follows in taken)
         # What the forward of a custom autograd function saves is detached too, by torch.
         if written or (self.own_backwards and not by_name):
             return [*written, *(name for name in self.operations if name != DETACHED)]
-        without = any(name == _NO_GRAD for name, _ in self._taken) and not self.own_backwards
+        without = any(name == _NO_GRAD for name, *_ in self._taken) and not self.own_backwards
         return [*self.operations, *[DETACHED] * without]
+
+    @property
+    def line(self) -> str:
+        """The line of what cuts first, of what `named` tells; "" where it is not known."""
+        of_parameters = zip(self._taken, self._by_name.of_parameters, strict=True)
+        lines = {name: line for (name, _, line), follows in reversed(list(of_parameters)) if follows}
+        first = next(iter(self.named), "")
+        if first == DETACHED:
+            return next((lines[name] for name in ("detach", ".data", _NO_GRAD) if name in lines), "")
+        return lines.get(first) or next(
+            (line for name, line in zip(self.operations, self._lines, strict=True) if name == first), ""
+        )
 
     def __enter__(self) -> "_Cuts":
         self.inner.__enter__()
@@ -312,6 +333,7 @@ class _Cuts(Watching):
     def run(self, name: str, func: Op, args: Args, kwargs: Kwargs) -> object:
         if not self.node and name in _CUTTING:
             self.operations.append(_CUTTING[name])
+            self._lines.append(in_line())
         return func(*args, **kwargs)
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:

@@ -25,11 +25,13 @@ class Term:
         operation: torch's name for what makes it; "" for a parameter itself.
         of: The names of the parameters in it.
         subtracted: Whether it stands there with a minus sign.
+        averaged: Whether that minus stands before a mean, or a sum, of it.
     """
 
     operation: str
     of: tuple[str, ...]
     subtracted: bool
+    averaged: bool = False
 
     @property
     def name(self) -> str:
@@ -57,6 +59,7 @@ class _Summand:
     of: frozenset[int]
     factor: float
     value: Tensor
+    averaged: bool
 
 
 class _Terms(Watching):
@@ -85,22 +88,24 @@ class _Terms(Watching):
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
         """Take the value apart; no backward pass is needed."""
         self._leaves = {leaf.data_ptr(): k for k, leaf in enumerate(leaves)}
-        self.terms = list(self._apart(value, 1.0, len(self._made)))
+        self.terms = list(self._apart(value, 1.0, len(self._made), False))
 
     def _maker(self, tensor: Tensor, before: int) -> int | None:
         makers = self._makers.get(tensor.data_ptr(), [])
         return makers[k - 1] if (k := bisect.bisect_left(makers, before)) else None
 
-    def _apart(self, tensor: Tensor, factor: float, before: int) -> Iterator[_Summand]:
+    def _apart(self, tensor: Tensor, factor: float, before: int, averaged: bool) -> Iterator[_Summand]:
         k = self._maker(tensor, before)
         made = None if k is None else self._made[k]
         if k is not None and made is not None and (made.name in _SIGNED or made.name in _KEEPS or _is_scaled(made)):
+            averaged |= made.name in ("mean", "sum") and factor < 0
             for sign, part in zip((*_SIGNED.get(made.name, ()), *[1.0] * len(made.given)), made.given, strict=False):
-                yield from self._apart(part, factor * sign * made.factor, k)
+                yield from self._apart(part, factor * sign * made.factor, k, averaged)
             return
         of = self._parameters(tensor, before)
         if of:
-            yield _Summand("" if made is None else made.name, of, factor, tensor.detach().double().mean())
+            value = tensor.detach().double().mean()
+            yield _Summand("" if made is None else made.name, of, factor, value, averaged)
 
     def _parameters(self, tensor: Tensor, before: int) -> frozenset[int]:
         if tensor.data_ptr() in self._leaves:
@@ -162,6 +167,6 @@ def _changes(function: LossFunction, near: Tensor, far: Tensor) -> list[tuple[Te
         return []
     names = [tuple(function.parameters[k] for k in sorted(one.of)) for one in before]
     return [
-        (Term(one.name, of, one.factor < 0), float(one.factor * (two.value - one.value)))
+        (Term(one.name, of, one.factor < 0, one.averaged), float(one.factor * (two.value - one.value)))
         for one, two, of in zip(before, after, names, strict=True)
     ]

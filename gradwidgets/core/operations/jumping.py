@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from gradwidgets.core.losses.loss_function import LossFunction
-from gradwidgets.core.operations.watching import Args, Kwargs, Op, Watching
+from gradwidgets.core.operations.watching import Args, Kwargs, Op, Watching, in_line
 
 _BESIDE = 1e-7  # of the view's width: how far away on both sides
 _TIMES = 1e3  # so many times as far as its input a result moves that jumps
@@ -32,11 +32,13 @@ class Jumping:
         operation: torch's name for it, "if" for a branch of Python's.
         sentence: What it does, in words.
         action: What to do.
+        line: The line of the loss, in words; "" where it is not known.
     """
 
     operation: str
     sentence: str
     action: str
+    line: str = ""
 
 
 _KNOWN = {
@@ -102,6 +104,7 @@ class _Result:
     name: str
     given: list[Tensor]
     made: Tensor
+    line: str
 
 
 class _Results(Watching):
@@ -116,7 +119,7 @@ class _Results(Watching):
         made = [part for part in tree_leaves(result) if isinstance(part, Tensor)]
         if made and not self.node:
             given = [part.detach().clone() for part in tree_leaves((args, kwargs)) if isinstance(part, Tensor)]
-            self.seen.append(_Result(name, given, made[0].detach().clone()))
+            self.seen.append(_Result(name, given, made[0].detach().clone(), in_line()))
         return result
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
@@ -125,24 +128,25 @@ class _Results(Watching):
 
 def _first(below: list[_Result], above: list[_Result]) -> Jumping | None:
     """The first operation whose result moves though what it is given does not."""
-    compared = ""
+    compared = at = ""
     for one, other in zip_longest(below, above):
         if one is None or other is None or one.name != other.name:
             return _of("if", "if")
         if one.made.shape != other.made.shape:
             chosen = compared and one.name in _CHOOSING
-            return _of("mask", one.name) if chosen else _of("if", "if")
+            return _of("mask", one.name, at) if chosen else _of("if", "if")
         if one.made.dtype == torch.bool:
-            compared = compared or (one.name if not torch.equal(one.made, other.made) else "")
+            turned = not compared and not torch.equal(one.made, other.made)
+            compared, at = (one.name, one.line) if turned else (compared, at)
         elif one.name == "where" and compared and _moves(one, other):
-            return _of("where", "where")
+            return _of("where", "where", one.line)
         elif _moves(one, other):
             chosen = any(part.dtype == torch.bool for part in one.given)
-            name = compared if compared and chosen else one.name
+            name, line = (compared, at) if compared and chosen else (one.name, one.line)
             kind = _ALIKE.get(name, name)
             kind = "own size" if kind == "div" and not _divisor_turns(one, other) else kind
-            return _of(kind, name) if kind in _KNOWN else None
-    return _of("comparison", compared) if compared else None
+            return _of(kind, name, line) if kind in _KNOWN else None
+    return _of("comparison", compared, at) if compared else None
 
 
 def _divisor_turns(one: _Result, other: _Result) -> bool:
@@ -166,7 +170,8 @@ def _gap(one: Tensor, other: Tensor) -> float:
     return float((one.double() - other.double()).abs().max())
 
 
-def _of(kind: str, name: str) -> Jumping:
+def _of(kind: str, name: str, line: str = "") -> Jumping:
     sentence, action = _KNOWN[kind]
     used = f"torch.{name}" if name in ("round", "floor", "ceil", "trunc") else "torch.round"
-    return Jumping(name, sentence.format(_CALLED.get(name, name)), action.format(used) if kind == "round" else action)
+    action = action.format(used) if kind == "round" else action
+    return Jumping(name, sentence.format(_CALLED.get(name, name)), action, line)

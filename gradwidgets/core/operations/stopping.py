@@ -1,6 +1,5 @@
 """Which operation lets no gradient through, where a loss has none."""
 
-import contextlib
 from collections.abc import Callable
 
 import torch
@@ -9,13 +8,17 @@ from torch.autograd.graph import Node
 
 from gradwidgets.core.losses.graph import nodes_of
 from gradwidgets.core.losses.loss_function import LossFunction
-from gradwidgets.core.operations.watching import plain_name
+from gradwidgets.core.operations.watching import Args, Kwargs, Op, in_line, plain_name
+from gradwidgets.core.subject.mode import FunctionMode
 
 Gradients = tuple[Tensor | None, ...]
 _MOVING = frozenset((
     "view", "reshape_alias", "unsqueeze", "squeeze", "expand", "t", "transpose", "permute", "select", "slice", "index",
     "clone", "neg",
 ))  # fmt: skip
+_LINED = frozenset(
+    ("clamp", "clip", "clamp_min", "clamp_max", "relu", "hardtanh", "relu6", "where", "minimum", "maximum")
+)
 _LITTLE = 1e-3  # of a gradient that comes in: less is none
 _BOUNDS = (
     "Bound it smoothly (sigmoid, tanh, softplus); a parameter itself may be clamped after each step, under "
@@ -41,6 +44,10 @@ _CLIPPED = (
 )
 _SATURATES = "Keep its input small: scale it, begin nearer to zero, or work with logits and the loss made for them."
 _CHOICE = "Use a soft form (logsumexp, softplus of the difference), or let the other branch go on growing."
+_LOWER = (
+    "It is chosen there as the lower of two, and of two losses that is the one without a way back: take torch.maximum, "
+    "which takes the clamped one only where that is the larger."
+)
 ACTIONS = {
     "nan_to_num": (
         "Where it puts a number in the place of NaN nothing is learnt, and nothing shows that. Keep what is given to "
@@ -55,6 +62,7 @@ ACTIONS = {
     "clamp before mul": _CLIPPED,
     "clamp before minimum": _CLIPPED,
     "clamp before maximum": _CLIPPED,
+    "clamp in a minimum": _LOWER,
     "hardtanh": _BOUNDS,
     "hardsigmoid": _BOUNDS,
     "clamp_min": _ONE_SIDE,
@@ -92,12 +100,17 @@ def stopping(function: LossFunction, point: Tensor, axis: int | None = None) -> 
         torch's name of the operation nearest to the loss that is given a gradient and passes none on; "" where there
         is none in `ACTIONS` that does.
     """
+    return stopping_where(function, point, axis)[0]
+
+
+def stopping_where(function: LossFunction, point: Tensor, axis: int | None = None) -> tuple[str, str]:
+    """`stopping`, and the line of the loss in which it stands, in words; "" where that is not known."""
     watch = _Stops(axis)
     try:
         function.run_at(point, torch.float64, watch)
     except Exception:
-        return ""
-    return watch.name
+        return "", ""
+    return watch.name, watch.line
 
 
 def action_for(name: str) -> str:
@@ -105,13 +118,21 @@ def action_for(name: str) -> str:
     return next((action for part, action in ACTIONS.items() if part in name), "")
 
 
-class _Stops(contextlib.nullcontext[None]):
+class _Stops(FunctionMode):
     """Notes the first operation that is given a gradient and passes none on, on the way back to a leaf."""
 
     def __init__(self, axis: int | None) -> None:
         super().__init__()
-        self.name, self._axis = "", axis
+        self.name, self.line, self._axis = "", "", axis
+        self._lines: dict[Node, str] = {}
         self._takers: dict[Node, str] = {}  # a clamp → what takes its result
+        self._lower: set[Node] = set()  # what is below a minimum that counts for the loss, and not against it
+
+    def __torch_function__(self, func: Op, types: object, args: Args = (), kwargs: Kwargs | None = None) -> object:
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, Tensor) and getattr(func, "__name__", "") in _LINED and result.grad_fn is not None:
+            self._lines[result.grad_fn] = in_line()
+        return result
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
         if value.grad_fn is None:  # of a leaf too, whose graph has no operation
@@ -130,12 +151,26 @@ class _Stops(contextlib.nullcontext[None]):
     def _noting(self, node: Node) -> Callable[[Gradients, Gradients], None]:
         def note(passed: Gradients, given: Gradients) -> None:
             come, gone = _largest(given), _largest(passed)
+            if node.name().startswith("Minimum") and all(bool((one >= 0).all()) for one in given if one is not None):
+                self._lower |= _below(node)
             if not self.name and come > 0 and gone <= _LITTLE * come:
                 name = "overlap" if _is_overlap(node) else plain_name(node.name()) + _side(node)
                 before = f"{name} before {self._takers.get(node, '')}"
+                before = "clamp in a minimum" if name == "clamp" and node in self._lower else before
                 self.name = before if before in ACTIONS else name if action_for(name) else ""
+                self.line = self._lines.get(node, "")
 
         return note
+
+
+def _below(node: Node) -> set[Node]:
+    """All nodes that a node passes gradients on to."""
+    found, stack = set(), [node]
+    while stack:
+        new = [child for child, _ in stack.pop().next_functions if child is not None and child not in found]
+        found.update(new)
+        stack += new
+    return found
 
 
 def _given_to(node: Node) -> list[Node]:

@@ -1,8 +1,11 @@
 """Watching every operation of a loss at one point, forwards and backwards."""
 
+import linecache
 import re
+import sys
 from collections.abc import Callable
 from functools import lru_cache
+from types import FrameType
 from typing import Any
 
 import torch
@@ -24,6 +27,26 @@ HANDED_ON = frozenset((
     "scalar_tensor", "constant_pad_nd", "masked_fill", "copy", "fill", "zeros_like", "ones_like", "select",
     "unsqueeze", "squeeze", "stack", "cat", "index", "slice",
 ))  # fmt: skip
+
+_LONGEST = 80  # characters of a line that is quoted
+# What is above these in the stack is nobody's loss.
+_CALLING = ("gradwidgets.core.losses.loss_call", "gradwidgets.core.losses.loss_function")
+
+
+def in_line() -> str:
+    """The line of the loss's own source that is being run, in words; "" where it cannot be read."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and (name := frame.f_globals.get("__name__", "")).partition(".")[0] in _OURS:
+        frame = None if name in _CALLING else frame.f_back
+    if frame is None:
+        return ""
+    line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).partition("  #")[0].strip()
+    if len(line) > _LONGEST:
+        return f", in line {frame.f_lineno}"
+    return f", in “{line}”" if line else ""
+
+
+_OURS = ("torch", "gradwidgets")
 
 
 class Watching(DispatchMode):

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from gradwidgets.core.monitor import kept_rows as recording
-from gradwidgets.core.monitor.kept_rows import Record
+from gradwidgets.core.monitor.kept_rows import Columns, Record
 from gradwidgets.core.monitor.monitor import GradientMonitor
 from gradwidgets.core.monitor.pace import Pace
 from gradwidgets.core.monitor.quantities import QUANTITIES
@@ -121,7 +121,7 @@ def test_a_long_training_keeps_its_past():
     record = Record(("norm",), 1, 100)
     for k in range(1, 20_001):
         record.add(k, 0.0, 0.0, {"norm": [float(k)]}, 1)
-    history = record.history(("a",), ("Linear",), (1,), ())
+    history = record.history(Columns(("a",), ("Linear",), (1,)), ())
     assert (
         history.steps[0] == 1 and history.steps[-1] == 20_000 and torch.equal(history.norm[:, 0].long(), history.steps)
     )

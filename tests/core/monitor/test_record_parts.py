@@ -115,3 +115,14 @@ def test_calls_of_a_closure_are_counted_behind_the_first(zeroed):
             optimizer.step(closure)
     told = monitor.history.optimizers["closure"]
     assert told == ({} if zeroed else {"of": len(calls) - 3, "added": len(calls) - 3})
+
+
+def test_a_flag_that_freezes_nothing_is_told_of_a_short_training():
+    model = net()
+    model[0].requires_grad = False
+    optimizer = sgd(model)
+    with GradientMonitor(model, optimizer, every=1) as monitor:
+        for _ in range(4):
+            step(model, optimizer)
+    assert monitor.history.setting["flags"] == {"0": "requires_grad"}
+    assert "not_frozen" in [one.name for one in diagnose(monitor.history)]

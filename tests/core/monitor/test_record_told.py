@@ -163,7 +163,7 @@ def test_a_fault_in_a_look_costs_no_sample(monkeypatch):
     model = mlp()
     rule = torch.optim.SGD(model.parameters(), 0.05)
     for name in ("rule_of", "settings_of", "writes_of", "of_last_bias"):
-        monkeypatch.setattr(f"gradwidgets.core.monitor.sampler.{name}", fails)
+        monkeypatch.setattr(f"gradwidgets.core.monitor.sampling.sampler.{name}", fails)
     with GradientMonitor(model, rule) as monitor:
         train(monitor, model, [rule])
     assert len(monitor.history.steps) > 5 and any("a fault of ours" in one for one in monitor.notes)
@@ -176,7 +176,7 @@ def test_samples_that_fail_are_not_steps_that_never_came(monkeypatch):
 
     model = mlp()
     rule = torch.optim.SGD(model.parameters(), 0.05)
-    monkeypatch.setattr("gradwidgets.core.monitor.sampler.gradient_numbers", fails)
+    monkeypatch.setattr("gradwidgets.core.monitor.sampling.sampler.gradient_numbers", fails)
     with GradientMonitor(model, rule) as monitor:
         train(monitor, model, [rule])
     found = diagnose(monitor.history)

@@ -1,1 +1,1 @@
-"""What a monitor is told and asked, and the hooks by which it hears of steps."""
+"""A monitor's methods for the loop: facts that it takes, questions that it answers, hooks of the steps."""

@@ -1,11 +1,11 @@
-"""What a monitor is asked: how much it has seen, and what."""
+"""The questions that a monitor answers: how much it has seen, and what."""
 
 import math
 
 from gradwidgets.core.monitor.history import History
 from gradwidgets.core.monitor.pace import Pace
 from gradwidgets.core.monitor.quantities import Sample
-from gradwidgets.core.monitor.sampler import Sampler
+from gradwidgets.core.monitor.sampling.sampler import Sampler
 from gradwidgets.core.monitor.training.first_pass import FirstLook
 from gradwidgets.core.monitor.training.given.last_batch import Given
 from gradwidgets.core.monitor.training.noted_loss import Losses, LossRecord
@@ -13,7 +13,7 @@ from gradwidgets.core.results.wording import counted, percent
 
 
 class Answering:
-    """The part of a `GradientMonitor` that answers."""
+    """The part of a `GradientMonitor` that answers questions."""
 
     _active: bool
     _steps: int
@@ -36,7 +36,7 @@ class Answering:
 
     @property
     def overhead(self) -> float:
-        """The time spent looking, in the time of training without it; NaN before the start."""
+        """The monitor's time as a share of the time of training without it; NaN before the start."""
         return self._pace.share_with(self._once + (0.0 if self._first is None else self._first.seconds))
 
     @property
@@ -46,12 +46,12 @@ class Answering:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What could not be recorded, and whatever else is to be known, in sentences."""
+        """What could not be recorded, and what else a user should know, in sentences."""
         return self._sampler.sentences
 
     @property
     def history(self) -> History:
-        """All samples that are kept; cheap, as it shares their memory."""
+        """All samples that are kept; this is cheap, as it shares their memory."""
         return self._sampler.history(self._losses.losses(), self._first, self._given)
 
     @property
@@ -63,14 +63,14 @@ class Answering:
     def losses(self) -> Losses:
         """All losses that were noted, whether or not their steps were sampled (as far as `note_loss` reads them).
 
-        A sequence of plain numbers, with their `steps` and `values` as tensors.
+        They are a sequence of plain numbers, with `steps` and `values` as tensors.
         """
         return self._losses.losses()
 
     def __repr__(self) -> str:
         """How much it has seen."""
         share = "" if math.isnan(self.overhead) else f", overhead {percent(self.overhead)}"
-        if self._pace.every == "auto" and self.overhead > self._pace.budget:
+        if self._pace.every is None and self.overhead > self._pace.budget:
             later = percent(self._pace.budget)
             share += f" so far: the first steps are looked at more closely, later ones within {later}"
         samples = f"{counted(len(self._sampler), 'sample')} of {counted(self._steps, 'step')}"

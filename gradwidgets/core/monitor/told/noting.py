@@ -1,33 +1,41 @@
-"""What a loop tells a monitor: losses, batches, targets, what the first step may be made of."""
+"""The facts that a loop gives to a monitor: losses, batches, targets, and what the first step may consist of."""
 
 import math
 import time
+import weakref
 from collections.abc import Callable
 from numbers import Integral
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from gradwidgets.core.monitor.told.answering import Answering
-from gradwidgets.core.monitor.training.noted_loss import loss_value
+from gradwidgets.core.monitor.training.noted_loss import NotedLoss, Striking, loss_value
 from gradwidgets.core.subject.home import at_home
 
 
 class Noting(Answering):
-    """The part of a `GradientMonitor` that is told something."""
+    """The part of a `GradientMonitor` that takes facts from the loop."""
+
+    _model: weakref.ref[nn.Module]
+    _left: bool
+    _in_closure: bool
+    _sampled: bool
+    _loss: NotedLoss
+    _striking: Striking
 
     @at_home
     def note_loss(self, value: float | Tensor) -> None:
-        """Record the loss beside the gradients; call it once a step, before the optimizer's step or after it.
+        """Record the loss of a step; call it once per step, before the optimizer's step or after it.
 
         Of several values for one step the last counts. A tensor on an accelerator is read at sampled steps only,
-        and when it is the newest. Outside of the block none is recorded, and `notes` says so.
+        and when it is the newest. Outside of the block no loss is recorded, and `notes` says so.
 
         Args:
             value: A number or a tensor of one element.
 
         Raises:
             TypeError: It is neither.
-            ValueError: It is beyond all floats.
+            ValueError: It is larger than any float.
         """
         loss, value = value, loss_value(value)
         if self._active and self._first is not None and self._steps < 2:
@@ -36,7 +44,7 @@ class Noting(Answering):
         if not self._active:
             return
         self._look_at_loss(value, loss)
-        # Within a closure whose step has begun, the sample is still to come.
+        # Within a closure, the step has begun and its sample is yet to be taken.
         done = self._steps - self._in_closure
         if self._loss.told(value, done):
             if self._sampled and len(self._sampler):
@@ -45,7 +53,7 @@ class Noting(Answering):
             self._losses.add(done, value, *self._sampler.about)
 
     def _look_at_loss(self, value: float | Tensor, loss: object) -> None:
-        """Have the step of a striking loss sampled: what the gradients are there, is asked next."""
+        """Have the step of a striking loss sampled, so that its gradients are known too."""
         if not self._active or not isinstance(value, float) or not self._striking(value):
             return
         self._given.look()
@@ -53,7 +61,7 @@ class Noting(Answering):
             step = self._loss.step_of(self._steps - self._in_closure)
             self._first.add(self._given.findings(step))
             self._given.look_for_bad(self._model(), step, loss)
-        if math.isfinite(value) and self._pace.every != "auto":
+        if math.isfinite(value) and self._pace.every is not None:
             return
         if not self._in_closure and self._pace.due != self._steps + 1:
             self._pace.ask(self._steps + 1)
@@ -62,10 +70,10 @@ class Noting(Answering):
         """Say which batch the next step is of, so that a verdict can name it.
 
         Args:
-            index: Its place in the loader, say.
+            index: The batch's number, such as its place in the loader.
 
         Raises:
-            TypeError: It is no number.
+            TypeError: It is no whole number.
         """
         if isinstance(index, bool) or not isinstance(index, Integral):
             raise TypeError(f"index must be a whole number; got {index!r}")
@@ -73,16 +81,16 @@ class Noting(Answering):
 
     @at_home
     def note_targets(self, targets: Tensor) -> None:
-        """Say what the next step's batch should give, so that a verdict knows what a mere guess would cost.
+        """Give the next step's targets, so that a verdict knows the cost of a guess that never looks at the inputs.
 
-        Kept are the frequencies of classes, or mean and spread of numbers, and no target itself. Of the batches on an
-        accelerator every seventh is read, and of others after the first 256.
+        Only the frequencies of classes, or mean and spread of numbers, are kept. Of batches on an accelerator every
+        seventh is read; of others all of the first 256, and every seventh after that.
 
         Args:
-            targets: Labels or numbers; a negative label is one to ignore.
+            targets: Labels or numbers; negative labels are ignored.
 
         Raises:
-            TypeError: It is no tensor.
+            TypeError: They are no tensor.
         """
         if not isinstance(targets, Tensor):
             raise TypeError(f"targets must be a tensor; got {type(targets).__name__}")
@@ -91,17 +99,17 @@ class Noting(Answering):
         self._given.note_targets(targets)
         self._once += time.perf_counter() - begin
 
-    def expect(self, inputs: object, targets: object, loss_fn: Callable) -> None:
-        """Say what the first step may be made of, so that it is looked at as a whole.
+    def expect(self, inputs: object, targets: object, loss_fn: Callable[..., object]) -> None:
+        """Give inputs, targets and loss of what may be the first step, so that all of these are checked.
 
-        Where the model is then given these inputs, a copy of it makes one pass before its own, and the loss of that is
-        looked at with the targets. May be called for several batches, and for some that never come; after the first
-        pass it does nothing. Neither the model nor the training changes by it.
+        If the model is then called with these inputs, a copy of it makes one pass before the model's own, and its loss
+        is checked together with the targets. It may be called for several batches, some of which never come; after the
+        first pass it does nothing. Neither the model nor the training changes.
 
         Args:
-            inputs: What the model will be given: a tuple as `model(*inputs)`, a dict as `model(**inputs)`.
-            targets: Handed to the loss.
-            loss_fn: `loss_fn(model's output, targets)`.
+            inputs: The model's inputs: a tuple for `model(*inputs)`, a dict for `model(**inputs)`.
+            targets: The targets, for the loss.
+            loss_fn: Called as `loss_fn(output, targets)` with the model's output.
 
         Raises:
             TypeError: `loss_fn` cannot be called.

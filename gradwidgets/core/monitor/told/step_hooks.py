@@ -1,21 +1,22 @@
-"""The hooks of an optimizer's steps, or of every optimizer's."""
+"""The hooks of the steps of one optimizer, or of all optimizers."""
 
 import sys
-from collections.abc import Callable
 
 import torch
 
+from gradwidgets.core.monitor.taps import Hook, Removable
+
 
 def add_step_hooks(
-    handles: list, optimizer: "torch.optim.Optimizer | None", before: Callable, after: Callable, other: Callable
+    handles: list[Removable], optimizer: torch.optim.Optimizer | None, before: Hook, after: Hook, other: Hook
 ) -> None:
-    """Have steps told.
+    """Add hooks that are called at optimizers' steps.
 
     Args:
-        handles: Takes the hooks' handles, one by one.
+        handles: The hooks' handles are appended to it, one by one.
         optimizer: The one that is watched; None for all of the process.
         before: Called before its steps.
-        after: Called behind them.
+        after: Called after its steps.
         other: Called before the steps of any optimizer, where one is watched.
     """
     everywhere = sys.modules[torch.optim.Optimizer.__module__]  # torch.optim hides it under no other name

@@ -1,1 +1,1 @@
-"""What a training is like, told while it runs: its modes, optimizers, loss, graph and first pass."""
+"""Facts about a training, collected while it runs: modes, optimizers, the loss and its graph, the first pass."""

@@ -1,4 +1,4 @@
-"""The pass whose loss is not finite, made once more on a copy, for the operation that makes it so."""
+"""The pass whose loss is not finite, repeated on a copy to find the operation that makes it so."""
 
 import inspect
 import math
@@ -10,6 +10,7 @@ from torch.utils.weak import TensorWeakRef
 from gradwidgets.core.layers.origin import origin_of
 from gradwidgets.core.layers.passes.passes import Subject
 from gradwidgets.core.layers.preflight.reading import named_tensors
+from gradwidgets.core.monitor.facts import BadPassFacts
 from gradwidgets.core.subject.home import at_home
 
 _SMALL = 1 << 16  # numbers
@@ -26,29 +27,30 @@ _PLAIN = (bool, int, float, str, type(None))
 
 
 class LastCall:
-    """What a model was called with last: what is small is held until the next call, else what others hold."""
+    """The arguments of a model's last call: small ones are held until the next call, large ones by weak references."""
 
     def __init__(self) -> None:
         self._held: list[object] | None = None
         self._names: tuple[str, ...] = ()
 
     def note(self, arguments: Sequence[object], keywords: dict[str, object]) -> None:
-        """It is called with these."""
+        """Take the arguments of a call."""
         every = (*arguments, *keywords.values())
         known = all(isinstance(one, (Tensor, *_PLAIN)) for one in every)
         self._held = [_held(one) if isinstance(one, Tensor) else one for one in every] if known else None
         self._names = tuple(keywords)
 
     def forget(self) -> None:
-        """Let go of it."""
+        """Let go of the arguments."""
         self._held = None
 
     @at_home
-    def blame(self, model: nn.Module) -> dict[str, str]:
-        """What makes outputs of that call not finite: the "operation", what happened ("why"), and what to do ("cure").
+    def blame(self, model: nn.Module) -> BadPassFacts | None:
+        """Find what makes the outputs of that call not finite.
 
         Returns:
-            All three; "outputs" where these are finite; empty where weights or inputs are not, or it cannot be told.
+            The "operation", what happened ("why"), and what to do ("cure"); None where the outputs are finite; empty
+            where weights or inputs are not finite, or where the cause cannot be found.
         """
         inputs = self._inputs(model)
         subject = None if inputs is None else Subject.of(model, inputs, None, _sum)
@@ -56,13 +58,13 @@ class LastCall:
             return {}
         found, _ = subject.looked_at(origin_of)
         if found is None:
-            return {"outputs": "finite"}
+            return None
         if found.operation == "data" or found.which != "loss":
             return {}
         return {"operation": found.operation, "why": found.sentence, "cure": found.action}
 
     def _inputs(self, model: nn.Module) -> object:
-        """As a batch: one value, a tuple of positional or a dict of named arguments; None where some are gone."""
+        """The arguments as a batch: one value, a tuple or a dict of named ones; None where some are gone."""
         held = self._held or []
         every = [one() if isinstance(one, TensorWeakRef) else one for one in held]
         lost = any(one is None and isinstance(ref, TensorWeakRef) for one, ref in zip(every, held, strict=True))
@@ -75,11 +77,11 @@ class LastCall:
         return dict(inspect.signature(model.forward).bind(*every[:first], **named).arguments)
 
 
-def quotient(loss: object) -> dict[str, str]:
-    """Of a loss that is not finite though the outputs are: that it is a quotient, by its graph.
+def quotient(loss: object) -> BadPassFacts:
+    """Find in the graph of a loss that is not finite, though the outputs are, a division as its last operation.
 
     Returns:
-        As `LastCall.blame`; empty where its last operation is neither a division nor a mean of nothing.
+        The same as `LastCall.blame`; empty where the last operation is neither a division nor a mean of no number.
     """
     node = loss.grad_fn if isinstance(loss, Tensor) else None
     while node is not None and type(node).__name__ in _ONE_TO_ONE:
@@ -102,5 +104,8 @@ def _held(tensor: Tensor) -> Tensor | TensorWeakRef:
 
 
 def _sum(output: object, targets: object) -> Tensor:
-    """Not finite where any output is not."""
-    return sum(one.sum() for _, one in named_tensors(output, "output") if one.is_floating_point())
+    """A loss that is not finite where any output is not."""
+    total = sum(one.sum() for _, one in named_tensors(output, "output") if one.is_floating_point())
+    if not isinstance(total, Tensor):
+        raise TypeError("no output is a tensor of floating-point numbers")
+    return total

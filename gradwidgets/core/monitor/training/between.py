@@ -1,4 +1,4 @@
-"""Who else writes to the weights: between one step of an optimizer and the next."""
+"""Writes to the weights by something other than the optimizer, between two of its steps."""
 
 import math
 from collections.abc import Sequence
@@ -6,21 +6,22 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from gradwidgets.core.monitor.facts import RoundedFacts
 from gradwidgets.core.monitor.owners import Owned
 
 _PARAMETERS = 3  # that are watched
 _NUMBERS = 64  # of each
 _MOST = 1000  # steps that are named
-_UNDONE = 0.05  # of a step that is left: all but that is taken back
-_SAME = 1e-3  # of a step: less is what rounding leaves of a way there and back
+_UNDONE = 0.05  # of a step that is left: nearly all of it was taken back
+_SAME = 1e-3  # of a step: rounding alone may leave less, when a step is taken back
 
 
 class Between:
-    """Whether the weights are before a step what the last step has made of them, at a few numbers of some.
+    """Checks before a step, at a few numbers of some parameters, whether the weights are as the last step left them.
 
     Attributes:
-        steps: Those before which something else had written to the weights, ascending; the first thousand.
-        broken: The first step that left a number that is not finite, as far as it can be read at once; 0 for none.
+        steps: Steps before which something else had written to the weights, ascending; the first thousand.
+        broken: The first step that left a number that is not finite, where that can be read at once; 0 for none.
     """
 
     def __init__(self) -> None:
@@ -36,18 +37,18 @@ class Between:
         self._parts: list[Tensor] = []
         self._ones: list[Tensor] = []
         self._readable: list[Tensor] = []
-        self._print: tuple | None = None
+        self._print: tuple[float, ...] | None = None
         self._before: list[Tensor] | None = None
         self._after: list[Tensor] | None = None
         self._taught: list[tuple[int, Tensor]] = []
 
     def watch(self, owned: Sequence[Owned]) -> None:
-        """Take some of these parameters, unless they are those that are watched already."""
+        """Watch some of these parameters, unless they are watched already."""
         if owned is self._table and all(one.data_ptr() == place for one, place in self._places):
-            return  # weights that were moved elsewhere are not to be held where they were
+            return  # the old memory of weights that were moved is not kept alive
         self.forget()
         self._table = owned
-        # Of one that is spread over several processes, all of them would have to ask.
+        # A parameter that is spread over several processes could only be read by all of them together.
         some = [one for one in owned if one.plain and type(one.parameter.detach()) is Tensor]
         some = [one for one in some if one.parameter.requires_grad and one.parameter.is_contiguous()]
         some = [one for one in some if one.parameter.ndim > 1] or some
@@ -59,17 +60,17 @@ class Between:
         self._readable = [one for one in self._ones if one.is_cpu]
 
     def begins(self, step: int) -> float | None:
-        """A step is about to come.
+        """Compare the weights with those that the last step left, as a step is about to come.
 
         Returns:
-            What something else has left of the last step, if it was sampled: 1 where nobody has written to the
-            weights since, 0 where they are as they were before it; NaN for what is no part of that step. None for a
+            How much of the last step is left, if it was sampled: 1 where nothing has written to the weights since, 0
+            where they are as they were before it; NaN where the change has nothing to do with that step. None for a
             step that was not sampled.
         """
         self._step = step
         before, after, self._before, self._after = self._before, self._after, None, None
         written = self._print is not None and self._print != self._printed()
-        # After a sampled step all of the numbers are looked at: one by itself may have no gradient.
+        # After a sampled step all of the numbers are compared: a single one may have no gradient.
         written = written or (after is not None and not all(map(torch.equal, after, self._parts)))
         if written and len(self.steps) < _MOST:
             self.steps.append(step)
@@ -78,7 +79,7 @@ class Between:
         return _left(before, after, self._parts) if written else 1.0
 
     def sampled(self) -> None:
-        """The step that is about to come is sampled."""
+        """Copy the numbers, as the step that is about to come is sampled."""
         self._before = [one.clone() for one in self._parts]
         self._taught = [
             (place, one.grad.reshape(-1)[:: -(-one.numel() // _NUMBERS)] != 0)
@@ -87,43 +88,42 @@ class Between:
         ]
 
     def ended(self) -> None:
-        """A step is over."""
+        """Keep the numbers that a step has left."""
         self._print = self._printed()
         if self._before is not None:
             self._after = [one.clone() for one in self._parts]
-            self._compare()
+            self._compare(self._before, self._after)
         if not self.broken and not all(map(math.isfinite, self._print)):
             self.broken = self._step
 
-    def _compare(self) -> None:
+    def _compare(self, before: list[Tensor], after: list[Tensor]) -> None:
         """Count the numbers of half precision that a step has left as they were, though they have a gradient."""
         for place, taught in self._taught:
-            before, after = self._before[place], self._after[place]
-            counts = torch.stack(((taught & (before == after)).sum(), taught.sum()))
-            self._rounded.setdefault(str(before.dtype).removeprefix("torch."), []).append(counts)
+            counts = torch.stack(((taught & (before[place] == after[place])).sum(), taught.sum()))
+            self._rounded.setdefault(str(before[place].dtype).removeprefix("torch."), []).append(counts)
         self._taught = []
 
     @property
-    def rounded(self) -> dict[str, object]:
-        """The "type" of half precision, how many numbers that have a gradient were "looked at", and "same" ones."""
+    def rounded(self) -> RoundedFacts:
+        """The "type" of half precision, how many numbers with a gradient were "looked at", and stayed the "same"."""
         for name, counts in self._rounded.items():
             counts[:] = [torch.stack([one.cpu() for one in counts]).sum(0)]
             same, looked_at = counts[0].tolist()
             return {"type": name, "same": same, "looked at": looked_at}
         return {}
 
-    def _printed(self) -> tuple:
-        # What is written by way of `.data` is not counted; to read a number elsewhere would wait for the device.
+    def _printed(self) -> tuple[float, ...]:
+        # Writes through `.data` do not raise the version, so numbers are read too; elsewhere that waits for the device.
         return *[one._version for one in self._ones], *[one.item() for one in self._readable]
 
 
 def _spread_over(some: list[Owned]) -> list[Owned]:
-    """The first, the last, and one from the middle."""
+    """The first parameter, the last one, and one from the middle."""
     return [some[k] for k in sorted({0, len(some) // 2, len(some) - 1})][:_PARAMETERS] if some else []
 
 
 def _left(before: list[Tensor], after: list[Tensor], now: list[Tensor]) -> float:
-    """How much of a step is left, where what is left goes along it."""
+    """How much of a step is left, where the rest goes along the step; else NaN."""
     step = torch.cat([b.double() - a.double() for b, a in zip(after, before, strict=True)])
     left = torch.cat([b.double() - a.double() for b, a in zip(now, before, strict=True)])
     square = float(step @ step)
@@ -131,5 +131,5 @@ def _left(before: list[Tensor], after: list[Tensor], now: list[Tensor]) -> float
         return math.nan
     share = float(left @ step) / square
     off = float(torch.linalg.vector_norm(left - share * step)) / math.sqrt(square)
-    # Where next to nothing is left, what other steps have left counts for as much.
+    # Where hardly anything of the step is left, the rest of other steps is as large.
     return share if off <= max(0.1 * abs(share), 10 * _SAME, _UNDONE if abs(share) < _UNDONE else 0.0) else math.nan

@@ -1,28 +1,30 @@
-"""What the graph of a training's first pass tells: what its loss is made of, what the outputs reach, who takes part."""
+"""The graph of a training's first pass: the operations of its loss, and the tensors that take part in the model."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import Node
 from torch.utils.weak import TensorWeakRef
 
 from gradwidgets.core.layers.causes.unlisted import unlisted
 from gradwidgets.core.layers.preflight.made import opaque, short
 from gradwidgets.core.layers.preflight.reading import left_out, named_tensors, numbers, some, wide
+from gradwidgets.core.losses.graph import saved, variable_of
 from gradwidgets.core.results.finding import Finding
 
 _MOST = 20_000  # nodes that are looked at
 _ROWS = 1 << 16  # numbers of an output that are read
-_SUM = 2  # as torch's nodes have it
-# torch's own losses, by what they are of.
+_SUM = 2  # reduction="sum" in torch's nodes
+# What torch's own losses compare.
 _LOSSES = {
     "NllLoss": "classes", "NllLoss2D": "classes", "BinaryCrossEntropy": "shares",
     "BinaryCrossEntropyWithLogits": "shares", "MseLoss": "numbers", "L1Loss": "numbers", "SmoothL1Loss": "numbers",
     "HuberLoss": "numbers",
 }  # fmt: skip
 _PASSING = frozenset(("View", "UnsafeView", "ReshapeAlias", "Squeeze", "ToCopy", "Clone", "Alias", "Mean", "Select"))
-# On the way from a weight to a number that says how large it is.
+# Operations on the way from a weight to a number that measures its size.
 _SIZES = frozenset((
     "Pow", "Abs", "Mul", "Sum", "Mean", "Add", "Div", "Sqrt", "Norm", "LinalgVectorNorm", "Stack", "Cat", "View",
     "ReshapeAlias", "UnsafeView",
@@ -36,20 +38,20 @@ _MAY_BE = _OF_CLASSES | {"Log", "Log1P", "Log2", "Exp2", "LogSigmoid", "Softplus
 
 
 @left_out
-def of_loss(loss: Tensor, model: nn.Module | None, outputs: Iterable[object] = ()) -> list[str]:
-    """What a loss is made of, in words.
+def of_loss(loss: Tensor, model: nn.Module | None, outputs: Iterable[Node] = ()) -> list[str]:
+    """Describe the parts of a loss in words.
 
     Args:
-        loss: With its graph.
-        model: Whose weights may be penalised in it.
-        outputs: The nodes of what the model gave.
+        loss: The loss, with its graph.
+        model: The model, whose weights may be penalised in it.
+        outputs: The nodes of the model's outputs.
 
     Returns:
-        Of one of torch's losses alone "classes", "shares" or "numbers", with "sum" where it is a sum over the batch and
-        "negated" where its sign is turned; "penalty" where most of the model's weights go into the loss by their sizes.
-        Of others "softmax" where something of classes is a part of it, "logarithm" where something is that could be,
-        and "no classes" where nothing is, and "directions" where outputs are divided by their lengths. Of any "another
-        network" where outputs go through weights of somebody else's.
+        For one of torch's losses "classes", "shares" or "numbers", with "sum" where it is a sum over the batch and
+        "negated" where its sign is turned; for any other "softmax" where a part of it is a loss of classes, "logarithm"
+        where a part may be one, and "no classes" where none is, and "directions" where outputs are divided by their
+        lengths. For both "penalty" where the sizes of most of the model's weights are in the loss, and "another
+        network" where outputs go through weights that are not the model's.
     """
     found = [] if loss.grad_fn is None else _of_root(loss.grad_fn)
     if loss.grad_fn is not None and not set(found) & set(_LOSSES.values()):
@@ -61,8 +63,8 @@ def of_loss(loss: Tensor, model: nn.Module | None, outputs: Iterable[object] = (
     return found
 
 
-def _of_root(node: object) -> list[str]:
-    """Along what passes a loss on, from the number that is noted to where it is made."""
+def _of_root(node: Node) -> list[str]:
+    """Follow the graph from the number that is noted back to the operation that computes the loss."""
     turned, divided, added = False, False, False
     for _ in range(_MOST):
         name, before = short(node), [one for one, _ in node.next_functions if one is not None]
@@ -80,8 +82,8 @@ def _of_root(node: object) -> list[str]:
     return []
 
 
-def _between(root: object, outputs: set) -> set:
-    """The nodes between outputs and loss; none where they are too many."""
+def _between(root: Node, outputs: Set[Node]) -> set[Node]:
+    """The nodes between outputs and loss; none where there are too many."""
     seen, todo = {root}, [root]
     while todo and len(seen) < _MOST:
         new = {one for one, _ in todo.pop().next_functions if one is not None} - seen - outputs
@@ -90,17 +92,17 @@ def _between(root: object, outputs: set) -> set:
     return set() if root in outputs or todo else seen
 
 
-def _behind_another(root: object, outputs: set, model: nn.Module | None) -> list[str]:
-    """Whether there are somebody else's matrices between outputs and loss, or on all of the way."""
+def _behind_another(root: Node, outputs: Set[Node], model: nn.Module | None) -> list[str]:
+    """Whether matrices that are not the model's are between outputs and loss."""
     if model is None:
         return []
     own = {id(one) for one in model.parameters()}
-    tensors = [one.variable for one in _between(root, outputs) if hasattr(one, "variable")]
+    tensors = [one for node in _between(root, outputs) if (one := variable_of(node)) is not None]
     return ["another network"] if any(one.ndim > 1 and id(one) not in own for one in tensors) else []
 
 
-def _of_classes(root: object, outputs: set) -> list[str]:
-    """Whether there is something of classes between outputs and loss; nothing where that cannot be told."""
+def _of_classes(root: Node, outputs: Set[Node]) -> list[str]:
+    """Whether a loss of classes is between outputs and loss; empty where that cannot be known."""
     nodes = _between(root, outputs)
     if not nodes or any(opaque(one) and not hasattr(one, "variable") for one in nodes):
         return []
@@ -109,8 +111,8 @@ def _of_classes(root: object, outputs: set) -> list[str]:
     return words + (["directions"] if any(map(_divides_by_lengths, nodes)) else [])
 
 
-def _divides_by_lengths(node: object) -> bool:
-    """Whether a node divides by norms, which stand a step or two behind."""
+def _divides_by_lengths(node: Node) -> bool:
+    """Whether a node divides by norms, which are computed a node or two before."""
     below = node.next_functions[1][0] if short(node) == "Div" and len(node.next_functions) > 1 else None
     for _ in range(_BEHIND):
         if below is None or short(below) in _LENGTHS:
@@ -119,40 +121,41 @@ def _divides_by_lengths(node: object) -> bool:
     return below is not None and short(below) in _LENGTHS
 
 
-def _adds_a_batch(node: object) -> bool:
-    sizes = getattr(node, "_saved_self_sym_sizes", ())
+def _adds_a_batch(node: Node) -> bool:
+    """Whether a sum runs over more than one sample."""
+    sizes: tuple[int, ...] = getattr(node, "_saved_self_sym_sizes", ())
     return bool(sizes) and int(sizes[0]) > 1
 
 
-def _factor(node: object) -> float:
-    """The number that a node multiplies with; NaN where that cannot be told."""
+def _factor(node: Node) -> float:
+    """The number that a node multiplies by; NaN where that is unknown."""
     try:
-        other = node._saved_other
+        other = saved(node, "other")
         return float(other) if other is not None else math.nan
-    except (AttributeError, RuntimeError, TypeError, ValueError):  # let go by the pass backward
+    except (AttributeError, RuntimeError, TypeError, ValueError):  # the backward pass has freed it
         return math.nan
 
 
-def _penalised(root: object, model: nn.Module) -> bool:
-    """Whether the sizes of most weights are in a loss, by ways on which nothing is computed but sizes."""
+def _penalised(root: Node, model: nn.Module) -> bool:
+    """Whether the sizes of most weights are in a loss, by paths that compute nothing but sizes."""
     sizes = {id(one): one.numel() for one in model.parameters() if one.requires_grad}
-    seen, todo, found = {root}, [root], set()
+    seen, todo, found = {root}, [root], set[int]()
     while todo and len(seen) < _MOST:
         for one, _ in todo.pop().next_functions:
             if one is None or one in seen:
                 continue
             seen.add(one)
-            if hasattr(one, "variable"):
-                found.add(id(one.variable))
+            if (variable := variable_of(one)) is not None:
+                found.add(id(variable))
             elif short(one) in _SIZES:
                 todo.append(one)
     return sum(sizes.get(one, 0) for one in found) > _MOSTLY * sum(sizes.values())
 
 
 @left_out
-def pairs_of(loss: Tensor, outputs: list) -> list[Finding]:
-    """An output of one column that is compared with targets of one dimension: every output with every target."""
-    todo, seen = [] if loss.grad_fn is None else [loss.grad_fn], set()
+def pairs_of(loss: Tensor, outputs: list[Node]) -> list[Finding]:
+    """Find an output of one column that is compared with targets of one dimension: every output with every target."""
+    todo, seen = [] if loss.grad_fn is None else [loss.grad_fn], set[Node]()
     while todo and len(seen) < _MOST:
         node = todo.pop()
         before = [one for one, _ in node.next_functions if one is not None]
@@ -164,8 +167,8 @@ def pairs_of(loss: Tensor, outputs: list) -> list[Finding]:
     return []
 
 
-def _rows(node: object, output: object) -> int:
-    """How many rows an output of one column has that a node makes a square of; 0 where it does not."""
+def _rows(node: Node, output: Node) -> int:
+    """How many rows an output of one column has, where a node's result is a square of that size; else 0."""
     made, given = (tuple(one._input_metadata[0].shape) for one in (node, output))
     return int(given[0]) if len(given) == 2 and given[1] == 1 < given[0] and made == (given[0], given[0]) else 0
 
@@ -180,9 +183,9 @@ def _pairs(rows: int) -> Finding:
 
 
 def span_of(output: object) -> float:
-    """How far the largest number of a row is above its smallest, on the average; NaN but for a single tensor.
+    """How far the largest number of a row is above its smallest, on average; NaN if the output is no single tensor.
 
-    No cross-entropy of a row can be above that by more than the logarithm of how many there are.
+    The cross-entropy of a row of n numbers cannot be above that by more than ln n.
     """
     tensors = [one for _, one in named_tensors(output, "output") if one.is_floating_point() and one.ndim]
     found = _span(tensors[0]) if len(tensors) == 1 else []
@@ -204,17 +207,17 @@ def _span(output: Tensor) -> list[float]:
 
 
 class Strays:
-    """Tensors in a model's graph that its parameters do not list, and whether somebody moves them."""
+    """Tensors in a model's graph that require a gradient and that its parameters do not list."""
 
-    def __init__(self, model: nn.Module, nodes: Iterable[object], inputs: object) -> None:
+    def __init__(self, model: nn.Module, nodes: Iterable[Node], inputs: object) -> None:
         given = [one for _, one in named_tensors(inputs, "inputs")]
         leaves = _leaves(nodes, {one.grad_fn for one in given if one.grad_fn is not None})
         known = {id(one) for one in (*model.parameters(), *given)}
         new = [one for one in leaves if id(one) not in known]
         told = unlisted(model, [(one, "") for one in new], [*model.parameters(), *given]) if new else []
-        whole = len(told) == len(new)  # of parts of others' memory it is not told whose they are
+        whole = len(told) == len(new)  # tensors that share another one's memory are left out, and cannot be matched
         pairs = zip(told, new, strict=True) if whole else ()
-        # One that hangs nowhere on it belongs to somebody else.
+        # A tensor without a name is no attribute of the model.
         self._held = {one.name: TensorWeakRef(tensor) for one, tensor in pairs if one.name}
 
     @property
@@ -224,14 +227,14 @@ class Strays:
         return {name: one for name, one in found.items() if one is not None}
 
 
-def _leaves(nodes: Iterable[object], stop: set) -> list[Tensor]:
-    """The tensors that ask for a gradient behind some nodes, each once."""
-    todo, found = [one for one in nodes if one is not None], {}
+def _leaves(nodes: Iterable[Node | None], stop: Set[Node]) -> list[Tensor]:
+    """The tensors that require a gradient and that some nodes depend on, each once."""
+    todo, found = [one for one in nodes if one is not None], dict[int, Tensor]()
     seen = set(todo) | stop
     while todo and len(seen) < _MOST:
         node = todo.pop()
-        if hasattr(node, "variable"):
-            found[id(node.variable)] = node.variable
+        if (variable := variable_of(node)) is not None:
+            found[id(variable)] = variable
         for one, _ in node.next_functions:
             if one is not None and one not in seen:
                 seen.add(one)
@@ -240,14 +243,14 @@ def _leaves(nodes: Iterable[object], stop: set) -> list[Tensor]:
 
 
 class StandStill:
-    """Tells which tensors are as they were when they were first asked about."""
+    """Compares tensors with what they were at the first call with their names."""
 
     def __init__(self) -> None:
         self._before: dict[str, tuple[float, ...]] = {}
         self._moved: set[str] = set()
 
     def __call__(self, tensors: Iterable[tuple[str, Tensor]]) -> Iterator[str]:
-        """The names of those that nobody has moved so far."""
+        """Yield the names of those that have not moved so far."""
         for name, tensor in tensors:
             if name not in self._moved:
                 now = _print_of(tensor)
@@ -258,7 +261,7 @@ class StandStill:
 
 
 def _print_of(tensor: Tensor) -> tuple[float, ...]:
-    """Two numbers that change when one of a tensor's first numbers does, or most of them."""
+    """Two numbers that change when any of the tensor's numbers that are read does."""
     values = tensor.detach()
     values = torch.view_as_real(values) if values.is_complex() else values
     values = some(values.coalesce().values() if values.is_sparse else values, _ROWS).double()

@@ -1,4 +1,4 @@
-"""What goes into a model, looked at once: at the first pass of a training that is watched."""
+"""Checks of the first pass of a training: of inputs and weights, and where possible of targets and loss."""
 
 import contextlib
 import inspect
@@ -8,9 +8,11 @@ import time
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import Node
 from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.passes.passes import FlowError, Subject, run, without_gradient_hooks
@@ -18,7 +20,8 @@ from gradwidgets.core.layers.preflight import Entry, Look, batch_findings
 from gradwidgets.core.layers.preflight.amount import samples
 from gradwidgets.core.layers.preflight.losses.given import in_graph
 from gradwidgets.core.layers.preflight.reading import left_out, named_tensors
-from gradwidgets.core.monitor.taps import Hook, take_away
+from gradwidgets.core.monitor.facts import OutputFacts
+from gradwidgets.core.monitor.taps import Hook, Removable, take_away
 from gradwidgets.core.monitor.training.first_graph import Strays, of_loss, pairs_of, span_of
 from gradwidgets.core.monitor.training.given.first_output import is_learned, output_level
 from gradwidgets.core.monitor.training.given.rows_as_steps import RowsAsSteps
@@ -26,53 +29,57 @@ from gradwidgets.core.results.finding import Finding, worst_first
 from gradwidgets.core.results.wording import number
 from gradwidgets.core.subject.home import at_home
 
-_KEPT = 3  # batches that may come, besides the first one told
-_NEAR = 1e-2  # relative: how far the loop's loss may be from the one that was looked at
+_KEPT = 3  # batches that are expected, besides the first one
+_NEAR = 1e-2  # relative: how far the loop's loss may be from the one that was checked
 _WITHOUT_LOSS = (
     "non_finite_data", "non_finite_weights", "input_scale", "batch_of_one", "constant_inputs", "rows_as_steps",
 )  # fmt: skip
-_SURE = 3.0  # how far outputs are apart, from where on it is asked whether that was learned
+_SURE = 3.0  # spread of the outputs, above which it is checked whether they were learned
 _UNTOLD = "targets and loss were not looked at: the loop does not tell them"
 _OF_ITS_GRAPH = "targets were not looked at, and of the loss only what its graph shows: the loop does not tell them"
 
 
+_Around = Callable[[], contextlib.AbstractContextManager[None]]
+
+
 @dataclass(frozen=True, eq=False)
 class _Expected:
-    """A batch that may come, and what the loss is made with."""
+    """A batch that may come, and the function of its loss."""
 
     inputs: object
     targets: object
-    loss_fn: Callable
+    loss_fn: Callable[..., object]
 
 
 class _FirstHook(Hook):
-    """Before a call of the model, in the modes that somebody has entered: their loss will be called in them."""
+    """A hook that leaves torch function modes on: the user's loss is called in the modes that the user has entered."""
 
     __slots__ = ()
 
-    def __call__(self, *args: object) -> object:
-        """The method's result; None once its owner is gone."""
+    def __call__(self, *args: Any) -> Any:
+        """Return the method's result; None once its owner is gone."""
         method = self._method()
         return None if method is None else method(*args)
 
 
 class FirstLook:
-    """Looks at the first pass with gradients: at inputs and weights always, at targets and loss where they are told.
+    """Checks the first pass with gradients: inputs and weights always, targets and loss where they are given.
 
-    Where they are, a copy of the model makes one pass more, before the model's own. Where they are not, hooks see what
-    the model's own pass takes and gives, for that pass only. Whatever fails is a reason not to have looked.
+    Where they are given, a copy of the model makes one more pass, before the model's own. Where they are not, hooks
+    look at the inputs and outputs of the model's own pass, and of that pass only. Where anything fails, `unseen` says
+    what was not checked.
 
     Attributes:
-        findings: What is wrong, the gravest first.
-        seen: What was looked at, in words.
-        unseen: What was not, and why; "" where all was.
-        seconds: That it has cost.
-        size: The largest first dimension of its inputs, so 1 for a sample by itself; 0 where there is none.
-        made: What the loss is made of, as `of_loss` says it.
-        span: Of the first output, as `span_of` says it.
-        output: How large that is, as `output_level` says it.
+        findings: What is wrong, the most severe first.
+        seen: What was checked, in words.
+        unseen: What was not checked, and why; "" where everything was.
+        seconds: The seconds that this has cost.
+        size: The largest first dimension of the inputs, so 1 for a single sample; 0 where there is none.
+        made: The parts of the loss, as `of_loss` returns them.
+        span: The spread of the first output, as `span_of` returns it.
+        output: The size of the first output, as `output_level` returns it.
         strays: The tensors that take part and that the model does not list; None before the first pass.
-        handles: Of the hooks that stand.
+        handles: The handles of the hooks.
     """
 
     def __init__(self) -> None:
@@ -83,15 +90,15 @@ class FirstLook:
         self.size = 0
         self.made: tuple[str, ...] = ()
         self.span = math.nan
-        self.output: dict[str, object] = {}
+        self.output: OutputFacts = {}
         self.strays: Strays | None = None
-        self._alike: list[Finding] = []  # a fault where targets differ, and nothing else
+        self._alike: list[Finding] = []  # a fault only where targets differ
         self._expected: list[_Expected] = []
-        self.handles: list = []
+        self.handles: list[Removable] = []
         self._done = False
-        self._loss: float | None = None  # that was looked at
-        self._outputs: list = []  # their nodes in autograd's graph
-        self._around: weakref.WeakMethod | None = None
+        self._loss: float | None = None  # of the copy
+        self._outputs: list[Node] = []  # the outputs' nodes in autograd's graph
+        self._around: weakref.WeakMethod[_Around] | None = None
         self._model: weakref.ref[nn.Module] | None = None
 
     @property
@@ -99,19 +106,19 @@ class FirstLook:
         """Whether the pass has come."""
         return self._done
 
-    def expect(self, inputs: object, targets: object, loss_fn: Callable) -> None:
-        """Say what a batch is made of, should the model be given these inputs."""
+    def expect(self, inputs: object, targets: object, loss_fn: Callable[..., object]) -> None:
+        """Take a batch that the model may be given, and its loss."""
         if not self._done:
             self._expected.append(_Expected(inputs, targets, loss_fn))
-            del self._expected[1:-_KEPT]  # a loop that never trains is not to be held in memory
+            del self._expected[1:-_KEPT]  # the batches of a loop that never trains are not all kept in memory
 
-    def arm(self, model: nn.Module, opaque: str, around: Callable[[], contextlib.AbstractContextManager]) -> None:
+    def arm(self, model: nn.Module, opaque: str, around: _Around) -> None:
         """Wait for the first pass.
 
         Args:
-            model: Whose.
+            model: The model.
             opaque: "compiled" or "scripted" if hooks do not run there; else "".
-            around: A method that gives a block within which a copy of the model may run; its object is not kept alive.
+            around: A method that returns a block in which a copy of the model may run; its object is not kept alive.
         """
         if self._done or self.handles:
             return
@@ -123,38 +130,39 @@ class FirstLook:
         self.handles.append(model.register_forward_pre_hook(hook, with_kwargs=True))
 
     def disarm(self) -> None:
-        """Wait no longer."""
+        """Remove the hooks, and let go of the batches."""
         take_away(self.handles)
         self._expected.clear()
         self._outputs = []
 
     def told_of(self, chance: dict[str, float]) -> tuple[Finding, ...]:
-        """The findings, with those that are faults by what is known of the targets."""
+        """The findings, with those that are faults only where targets differ, if `chance` shows that they do."""
         differ = any(chance.get(name, 0.0) > 0 for name in ("frequencies", "base rate", "variance"))
         return tuple(worst_first([*self.findings, *(map(_plain, self._alike) if differ else ())]))
 
     def add(self, found: list[Finding]) -> None:
-        """Take what a later pass has shown of the data, unless the first has shown it."""
+        """Add findings of a later pass, unless the first pass has shown the same."""
         if not any(one.name == known.name for one in found for known in self.findings):
             self._add(found)
 
     def strayed(self) -> dict[str, Tensor]:
-        """The tensors that take part and that the model does not list, by where they hang on it."""
+        """The tensors that take part and that the model does not list, by the paths of their attributes."""
         return {} if self.strays is None else self.strays.tensors
 
     def forget(self, *_: object) -> None:
-        """The next pass or step comes: what the first was made of is let go, or its graph would live on."""
+        """Let go of the first pass when the next pass or step comes, or its graph would stay in memory."""
         if self._done and (self._outputs or self._expected or self.handles):
             self.disarm()
 
     @at_home
     def note_loss(self, loss: object) -> None:
-        """Hold what was found against the loss that the loop has computed."""
+        """Compare the copy's loss with the loss that the loop has computed, and look at the graph of that."""
         if not self._done or not isinstance(loss, Tensor | float | int):
             return
         looked, self._loss = self._loss, None
         if isinstance(loss, Tensor) and loss.grad_fn is not None and not self.made:
-            self.made = tuple(of_loss(loss, self._model and self._model(), self._outputs))
+            model = None if self._model is None else self._model()
+            self.made = tuple(of_loss(loss, model, self._outputs))
         with contextlib.suppress(Exception):
             noted = float(loss.detach() if isinstance(loss, Tensor) else loss) if looked is not None else 0.0
             if looked is not None and not _near(looked, noted):
@@ -165,7 +173,7 @@ class FirstLook:
                 self.unseen = _OF_ITS_GRAPH if self.unseen == _UNTOLD else self.unseen
         self.forget()
 
-    def _before(self, model: nn.Module, arguments: tuple, keywords: dict) -> None:
+    def _before(self, model: nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
         if self._done or not torch.is_grad_enabled():
             return
         began = time.perf_counter()
@@ -177,7 +185,7 @@ class FirstLook:
             self._end(f"inputs, targets and loss were not looked at: {words:.200}")
         self.seconds += time.perf_counter() - began
 
-    def _look(self, model: nn.Module, arguments: tuple, keywords: dict) -> None:
+    def _look(self, model: nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
         inputs = _as_inputs(model, arguments, keywords)
         self.size = max((one.shape[0] for _, one in named_tensors(inputs, "inputs") if one.ndim), default=0)
         expected = next((one for one in reversed(self._expected) if _same(one.inputs, inputs)), None)
@@ -189,10 +197,15 @@ class FirstLook:
                 "targets and loss were not looked at: several processes train together" if several else _UNTOLD
             )
         else:
-            with self._around()():
+            with self._block():
                 self._look_at_copy(model, inputs, expected)
         self.handles.append(RowsAsSteps(model, self.size))
-        self._watch_output(model)  # only now: a copy has the model's hooks
+        self._watch_output(model)  # not before: the copy has the model's hooks
+
+    def _block(self) -> contextlib.AbstractContextManager[None]:
+        """The block of the method that `arm` was given."""
+        around = None if self._around is None else self._around()
+        return contextlib.nullcontext() if around is None else around()
 
     @at_home
     def _look_at_copy(self, model: nn.Module, inputs: object, expected: _Expected) -> None:
@@ -201,13 +214,15 @@ class FirstLook:
         self._add(found)
         self.seen = ("inputs", "weights", "targets", "loss")
 
-    def _look_by_hooks(self, model: nn.Module, inputs: object, arguments: tuple, keywords: dict) -> None:
+    def _look_by_hooks(
+        self, model: nn.Module, inputs: object, arguments: tuple[Any, ...], keywords: dict[str, Any]
+    ) -> None:
         self._add(batch_findings(model, inputs, ()))
         self._alike = samples(model, inputs, None)
         entry, stood = Entry(model, inputs), set(model._forward_pre_hooks)
         entry.__enter__()
         for key, hook in list(model._forward_pre_hooks.items()):
-            if key not in stood:  # torch has begun with those that stood
+            if key not in stood:  # torch calls only the hooks that were there when the call began
                 hook(model, arguments, keywords)
         self.handles.append(_Exit(entry))
         self.seen = ("inputs", "weights")
@@ -216,7 +231,7 @@ class FirstLook:
         hook = _FirstHook(self._after)
         self.handles.append(model.register_forward_hook(hook, always_call=True))
 
-    def _after(self, model: nn.Module, arguments: tuple, output: object) -> None:
+    def _after(self, model: nn.Module, arguments: tuple[Any, ...], output: object) -> None:
         began = time.perf_counter()
         held = self.handles[:]
         self.handles.clear()
@@ -255,7 +270,7 @@ class FirstLook:
 
 
 class _Exit:
-    """The end of watching where inputs enter."""
+    """The hooks that watch where inputs enter the model, to be removed like a handle."""
 
     def __init__(self, entry: Entry) -> None:
         self._entry = entry
@@ -265,7 +280,7 @@ class _Exit:
         self._entry.__exit__(None, None, None)
 
     def findings(self) -> list[Finding]:
-        """What they saw."""
+        """The findings of these hooks."""
         return self._entry.findings()
 
 
@@ -281,13 +296,13 @@ def _looked(subject: Subject) -> tuple[list[Finding], float]:
 
 
 @left_out
-def _of_graph(loss: Tensor, outputs: list) -> list[Finding]:
-    """What the loop's own loss shows in its graph: probabilities where logits are taken."""
+def _of_graph(loss: Tensor, outputs: list[Node]) -> list[Finding]:
+    """Find in the graph of the loop's loss probabilities where it expects logits."""
     return [] if loss.grad_fn is None or loss.grad_fn in outputs else in_graph(loss, outputs)
 
 
-def _as_inputs(model: nn.Module, arguments: tuple, keywords: dict) -> object:
-    """What a model was called with, as a batch: one value, a tuple of positional or a dict of named arguments."""
+def _as_inputs(model: nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> object:
+    """The arguments of a model's call as a batch: one value, a tuple of positional or a dict of named arguments."""
     if not keywords:
         return arguments[0] if len(arguments) == 1 and not isinstance(arguments[0], (tuple, dict)) else arguments
     if not arguments:
@@ -296,7 +311,7 @@ def _as_inputs(model: nn.Module, arguments: tuple, keywords: dict) -> object:
 
 
 def _same(expected: object, inputs: object) -> bool:
-    """Whether a model was given these: the very tensors, or their numbers on another device or in another type."""
+    """Whether a model was given the expected inputs: the same tensors, or equal ones of another device or dtype."""
     if isinstance(inputs, tuple) and len(inputs) == 1 and not isinstance(expected, tuple):
         inputs = inputs[0]
     theirs, ours = pytree.tree_leaves(expected), pytree.tree_leaves(inputs)
@@ -319,12 +334,12 @@ def _at_device(targets: object, inputs: object) -> object:
 
 def _near(a: float, b: float) -> bool:
     if not (math.isfinite(a) and math.isfinite(b)):
-        return True  # one that raised or is NaN is held against nothing
+        return True  # a loss that raised or is NaN is not compared
     return abs(a - b) <= _NEAR * max(abs(a), abs(b)) + 1e-6
 
 
 def _plain(finding: Finding) -> Finding:
-    """A finding as it is read again from a file."""
+    """A finding with evidence as it would be read from a file."""
     evidence = json.loads(json.dumps(finding.to_dict()["evidence"], default=str))
     where = None if finding.where is None else tuple(float(one) for one in finding.where)
     return replace(finding, evidence=evidence, where=where)

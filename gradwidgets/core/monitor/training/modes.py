@@ -12,17 +12,17 @@ class Evaluating:
     """Follows at each step, sampled or not, whether all of a model is in evaluation mode.
 
     Attributes:
-        since: The step since which it is; 0 where it trains, -1 where a part of it does.
+        since: The step since which it is; 0 where the model is in training mode, -1 where a part of it is.
         first: The first step at which it was; 0 for none.
-        steps: At how many it was.
-        stretches: How often it began to be.
+        steps: At how many steps it was.
+        stretches: How often evaluation mode began.
     """
 
     def __init__(self) -> None:
         self.since = self.first = self.steps = self.stretches = 0
 
     def __call__(self, model: nn.Module | None, step: int) -> bool:
-        """A step is about to come; return whether the model has just come to be in evaluation mode."""
+        """Look at the model before a step; return whether it is in evaluation mode and was not at the step before."""
         if model is None or model.training:
             self.since = 0
             return False
@@ -36,23 +36,23 @@ class Evaluating:
 
     @property
     def told(self) -> dict[str, int]:
-        """All of it; empty where it never was so."""
+        """The attributes by name; empty where the model never was in evaluation mode."""
         names = ("first", "steps", "stretches")
         return {"since": max(0, self.since)} | {name: getattr(self, name) for name in names} if self.steps else {}
 
 
 def turned_off(model: nn.Module) -> dict[str, int]:
-    """What evaluation mode turns off in a model.
+    """Count the modules that evaluation mode changes.
 
     Returns:
-        How many modules of "dropout" that drop something; how many batch "norms" that go by running statistics, and
-        how many of them are "fresh": they have seen no batch and normalise nothing. How many parameters are "frozen".
+        How many modules of "dropout" drop something; how many batch "norms" use running statistics, and how many of
+        these are "fresh": they have seen no batch and normalise nothing. How many parameters are "frozen".
     """
     norms = [one for one in model.modules() if isinstance(one, nn.modules.batchnorm._BatchNorm)]
-    norms = [one for one in norms if one.num_batches_tracked is not None]
+    batches = [one.num_batches_tracked for one in norms if one.num_batches_tracked is not None]
     return {
         "dropout": sum(isinstance(one, nn.modules.dropout._DropoutNd) and one.p > 0 for one in model.modules()),
-        "norms": len(norms),
-        "fresh": sum(int(one.num_batches_tracked) == 0 for one in norms),
+        "norms": len(batches),
+        "fresh": sum(int(one) == 0 for one in batches),
         "frozen": sum(not one.requires_grad for one in model.parameters()),
     }

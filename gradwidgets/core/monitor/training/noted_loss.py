@@ -1,4 +1,4 @@
-"""The loss that is noted beside the gradients."""
+"""The losses that a loop notes."""
 
 import math
 from array import array
@@ -13,27 +13,27 @@ from gradwidgets.core.monitor.kept_rows import evenly
 from gradwidgets.core.results.result import Result
 
 _MOST = 20_000  # losses that are kept
-_COSTS = 3  # of guesses
-_STRIKING = 16  # losses that are far above those before
+_COSTS = 3  # kinds of guesses
+_STRIKING = 16  # losses far above those before that are looked at
 _JUMP = 3.0  # times a running mean
-_NEWEST = 0.2  # of the newest in it
+_NEWEST = 0.2  # weight of the newest loss in it
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Losses(Result):
     """The noted losses, those of steps without a sample too.
 
-    They can be counted and gone through: `len(losses)`, `for loss in losses`, `losses[-1]` give plain numbers;
-    `losses.values` and `losses.steps` are the tensors.
+    They are a sequence: `len(losses)`, `for loss in losses` and `losses[-1]` give plain numbers; `losses.values` and
+    `losses.steps` are the tensors.
 
     Attributes:
         steps: The optimizer's steps since the start, from 1, ascending, (N,), int64.
-        values: What `note_loss` was told there, (N,), float64.
-        batches: What `note_batch` was told there, (N,), float64; NaN where nothing.
-        entropies: What guessing by the frequencies of the targets costs in that batch as cross-entropy, (N,), float64;
-            NaN where `note_targets` was told nothing of it.
-        rates: The same of targets that are 0 or 1, each for itself, as binary cross-entropy, (N,), float64.
-        variances: What guessing their mean costs there as mean square, (N,), float64.
+        values: The losses that `note_loss` was given there, (N,), float64.
+        batches: The batches that `note_batch` was given there, (N,), float64; NaN where there were none.
+        entropies: The cost of guessing by the frequencies of the targets in that batch, as cross-entropy, (N,),
+            float64; NaN where `note_targets` was not given its targets.
+        rates: The same as binary cross-entropy, for targets that are 0 or 1 each, (N,), float64.
+        variances: The cost of guessing their mean, as mean square, (N,), float64.
     """
 
     steps: Tensor
@@ -59,34 +59,36 @@ class Losses(Result):
 class LossRecord:
     """Losses in bounded memory: 20,000 are thinned to half, evenly over the steps.
 
-    A loss on an accelerator is read when it is the newest and somebody looks; otherwise it is let go unread.
+    A loss on an accelerator is read when it is the newest and `losses` is called; otherwise it is dropped unread.
     """
 
     def __init__(self) -> None:
-        self._steps, self._columns = array("q"), [array("d") for _ in range(2 + _COSTS)]  # values and batches first
+        self._steps = array("q")
+        self._columns = [array("d") for _ in range(2 + _COSTS)]  # values and batches first
         self._newest: tuple[int, float | Tensor, tuple[float, ...]] | None = None
 
     def add(self, step: int, value: float | Tensor | None, batch: float = math.nan, *costs: float) -> None:
         """Take the loss of a step, in place of an earlier one of the same step; None where none was noted.
 
         Args:
-            step: Which.
+            step: The step.
             value: Its loss.
-            batch: Which it was of.
-            costs: What guesses cost there, as in `Losses`.
+            batch: Its batch.
+            costs: The costs of guesses there, as in `Losses`.
         """
         if value is None:
             return
         more = (batch, *costs, *[math.nan] * (_COSTS - len(costs)))
         newest, self._newest = self._newest, (step, value, more)
-        if newest is None or newest[0] == step or not isinstance(newest[1], float):
+        if newest is None or newest[0] == step:
+            return
+        step, value, more = newest
+        if not isinstance(value, float):
             return
         if len(self._steps) >= _MOST:
             kept = evenly(torch.tensor(self._steps), _MOST // 2).tolist()
-            self._steps, *self._columns = (
-                array(one.typecode, [one[k] for k in kept]) for one in (self._steps, *self._columns)
-            )
-        step, value, more = newest
+            self._steps = array("q", [self._steps[k] for k in kept])
+            self._columns = [array("d", [one[k] for k in kept]) for one in self._columns]
         self._steps.append(step)
         for column, one in zip(self._columns, (value, *more), strict=True):
             column.append(one)
@@ -103,15 +105,15 @@ class LossRecord:
         return Losses(_shared(steps, torch.int64), *(_shared(one, torch.float64) for one in columns))
 
 
-def _shared(held: array, dtype: torch.dtype) -> Tensor:
-    """A tensor of an array's own memory, in a hundredth of the time that reading number by number takes."""
+def _shared(held: "array[int] | array[float]", dtype: torch.dtype) -> Tensor:
+    """A tensor that shares an array's memory; copying its numbers would take a hundred times as long."""
     return torch.frombuffer(held, dtype=dtype) if held else torch.empty(0, dtype=dtype)
 
 
 class NotedLoss:
     """Gives each noted loss to its step, whether a loop notes it before the optimizer's step or after.
 
-    Which of the two a loop does shows at the first note: before any step, or after one.
+    The first note shows which of the two a loop does: it comes before any step, or after one.
     """
 
     def __init__(self) -> None:
@@ -119,7 +121,7 @@ class NotedLoss:
         self._after: bool | None = None
 
     def told(self, value: float | Tensor, steps: int) -> bool:
-        """Take a loss; return whether it belongs to the last of `steps` steps, and not to the next."""
+        """Take a loss; return whether it belongs to the last of `steps` steps, and not to the next one."""
         if self._after is None:
             self._after = steps > 0
         if not self._after:
@@ -127,24 +129,24 @@ class NotedLoss:
         return self._after
 
     def step_of(self, steps: int) -> int:
-        """The step of a loss that is told after so many of them."""
+        """The step of a loss that is noted after this many steps."""
         after = steps > 0 if self._after is None else self._after
         return steps if after else steps + 1
 
     def step(self) -> float | Tensor | None:
-        """The loss of the step that is about to happen, None for none; the next step begins without."""
+        """Return the loss of the step that is about to happen, None for none, and forget it for the next step."""
         value, self._value = self._value, None
         return value
 
 
 class Striking:
-    """Tells losses that are worth a look: the first that is not finite, and a few that are far above those before."""
+    """Recognises losses to look at: the first that is not finite, and a few that are far above those before."""
 
     def __init__(self) -> None:
         self._lost, self._level, self._left = False, math.nan, _STRIKING
 
     def __call__(self, value: float) -> bool:
-        """Whether this one is."""
+        """Whether to look at this loss."""
         if not math.isfinite(value):
             first, self._lost = not self._lost, True
             return first
@@ -155,14 +157,15 @@ class Striking:
 
 
 def loss_value(value: object) -> float | Tensor:
-    """A loss as a float, or as a copy of its own where reading it would wait for an accelerator.
+    """A loss as a float, or as a copy of the tensor where reading it would wait for an accelerator.
 
     Raises:
         TypeError: It is neither a real number nor a tensor or an array of one.
-        ValueError: It is a whole number or a fraction beyond all floats.
+        ValueError: It is a whole number or a fraction larger than any float.
     """
-    if hasattr(value, "__array__") and not isinstance(value, Tensor) and getattr(value, "size", 0) == 1:
-        value = value.item()  # NumPy's, and what is like it
+    is_array = hasattr(value, "__array__") and not isinstance(value, Tensor) and getattr(value, "size", 0) == 1
+    if is_array and hasattr(value, "item"):  # NumPy's, and arrays like it
+        value = value.item()
     if isinstance(value, Tensor):
         if problem := _problem(value):
             raise TypeError(f"value must be a number or a tensor of one; got {problem}")
@@ -176,7 +179,7 @@ def loss_value(value: object) -> float | Tensor:
 
 
 def _problem(value: Tensor) -> str:
-    """Why a tensor is no loss, "" where it is one."""
+    """Why a tensor is no loss; "" where it is one."""
     if value.numel() != 1:
         return f"shape {tuple(value.shape)}"
     if value.is_complex():

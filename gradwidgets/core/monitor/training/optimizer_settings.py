@@ -1,18 +1,20 @@
-"""What an optimizer is set to, as far as a verdict on its steps needs it."""
+"""The settings of an optimizer that verdicts on its steps need."""
 
 import math
 from collections.abc import Iterable, Sequence
 from numbers import Real
+from typing import Any
 
 from torch import Tensor
 
+from gradwidgets.core.monitor.facts import RuleFacts
 from gradwidgets.core.monitor.owners import Owned
 
 # Each element's step is about the learning rate, whatever the gradient's size.
 _SCALED = ("adam", "rmsprop", "adagrad", "lion", "rprop", "lamb", "adafactor")
 _DECOUPLED = ("AdamW", "SGDW", "Lion")
 _DOWN, _UP = 0.2, 0.8  # of the largest learning rate
-_AVERAGED = 10.0  # steps, at least, before averages of squares say more than the newest gradient
+_AVERAGED = 10.0  # steps, at least, until averages of squares are better than the newest gradient
 
 
 def settings_of(optimizer: object) -> tuple[float, float]:
@@ -21,14 +23,14 @@ def settings_of(optimizer: object) -> tuple[float, float]:
     return _largest(groups, "lr"), _largest(groups, "weight_decay")
 
 
-def rule_of(optimizer: object) -> dict[str, object]:
-    """How an optimizer makes a step of a gradient.
+def rule_of(optimizer: object) -> RuleFacts:
+    """Describe how an optimizer computes a step from a gradient.
 
     Returns:
-        Its "name"; whether steps are "scaled" to the learning rate; its "momentum" (of Adam's kind the first beta);
-        whether its decay is "decoupled" from the gradient; whether it "climbs", as with maximize; its "eps", 0 for
-        none; the "initial" learning rate that a scheduler goes by, 0 without one, and the "peak" that a cycle goes up
-        to. Empty where none is known.
+        Its "name"; whether steps are "scaled" to the learning rate, or "plain" gradient descent; its "momentum" (the
+        first beta of optimizers like Adam); whether its decay is "decoupled" from the gradient; whether it "climbs",
+        with maximize; its "eps", 0 for none; the "initial" learning rate that a scheduler multiplies, 0 without one,
+        and the "peak" of a cycle. Empty where nothing is known.
     """
     groups = getattr(optimizer, "param_groups", ())
     name = type(optimizer).__name__
@@ -50,14 +52,14 @@ def rule_of(optimizer: object) -> dict[str, object]:
 
 
 def memory_of(optimizer: object) -> float:
-    """Over how many steps an optimizer keeps what it has seen of gradients; 0 where the newest is all it goes by."""
+    """Over how many steps an optimizer averages gradients; 0 where it uses the newest alone."""
     rule = rule_of(optimizer)
-    memory = 1 / max(1 - float(rule.get("momentum", 0.0)), 1e-6)
+    memory = 1 / max(1 - rule.get("momentum", 0.0), 1e-6)
     return max(memory, _AVERAGED) if rule.get("scaled") else memory if memory > 1 else 0.0
 
 
-def shares_of(optimizer: object, held: Iterable[Owned], layers: Sequence[str]) -> dict[str, dict[str, float]]:
-    """The "shares" of the largest learning rate that layers of other groups have, by their names; or nothing."""
+def shares_of(optimizer: object, held: Iterable[Owned], layers: Sequence[str]) -> RuleFacts:
+    """The "shares" of the largest learning rate that layers of other groups have, by their names; empty for none."""
     groups = getattr(optimizer, "param_groups", ())
     most = _largest(groups, "lr")
     if len(groups) < 2 or not most > 0:
@@ -70,7 +72,7 @@ def shares_of(optimizer: object, held: Iterable[Owned], layers: Sequence[str]) -
     return {"shares": slow} if (slow := {name: share for name, share in found.items() if share < 1}) else {}
 
 
-def _largest(groups: Iterable[dict], name: str) -> float:
+def _largest(groups: Iterable[dict[str, Any]], name: str) -> float:
     values = [group.get(name) for group in groups]
     values = [one[0] if isinstance(one, tuple) else one for one in values]
     known = [float(one) for one in values if isinstance(one, Real) or (isinstance(one, Tensor) and one.numel() == 1)]
@@ -81,11 +83,11 @@ class Swings:
     """How often an optimizer's learning rate goes down to a small part of its largest, and up again.
 
     Attributes:
-        times: How often.
+        times: How often it did.
         first: The step at which it was up again for the first time.
-        last: That of the last time.
+        last: The step at which it was up again for the last time.
         most: The largest rate.
-        least: The smallest one before it went up again.
+        least: The smallest rate before it went up again.
     """
 
     def __init__(self) -> None:
@@ -94,7 +96,7 @@ class Swings:
         self._low = math.inf
 
     def step(self, rate: object, step: int) -> None:
-        """A step is made by a rate; one that is a tensor, which might have to be waited for, is not looked at."""
+        """Take the rate of a step; one that is a tensor is left out, since reading it could wait for a device."""
         if not isinstance(rate, float):
             return
         self.most = max(self.most, rate)
@@ -107,6 +109,6 @@ class Swings:
 
     @property
     def told(self) -> dict[str, float]:
-        """All of it; empty where the rate never was up again."""
+        """The attributes by name; empty where the rate never went up again."""
         names = ("times", "first", "last", "most", "least")
         return {name: getattr(self, name) for name in names} if self.times else {}

@@ -6,23 +6,23 @@ import torch
 from torch import Tensor
 
 from gradwidgets.core.monitor.owners import Owned
-from gradwidgets.core.monitor.taps import Hook, take_away
+from gradwidgets.core.monitor.taps import Hook, Removable, take_away
 
 _LOOKS = 32
 
 
 def scale_of(optimizer: object, scaler: "torch.amp.GradScaler | None") -> tuple[float, str]:
-    """Tell what gradients must be divided by at the optimizer's step.
+    """Return the number to divide gradients by at the optimizer's step.
 
     `GradScaler.step` unscales before it calls the optimizer, so that most optimizers see plain gradients. A fused one
-    divides them itself: the scaler leaves the scale in its `grad_scale` for the length of the step.
+    divides them itself: during the step the scaler keeps the scale in the optimizer's `grad_scale`.
 
     Args:
         optimizer: The one that is about to step; None where that is unknown.
         scaler: The scaler, if it is known.
 
     Returns:
-        The scale (1 for plain gradients), and a sentence where the optimizer itself does not know of it.
+        The scale (1 for plain gradients), and a sentence where the optimizer does not divide by it.
     """
     own = getattr(optimizer, "grad_scale", None)
     if isinstance(own, Tensor):
@@ -47,15 +47,15 @@ class Overflow:
     """Counts how often gradients are there and not finite while losses are noted and no step comes.
 
     Attributes:
-        handles: Of the hook that stands where losses are noted before their passes backward.
+        handles: The handle of the hook, for loops that note a loss before its backward pass.
     """
 
     def __init__(self) -> None:
-        self.handles: list = []
+        self.handles: list[Removable] = []
         self._of = self._lost = self._passes = 0
 
     def look(self, owned: Sequence[Owned]) -> None:
-        """A loss was noted, and no step has come for some."""
+        """Look at the gradients when a loss is noted and no step has come for several."""
         plain = [one.parameter for one in owned if one.plain and one.parameter.requires_grad]
         gradients = [one.grad for one in plain if one.grad is not None]
         self._passes = max([self._passes, *(one._version + 1 for one in gradients[:1])])
@@ -67,11 +67,12 @@ class Overflow:
             self.handles.append(plain[0].register_post_accumulate_grad_hook(Hook(self._made)))
 
     def forget(self) -> None:
-        """Take the hook away."""
+        """Remove the hook."""
         take_away(self.handles)
 
     def _made(self, parameter: Tensor) -> None:
-        self._add([parameter.grad])
+        if parameter.grad is not None:
+            self._add([parameter.grad])
 
     def _add(self, gradients: Sequence[Tensor]) -> None:
         self._of += 1
@@ -79,7 +80,7 @@ class Overflow:
 
     @property
     def told(self) -> dict[str, int]:
-        """Of how many losses ("of") gradients were not finite ("lost"), and how many "passes" were added up at most.
+        """At how many losses ("of" those looked at) gradients were "lost", not finite; the most "passes" added up.
 
         Empty where no gradient was looked at.
         """

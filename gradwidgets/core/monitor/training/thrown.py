@@ -6,114 +6,98 @@ from collections import Counter
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.weak import TensorWeakRef
 
 from gradwidgets.core.monitor.owners import Owned
-from gradwidgets.core.monitor.taps import Hook, take_away
+from gradwidgets.core.monitor.taps import Hook, Removable, take_away
 
 _STEPS = 96  # that are looked at
 _SOME = 64  # numbers of a gradient
-_ALONG = 0.999  # cosine of a gradient that was scaled since, and of itself
-_LEAST, _SHORTER = 1e-6, 0.999  # times what it was, after a clip that is reached
-_DIGITS = 4  # times what rounding leaves
-_PLACES = 64  # passes of a step that are told apart
+_ALONG = 0.999  # least cosine of a gradient with itself after it was scaled
+_LEAST, _SHORTER = 1e-6, 0.999  # times its former length, after a clip that took effect
+_DIGITS = 4  # times the error of rounding
+_PLACES = 64  # passes of a step that are distinguished
 
 
 class Thrown:
-    """Sees, where several losses are noted a step, what is there of one's gradient when the next one's is added to it.
+    """Checks, where several losses are noted per step, whether a gradient is still there when the next one is added.
 
-    It is gone where there is none any more, or zeros in its place, and has been clipped where it is shorter. One whose
-    weights were written to meanwhile has been used, and so has one that another optimizer has stepped by; and where the
-    gradient at the step is not what the last pass left, clipped or not, something else is made of them.
+    It is gone where there is none any more, or zeros in its place, and was clipped where it is shorter. If the weights
+    were written to meanwhile, it has been used, and likewise if another optimizer has stepped by it. If the gradient at
+    the step is not what the last pass left, clipped or not, the loop does something else with the gradients.
 
     Attributes:
-        handles: Of the two hooks at one parameter, which stand from the first step with several losses on.
+        handles: The handles of the two hooks at one parameter, from the first step with several losses on.
     """
 
     def __init__(self) -> None:
-        self.handles: list = []
+        self.handles: list[Removable] = []
         self._of = 0
-        self._lost: Counter = Counter()  # steps, by passes and by how many of them are left
-        self._factors: dict[int, list[float]] = {}  # the smallest and the largest, by the pass behind which they come
+        self._lost: Counter[tuple[int, int]] = Counter()  # steps, by passes and by how many of them are left
+        self._factors: dict[int, list[float]] = {}  # the smallest and the largest, by the pass after which they come
         self._cut = self._cuts = 0
         self.forget()
 
     def forget(self) -> None:
         """Let go of the weights."""
         take_away(self.handles)
-        self._parameter: nn.Parameter | None = None
         self._notes, self._whole = 0, False
         self._begin()
 
     def _begin(self) -> None:
         self._passes = self._left = self._now = 0
-        self._last: tuple[TensorWeakRef, int, Tensor] | None = None
-        self._weights: tuple[int, Tensor] | None = None
+        self._last: _Left | None = None
 
     def noted(self, owned: Sequence[Owned]) -> None:
-        """A loss was noted."""
+        """Count a loss, and add the hooks at the second one of a step."""
         self._notes += 1
         if self._notes < 2 or self.handles or self._of >= _STEPS:
-            return  # most loops note one loss a step
-        parameter = next((one.parameter for one in owned if one.plain and is_dense(one.parameter)), None)
+            return  # most loops note one loss per step
+        parameter = next(
+            (one.parameter for one in owned if one.plain and dense_gradient(one.parameter) is not None), None
+        )
         if parameter is not None and parameter.requires_grad:
-            self._parameter = parameter
             self.handles.append(parameter.register_hook(Hook(self._comes)))
             self.handles.append(parameter.register_post_accumulate_grad_hook(Hook(self._added)))
 
     def used(self) -> None:
-        """Another optimizer steps: what is there was for that."""
+        """Start again, as another optimizer steps: the gradient was for that step."""
         self._begin()
 
     def step(self) -> None:
-        """A step is about to come."""
+        """Count what happened to the gradients before a step."""
         notes, self._notes = self._notes, 0
         if self._passes and self._whole:
             self._of += 1
-            # What is passed backward and not noted is for something else.
-            if notes >= self._passes and self._is_of_the_last():
+            # Backward passes without a noted loss are for something else.
+            if notes >= self._passes and self._last is not None and self._last.is_used():
                 self._lost[self._passes, self._left] += 1
                 self._cut, self._cuts = self._cut + (self._now > 0), self._cuts + self._now
         if self._of >= _STEPS:
             take_away(self.handles)
-        self._whole = bool(self.handles)  # of the step at which they were put there, passes may have been missed
+        self._whole = bool(self.handles)  # passes of the step in which the hooks were added may have been missed
         self._begin()
 
     def _comes(self, _: Tensor) -> None:
-        """A pass backward is about to be added to what is there."""
-        with contextlib.suppress(Exception):  # it stands within the training's own pass
+        """Look at the gradient before a backward pass is added to it."""
+        with contextlib.suppress(Exception):  # the hook runs within the training's own pass
             self._look()
 
     def _look(self) -> None:
-        gradient, last = self._parameter.grad, self._last
-        if last is not None and self._is_gone(gradient):
+        last = self._last
+        if last is not None and last.is_gone():
             self._left = 0
-            if not self._are_as_they_were():
+            if last.weights_moved():
                 self._passes = 0
-        elif self._whole and last is not None and gradient._version != last[1]:
-            self._now += self._is_clipped(gradient, last[2])
+        elif self._whole and last is not None and (gradient := last.rewritten()) is not None:
+            self._now += self._is_clipped(gradient, last.numbers)
         self._passes, self._left = self._passes + 1, self._left + 1
 
     def _added(self, parameter: Tensor) -> None:
         with contextlib.suppress(Exception):
-            self._keep(parameter, parameter.grad)
-
-    def _keep(self, parameter: nn.Parameter, gradient: Tensor) -> None:
-        self._last = TensorWeakRef(gradient), gradient._version, some_of(gradient)
-        self._weights = parameter._version, some_of(parameter)
-
-    def _is_gone(self, gradient: Tensor | None) -> bool:
-        ref, version, before = self._last
-        if gradient is None:
-            return True
-        written = ref() is not gradient or gradient._version != version
-        return written and not bool(some_of(gradient).any()) and bool(before.any())
-
-    def _are_as_they_were(self) -> bool:
-        version, before = self._weights
-        return version == self._parameter._version and torch.equal(before, some_of(self._parameter))
+            self._last = None if parameter.grad is None else _Left(parameter, parameter.grad)
 
     def _is_clipped(self, gradient: Tensor, before: Tensor) -> bool:
         times = times_shorter(before, some_of(gradient))
@@ -123,23 +107,15 @@ class Thrown:
         self._factors[self._passes] = [min(low, times), max(high, times)]
         return True
 
-    def _is_of_the_last(self) -> bool:
-        gradient = self._parameter.grad
-        if gradient is None:
-            return False
-        ref, version, before = self._last
-        same = ref() is gradient and gradient._version == version
-        return same or bool(F.cosine_similarity(before, some_of(gradient), 0) > _ALONG)
-
     @property
     def told(self) -> dict[str, int]:
-        """What became of gradients between the passes of a step.
+        """How gradients were cleared or clipped between the passes of a step.
 
         Returns:
-            At how many "steps" "of" those looked at some were thrown away; at the most frequent kind of these, which
-            are as many as "alike", how many "passes" there were, and how many were "left". At how many steps what was
-            there was clipped ("cut") before the last pass, how often in all ("cuts"), and whether by factors that are
-            "various". Empty where neither ever was so.
+            At how many "steps" "of" those looked at some were thrown away; for the most frequent case, which is that of
+            "alike" steps, how many "passes" there were, and how many were "left". At how many steps the sum was clipped
+            ("cut") before the last pass, how often in all ("cuts"), and whether by factors that are "various". Empty
+            where neither happened.
         """
         lost = {key: count for key, count in self._lost.items() if key[1] < key[0]}
         if not lost and not self._cut:
@@ -150,20 +126,56 @@ class Thrown:
         return told | {"cut": self._cut, "cuts": self._cuts, "various": int(various)}
 
 
-def is_dense(parameter: nn.Parameter) -> bool:
-    """Whether it has a gradient whose numbers can be read one by one."""
+class _Left:
+    """A gradient as a backward pass has left it, with a few of its numbers and of the weight's."""
+
+    def __init__(self, parameter: Tensor, gradient: Tensor) -> None:
+        self._parameter = parameter
+        self._ref, self._version, self.numbers = TensorWeakRef(gradient), gradient._version, some_of(gradient)
+        self._weight_version, self._weight = parameter._version, some_of(parameter)
+
+    def _is_same(self, gradient: Tensor) -> bool:
+        return self._ref() is gradient and gradient._version == self._version
+
+    def is_gone(self) -> bool:
+        """Whether there is no gradient any more, or zeros in its place."""
+        gradient = self._parameter.grad
+        if gradient is None:
+            return True
+        return not self._is_same(gradient) and not bool(some_of(gradient).any()) and bool(self.numbers.any())
+
+    def rewritten(self) -> Tensor | None:
+        """The present gradient, if it was written to since; None otherwise."""
+        gradient = self._parameter.grad
+        return None if gradient is None or gradient._version == self._version else gradient
+
+    def weights_moved(self) -> bool:
+        """Whether the weight was written to since."""
+        version = self._parameter._version
+        return version != self._weight_version or not torch.equal(self._weight, some_of(self._parameter))
+
+    def is_used(self) -> bool:
+        """Whether the present gradient is this one, or one along it."""
+        gradient = self._parameter.grad
+        if gradient is None:
+            return False
+        return self._is_same(gradient) or bool(F.cosine_similarity(self.numbers, some_of(gradient), 0) > _ALONG)
+
+
+def dense_gradient(parameter: Tensor) -> Tensor | None:
+    """A parameter's gradient, if it is dense and no subclass of Tensor, so that its numbers can be read."""
     gradient = parameter.grad
-    return type(gradient) is Tensor and gradient.layout == torch.strided
+    return gradient if type(gradient) is Tensor and gradient.layout == torch.strided else None
 
 
 def some_of(tensor: Tensor) -> Tensor:
-    """A few of its numbers, copied."""
-    apart = -(-tensor.numel() // _SOME) | 1  # odd, or they may all lie in a few columns
+    """A copy of a few of a tensor's numbers."""
+    apart = -(-tensor.numel() // _SOME) | 1  # odd, or they could all be from a few columns
     return tensor.detach().reshape(-1)[::apart].clone()
 
 
 def times_shorter(before: Tensor, now: Tensor) -> float:
-    """The factor by which all of these numbers have become smaller, as by a clip, to the last digits; 0 for none."""
+    """The one factor by which all of these numbers have become smaller, as after a clip; 0 if there is none."""
     was, is_now = before.double(), now.double()
     square = float(was @ was)
     times = float(is_now @ was) / square if square > 0 else math.nan

@@ -1,1 +1,1 @@
-"""What can be wrong with a training, told from its record."""
+"""Verdicts on a training by its record."""

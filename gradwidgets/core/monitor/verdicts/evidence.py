@@ -1,4 +1,4 @@
-"""What a verdict on a training looks at."""
+"""The record of a training as verdicts read it."""
 
 import math
 import os
@@ -14,22 +14,22 @@ from gradwidgets.core.monitor.history import History
 from gradwidgets.core.monitor.training.noted_loss import Losses
 from gradwidgets.core.results.wording import number
 
-_NAMED, _MODULES = 3, 8  # parameters; modules
-_NEAR = 0.8  # of each other: a loss and the median about it
-_BEGINS = 0.2, 5.0  # times the logarithm of the outputs: where a loss of classes begins, or one that is far off
-_SURELY = 3  # classes, from which on a loss begins near the logarithm by no chance
+_NAMED, _MODULES = 3, 8  # most parameters, and modules, that are named
+_NEAR = 0.8  # ratio of the last loss and the median of the last few, from which on one of them is enough
+_BEGINS = 0.2, 5.0  # times the logarithm of the number of outputs: the range in which a loss of classes begins
+_SURELY = 3  # outputs: with fewer, a loss may begin near the logarithm by chance
 
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of a training beside its record.
+    """Facts about a training that its record does not hold.
 
     Attributes:
-        losses: All that were noted, where there are more than the samples'.
+        losses: All losses that were noted, where these are more than the samples' losses.
         lr: The learning rate of plain gradient descent.
         largest_curvature: The largest eigenvalue of the loss's Hessian.
-        max_norm: What the gradient's norm is clipped to.
-        classes: How many there are to tell apart.
+        max_norm: The norm that the gradient is clipped to.
+        classes: How many classes there are.
 
     Raises:
         TypeError: One is of the wrong type.
@@ -57,23 +57,25 @@ class Known:
             raise ValueError(f"classes must be a whole number ≥ 1 or None; got {self.classes!r}")
 
 
-def _check_number(name: str, value: object, where: str = "", lies: Callable = lambda value: True) -> None:
+def _check_number(
+    name: str, value: object, where: str = "", holds: Callable[[float], bool] = lambda value: True
+) -> None:
     allowed = f"a finite number{f' {where}' if where else ''} or None"
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be {allowed}; got {value!r}")
-    if not math.isfinite(value) or not lies(value):
+    if not math.isfinite(value) or not holds(float(value)):
         raise ValueError(f"{name} must be {allowed}; got {value!r}")
 
 
 @dataclass
 class JudgedRecord:
-    """A record on its way to a verdict.
+    """A record with the quantities that the checks compute from it.
 
     Attributes:
-        history: What was recorded.
-        known: What else is known.
+        history: The record.
+        known: Facts that the record does not hold.
     """
 
     history: History
@@ -86,8 +88,8 @@ class JudgedRecord:
 
     @cached_property
     def groups(self) -> list[list[int]]:
-        """Samples by which layers had a gradient: those of one optimizer among several belong together."""
-        found: dict[tuple, list[int]] = {}
+        """Samples grouped by the layers that had a gradient, so that those of one optimizer are together."""
+        found: dict[tuple[bool, ...], list[int]] = {}
         for sample, row in enumerate(self.history.norm[:, self.weighted].isnan().tolist()):
             found.setdefault(tuple(row), []).append(sample)
         return list(found.values())
@@ -101,7 +103,7 @@ class JudgedRecord:
 
     @cached_property
     def updates(self) -> Tensor | None:
-        """Update / weight, (S, L): recorded, or of plain descent lr · gradient / weight; None where it is not known."""
+        """Update / weight, (S, L): as recorded, or lr · gradient / weight of plain descent; None if unknown."""
         history = self.history
         if history.update_ratio is not None or self.known.lr is None:
             return history.update_ratio
@@ -109,26 +111,26 @@ class JudgedRecord:
 
     @cached_property
     def rate_course(self) -> tuple[Tensor, Tensor]:
-        """Steps and the highest learning rate from each of them on: of every step where that is known, else of samples.
+        """Steps, and the highest learning rate from each of them on: of all steps if possible, else of samples.
 
-        Both are empty where no rate is known, or one is no number.
+        Both are empty where no rate is known, or one is not finite.
         """
         history = self.history
-        steps, rates = history.steps, history.rates
-        if history.rate_steps is not None:
-            highest, lowest = history.highest_rates, history.lowest_rates
+        steps, rates, highest, lowest = history.steps, history.rates, history.highest_rates, history.lowest_rates
+        if history.rate_steps is not None and highest is not None and lowest is not None:
             steps, rates = history.rate_steps, torch.where(highest.abs() >= lowest.abs(), highest, lowest)
-        known = rates is not None and bool(rates.isfinite().all())
-        return (steps, rates) if known else (torch.empty(0, dtype=torch.int64), torch.empty(0, dtype=torch.float64))
+        if rates is None or not bool(rates.isfinite().all()):
+            return torch.empty(0, dtype=torch.int64), torch.empty(0, dtype=torch.float64)
+        return steps, rates
 
     @property
     def highest_rate(self) -> float:
-        """Of all steps; NaN where it is unknown."""
+        """The highest learning rate of all steps; NaN where it is unknown."""
         _, rates = self.rate_course
         return float(rates.max()) if len(rates) else math.nan
 
     def rates_at(self, steps: Tensor) -> Tensor:
-        """The learning rate of each of these steps, by its course."""
+        """The learning rate at each of these steps."""
         begins, rates = self.rate_course
         return rates[(torch.searchsorted(begins, steps.contiguous(), right=True) - 1).clamp(min=0)]
 
@@ -137,27 +139,28 @@ class JudgedRecord:
         """Steps and values of the losses."""
         if self.known.losses is not None and len(self.known.losses.steps):
             return self.known.losses.steps, self.known.losses.values
-        if self.history.noted_steps is not None and len(self.history.noted_steps):
-            return self.history.noted_steps, self.history.noted_losses
+        steps, values = self.history.noted_steps, self.history.noted_losses
+        if steps is not None and values is not None and len(steps):
+            return steps, values
         noted = ~self.history.loss.isnan() | (self.history.non_finite > 0).any(1)
         noted &= not bool(self.history.loss.isnan().all())
         return self.history.steps[noted], self.history.loss[noted]
 
     @cached_property
     def stands_still(self) -> bool:
-        """Whether no weight has moved from sample to sample: whatever the loss does, no step of theirs has done it."""
+        """Whether no weight has moved from sample to sample, so that no step has changed the loss."""
         weights = self.history.weight_norm[:, self.weighted]
         return self.samples > 2 and bool((weights == weights[:1]).all())
 
     def stays(self, column: int) -> bool:
-        """Whether a layer's weights are the same at all samples: nobody moves them, an average of others neither."""
+        """Whether a layer's weights are the same at all samples, so that nothing moves them, not even an average."""
         weights = self.history.weight_norm[:, column]
-        known = weights[~weights.isnan()]  # at samples of other optimizers it is not looked at
+        known = weights[~weights.isnan()]  # at samples of other optimizers they were not recorded
         return bool((known == known[:1]).all())
 
     @property
     def costs(self) -> dict[str, Tensor]:
-        """What guesses that look at no input cost, by the losses that there are for such targets: one for each loss."""
+        """The costs of guesses that look at no input, one for each loss, by the kind of guess that fits the targets."""
         history, losses = self.history, self.known.losses
         if losses is not None and len(losses.steps):
             costs = losses.entropies, losses.rates, losses.variances
@@ -169,7 +172,7 @@ class JudgedRecord:
 
     @property
     def _kinds_of_guess(self) -> tuple[str, ...]:
-        """Of whole numbers it shows at the loss, or at the model's output, whether they are classes."""
+        """The kinds of guesses that fit the loss; for whole numbers without a known loss, the outputs decide."""
         by_loss = {"classes": ("frequencies",), "shares": ("base rate", "frequencies"), "numbers": ("variance",)}
         if self.kind:
             return by_loss[self.kind]
@@ -179,12 +182,12 @@ class JudgedRecord:
 
     @property
     def _are_counts(self) -> bool:
-        """Whether more whole numbers are asked for than an output of one number could tell apart."""
+        """Whether the targets have more than two whole numbers, while the model has one output."""
         return self.history.outputs == 1 and self.history.chance.get("labels", 0) > 2
 
     @property
     def kind(self) -> str:
-        """What the loss is of, by its graph: "classes", "shares" or "numbers"; "" where that is unknown."""
+        """What the loss compares, by its graph: "classes", "shares" or "numbers"; "" where that is unknown."""
         return next((one for one in self.history.of_loss if one in ("classes", "shares", "numbers")), "")
 
     @property
@@ -194,14 +197,14 @@ class JudgedRecord:
 
     @property
     def is_of_a_critic(self) -> bool:
-        """Whether another network says yes or no to the outputs: that it cannot tell is no guess of the model's."""
+        """Whether another network judges the outputs with yes or no: its being undecided is no guess of the model."""
         return {"shares", "another network"} <= set(self.history.of_loss)
 
     @property
     def guess(self) -> float:
-        """What a model without knowledge has for its first loss, as a mean over the samples; NaN if unknown.
+        """The first loss of a model that knows nothing, as a mean over the samples; NaN if unknown.
 
-        Of classes the logarithm of how many there are, of numbers their variance.
+        For classes it is the logarithm of their number, for numbers their variance.
         """
         chance, classes = self.history.chance, self.known.classes or self.history.outputs
         if self.kind == "numbers" or (not self.kind and "frequencies" not in chance):
@@ -214,7 +217,7 @@ class JudgedRecord:
 
     @property
     def likely_guess(self) -> float:
-        """The same, by the number of outputs where nothing is told of the targets."""
+        """The same guess, by the number of outputs where the targets are unknown."""
         outputs = self.history.outputs
         if not self.kind and not self.history.chance and not self._may_be_of_classes:
             return math.nan
@@ -224,7 +227,7 @@ class JudgedRecord:
 
     @property
     def _may_be_of_classes(self) -> bool:
-        """Whether a loss of which no more is known may be one of classes: by its graph, else by where it begins."""
+        """Whether a loss of an unknown kind may be one of classes, by its graph or else by its first value."""
         if of := {"softmax", "no classes"} & set(self.history.of_loss):
             return "softmax" in of
         steps, values = self.losses
@@ -235,7 +238,7 @@ class JudgedRecord:
 
     @property
     def is_of_numbers(self) -> bool:
-        """Whether targets are numbers that outputs are compared with, and no classes."""
+        """Whether the targets are numbers and no classes."""
         if self.kind:
             return self.kind == "numbers"
         chance = self.history.chance
@@ -254,7 +257,7 @@ class JudgedRecord:
         return self.takes_turns or any(one.isdisjoint(other) for one in held for other in held)
 
     def batch(self, step: int) -> int | None:
-        """Which batch a step was of; None where that was not noted."""
+        """The batch of a step; None where none was noted."""
         history, losses = self.history, self.known.losses
         kept = [(history.steps, history.batches), (history.noted_steps, history.noted_batches)]
         kept += [] if losses is None else [(losses.steps, losses.batches)]
@@ -263,18 +266,18 @@ class JudgedRecord:
 
     @property
     def samples(self) -> int:
-        """How many there are."""
+        """How many samples there are."""
         return len(self.history.steps)
 
     @property
     def steps(self) -> int:
-        """The last step that is known of."""
+        """The last step that is known."""
         steps, _ = self.losses
         return max(int(one[-1]) if len(one) else 0 for one in (steps, self.history.steps))
 
     @property
     def watched_steps(self) -> int:
-        """How many steps were seen, with a sample or a loss or without."""
+        """How many steps of watched optimizers were seen, with or without a sample or a loss."""
         return sum(line["steps"] for line in self.history.optimizers.get("lines", []) if line["watched"])
 
     def names(self, columns: list[int]) -> list[str]:
@@ -283,19 +286,19 @@ class JudgedRecord:
 
 
 def first_and_last(values: Tensor) -> tuple[float, float]:
-    """The very first and the very last of the losses, as they are quoted; NaN for none."""
+    """The first and the last loss; NaN where there is none."""
     return (float(values[0]), float(values[-1])) if len(values) else (math.nan, math.nan)
 
 
 def at_last(values: Tensor, few: int) -> str:
-    """The very last of the losses in words, and the median of the last few where that is far from it."""
+    """The last loss in words, and the median of the last few where that is far from it."""
     last, usual = float(values[-1]), float(values[-few:].median())
     apart = not _NEAR * abs(usual) <= abs(last) <= abs(usual) / _NEAR
     return f"{number(last, 3)} at last" + (f" (median of the last {few:,}: {number(usual, 3)})" if apart else "")
 
 
 def modules_of(names: Sequence[str]) -> str:
-    """The modules that parameters are in, so that none is hidden behind "and more"; few parameters by their names."""
+    """The modules that parameters are in, or the names of a few parameters, so that "and more" hides no module."""
     if len(names) <= _NAMED:
         return ", ".join(names)
     paths, depth = [name.split(".") for name in names], 1
@@ -305,19 +308,19 @@ def modules_of(names: Sequence[str]) -> str:
     for name, path in zip(names, paths, strict=True):
         groups.setdefault(tuple(path[:depth]), []).append(name)
     if len({tuple(one[:depth]) for one in paths[:_NAMED]}) == len(groups):
-        return f"{', '.join(names[:_NAMED])} and {len(names) - _NAMED} more"  # of modules that are named by then
+        return f"{', '.join(names[:_NAMED])} and {len(names) - _NAMED} more"  # each module is named by then
     found = [_common(those) for those in groups.values()]
     more = f" and {len(found) - _MODULES} more" if len(found) > _MODULES else ""
     return ", ".join(found[:_MODULES]) + more
 
 
 def _common(names: list[str]) -> str:
-    """The innermost module that all are in; of one by itself its name."""
+    """The innermost module that all are in; the name itself if there is only one."""
     return (
         names[0] if len(names) == 1 else os.path.commonpath([one.replace(".", "/") for one in names]).replace("/", ".")
     )
 
 
 def medians(values: Tensor, parts: int) -> list[float]:
-    """The median of each part of a series, of equal lengths."""
+    """The medians of a series' parts of equal lengths."""
     return [float(part.median()) for part in values.tensor_split(parts)]

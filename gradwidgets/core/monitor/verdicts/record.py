@@ -1,6 +1,7 @@
 """The verdict on the record of a training."""
 
 from dataclasses import fields, replace
+from typing import Any
 
 from gradwidgets.core.monitor.history import History
 from gradwidgets.core.monitor.verdicts.course.running_sum import of_its_own, running_sum
@@ -17,7 +18,7 @@ from gradwidgets.core.subject.home import at_home
 _ENOUGH = 3  # samples
 _MOSTLY = 0.5  # of the samples
 _MANY = 5  # monitors of one model
-# Faults that make numbers without end of sound ones, whatever the loss is and however short the steps are.
+# Faults that make sound numbers grow without end, whatever the loss is and however short the steps are.
 _FIRST = {
     "added_up": "Take the gradients away as is said above",
     "scaled": "Take the scale away before the step, or make it smaller where gradients are infinite while they have it",
@@ -25,26 +26,25 @@ _FIRST = {
 
 
 @at_home
-def diagnose_record(history: History, **known: object) -> list[Finding]:
+def diagnose_record(history: History, **known: Any) -> list[Finding]:
     """Say what went wrong in a training, or that nothing did.
 
-    What was not recorded is not judged: updates and units are when the monitor was asked for them, the loss where it
-    was noted.
+    Only what was recorded is judged: updates and units if the monitor was asked for them, the loss if it was noted.
 
     Args:
         history: What a `GradientMonitor` recorded.
         **known: What else is known of the training: `losses`, all that the monitor noted; `lr` of plain descent
-            and `largest_curvature`, λmax of the loss; `max_norm`, what the gradient is clipped to; `classes`, how many
-            there are, where the width of the last layer does not say it.
+            and `largest_curvature`, λmax of the loss; `max_norm`, to which the gradient is clipped; `classes`, their
+            number, where the width of the last layer is another one.
 
     Returns:
-        What the first pass showed of the batch and the loss (`preflight`), then what the steps did, each the gravest
-        first; "healthy" where there is nothing to say of them, or "hardly_learned" where the loss is next to
-        nothing below a guess, "too_short" for a record of less than three samples. `where` holds the indices of layers
-        in `history.layers`, `evidence` numbers and thresholds.
+        Findings on the batch and the loss of the first pass (`preflight`), then on the steps, both with the most severe
+        first; "healthy" where there are none on the steps, or "hardly_learned" where the loss is hardly below a guess,
+        "too_short" for a record of less than three samples. `where` holds the indices of layers in `history.layers`,
+        `evidence` numbers and thresholds.
 
     Raises:
-        TypeError: Something else is told than these, or one is of the wrong type.
+        TypeError: Something other than these is given, or one is of the wrong type.
         ValueError: One is out of its range.
     """
     names = [one.name for one in fields(Known)]
@@ -67,9 +67,10 @@ def diagnose_record(history: History, **known: object) -> list[Finding]:
 
 
 def _of_a_training(judged: JudgedRecord, finding: Finding) -> Finding:
-    """What is a note on one pass, and a fault of a training: inputs that are all the same, for targets that are not.
+    """A finding on one pass as it counts for a training.
 
-    Of data that are no numbers in a later step, which step and batch it was.
+    Inputs that are all the same become a fault where targets differ; of data that are not finite in a later step, the
+    step and the batch are named.
     """
     step = finding.evidence.get("step")
     if step is not None:
@@ -85,17 +86,17 @@ def _of_a_training(judged: JudgedRecord, finding: Finding) -> Finding:
 
 
 def _explained(finding: Finding) -> tuple[str, ...]:
-    """What need not be said beside a finding."""
+    """The names of findings that need not be said beside this one."""
     return ALL_UNHELD if finding.evidence.get("all") else EXPLAINS.get(finding.name, ())
 
 
 def _with_causes(found: list[Finding]) -> list[Finding]:
-    """Causes as grave as what they lead to; a sum is none by itself."""
+    """Causes with the severity of what they lead to; a loss that is a sum is left out where it leads to nothing."""
     graver, names = [], {one.name for one in found}
     first = next((_FIRST[one.name] for one in found if one.name in _FIRST and _is_grave(one)), "")
     for one in found:
         if one.name == "small_updates" and "always_clipped" in names and "learning rate" not in one.evidence:
-            continue  # since it is clipped
+            continue  # the clip makes them small
         if one.name == "non_finite" and first:
             one = replace(one, action=f"{first}, and see whether it is so still.")
         after = [other.severity for other in found if other.name in LEADS_TO.get(one.name, ())]
@@ -111,7 +112,8 @@ def _is_grave(cause: Finding) -> bool:
 def _too_short(judged: JudgedRecord) -> Finding:
     of = f" of {counted(judged.steps, 'step')}" if judged.steps > judged.samples else ""
     message = f"{counted(judged.samples, 'sample')}{of}: too short a record for a verdict"
-    evidence, action = {"samples": judged.samples, "needed": _ENOUGH}, "Train on, or record with every=1."
+    action = "Train on, or record with every=1."
+    evidence: dict[str, Any] = {"samples": judged.samples, "needed": _ENOUGH}
     begun = judged.history.optimizers.get("begun", 0)
     if begun >= _MANY and judged.steps < _ENOUGH:
         message += f"; {begun:,} monitors of this model have been entered, each of which begins anew"
@@ -130,7 +132,7 @@ def _healthy(judged: JudgedRecord) -> Finding:
 
 
 def _loss_of(judged: JudgedRecord) -> str:
-    """The loss, of how many steps where it is few of them."""
+    """The loss in words, with the number of steps where it is known at few of them."""
     known = len(judged.losses[1])
     return "loss" if known >= _MOSTLY * max(judged.samples, 1) else f"the loss of {counted(known, 'step')}"
 

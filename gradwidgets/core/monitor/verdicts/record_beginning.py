@@ -1,4 +1,4 @@
-"""What a model begins with that keeps it from learning: weights of 0, dropout of nearly all, frozen layers, an eps."""
+"""Initial settings that keep a model from learning: weights of 0, heavy dropout, frozen layers, a large eps."""
 
 import torch
 
@@ -8,8 +8,8 @@ from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, percent
 
 _SAMPLES, _LOSSES = 5, 40
-_LEARNED = 0.9  # of the loss at first, or of a guess: below it something is learned
-_SEVERAL = 1.5  # times a guess: where a loss of one part alone begins at most
+_LEARNED = 0.9  # of the first loss, or of a guess: below it something is learned
+_SEVERAL = 1.5  # times a guess, above which a first loss has several parts
 _STILL = 0.99  # of the loss at first
 _FROZEN = 0.5  # of a model's numbers
 _ABOVE = 10.0  # times the root mean square of gradients: from there on an eps outweighs them
@@ -23,7 +23,7 @@ def learns_nothing(judged: JudgedRecord) -> bool:
     first, last = values[: max(5, len(values) // 10)], values[-len(values) // 4 :]
     begun, end, guess = float(first.mean()), float(last.mean()), judged.likely_guess
     if not judged.kind and begun > _SEVERAL * guess:
-        guess = begun  # that of one part of a loss of several, which nobody knows
+        guess = begun  # the guess may be that of one part of a loss with several
     return begun > 0 and end > _LEARNED * (min(begun, guess) if guess > 0 else begun)
 
 
@@ -51,7 +51,7 @@ def zero_weights(judged: JudgedRecord) -> list[Finding]:
 
 
 def dropped(judged: JudgedRecord) -> list[Finding]:
-    """Dropout that takes nearly everything away."""
+    """Dropout that drops nearly everything, and a loss that does not fall."""
     heavy = judged.history.setting.get("dropout") or {}
     if not heavy or not learns_nothing(judged):
         return []
@@ -68,14 +68,14 @@ def dropped(judged: JudgedRecord) -> list[Finding]:
 
 
 def frozen(judged: JudgedRecord) -> list[Finding]:
-    """Most of a model's numbers frozen as they were drawn, and a loss that does not fall."""
-    told = judged.history.setting.get("frozen") or {}
-    if not told or not told["share"] > _FROZEN or not learns_nothing(judged):
+    """Most of a model's numbers frozen at their initial values, and a loss that does not fall."""
+    told = judged.history.setting.get("frozen")
+    if told is None or not told["share"] > _FROZEN or not learns_nothing(judged):
         return []
     columns = [column for column in judged.weighted if judged.history.layers[column] in told["layers"]]
     norm, (_, values) = judged.history.norm[:, columns].nan_to_num(nan=0.0), judged.losses
     if bool((norm != norm[0]).any()) or float(values[0]) < _LEARNED * judged.likely_guess:
-        return []  # thawed on the way; or of what was learned before
+        return []  # unfrozen later, or trained before
     names = told["layers"]
     message = (
         f"{percent(told['share'])} of the model's numbers are frozen (requires_grad is False in "
@@ -85,7 +85,7 @@ def frozen(judged: JudgedRecord) -> list[Finding]:
         "If these layers are to be trained, call requires_grad_(True) on them and give them to the optimizer; if they "
         "are meant to be frozen, load what they have learned before the training."
     )
-    # That a body is left as it was drawn may be meant so, as long as its head learns something.
+    # An untrained body may be frozen on purpose, as long as its head learns something.
     still = float(values[-len(values) // 4 :].mean()) > _STILL * float(values[: max(5, len(values) // 10)].mean())
     return [
         Finding("frozen", "warning" if still else "info", message, dict(told) | {"threshold": _FROZEN}, action=action)
@@ -93,7 +93,7 @@ def frozen(judged: JudgedRecord) -> list[Finding]:
 
 
 def large_eps(judged: JudgedRecord) -> list[Finding]:
-    """An eps that outweighs the gradients that it is added to, so that steps are far shorter than the rate says."""
+    """An eps much larger than the gradients that it is added to, so that steps are far shorter than the rate says."""
     history = judged.history
     eps = float(history.rule.get("eps", 0.0))
     rms = history.rms[:, judged.weighted]

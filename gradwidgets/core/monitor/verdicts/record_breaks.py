@@ -1,4 +1,4 @@
-"""A loss that breaks off at one step and stays up, or that leaps at every so many steps and is back at once."""
+"""A loss that rises at one step and stays up, or that leaps at equal distances and is back at once."""
 
 import torch
 from torch import Tensor
@@ -7,14 +7,14 @@ from gradwidgets.core.layers.verdicts.verdict import listed
 from gradwidgets.core.monitor.verdicts.course.odd_batch import new_shape
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
 from gradwidgets.core.monitor.verdicts.steps.record_steps import steps_are_small
-from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.finding import Finding, Severity
 from gradwidgets.core.results.wording import number
 
 _LOSSES = 60
 _SIDE = 8  # losses on each side of a step that are compared
 _RISE, _NOISE = 1.5, 4.0  # times the level before; times what the losses vary by there
 _FALLEN = 0.7  # of the first loss, before it breaks off
-_GUESS = 0.9  # of what a guess costs, from where on nothing is known any more
+_GUESS = 0.9  # of the cost of a guess: above that a model knows nothing
 _STAYS = 1.4  # times the level before, in every part of what follows
 _AT_ONCE = 0.5  # of the way up, within a side
 _LEAST = 1e-3  # of the median: a loss of 0 has no logarithm
@@ -26,7 +26,7 @@ _AROUND = 5  # losses on each side
 
 
 def sudden_rise(judged: JudgedRecord) -> list[Finding]:
-    """What was learned is of no use from one step to the next, though that step was of a usual size."""
+    """A loss that is suddenly as high as at first and stays there, though the step was of a usual size."""
     steps, values = judged.losses
     if len(values) < _LOSSES or judged.takes_turns or not bool(values.isfinite().all()) or bool((values < 0).any()):
         return []
@@ -68,12 +68,12 @@ def sudden_rise(judged: JudgedRecord) -> list[Finding]:
             f"Look at what is different from step {step:,} on: labels that no longer belong to their inputs (one of "
             "them shuffled or cut without the other), another order of classes, another data set, a new epoch."
         )
-    severity = "info" if not scaled and new_shape(judged, step) else "warning"
+    severity: Severity = "info" if not scaled and new_shape(judged, step) else "warning"
     return [Finding("sudden_rise", severity, message, evidence, action=action)]
 
 
 def _break(values: Tensor) -> int | None:
-    """Where the losses of one side are all above those of the other, and stay so."""
+    """The place from which on all losses are above those before; None where there is none."""
     logs = values.clamp(min=_LEAST * float(values.median())).log()
     best, place = 0.0, None
     mean = logs.unfold(0, _SIDE, 1).mean(1)
@@ -83,7 +83,7 @@ def _break(values: Tensor) -> int | None:
             best, place = gap, k
     if place is None or not float(values.median()) > 0:
         return None
-    # The mean is smooth: the break itself is at the largest single rise near by.
+    # A mean rises slowly: the break itself is at the largest single rise near by.
     near = range(max(1, place - 2), min(len(values) - _SIDE, place + 3))
     place = max(near, key=lambda k: float(values[k : k + 3].min() - values[max(0, k - 3) : k].max()))
     before, after = values[place - 2 * _SIDE : place], values[place:]
@@ -92,7 +92,7 @@ def _break(values: Tensor) -> int | None:
     clear = float(after[:_SIDE].min()) > max(level + _NOISE * noise, _RISE * level)
     clear = clear and float(before[-_SIDE:].max()) < float(after[:_SIDE].min())
     stays = all(float(one.median()) > _STAYS * level for one in after.tensor_split(4))
-    # What goes on to rise for long after that, rises by and by.
+    # A loss that goes on to rise for long after that rises slowly.
     end = float(after.median())
     at_once = float(after[:_SIDE].median()) - level > _AT_ONCE * (end - level)
     return place if clear and stays and at_once and level < _FALLEN * float(values[0]) else None
@@ -154,16 +154,17 @@ def _leaps(values: Tensor, k: int) -> bool:
 
 
 def small_batch(judged: JudgedRecord) -> list[Finding]:
-    """Batches of very few samples, behind batch norms, whose losses are several times those around."""
+    """Batches of very few samples, in a model with batch norms, whose losses are several times those around."""
     told, (steps, values) = judged.history.inputs.get("small") or {}, judged.losses
-    norms = (judged.history.setting.get("batch norms") or {}).get("layers", [])
+    in_batches = judged.history.setting.get("batch norms")
+    norms = [] if in_batches is None else in_batches["layers"]
     if not told or not norms or judged.takes_turns or not bool(values.isfinite().all()) or bool((values < 0).any()):
         return []
     if len(told["steps"]) < _FEW or len(told["steps"]) > _SELDOM * told["of"]:
         return []
     places = {int(step): place for place, step in enumerate(steps.tolist())}
     where = [place for step in told["steps"] if _AROUND <= (place := places.get(step, 0)) < len(values)]
-    where = where[-max(_FEW, len(where) // 2) :]  # what is known by then
+    where = where[-max(_FEW, len(where) // 2) :]  # the later ones
     if len(where) < _FEW:
         return []
     around = torch.stack([_about(values, k) for k in where])

@@ -1,4 +1,4 @@
-"""What the loss of a training is: negated, summed, mostly a penalty, far above guessing at first; decay that leads."""
+"""Faults of the loss itself: negated, summed, mostly a penalty, far above a guess at first; and strong weight decay."""
 
 import math
 
@@ -11,26 +11,29 @@ from gradwidgets.core.results.wording import number
 _LOSSES = 12  # noted, for a verdict on how the loss goes on
 _NEAR_GUESS = 0.5, 2.0  # times what a guess costs: where a loss begins whose sign is turned
 _LOWER, _DOUBLED = 1.1, 2.0  # times the first, below 0, where the graph shows the sign
-_FALLS = 3.0, 20.0  # the same where it does not, of classes and of numbers: a density's logarithm may fall, slowly
+_FALLS = (
+    3.0,
+    20.0,
+)  # the same where it does not, for classes and numbers: a density's logarithm may fall slowly
 # Times the first, below 0: where it falls ever faster, and however it does. A density's logarithm slows down.
 _ENDLESS = 20.0, 1e3
-_BATCH = 4  # samples: with fewer a sum is hardly told from a mean
+_BATCH = 4  # samples: with fewer, a sum and a mean are hardly different
 _AS_MANY = 0.6, 1.8  # times the samples of a batch
 _FAR = 5.0  # times what a guess costs
 _BOUND = 1.05  # times the most that outputs can cost
 _SHRUNK = 0.5  # of what weights were
 _MOST_LAYERS = 0.5
 _PULL = 1.0  # times the gradient
-_STRONG, _SAMPLES = 1e-2, 8  # a decay that may hold the gradient back; in all
+_STRONG, _SAMPLES = 1e-2, 8  # a decay that may cancel the gradient; least number of samples
 _LEFT, _LEVEL = 0.7, 0.95  # of the loss at first, or of a guess; of the quarter before
 _HOLDS = 0.5  # times the gradient, in the latter half
 _FAST = 1e-2  # lr · decay where it is decoupled: a hundred times what is usual
 _GAINED = 0.95  # of the loss at first
-_NOTHING, _HARDLY = 0.1, 0.8  # of what weights were; of the loss, where so little is left of them
+_NOTHING, _HARDLY = 0.1, 0.8  # of the first weights; of the first loss, where so little is left of the weights
 
 
 def negated(judged: JudgedRecord) -> list[Finding]:
-    """A loss that falls below 0 without end, since its sign is turned; or one that an optimizer is told to climb."""
+    """A loss that falls below 0 without end, since its sign is turned; or an optimizer that maximizes the loss."""
     steps, values = judged.losses
     values = values[values.isfinite()]
     if judged.history.rule.get("climbs"):
@@ -42,8 +45,8 @@ def negated(judged: JudgedRecord) -> list[Finding]:
     quickens = last - half <= half - first
     shown = "negated" in judged.history.of_loss
     if shown and judged.takes_turns:
-        return []  # one of two that play against each other
-    # A generator's loss may be minus its critic's, of zeros and ones, and is bounded by what the critic knows.
+        return []  # one of two losses of opponents
+    # A generator's loss may be minus its critic's, of zeros and ones, and the critic's knowledge bounds it.
     falls = last < (_DOUBLED if judged.kind == "shares" else _LOWER) * first
     if not (falls if shown else quickens and _begins_at_minus_a_guess(judged, first, last)):
         return []
@@ -63,13 +66,13 @@ def negated(judged: JudgedRecord) -> list[Finding]:
 
 
 def endless(judged: JudgedRecord) -> list[Finding]:
-    """A loss above 0 that falls below it ever faster, so that a term of it has no lowest value."""
+    """A loss that begins above 0 and falls below it ever faster, so that one of its terms has no lowest value."""
     steps, values = judged.losses
     values = values[values.isfinite()]
     if len(values) < _LOSSES or int(steps[0]) > 1 or judged.takes_turns or judged.history.rule.get("climbs"):
         return []
     early, last = values[: len(values) // 10 + 1], float(values[-max(1, len(values) // 10) :].median())
-    first = float(early.abs().max())  # an actor's loss begins at 0, and wavers about it
+    first = float(early.abs().max())  # an actor's loss varies about 0 at first
     middle = len(values) // 2
     half, later = float(values[:middle].min()), float(values[-(middle // 2) :].quantile(0.9))
     quickens = later < half and half - last > first - half
@@ -90,7 +93,7 @@ def _climbs(judged: JudgedRecord, values: Tensor) -> list[Finding]:
     part = max(1, len(values) // 10)
     first, last = float(values[:part].median()), float(values[-part:].median())
     if not last > first or bool((values <= 0).all()):
-        return []  # what is never above 0 and comes up to it is minus a loss, which is to be made larger
+        return []  # a value that rises from below to 0 is minus a loss, and is meant to be maximized
     message = (
         f"{judged.history.rule['name']} climbs, as maximize=True asks of it: the loss rises from {number(first, 3)} to "
         f"{number(last, 3)}"
@@ -109,7 +112,7 @@ def _begins_at_minus_a_guess(judged: JudgedRecord, first: float, last: float) ->
 
 
 def summed(judged: JudgedRecord) -> list[Finding]:
-    """A loss that is a sum over the batch: a fault where its gradient is too large for the learning rate."""
+    """A loss that is a sum over the batch; it is a fault where its gradient is too large for the learning rate."""
     steps, values = judged.losses
     size = judged.history.size
     shown = "sum" in judged.history.of_loss
@@ -131,17 +134,17 @@ def summed(judged: JudgedRecord) -> list[Finding]:
 
 
 def _is_shown(judged: JudgedRecord) -> bool:
-    """Whether the graph of the loss tells what it is."""
+    """Whether the graph of the loss shows what it consists of."""
     return bool(set(judged.history.of_loss) - {"softmax", "logarithm", "no classes", "another network"})
 
 
 def _most_of(judged: JudgedRecord, guess: float) -> float:
-    """What a mean cross-entropy of the first outputs could be at most; NaN where that is unknown."""
+    """The most that a mean cross-entropy of the first outputs can be; NaN where that is unknown."""
     return judged.history.span + guess
 
 
 def first_loss(judged: JudgedRecord) -> list[Finding]:
-    """A first loss that is many times what guessing costs, made by outputs that are far apart."""
+    """A first loss that is many times the cost of a guess, as the outputs are far apart."""
     steps, values = judged.losses
     if not len(values) or int(steps[0]) != 1 or "sum" in judged.history.of_loss or not judged.has_classes:
         return []
@@ -165,8 +168,9 @@ def first_loss(judged: JudgedRecord) -> list[Finding]:
 
 
 def _is_learned(judged: JudgedRecord) -> bool:
-    """Whether the last layer is not as it was drawn: frozen, or of a form that training gives it."""
-    frozen = (judged.history.setting.get("frozen") or {}).get("layers", ())
+    """Whether the last layer was trained before: it is frozen, or has a form that training gives it."""
+    told = judged.history.setting.get("frozen")
+    frozen = [] if told is None else told["layers"]
     last = judged.history.layers[judged.weighted[-1]] if judged.weighted else ""
     return last in frozen or bool(judged.history.first_output.get("learned"))
 
@@ -192,7 +196,7 @@ def penalty(judged: JudgedRecord) -> list[Finding]:
 
 
 def decay(judged: JudgedRecord) -> list[Finding]:
-    """Weights that shrink, drawn by weight decay more than by the gradient, and nothing learned."""
+    """Weights that shrink, as weight decay is stronger than the gradient, and a loss that does not fall."""
     history = judged.history
     if history.decays is None or history.rates is None or not history.rule or judged.samples < 2:
         return []
@@ -224,10 +228,7 @@ def decay(judged: JudgedRecord) -> list[Finding]:
 
 
 def _balanced(judged: JudgedRecord, value: float) -> list[Finding]:
-    """A decay whose pull takes back what the gradient gives, in the latter half, and a loss that stays high.
-
-    Of a decay that is added to the gradient.
-    """
+    """A weight decay, added to the gradient, that cancels it in the latter half, and a loss that stays high."""
     _, values = judged.losses
     if judged.history.rule.get("decoupled") or not value >= _STRONG or judged.samples < _SAMPLES or not len(values):
         return []
@@ -249,7 +250,7 @@ def _balanced(judged: JudgedRecord, value: float) -> list[Finding]:
 
 
 def _leads(judged: JudgedRecord, value: float, rate: float) -> bool:
-    """Whether the decay's pull is above the gradient's, in the first quarter of the record."""
+    """Whether the decay is stronger than the gradient in the first quarter of the record."""
     if judged.history.rule.get("decoupled"):
         return rate * value >= _FAST
     early = slice(max(1, judged.samples // 4))

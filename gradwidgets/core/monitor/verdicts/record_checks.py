@@ -1,4 +1,4 @@
-"""All that is looked for in the record of a training."""
+"""All checks of the record of a training."""
 
 from gradwidgets.core.layers.verdicts.verdict import Check, gravest
 from gradwidgets.core.monitor.verdicts.course.alike import collapsed
@@ -72,19 +72,19 @@ from gradwidgets.core.results.finding import NAMES, Finding
 
 
 def in_an_order(judged: JudgedRecord) -> list[Finding]:
-    """Classes that come one after the other, alone in their batches or several at a time."""
+    """Classes that come one after the other, one or several per batch."""
     if one_class(judged):
         return []
     return one_after_the_other(judged) or sorted_classes(judged) or blending(judged)
 
 
 def added_sums(judged: JudgedRecord) -> list[Finding]:
-    """Gradients of all layers that add up: of all steps, of those since some step, or of several at a time."""
+    """Gradients of all layers that add up: over all steps, since some step, or over several steps at a time."""
     return added_up(judged) or added_up_later(judged) or added_in_turns(judged)
 
 
 RECORD_CHECKS: dict[str, Check] = {
-    # Causes first: of two that are as grave, what comes first is told first.
+    # Causes come first: of two findings of one severity, the first is reported first.
     "running_sum": Check(
         "what is noted is not what the steps make smaller",
         "Note the step's own loss.",

@@ -14,18 +14,18 @@ _LATE = 0.9  # of the steps
 _SOME = 4  # samples of one of two, where the other has enough
 _FIRST = 3  # samples
 _FADED, _WELL = 1e-4, 1e-2  # of the norm at first
-_UP_TO, _LITTLE = 0.02, 0.05  # of the loss at first, which is below 0; of the norm at first, where that is so
+_UP_TO, _LITTLE = 0.02, 0.05  # of a first loss that is below 0; of the norm at first, in that case
 _NOTHING = 1e-3  # below 0: log(1 - D) is -0.69 for a critic that knows nothing, and 0 for one that is sure
-_RISEN = 1e-3  # of the loss at first: what has converged is below it
+_RISEN = 1e-3  # of the first loss: a training that has converged ends below it
 
 _Norms = tuple[float, float]
 
 
 def fading(judged: JudgedRecord) -> list[Finding]:
-    """Networks whose gradient is next to nothing of what it was, while the loss has risen."""
+    """Networks whose gradient has nearly vanished, while the loss has risen."""
     groups = [one for one in judged.groups if len(one) >= _SAMPLES]
     own = {k: _losses(judged, one) for k, one in enumerate(groups)}
-    # Of a loss that is noted for one of several alone, it is not known for which.
+    # Where losses are noted for one of several optimizers only, it is not known for which.
     known = all(len(one) >= _LOSSES for one in own.values())
     faded = [
         (group, ends)
@@ -44,9 +44,9 @@ def fading(judged: JudgedRecord) -> list[Finding]:
 
 
 def _saturated(judged: JudgedRecord) -> list[Finding]:
-    """A loss below 0 that comes up to next to 0, through another network, with little left of its gradient.
+    """A loss below 0, through another network, that rises to nearly 0 while its gradient nearly vanishes.
 
-    A policy's loss does so by rights, where it makes no costly mistakes any more: that goes through no other weights.
+    The loss of a policy that makes no costly mistakes any more does the same, but it goes through no other network.
     """
     losses, of_loss = _finite(judged.losses[1]), judged.history.of_loss
     if judged.takes_turns or judged.samples < _SAMPLES or len(losses) < _LOSSES or not _is_of_another(of_loss):
@@ -72,12 +72,12 @@ def _finite(values: Tensor) -> Tensor:
 
 
 def _losses(judged: JudgedRecord, group: list[int]) -> Tensor:
-    """Those of one optimizer's steps, where several take turns."""
+    """The losses of one optimizer's steps, where several take turns; else all losses."""
     return _finite(judged.history.loss[group] if judged.takes_turns else judged.losses[1])
 
 
 def _faded(judged: JudgedRecord, group: list[int], share: float = _FADED) -> _Norms | None:
-    """The norm of the gradient at first and at last, where that is next to nothing of it."""
+    """The norm of the gradient at first and at last, where the latter is at most `share` of the former."""
     total = judged.total[group]
     if not bool(total.isfinite().all()):
         return None
@@ -90,7 +90,7 @@ def _ends(losses: Tensor) -> tuple[float, float]:
 
 
 def _rises(losses: Tensor) -> bool:
-    """What converges has a gradient that fades as well, and a loss that is lower for it."""
+    """Whether the loss is higher at last than at first: in a training that converges it is lower."""
     if len(losses) < _LOSSES:
         return False
     begun, end = _ends(losses)
@@ -110,7 +110,7 @@ def _told(
         f"that of {listed(judged.names(_columns(judged, one)))} from a norm of {number(a, 2)} to {number(b, 2)}"
         for one, (a, b) in faded
     )
-    late = since > _LATE * judged.steps  # the last sample but happens to be larger
+    late = since > _LATE * judged.steps  # a single late sample happens to be larger
     when = "" if late else f" (below {percent(well)} of it from about step {since:,} on)"
     whose = "its loss" if own else "the loss that is noted"
     message = (

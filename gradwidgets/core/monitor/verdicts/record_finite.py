@@ -1,6 +1,7 @@
-"""Where a training stops being finite: at a loss, at a gradient, or at the weights that a step has left."""
+"""The step at which a training stops being finite: in the loss, in a gradient, or in the weights after a step."""
 
 import math
+from typing import Any
 
 from torch import Tensor
 
@@ -20,7 +21,7 @@ _STEPS = 3  # losses, each above the one before
 _MOSTLY = 0.75  # of the steps on the way
 _CALM = 4.0  # times the median
 
-_HALF_LEAST = 2**-25  # what is below rounds to 0 in float16
+_HALF_LEAST = 2**-25  # smaller numbers are rounded to 0 in float16
 
 _TOO_LARGE_FOR_HALF = (
     "Make the scale smaller, leave out each step whose gradients are not finite, and halve the scale then: so does "
@@ -42,7 +43,7 @@ _OF_THAT_BATCH = (
 
 
 def not_finite(judged: JudgedRecord) -> list[Finding]:
-    """The first step whose loss, gradients or weights are not finite, or that has left such weights."""
+    """The first step whose loss, gradients or weights are not finite, or that leaves such weights."""
     history = judged.history
     weights = _lost(history.weight_norm, history.non_finite)
     broken = (history.non_finite > 0) | weights
@@ -57,7 +58,7 @@ def not_finite(judged: JudgedRecord) -> list[Finding]:
     made = history.broken if 0 < history.broken < first else 0
     layers = [column for column in judged.weighted if sampled and bool(broken[sampled[0], column])]
     finite = history.steps[(history.steps < first) & ~bad].tolist()
-    evidence: dict[str, object] = {"step": made or first, "last finite sample": finite[-1] if finite else 0}
+    evidence: dict[str, Any] = {"step": made or first, "last finite sample": finite[-1] if finite else 0}
     of_step = _loss_at(judged, made or first)
     lost = bool(_eps_is_lost(judged, of_step=made in finite, loss_is=math.isfinite(of_step)))
     message = (
@@ -84,7 +85,7 @@ def not_finite(judged: JudgedRecord) -> list[Finding]:
 
 
 def _before(judged: JudgedRecord, first: int, finite: list[int], weights_are_lost: bool) -> str:
-    """What is known of the steps before the first one that is not finite."""
+    """Words on the steps before the first one that is not finite."""
     said, last = "", _loss_at(judged, first - 1)
     if math.isfinite(last):
         said = f"; that of step {first - 1:,}, {number(last, 3)}, was finite"
@@ -96,7 +97,7 @@ def _before(judged: JudgedRecord, first: int, finite: list[int], weights_are_los
 
 
 def _from_then_on(judged: JudgedRecord, first: int) -> str:
-    """That the step by that loss breaks the weights, so that all that follows is lost, in words; or ""."""
+    """Words that say that the step leaves NaN in the weights, so that all later losses are lost; "" if it does not."""
     (steps, losses), broken = judged.losses, judged.history.broken
     after = losses[steps > first]
     if broken != first or not len(after) or bool(after.isfinite().any()):
@@ -118,7 +119,7 @@ def _seen(first: int, of_loss: bool, value: float) -> str:
 
 
 def _left_by(made: int, first: int, value: float, finite: bool, eps_is_lost: bool) -> str:
-    """A step that breaks the weights itself: the loss that is not finite comes of them, one step later."""
+    """Words for a step that leaves weights that are not finite, so that the next loss is not finite."""
     though = f", {number(value, 3)}," if math.isfinite(value) else ""
     gradient = (
         f"is finite and so is its gradient: {'it is the step itself' if eps_is_lost else 'the step itself is too long'}"
@@ -132,7 +133,7 @@ def _left_by(made: int, first: int, value: float, finite: bool, eps_is_lost: boo
 
 
 def _what_to_do(judged: JudgedRecord, first: int, finite: bool, loss_is: bool, grown: bool) -> tuple[str, str]:
-    """The action, where another than the usual one is due, and what to say for it."""
+    """The action, "" for the usual one, and the reason for it in words."""
     odd = odd_from(judged, first)
     if odd is not None:
         return odd.action, odd.words
@@ -160,7 +161,7 @@ def _what_to_do(judged: JudgedRecord, first: int, finite: bool, loss_is: bool, g
 
 
 def _overflows(judged: JudgedRecord, first: int) -> str:
-    """That gradients of float16 are infinite at the first sample that is not finite, in words; or ""."""
+    """Words that say that gradients of float16 are infinite at the first sample that is not finite; else ""."""
     history = judged.history
     there = (history.largest[history.steps <= first] == math.inf).any(0).nonzero().flatten().tolist()
     if history.rounded.get("type") != "float16" or not there:
@@ -172,7 +173,7 @@ def _overflows(judged: JudgedRecord, first: int) -> str:
 
 
 def _eps_is_lost(judged: JudgedRecord, *, of_step: bool, loss_is: bool) -> str:
-    """That an eps is 0 in weights of float16, so that a step divides by 0, in words; "" where that is not so."""
+    """Words that say that an eps is 0 in float16, so that a step divides by 0; "" where it is not."""
     rule, eps = judged.history.rule, float(judged.history.rule.get("eps", 0.0))
     lost = judged.history.rounded.get("type") == "float16" and rule.get("scaled") and 0 < eps < _HALF_LEAST
     if not lost or not judged.history.broken or not (of_step or loss_is):
@@ -184,7 +185,7 @@ def _eps_is_lost(judged: JudgedRecord, *, of_step: bool, loss_is: bool) -> str:
 
 
 def _was_calm(judged: JudgedRecord, first: int) -> bool:
-    """Whether neither the loss nor the gradient was above the usual before it was lost."""
+    """Whether neither the loss nor the gradient was unusually high before the first step that is not finite."""
     (steps, losses), at = judged.losses, judged.history.steps
     series = losses[steps < first], judged.total[at < first]
     return all(
@@ -194,7 +195,7 @@ def _was_calm(judged: JudgedRecord, first: int) -> bool:
 
 
 def _too_long(judged: JudgedRecord, first: int) -> str:
-    """What the steps before did to the weights, where they made them many times larger within a few steps."""
+    """Words that say how far the weights have grown within a few steps; "" where they have not grown much."""
     if first > _SOON:
         return ""
     at, weights = judged.history.steps, judged.history.weight_norm[:, judged.weighted]
@@ -207,7 +208,7 @@ def _too_long(judged: JudgedRecord, first: int) -> str:
 
 
 def _rise(judged: JudgedRecord, first: int) -> tuple[int, float, float] | None:
-    """Since when the loss has risen, nearly step by step, to many times what it was; None where it did not."""
+    """Since when the loss has risen, at nearly every step, to many times its former value; None if it has not."""
     steps, losses = judged.losses
     known = (steps < first) & losses.isfinite()
     steps, losses = steps[known], losses[known]
@@ -224,7 +225,7 @@ def _rise(judged: JudgedRecord, first: int) -> tuple[int, float, float] | None:
 
 
 def _lost(weights: Tensor, counted_in: Tensor) -> Tensor:
-    """Weights that are not finite, of layers that the sample is of: another optimizer's have no numbers there."""
+    """Weights that are not finite, of layers that the sample has: those of other optimizers have no numbers there."""
     return ~weights.isfinite() & ~counted_in.isnan()
 
 

@@ -1,30 +1,31 @@
-"""What a training is given and how it is run: the scale of targets, one class, evaluation mode, cut graphs."""
+"""Faults of the data and of the model's state: the scale of targets, one class, evaluation mode, cut graphs."""
 
 import math
 
 from gradwidgets.core.layers.verdicts.verdict import listed
+from gradwidgets.core.monitor.facts import OutputFacts
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord, first_and_last
-from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.finding import Finding, Severity
 from gradwidgets.core.results.wording import counted, number, percent
 
 _LOSSES = 12
 _BATCHES = 16
 _FAR = 100.0  # root mean square of targets
-_SMALL, _LARGER = 0.3, 3.0  # outputs in what the loss's root is; times the targets, to make the loss
+_SMALL, _LARGER = 0.3, 3.0  # times the root of the loss are small outputs; times the targets are large ones
 _FEW = 3  # losses
 _SQUARED = 10.0  # times that: a first loss from there on is of squares
-_ALL = 0.5  # of what guessing the mean costs: where more is left, nothing is learned
+_ALL = 0.5  # of the cost of guessing the mean: above that nothing is learned
 _BLOWN = 10.0  # times the first loss
 _EASY = 0.5  # of the first loss, where there is nothing to tell apart
-_MANY = 500  # samples, of which a rare class would have come
+_MANY = 500  # samples, among which a rare class would be
 _MOSTLY, _CHANCE = 0.5, 0.1  # shares of batches of one class, as they come and as they would if shuffled
 _SOME, _STEPS = 3, 10  # samples in evaluation mode; or steps, where each was looked at
 _SEEN, _BY_HEART = 10, 0.1  # steps whose inputs were seen; of the first loss
-_KNEW = 0.5  # of what a guess costs
+_KNEW = 0.5  # of the cost of a guess
 
 
 def target_scale(judged: JudgedRecord) -> list[Finding]:
-    """Targets of a size that blows up the steps, or that they do not reach."""
+    """Targets so large that the loss blows up, or that the steps do not reach them."""
     _, values = judged.losses
     if len(values) < _LOSSES or not judged.is_of_numbers or not math.isfinite(float(values[0])):
         return []
@@ -66,7 +67,7 @@ def target_scale(judged: JudgedRecord) -> list[Finding]:
 
 
 def _targets_by_the_loss(judged: JudgedRecord, first: float) -> float:
-    """How large targets must be for a mean of squares, where outputs were seen to be small; 0 where that is unknown."""
+    """The size of the targets by the first mean square, where the outputs are small; 0 where it is unknown."""
     outputs, of = float(judged.history.first_output.get("rms", math.inf)), judged.history.of_loss
     steps, _ = judged.losses
     size = math.sqrt(max(first, 0.0))
@@ -75,7 +76,7 @@ def _targets_by_the_loss(judged: JudgedRecord, first: float) -> float:
 
 
 def output_scale(judged: JudgedRecord) -> list[Finding]:
-    """Outputs that are large before anything is learned, and make a first loss that blows up or stays."""
+    """Outputs that are large before anything is learned, with a loss that blows up or stays at its first value."""
     (steps, values), told = judged.losses, judged.history.first_output
     outputs, targets = float(told.get("rms", 0.0)), float(judged.history.chance.get("rms", math.nan))
     if not outputs > _FAR or judged.kind in ("classes", "shares") or len(values) < _FEW or int(steps[0]) != 1:
@@ -103,8 +104,8 @@ def output_scale(judged: JudgedRecord) -> list[Finding]:
     return [Finding("output_scale", "warning", message, evidence | dict(told), where, action)]
 
 
-def _what_makes_them(told: dict[str, object]) -> str:
-    grows, layers = dict(told.get("grows", {})), dict(told.get("layers", {}))
+def _what_makes_them(told: OutputFacts) -> str:
+    grows, layers = told.get("grows", {}), told.get("layers", {})
     if grows:
         name, times = max(grows.items(), key=lambda one: one[1])
         return f"; {name} multiplies its state by up to {number(times, 3)} at each time step, so they grow with time"
@@ -115,7 +116,7 @@ def _what_makes_them(told: dict[str, object]) -> str:
 
 
 def one_class(judged: JudgedRecord) -> list[Finding]:
-    """Targets that are one class throughout, or in each batch by itself."""
+    """Targets that are one class throughout, or one class in each batch."""
     chance = judged.history.chance
     if "batches of one class" not in chance or not judged.has_classes or judged.history.outputs == 1:
         return []
@@ -126,7 +127,7 @@ def one_class(judged: JudgedRecord) -> list[Finding]:
         if judged.history.outputs > 1:
             message += f", though the model has {judged.history.outputs} outputs"
         action = "Look at how the labels are read: a product with 0, a wrong column, a loader that is not shuffled."
-        severity = "warning" if _is_easy(judged) else "info"
+        severity: Severity = "warning" if _is_easy(judged) else "info"
         if severity == "info":
             action = (
                 "If the first of several is the right one by the loss's making, all is well; else look at the labels."
@@ -152,7 +153,7 @@ def same_batch(judged: JudgedRecord) -> list[Finding]:
     if chance.get("of the same labels") != 1 or chance["batches"] < _BATCHES or chance["labels"] < 2:
         return []
     if chance["labels"] == judged.history.size:
-        return []  # each sample's own number, as where it is to be told from the others of its batch
+        return []  # each sample's own number, as in a contrastive loss
     message = (
         f"all {int(chance['batches']):,} batches have the very same targets: unless that is all of the data, the "
         "loader gives one batch again and again, and the loss is of that alone"
@@ -165,7 +166,7 @@ def same_batch(judged: JudgedRecord) -> list[Finding]:
 
 
 def same_inputs(judged: JudgedRecord) -> str:
-    """That inputs are the very same at each sampled step, in words; "" where they are not."""
+    """Words that say that inputs are the same at each sampled step; "" where they are not."""
     told, size = judged.history.inputs, judged.history.size
     if not told or told["same"] < len(told["steps"]) or told["same"] < _SEEN or judged.takes_turns:
         return ""
@@ -174,7 +175,7 @@ def same_inputs(judged: JudgedRecord) -> str:
 
 
 def _same_inputs(judged: JudgedRecord) -> list[Finding]:
-    """The very same inputs at each sampled step, where nothing is told of the targets."""
+    """The same inputs at each sampled step, where the targets are unknown."""
     told, (_, values) = judged.history.inputs, judged.losses
     same = same_inputs(judged)
     if (
@@ -197,18 +198,18 @@ def _same_inputs(judged: JudgedRecord) -> list[Finding]:
 
 
 def _is_easy(judged: JudgedRecord) -> bool:
-    """Whether the loss falls at once: of contrasts, say, the first is always the right one, and hard to tell."""
+    """Whether the loss falls at once: in a contrastive loss the first class is always right, and hard to find."""
     _, values = judged.losses
     return len(values) < _LOSSES or float(values[-len(values) // 4 :].mean()) < _EASY * float(values[0])
 
 
 def _are_added(judged: JudgedRecord) -> bool:
-    """Whether several batches make a step."""
+    """Whether a step has several batches."""
     return judged.history.chance["batches"] > 1.5 * max(judged.steps, 1)
 
 
 def evaluation(judged: JudgedRecord) -> list[Finding]:
-    """Steps in evaluation mode, where that turns something off that the training is made for."""
+    """Steps in evaluation mode, where that turns off dropout or batch statistics."""
     history, off = judged.history, judged.history.turned_off
     if history.evaluating is None or not off or not (off["dropout"] or off["norms"]):
         return []
@@ -231,14 +232,14 @@ def evaluation(judged: JudgedRecord) -> list[Finding]:
 
 
 def _comes_and_goes(judged: JudgedRecord, told: dict[str, int]) -> str:
-    """At how many steps, where it was so several times, and not at the beginning alone; else ""."""
+    """At how many steps, in words, where there were several stretches in evaluation mode; else ""."""
     if told.get("stretches", 0) < 2 or told["steps"] < _STEPS:
         return ""
     return f"at {told['steps']:,} of {judged.watched_steps:,} steps, the first of them step {told['first']:,}"
 
 
 def _since(judged: JudgedRecord, sample: int, told: dict[str, int]) -> str:
-    """From which step on, where each was looked at; else at which sampled one it was seen first."""
+    """The step from which on the model is in evaluation mode, or the first sample in it, in words."""
     steps, exact = judged.history.steps, told.get("since", 0)
     seen = int(steps[sample]) if sample < len(steps) else exact
     if not int(steps[sample - 1]) < exact <= seen:
@@ -259,13 +260,13 @@ def _what_is_off(off: dict[str, int]) -> list[str]:
 
 
 def _knew(judged: JudgedRecord) -> bool:
-    """Whether it began below guessing, so that it has learned elsewhere; where nothing is known of that, too."""
+    """Whether the loss began below a guess, so that the model was trained before; True also where it is unknown."""
     _, values = judged.losses
     return not len(values) or not float(values[0]) > _KNEW * judged.likely_guess
 
 
 def _twins(judged: JudgedRecord, columns: list[int]) -> list[int]:
-    """Other layers in a row that are of the same kinds and sizes one by one, and have moved; or none."""
+    """Other consecutive layers of the same kinds and sizes, one by one, that have moved; or none."""
     history, some = judged.history, judged.weighted
     kinds = [(history.kinds[column], history.parameters[column]) for column in some]
     wanted, count = [(history.kinds[column], history.parameters[column]) for column in columns], len(columns)

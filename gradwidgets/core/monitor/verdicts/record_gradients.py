@@ -1,8 +1,10 @@
-"""Gradients over a training: added up, lost, not finite, taken by nobody, always clipped."""
+"""Faults of gradients over a training: added up, missing, underflowed, or used by no optimizer."""
 
 import math
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from gradwidgets.core.layers.verdicts.verdict import listed
 from gradwidgets.core.monitor.verdicts.course.gone import is_met
@@ -24,7 +26,7 @@ _NO_PASS = (
 
 
 def added_up(judged: JudgedRecord) -> list[Finding]:
-    """Gradients that no `zero_grad` takes away: seen at their memory, else at a norm that is n times the first."""
+    """Gradients that no `zero_grad` clears, by the writes to their memory or by a norm that is n times the first."""
     history = judged.history
     if judged.samples < _FEW:
         return []
@@ -32,28 +34,29 @@ def added_up(judged: JudgedRecord) -> list[Finding]:
         return _added_up_in_a_group(judged)
     if int(history.steps[0]) != 1:
         return []
-    told = _kept(judged) if history.writes is not None and math.isfinite(float(history.writes[0])) else _linear(judged)
+    writes = history.writes
+    told = _linear(judged) if writes is None or not math.isfinite(float(writes[0])) else _kept(judged, writes)
     if told is None:
         return []
     evidence, why = told
-    ends: dict[str, object] = {"norm, first": float(judged.total[0]), "norm, last": float(judged.total[-1])}
+    ends: dict[str, Any] = {"norm, first": float(judged.total[0]), "norm, last": float(judged.total[-1])}
     return [Finding("added_up", "error", f"the gradients of all steps add up: {why}", ends | evidence)]
 
 
-def _kept(judged: JudgedRecord) -> tuple[dict[str, object], str] | None:
-    """By memory that is written to as often as there were passes backward."""
-    history, n = judged.history, judged.history.steps.double()
+def _kept(judged: JudgedRecord, writes: Tensor) -> tuple[dict[str, float], str] | None:
+    """Whether the memory was written to as often as there were backward passes."""
+    n = judged.history.steps.double()
     # With zero_grad the memory is new at each step, or is written to once more, with zeros.
-    expected = (float(history.writes[0]) + 1) * n - 1
-    share = float((history.writes == expected).double().mean())
+    expected = (float(writes[0]) + 1) * n - 1
+    share = float((writes == expected).double().mean())
     if share < _MOSTLY or int(n[-1]) < 2 * _FEW:
         return None
     evidence = {"share of samples whose gradient holds all before it": share, "threshold": _MOSTLY}
     return evidence, f"at step {int(n[-1]):,} the gradients still hold those of every step before"
 
 
-def _linear(judged: JudgedRecord) -> tuple[dict[str, object], str] | None:
-    """By a norm that is n times the first."""
+def _linear(judged: JudgedRecord) -> tuple[dict[str, float], str] | None:
+    """Whether the norm at step n is about n times the first."""
     n, early = judged.history.steps.double(), slice(1, 2 * _FEW)
     ratio = judged.total[early] / (judged.total[0] * n[early])
     share = float(((ratio > _LINEAR[0]) & (ratio < _LINEAR[1])).double().mean())
@@ -67,13 +70,15 @@ def _linear(judged: JudgedRecord) -> tuple[dict[str, object], str] | None:
 
 
 def _added_up_in_a_group(judged: JudgedRecord) -> list[Finding]:
-    """The same for one optimizer among several, whose own steps are reckoned from its share of the samples.
+    """The same for one optimizer among several, whose own steps are estimated from its share of the samples.
 
-    Memory that is kept and zeroed is written to at least twice a step; where other optimizers' passes write to it too,
-    only a norm that grows with the steps tells.
+    Memory that is kept and zeroed is written to at least twice per step; where other optimizers' passes write to it
+    too, only a norm that grows with the steps is a sign.
     """
     history, found = judged.history, []
-    for group in judged.groups if history.writes is not None else ():
+    if history.writes is None:
+        return []
+    for group in judged.groups:
         writes, total, steps = history.writes[group], judged.total[group], history.steps[group].double()
         if len(group) < 2 * _FEW or not bool((writes.isfinite() & total.isfinite()).all()):
             continue
@@ -85,8 +90,9 @@ def _added_up_in_a_group(judged: JudgedRecord) -> list[Finding]:
         if kept < _MOSTLY or not ((grown > _GROWN and once) or (along > _ALONG and grown > _SUMMED * own)):
             continue
         columns = [column for column in judged.weighted if math.isfinite(float(history.norm[group[0], column]))]
+        names = judged.names(columns)
         evidence = {
-            "layers": judged.names(columns),
+            "layers": names,
             "share of samples in the memory of before": kept,
             "norm, first": float(total[0]),
             "norm, last": float(total[-1]),
@@ -94,7 +100,7 @@ def _added_up_in_a_group(judged: JudgedRecord) -> list[Finding]:
             "threshold": _MOSTLY,
         }
         message = (
-            f"the gradients of all steps add up in {listed(evidence['layers'])}: they are kept from step to step, and "
+            f"the gradients of all steps add up in {listed(names)}: they are kept from step to step, and "
             f"their norm has grown {number(grown, 2)} times with the steps"
         )
         found.append(Finding("added_up", "error", message, evidence, tuple(columns)))
@@ -106,10 +112,10 @@ def without(judged: JudgedRecord) -> list[Finding]:
     norm = judged.history.norm[:, judged.weighted]
     if judged.samples < _NONE or not judged.weighted:
         return []
-    # One that is not finite has no norm either, but it is there.
+    # A gradient that is not finite has no norm either, but it exists.
     none = ((norm.isnan() & ~(judged.history.non_finite[:, judged.weighted] > 0)) | (norm == 0)).all(1)
     share = float(none.double().mean())
-    evidence: dict[str, object] = {"share of samples without a gradient": share, "threshold": _MOSTLY}
+    evidence: dict[str, Any] = {"share of samples without a gradient": share, "threshold": _MOSTLY}
     if share >= _MOSTLY and is_met(judged):
         return []
     if share >= _MOSTLY:
@@ -130,25 +136,26 @@ def without(judged: JudgedRecord) -> list[Finding]:
     ]
     if not never:
         return []
-    evidence = {"layers": judged.names(never), "samples": judged.samples}
-    message = f"{listed(evidence['layers'])} had no gradient at any of {counted(judged.samples, 'sampled step')}"
+    names = judged.names(never)
+    evidence = {"layers": names, "samples": judged.samples}
+    message = f"{listed(names)} had no gradient at any of {counted(judged.samples, 'sampled step')}"
     return [Finding("unused", "warning", message, evidence, tuple(never))]
 
 
-def _never_there(judged: JudgedRecord, norm: torch.Tensor) -> bool:
-    """Whether no parameter had a gradient at any sample, not even zeros, and none was seen with a loss either."""
+def _never_there(judged: JudgedRecord, norm: Tensor) -> bool:
+    """Whether no parameter had a gradient at any sample, not even zeros, nor when a loss was noted."""
     cleared = (judged.history.parts.get("turns") or {}).get("cleared", 0)
     return bool(norm.isnan().all()) and not judged.history.thrown and not cleared
 
 
-def _is_computed(judged: JudgedRecord, norm: torch.Tensor) -> bool:
-    """Whether the first gradients are 0 as the pass backward left them: `zero_grad` would have written once more."""
+def _is_computed(judged: JudgedRecord, norm: Tensor) -> bool:
+    """Whether the backward pass itself made the first gradients 0: `zero_grad` would have written once more."""
     history = judged.history
     there = bool((norm[0] == 0).any()) and int(history.steps[0]) == 1 and not _in_half(judged)
     return there and history.writes is not None and float(history.writes[0]) == 0
 
 
-def _computed_zero(judged: JudgedRecord, share: float, evidence: dict[str, object]) -> Finding:
+def _computed_zero(judged: JudgedRecord, share: float, evidence: dict[str, Any]) -> Finding:
     message = (
         f"at {percent(share)} of the sampled steps the gradient is there, and all of it is 0, in every layer: a pass "
         "backward came, and nothing was cleared after it, but what it began from does not depend on the weights"
@@ -206,7 +213,7 @@ def unheld(judged: JudgedRecord) -> list[Finding]:
     message = (
         f"{modules_of(names)} {verb}, and no optimizer that made a step holds {'them' if len(names) > 1 else 'it'}"
     )
-    evidence: dict[str, object] = {"parameters": names, "count": len(names)}
+    evidence: dict[str, Any] = {"parameters": names, "count": len(names)}
     lines = judged.history.optimizers.get("lines", [])
     old = [name for name in names if any(name in line["held"] for line in lines)]
     renewed = judged.history.optimizers.get("renewed", True)
@@ -237,7 +244,7 @@ def unheld(judged: JudgedRecord) -> list[Finding]:
 
 
 def _all_are(judged: JudgedRecord, layers: set[str]) -> bool:
-    """Whether all that has a gradient is in some layers, whose weights are as they were."""
+    """Whether everything that has a gradient is in these layers, and their weights do not move."""
     history = judged.history
     taught = [column for column in judged.weighted if bool((history.norm[:, column] > 0).any())]
     weights = history.weight_norm[:, taught]

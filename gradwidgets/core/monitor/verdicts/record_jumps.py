@@ -1,4 +1,4 @@
-"""Losses that jump in the first steps and never come back; or swing, by the memory of an optimizer."""
+"""Losses that jump in the first steps and do not come back, or swing because of a large momentum."""
 
 import math
 
@@ -10,16 +10,16 @@ from gradwidgets.core.results.wording import number
 _LOSSES = 12
 _JUMP = 2.0  # times what a guess costs, or the first loss
 _FIRST = 20, 0.1  # steps, or of the record
-_SETTLES = 0.5  # of the highest, to which it comes down at most: a loss that only rises may be another's
+_SETTLES = 0.5  # of the highest loss, below which it comes down again: one that only rises is another fault
 _NEAR = 0.4, 2.5  # times what a guess costs: where a model without knowledge begins
-_NOTHING = 0.9  # of what a guess costs
+_NOTHING = 0.9  # of the cost of a guess
 _LONG = 0.99  # momentum: the memory of a hundred steps
 _SWINGS = 1.5  # times the lowest level so far
 _LEFT = 0.3  # of the first loss, to which a swing must come back
 
 
 def jumped(judged: JudgedRecord) -> list[Finding]:
-    """A loss that goes far above a guess within the first steps, and stays at one from then on."""
+    """A loss that goes far above a guess within the first steps, and stays at the level of a guess from then on."""
     _, values = judged.losses
     guess = judged.likely_guess
     if len(values) < _LOSSES or judged.takes_turns or not bool(values.isfinite().all()) or not guess > 0:
@@ -27,7 +27,7 @@ def jumped(judged: JudgedRecord) -> list[Finding]:
     first, early = float(values[0]), values[: max(_FIRST[0], int(_FIRST[1] * len(values)))]
     if not _NEAR[0] * guess < first < _NEAR[1] * guess:
         return []
-    # Of two losses in a row the lower one: a single batch may be odd.
+    # The lower of two consecutive losses, since a single batch may be unusual.
     pairs = early.unfold(0, 2, 1).min(1).values
     top = float(pairs.max())
     few = max(3, len(values) // 4)
@@ -48,20 +48,20 @@ def jumped(judged: JudgedRecord) -> list[Finding]:
 
 
 def now_from(judged: JudgedRecord) -> str:
-    """The learning rate in words, as what to lower it from; "" where it is unknown."""
+    """The words " from …" with the present learning rate; "" where it is unknown."""
     rate = judged.highest_rate
     return f" from {number(rate, 2)}" if rate > 0 else ""
 
 
 def momentum(judged: JudgedRecord) -> list[Finding]:
-    """A loss that swings up again, under a momentum that goes on for hundreds of steps."""
+    """A loss that swings up again, with a momentum whose memory is a hundred steps or more."""
     rule, (_, values) = judged.history.rule, judged.losses
     share = float(rule.get("momentum", 0.0))
     if not _LONG <= share < 1 or len(values) < 2 * _LOSSES:
         return []
     finite = values[values.isfinite()]
     first, last = first_and_last(values)
-    # Level by level: of a tenth of the record each.
+    # The levels of the record's tenths.
     levels = [float(part.median()) for part in finite.tensor_split(min(10, len(finite)))]
     lows = [min(levels[: k + 1]) for k in range(len(levels))]
     rises = max((now / low for now, low in zip(levels[1:], lows[:-1], strict=True) if low > 0), default=0.0)
@@ -69,7 +69,7 @@ def momentum(judged: JudgedRecord) -> list[Finding]:
     if not lost and not (rises > _SWINGS and max(levels[1:]) > _LEFT * first):
         return []
     if not lost and levels[-1] <= _LEFT * min(levels[0], first):
-        return []  # it has come down all the same
+        return []  # the loss has fallen all the same
     steps = 1 / (1 - share)
     message = (
         f"with a momentum of {share:g} a gradient goes on for about {number(steps, 2)} steps, and the training has "

@@ -1,4 +1,4 @@
-"""A loss that leaps to many times what it was from one step to the next, and needs dozens of steps to come back."""
+"""A loss that leaps to many times its value from one step to the next, and stays up for many steps."""
 
 import math
 
@@ -15,14 +15,14 @@ from gradwidgets.core.results.wording import counted, number
 
 _LOSSES = 24
 _BEFORE, _AFTER = 10, 8  # losses
-_LEAP, _ABOVE = 30.0, 10.0  # times the median before, which is beyond what heavy tails do; times the highest before
-_LOST = 0.3  # of the loss at first: where it leaps less far, little of what was learned is lost
-_STAYS = 3.0  # times the level before, in all that follow at once: heavy tails and odd batches are over at the next
+_LEAP, _ABOVE = 30.0, 10.0  # times the median before, which is beyond heavy tails; times the highest loss before
+_LOST = 0.3  # of the first loss: after a leap to less, little of what was learned is lost
+_STAYS = 3.0  # times the level before are all losses right after a leap: an odd batch is over at the next step
 _NEAR = 3  # steps before the leap at which a gradient counts
 
 
 def leaped(judged: JudgedRecord) -> list[Finding]:
-    """The largest leap, where steps near it were out of proportion to the weights; else a note."""
+    """The largest leap: a warning where steps near it were too large for the weights, else a note."""
     steps, values = judged.losses
     if len(values) < _LOSSES or judged.takes_turns or not bool(values.isfinite().all()) or bool((values < 0).any()):
         return []
@@ -50,7 +50,7 @@ def leaped(judged: JudgedRecord) -> list[Finding]:
 
 
 def _other_data(judged: JudgedRecord) -> list[Finding]:
-    """A lesser leap, with which nothing but the data can have to do."""
+    """A smaller leap that only the data can have caused."""
     odd = None if judged.history.swings else lesser_leap(judged)
     if odd is None:
         return []
@@ -81,13 +81,13 @@ def _leaps(values: Tensor, k: int) -> bool:
 
 
 def _near(judged: JudgedRecord, step: int) -> Tensor:
-    """The samples from just before the leap to just behind it."""
+    """The samples from just before the leap to just after it."""
     at = judged.history.steps
     return ((at >= step - _NEAR) & (at <= step + 1)).nonzero().flatten()
 
 
 def _is_thrown(judged: JudgedRecord, step: int) -> bool:
-    """Whether steps about there were large beside the weights, as far as the rule or the weights show."""
+    """Whether steps about there were large compared with the weights, as the optimizer's rule or the weights show."""
     updates = at_most(judged) if judged.updates is None else judged.updates
     near, columns = _near(judged, step), judged.weighted
     if updates is not None and len(near):

@@ -14,17 +14,17 @@ _PARTS = 10
 _MOST = 4  # parts of these at most, before it is level
 _ALIKE = 0.03  # of the level
 _NOISE = 3.0  # standard errors
-_SOLVED = 0.02  # of the highest part: that low, a level is where a training should end
+_SOLVED = 0.02  # of the highest part: a level this low is a good end
 _RISEN = 0.1  # of the loss
 _STAYS = 3  # parts at the end that are above the first
 _BEGINS = 0.6, 1.6  # times what a guess costs: where a mean cross-entropy of a new model begins
 _ABOVE, _LEARNED, _FALLS = 1.1, 0.95, 0.9  # times what a guess costs, twice; times what it was a quarter before
-_NEAR = 0.1  # of a guess: where a model begins, if its loss is of such classes
+_NEAR = 0.1  # of a guess: how near to it a loss of these classes begins
 _STEPS = 80
 
 
 def level(judged: JudgedRecord) -> str:
-    """What to say of a loss that ends above where it began, or has been level for most of the steps; "" for others."""
+    """Words for a loss that has risen, or has been level for most of the steps; "" for any other."""
     steps, values = judged.losses
     if len(values) < _LOSSES or not bool(values.isfinite().all()):
         return ""
@@ -46,7 +46,7 @@ def level(judged: JudgedRecord) -> str:
 
 
 def _is_level(parts: tuple[Tensor, ...], end: float, spread: float) -> bool:
-    """Whether each part is near the end's level, and their latter half no lower than the first one."""
+    """Whether each part is near the level of the end, and the latter half is no lower than the first half."""
     near = all(
         abs(float(one.mean()) - end) <= max(_ALIKE * abs(end), _NOISE * spread / math.sqrt(len(one))) for one in parts
     )
@@ -58,7 +58,7 @@ def _is_level(parts: tuple[Tensor, ...], end: float, spread: float) -> bool:
 
 
 def above_a_guess(judged: JudgedRecord) -> list[Finding]:
-    """A cross-entropy that begins at what a guess costs, goes above that and stays there."""
+    """A cross-entropy that begins at the cost of a guess, rises above it and stays there."""
     steps, values = judged.losses
     guess = _guess(judged)
     if len(values) < _LOSSES or not guess > 0 or int(steps[-1]) < _STEPS or not bool(values.isfinite().all()):
@@ -72,7 +72,7 @@ def above_a_guess(judged: JudgedRecord) -> list[Finding]:
     if not above or means[1] < _FALLS * means[0] or low < _LEARNED * guess:
         return []
     if not _BEGINS[0] * guess < float(values[0]) < _BEGINS[1] * guess:
-        return []  # a sum, or of several parts
+        return []  # a sum, or a loss of several parts
     message = (
         f"the loss stays at {number(means[1], 3)}, above the {number(guess, 3)} that guessing costs, which looks at no "
         "input"
@@ -82,14 +82,14 @@ def above_a_guess(judged: JudgedRecord) -> list[Finding]:
         "learning rate, and at labels against inputs."
     )
     evidence = {"loss": means[1], "guess": guess, "threshold": _ABOVE, "at first": float(values[0])}
-    if not judged.kind:  # a number by itself does not say what it is a loss of
+    if not judged.kind:  # the values alone do not show what the loss compares
         message = f"if it is a cross-entropy of {judged.history.outputs} classes, {message}"
         return [Finding("guessing", "info", message, evidence, action=lower_rate(judged) or action)]
     return [Finding("guessing", "warning", message, evidence, action=lower_rate(judged) or action)]
 
 
 def _guess(judged: JudgedRecord) -> float:
-    """What guessing costs in the latter half of the batches; NaN where the loss may be something else."""
+    """The cost of a guess in the latter half of the batches; NaN where the loss may be something else."""
     other = {"sum", "penalty", "negated"} & set(judged.history.of_loss)
     if judged.kind not in ("", "classes") or other or judged.takes_turns:
         return math.nan
@@ -101,7 +101,7 @@ def _guess(judged: JudgedRecord) -> float:
 
 
 def _begins_at(judged: JudgedRecord, guess: float) -> bool:
-    """Whether the first losses are what a new model's cross-entropy is."""
+    """Whether the first losses are about those of a model that only guesses."""
     _, values = judged.losses
     return len(values) >= 3 and abs(float(values[:3].median()) - guess) < _NEAR * guess
 

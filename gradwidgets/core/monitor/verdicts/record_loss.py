@@ -15,9 +15,9 @@ from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, percent
 
 _NEAR = 0.05  # of ln(classes)
-_STILL = 0.03  # that the loss may have fallen
-_BELOW = 0.005  # of ln(classes): what unequal classes give away
-_WAVERS = 0.05  # of ln(classes): to a model without knowledge every label costs about the same
+_STILL = 0.03  # of the loss, by which it may have fallen
+_BELOW = 0.005  # of ln(classes): unequal classes allow a loss this much lower
+_WAVERS = 0.05  # of ln(classes): for a model that knows nothing every label costs about the same
 _FIRST_FEW = 3  # losses
 _AMONG = 0.02  # of ln(samples of a batch)
 _LONG = 80  # steps, for a verdict on learning nothing
@@ -26,13 +26,13 @@ _UP = 10.0  # times the start, or times the lowest if it is twice the start
 _CLIMBS = 2.0  # times the start, for a loss that never came down again
 _LEFT = 0.5  # of the start: where more is left after a peak, nothing was gained by it
 _TOP = 5  # losses in a row that make a peak
-_JUST, _NEARLY = 10, 3  # losses just before one; steps before it that may have made it so
-_AT = 0.03  # of what a guess by the frequencies costs
+_JUST, _NEARLY = 10, 3  # losses just before a leap; steps before it that may have caused it
+_AT = 0.03  # of the cost of a guess by the frequencies
 _CLEARLY = 2.0  # standard errors, to be below or to fall
-_LITTLE = 1e-3  # of what a guess costs: by so much it is not known itself
+_LITTLE = 1e-3  # of the cost of a guess, which is not known more exactly
 _PART = 5  # losses in each third of those that are looked at
 _SEVERAL = 8  # samples in a batch: with fewer a record must be longer
-_HARDLY = 1e-2  # of the loss: it does not waver
+_HARDLY = 1e-2  # of the loss: with a smaller spread it does not vary
 _HARDLY_BELOW = 0.03  # of a guess
 _NEGATIVE = 0.1  # of the loss at first, below 0
 _HARDER, _KNOWS = 1.5, 0.9  # times what a guess costs at first; of what it costs at last
@@ -51,23 +51,23 @@ _CHANCES = {
 
 
 def guessing(judged: JudgedRecord) -> list[Finding]:
-    """A loss that stays at ln(classes), which a model without knowledge has."""
+    """A loss that stays at ln(classes), the loss of a model that knows nothing."""
     classes = judged.known.classes or judged.history.outputs
     _, values = judged.losses
     if not _is_long(judged) or not judged.has_classes or judged.is_of_a_critic:
         return []
-    classes = 2 if classes == 1 else classes  # one logit tells two apart
+    classes = 2 if classes == 1 else classes  # one logit distinguishes two classes
     return (_at_logarithm(judged, values, classes) if classes > 1 else []) or _among_a_batch(judged, values)
 
 
 def _among_a_batch(judged: JudgedRecord, values: Tensor) -> list[Finding]:
-    """The same where each sample is to be found among all of its batch."""
+    """The same where each sample is to be found among all samples of its batch."""
     size, outputs = judged.history.size, judged.history.outputs
     told = judged.history.chance.get("labels", size)
     if size < _SEVERAL or size == outputs or told != size or judged.kind != "classes":
         return []
     if outputs > 1 and _begins_nearer(values, outputs, size):
-        return []  # the loss is of the outputs, and passes by there
+        return []  # the loss is one of the outputs, and only passes that value
     if abs(float(values[len(values) // 2 :].mean()) - math.log(size)) > _AMONG * math.log(size):
         return []
     action = (
@@ -97,7 +97,7 @@ def _at_logarithm(judged: JudgedRecord, values: Tensor, classes: int, of: str = 
         return []  # single samples, or no cross-entropy
     noise = 2 * float(last.std()) / math.sqrt(len(last))
     if means[-1] < chance - max(noise, _BELOW * chance):
-        return []  # slow, but it knows something
+        return []  # slow, but something is learned
     message = f"the loss stays at {number(means[-1], 3)}, which guessing among {classes}{of} has: ln {classes} = "
     message += number(chance, 3)
     evidence = {"loss": means[-1], "ln(classes)": chance, "threshold": _NEAR, "quarters": means}
@@ -109,7 +109,7 @@ def _at_logarithm(judged: JudgedRecord, values: Tensor, classes: int, of: str = 
 
 
 def by_frequencies(judged: JudgedRecord) -> list[Finding]:
-    """A loss that stays at what a guess costs which looks at no input, batch for batch."""
+    """A loss that stays, batch for batch, at the cost of a guess that looks at no input."""
     if not _is_long(judged):
         return []
     for name in judged.costs:
@@ -129,9 +129,9 @@ def _is_long(judged: JudgedRecord, times: int = 1) -> bool:
 
 
 def _later(judged: JudgedRecord, name: str) -> tuple[Tensor, Tensor]:
-    """Losses, and what a guess costs there, of the latter half; of a short record of the latter three quarters.
+    """The losses and costs of a guess in the latter half, or in the last three quarters of a short record.
 
-    What came before may have been spent on the way to a guess.
+    Before that, a model may be on its way to the level of a guess.
     """
     _, values = judged.losses
     begin = len(values) // (2 if _is_long(judged, 2) else 4)
@@ -139,13 +139,13 @@ def _later(judged: JudgedRecord, name: str) -> tuple[Tensor, Tensor]:
 
 
 def _thirds(values: Tensor, costs: Tensor) -> list[Tensor]:
-    """How far losses are above what a guess costs, where that is known; no thirds where it is hardly known."""
+    """How far losses are above the cost of a guess, in thirds; empty where that cost is known at few of them."""
     thirds = [one[one.isfinite()] for one in (values - costs).tensor_split(3)]
     return thirds if all(len(one) >= _PART for one in thirds) else []
 
 
 def _is_at(values: Tensor, costs: Tensor) -> bool:
-    """Whether losses are at what a guess costs."""
+    """Whether losses are at the cost of a guess."""
     thirds, level = _thirds(values, costs), float(costs.nanmean())
     near = [max(_AT * level, 3 * _of_mean(one)) for one in thirds]
     return bool(thirds) and all(
@@ -154,13 +154,13 @@ def _is_at(values: Tensor, costs: Tensor) -> bool:
 
 
 def _knows(values: Tensor, costs: Tensor) -> bool:
-    """Whether losses are below what a guess costs, or fall."""
+    """Whether losses are below the cost of a guess, or fall."""
     thirds, level = _thirds(values, costs), float(costs.nanmean())
     if not thirds:
         return False
     whole, little = torch.cat(thirds), _LITTLE * level
     fallen, end = float(thirds[0].mean() - thirds[-1].mean()), float(thirds[-1].mean())
-    # What comes down to a guess from above, and hardly, learns to guess.
+    # A loss that falls slightly towards a guess, from above, shows that guessing is learned.
     arrives = end > _of_mean(thirds[-1]) and fallen < 2 * _BELOW * level
     falls = fallen > max(_CLEARLY * math.hypot(_of_mean(thirds[0]), _of_mean(thirds[-1])), little)
     return float(whole.mean()) < -max(_CLEARLY * _of_mean(whole), little) or (falls and not arrives)
@@ -190,19 +190,19 @@ def _at_chance(judged: JudgedRecord, name: str, values: Tensor, costs: Tensor) -
 
 
 def _is_single(judged: JudgedRecord) -> bool:
-    """Whether a step is of one sample: so are the batches, and they are not added up."""
+    """Whether each step has one sample: batches have one, and gradients are not added up."""
     history = judged.history
     writes = None if history.writes is None else float(history.writes[0])  # a clip writes once, too
     return history.size == 1 and writes is not None and writes <= 1
 
 
 def single(judged: JudgedRecord) -> list[Finding]:
-    """Steps by one sample each, whose loss wavers and does not fall."""
+    """Steps by one sample each, with a loss that varies and does not fall."""
     _, values = judged.losses
     if not _is_single(judged) or len(values) < _LOSSES or not bool(values.isfinite().all()):
         return []
     if any(one.name == "batch_of_one" for one in judged.history.preflight) or bool((values < 0).any()):
-        return []  # told already; or a loss that need not fall, of a policy say
+        return []  # reported already; or a loss that need not fall, such as a policy's
     first, *_, last = values.tensor_split(4)
     off = math.hypot(_of_mean(first), _of_mean(last))
     spread = float(last.std())
@@ -231,7 +231,7 @@ def diverging(judged: JudgedRecord) -> list[Finding]:
     start = min(start, first)
     lowest, top = min(medians(values, 4)), float(values.unfold(0, min(_TOP, len(values)), 1).min(1).values.max())
     if not start > 0 or float(values.min()) < -_NEGATIVE * start:
-        return []  # one that goes below 0 has no level that it could be many times of
+        return []  # a loss that goes below 0 has no level to compare with
     evidence = {"at first": start, "at last": end, "best quarter": lowest, "highest": top, "threshold": _UP}
     guess = judged.likely_guess
     if _knows_more(judged):
@@ -263,7 +263,7 @@ def diverging(judged: JudgedRecord) -> list[Finding]:
 
 
 def _blown_up(judged: JudgedRecord, start: float) -> str:
-    """At which step the loss leaves what it was before by far, and what the gradient was there; "" where it creeps."""
+    """Words for the step at which the loss leaps, and for the gradient there; "" where it rises slowly."""
     steps, values = judged.losses
     levels = [float(values[max(0, k - _JUST) : k].median()) for k in range(1, len(values))]
     at = next((k for k, level in enumerate(levels, 1) if float(values[k]) > _UP * max(level, start)), None)
@@ -280,7 +280,7 @@ def _blown_up(judged: JudgedRecord, start: float) -> str:
 
 
 def _knows_more(judged: JudgedRecord) -> bool:
-    """Whether it ends below what a guess costs in those batches, which have become harder to guess."""
+    """Whether the loss ends below the cost of a guess, in batches that have become harder to guess."""
     _, values = judged.losses
     for costs in judged.costs.values():
         first, *_, last = costs.tensor_split(10)
@@ -290,8 +290,8 @@ def _knows_more(judged: JudgedRecord) -> bool:
     return False
 
 
-def _risen(evidence: dict[str, object]) -> list[Finding]:
-    """It is higher than it was, and lower than at first: a harder task has that, too."""
+def _risen(evidence: dict[str, float]) -> list[Finding]:
+    """A loss that is higher than at its lowest, and lower than at first, as when a task becomes harder."""
     message = (
         f"the loss is {number(evidence['at last'], 3)} in the last tenth, and was "
         f"{number(evidence['best quarter'], 3)} in its best quarter"
@@ -300,7 +300,7 @@ def _risen(evidence: dict[str, object]) -> list[Finding]:
 
 
 def hardly(judged: JudgedRecord) -> list[Finding]:
-    """A loss that is next to nothing below a guess after a while: slow, or nothing to be learned."""
+    """A loss that is hardly below a guess after a while: learning is slow, or there is nothing to learn."""
     _, values = judged.losses
     if not _is_long(judged, 2) or not judged.has_classes or judged.is_of_a_critic:
         return []

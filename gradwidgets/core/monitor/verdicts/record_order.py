@@ -1,12 +1,13 @@
-"""Batches that come in an order: one class after the other."""
+"""Batches that are not shuffled: one class comes after the other."""
 
 import math
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
-from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.finding import Finding, Severity
 from gradwidgets.core.results.wording import number, percent
 
 _SAMPLES = 12
@@ -15,7 +16,7 @@ _APART = 4, 1 << 30  # steps at most from one sample to the next
 _FEWER, _SURELY = 0.6, 4.0  # of the changes by chance; standard deviations below them
 _MANY = 16  # samples of a batch, most of which are of one class by no chance
 _STRONG, _DIFFERENT, _TOP = 0.5, 3, 0.6  # of the samples; classes; the most frequent one's share
-_BLOCK, _BLOCKS, _TIMES = 5, 9, 2  # losses of a block; blocks before a leap; blocks behind it
+_BLOCK, _BLOCKS, _TIMES = 5, 9, 2  # least losses of a block; most blocks before a leap; blocks after it
 _BREAKS = 5.0  # times the changes within a block, at its end
 _STEADY, _DOWN = 0.6, 0.5  # of the losses before a leap; of the first of them
 _NEIGHBOURS, _ALIKE, _SE = 16, 0.15, 5.0  # pairs of batches; of the way from chance to all alike; standard errors
@@ -24,7 +25,7 @@ _RUNS = 3  # of two samples or more: what a model has yet to learn of one freque
 
 
 def one_after_the_other(judged: JudgedRecord) -> list[Finding]:
-    """Gradients that ask for one class alone, and for the same one many steps in a row, though there are several."""
+    """Gradients that make only one class likelier, the same for many steps in a row, though there are several."""
     asked = judged.history.asked
     if asked is None or judged.takes_turns:
         return []
@@ -33,8 +34,8 @@ def one_after_the_other(judged: JudgedRecord) -> list[Finding]:
     share = len(alone) / max(len(known), 1)
     if len(alone) < _SAMPLES or share < _ALONE:
         return []
-    # Runs may be shorter than samples are apart later on, or these be apart from the first.
-    seldom = [told for apart in _APART if (told := _changes(judged, apart)) is not None]
+    # Samples may be further apart than a run is long, later on or from the start.
+    seldom = [told for apart in _APART if (told := _changes(judged.history.steps, asked, apart)) is not None]
     if not seldom:
         return []
     usual, changes = seldom[0]
@@ -48,9 +49,8 @@ def one_after_the_other(judged: JudgedRecord) -> list[Finding]:
     return [Finding("one_class_a_batch", "warning", message, evidence, action=action)]
 
 
-def _changes(judged: JudgedRecord, apart: int) -> tuple[float, int] | None:
+def _changes(steps: Tensor, asked: Tensor, apart: int) -> tuple[float, int] | None:
     """How often the class would change by chance, and how often it does; None where that is not clearly less."""
-    steps, asked = judged.history.steps, judged.history.asked
     near = (steps.diff() <= apart) & (asked[1:] >= 0) & (asked[:-1] >= 0)
     found = asked[asked >= 0]
     chance = 1 - float((found.unique(return_counts=True)[1] / len(found)).square().sum())
@@ -62,7 +62,7 @@ def _changes(judged: JudgedRecord, apart: int) -> tuple[float, int] | None:
 
 
 def sorted_classes(judged: JudgedRecord) -> list[Finding]:
-    """Batches of many samples, most of each of one class, and of another one each time."""
+    """Batches of many samples, each mostly of one class, with several such classes over time."""
     told, history = judged.history.pulls, judged.history
     if not told or history.of_loss != ("classes",) or history.size < _MANY or judged.takes_turns:
         return []
@@ -71,7 +71,7 @@ def sorted_classes(judged: JudgedRecord) -> list[Finding]:
     if told["of"] < _SAMPLES or strong < _STRONG * told["of"] or len(counts) < _DIFFERENT:
         return []
     if max(counts.values()) > _TOP * strong:
-        return []  # what is frequent is asked for first
+        return []  # at first a model learns the most frequent class
     share = strong / told["of"]
     message = (
         f"at {percent(share)} of the sampled steps {percent(told['share'])} or more of a batch of {history.size:,} are "
@@ -84,7 +84,7 @@ def sorted_classes(judged: JudgedRecord) -> list[Finding]:
 
 
 def blending(judged: JudgedRecord) -> list[Finding]:
-    """Batches whose labels are like those of the batch before: classes come in an order, though several at a time."""
+    """Batches whose labels are like those of the batch before: the classes come in an order, several at a time."""
     chance = judged.history.chance
     pairs, drawn = chance.get("neighbours", 0.0), chance.get("if drawn", 1.0)
     if pairs < _NEIGHBOURS or not drawn < 1 or not judged.has_classes or judged.takes_turns:
@@ -102,20 +102,20 @@ def blending(judged: JudgedRecord) -> list[Finding]:
         "order is meant (one task after another), all is well."
     )
     evidence = {"alike": alike, "if drawn": drawn, "batches": pairs + 1, "threshold": _ALIKE}
-    severity = "info" if _learns(judged) else "warning"
+    severity: Severity = "info" if _learns(judged) else "warning"
     return [Finding("one_class_a_batch", severity, message, evidence, action=action)]
 
 
 def _learns(judged: JudgedRecord) -> bool:
-    """Whether the loss has come far down all the same."""
+    """Whether the loss has fallen far all the same."""
     _, values = judged.losses
     return len(values) > 0 and float(values[-len(values) // 4 :].mean()) < _LEARNS * float(values[0])
 
 
 def perhaps_in_order(judged: JudgedRecord, found: list[Finding]) -> list[Finding]:
-    """A leap after a run of steady fall, where the loss breaks at every multiple of that place: blocks of data."""
+    """A leap after a steady fall, where the loss breaks at every multiple of that place, as in blocks of data."""
     if not found or judged.history.chance:
-        return found  # of targets that are told, the order is known
+        return found  # the targets show whether there is an order
     each = _blocks(judged, int(found[0].evidence["step"]))
     if not each:
         return found
@@ -133,9 +133,9 @@ def perhaps_in_order(judged: JudgedRecord, found: list[Finding]) -> list[Finding
 
 
 def _blocks(judged: JudgedRecord, step: int) -> int:
-    """The length of blocks, of which a leap begins one; 0 where losses are none of blocks.
+    """The length of blocks, of which one begins at a leap; 0 where the losses show no blocks.
 
-    Within each block losses go on step by step, and from one to the next they break off.
+    Within a block losses change little from step to step, and between blocks they jump.
     """
     steps, values = judged.losses
     place = int((steps < step).sum())
@@ -148,7 +148,7 @@ def _blocks(judged: JudgedRecord, step: int) -> int:
             continue
         before = values[place - each : place]
         falls = float((before.diff() < 0).double().mean()) >= _STEADY and float(before[-1]) < _DOWN * float(before[0])
-        # Later on the model knows all blocks a little, and these differ less.
+        # Later the model has learned something of all blocks, and they differ less.
         ends = range(place - 1, place + (_TIMES - 1) * each, each)
         around = [float(jumps[k - each + 1 : k].median()) for k in ends]
         if falls and all(float(jumps[k]) > _BREAKS * usual for k, usual in zip(ends, around, strict=True)):

@@ -1,8 +1,9 @@
-"""Two losses in turn, as of a critic and of a maker: one at nothing, while the other rises."""
+"""Two losses in turn, such as a critic's and a generator's: one is nearly 0, while the other rises."""
 
 import math
 from itertools import pairwise
 
+import torch
 from torch import Tensor
 
 from gradwidgets.core.layers.verdicts.verdict import listed
@@ -10,14 +11,14 @@ from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
 
-_CYCLES = range(2, 7)  # steps after which the turns begin anew
+_CYCLES = range(2, 7)  # steps after which the turns repeat
 _SAMPLES, _LOSSES = 3, 8  # of each
 _NOTHING, _RISEN = 0.05, 1.5  # times its first
 _PART = 5  # of a series
 
 
 def turns(judged: JudgedRecord) -> list[tuple[list[int], Tensor, Tensor]]:
-    """Each turn's layers, and the steps and losses of its steps, of two that come in a fixed order; else none."""
+    """The layers, steps and losses of each of two turns that come in a fixed order; empty for any other loop."""
     history, (steps, values) = judged.history, judged.losses
     groups = [one for one in judged.groups if len(one) >= _SAMPLES]
     if len(groups) != 2 or not len(steps):
@@ -29,7 +30,7 @@ def turns(judged: JudgedRecord) -> list[tuple[list[int], Tensor, Tensor]]:
             continue
         found = []
         for group, those in zip(groups, residues, strict=True):
-            of_it = sum((steps % cycle == one).long() for one in those) > 0
+            of_it = torch.isin(steps % cycle, torch.tensor(sorted(those)))
             columns = [column for column in judged.weighted if math.isfinite(float(history.norm[group[0], column]))]
             found.append((columns, steps[of_it], values[of_it]))
         return found
@@ -37,7 +38,7 @@ def turns(judged: JudgedRecord) -> list[tuple[list[int], Tensor, Tensor]]:
 
 
 def unbalanced(judged: JudgedRecord) -> list[Finding]:
-    """One of two losses comes down to nothing, and the other is above where it began."""
+    """One of two losses falls to nearly 0, and the other is above its first value."""
     both = turns(judged) if judged.takes_turns else []
     if not both or any(len(values[values.isfinite()]) < _LOSSES for *_, values in both):
         return []

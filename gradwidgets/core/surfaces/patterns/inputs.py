@@ -21,7 +21,7 @@ _OF_LOGS = frozenset(("kl_div", "nll_loss"))
 _SOFTMAXES = frozenset(("softmax", "log_softmax", "cross_entropy"))
 _SIGMOIDS = frozenset(("sigmoid", "logsigmoid", "binary_cross_entropy_with_logits"))
 _MAKES_SHARES = ("softmax", "log_softmax")
-_OF_SHARES = frozenset(("nll_loss", "kl_div", "gather", "getitem"))  # which take one of each sample's
+_OF_SHARES = frozenset(("nll_loss", "cross_entropy", "kl_div", "gather", "getitem"))  # which take one of each sample's
 _CLASSES = "Take the {0} along the classes, dim={1}: each sample's shares must sum up to 1."
 _LOGS = "Give it logarithms: log_softmax(…) in place of softmax(…), or log() of the shares."
 _RATES = frozenset(("exp", "softplus"))
@@ -173,6 +173,38 @@ def wrong_input(look: Look) -> Finding | None:
     return wrong_target(look) or whole_numbers(look) or one_item(look)
 
 
+class _OverSamples(FunctionMode):
+    """Notes the first softmax of rows, by itself or by its logsumexp, that goes along dim 0."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found = ""
+
+    def __torch_function__(self, func: Op, types: object, args: Args = (), kwargs: Kwargs | None = None) -> object:
+        name, given = getattr(func, "__name__", ""), args[0] if args else None
+        if name in _NORMALISING and isinstance(given, Tensor) and given.ndim == 2 and given.requires_grad:
+            self.found = self.found or name * (_axis(name, given, kwargs or {}, args[1:]) == -given.ndim)
+        return func(*args, **(kwargs or {}))
+
+    def back(self, value: Tensor, leaves: list[Tensor]) -> None:
+        """Nothing: the way back tells no more."""
+
+
+def over_samples(look: Look) -> str:
+    """What to ask where a loss does not depend on a number, and a softmax goes along the samples; "" elsewhere."""
+    watch, some = _OverSamples(), look.lattice.points[look.lattice.finite]
+    try:
+        look.own.run_at(some[len(some) // 2], look.own.dtype, watch)
+    except Exception:
+        return ""
+    return _ALONG_SAMPLES.format(watch.found) if watch.found else ""
+
+
+_NORMALISING = ("softmax", "log_softmax", "logsumexp")
+_ALONG_SAMPLES = (
+    "The {0} in it goes along dim 0: what is added to all rows alike cancels in it. If the rows are samples, and their "
+    "classes are meant, take dim=1; if it is meant, it is a flat direction, which stays about where it begins."
+)
 _TAKES = {"getitem": "an index"}
 
 

@@ -11,6 +11,8 @@ from gradwidgets.core.operations.jumping import jumping_at
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.slices import finish
 from gradwidgets.core.results.wording import number, place
+from gradwidgets.core.surfaces.patterns.astray.comparisons import without_abs
+from gradwidgets.core.surfaces.patterns.inputs import over_samples
 from gradwidgets.core.surfaces.patterns.look import Look
 from gradwidgets.core.surfaces.patterns.singular.undefined import singular
 
@@ -20,6 +22,7 @@ _ALONG = 4001  # points of a line on which jumps are counted
 _HIGH, _ALIKE = 0.05, 0.8  # of the highest jump on it: a lower one is none; so high are all that are alike
 _SHARP = 100.0  # times what is usual on that line
 _RIGHT_BESIDE = 1e-7  # of the view
+_ABS_TOO = "Take the abs in both comparisons: what one of them leaves the other must take."
 _COUNTED = 200  # jumps: of more of them a line may have missed some
 _ROUNDING = ("round", "floor", "ceil", "trunc")
 _NOTHING = 1e-9  # of the view: a jump so near to 0 is at 0
@@ -41,14 +44,16 @@ def jump(look: Look) -> Finding | None:
     along = _cut_through(look, point, jumps) if len(steps.heights) < 2 else ""
     where = f"{place(look.names, spot)}{along}"
     message = f"the loss jumps by {_in_words(steps, height)} {where}, and no gradient knows of it"
-    message += f": {cause.sentence}" if cause else "; no single operation was found that makes it" * look.known
+    apart = without_abs(look, point, _axis_of(look, point)) if cause and not look.view.slow else ""
+    told = f": {cause.sentence}{apart or cause.line}" if cause else "; no single operation was found that makes it"
+    message += told * look.known
     evidence: dict[str, object] = {
         "height": height,
         JUMPS: max(1, len(steps.heights)),
         "of the loss's height": height / look.height if look.height else 1.0,
         "operation": cause.operation if cause else "",
     }
-    action = cause.action if cause else ""
+    action = _ABS_TOO if apart else cause.action if cause else ""
     cuts = cuts_of(look.function, point) if cause else Cuts()
     if cuts.own:
         action = 'It has a backward of its own: if that is meant to lead over the step, allow it: allow=["jump"].'
@@ -158,10 +163,10 @@ def _between(look: Look, axis: int) -> bool:
     return bool((slopes.isfinite() & (slopes != 0)).any())
 
 
-def _cutting(look: Look, axis: int) -> tuple[str, ...]:
-    """What on the way from a parameter to the loss has no gradient, in words."""
+def _cutting(look: Look, axis: int) -> dict[str, str]:
+    """What on the way from a parameter to the loss has no gradient, in words, each with its line."""
     if not look.known:
-        return ()
+        return {}
     point = look.lattice.points[look.lattice.finite][0]
     other = point.clone()
     middle = look.bounds[axis].mean()
@@ -178,13 +183,15 @@ def _change_on_grid(look: Look, axis: int) -> float:
 def _flat(look: Look, name: str) -> Finding:
     """A parameter whose part in the loss cancels, as a shift does in a variance or in a softmax."""
     size = float(look.lattice.gradient[look.lattice.finite, look.flat[0]].abs().max())
+    action = over_samples(look)
     return Finding(
         "no_gradient_path",
         "info",
         f"the loss does not depend on {name}: it is the same all along that axis but for rounding, and so is the "
         f"gradient of {name}, {number(size, 2)} at most",
         {"largest gradient, all of it rounding": size},
-        action=f"A flat direction, no fault of the loss's: {name} stays about where it begins. Fix it, or leave it.",
+        action=action
+        or f"A flat direction, no fault of the loss's: {name} stays about where it begins. Fix it, or leave it.",
     )
 
 
@@ -216,11 +223,12 @@ def no_gradient_path(look: Look) -> Finding | None:
             continue
         cuts = cuts_of(look.function, lattice.points[lattice.finite][0]) if look.known else Cuts()
         cause = "is exactly zero everywhere" if reached else "does not exist"
-        cutting: tuple[str, ...] = ()
+        cutting: dict[str, str] = {}
         if cuts.constant:
             cause += f": {cuts.sentence}"
         elif cutting := _cutting(look, axis):
             cause += f": {' and '.join(cutting)} on the way cut{'s' * (len(cutting) == 1)} it off"
+            cause += next(iter(cutting.values()))
         elif reached:
             cause += ": it is rounded, compared or cut to a sign"
         return Finding(
@@ -228,6 +236,6 @@ def no_gradient_path(look: Look) -> Finding | None:
             "error",
             f"the loss changes by {number(change)} along {name}, yet its gradient {cause}",
             {"change of the loss along the axis": change, "gradient path": reached},
-            action=cuts.action or cure_for(cutting),
+            action=cuts.action or cure_for(tuple(cutting)),
         )
     return None

@@ -13,7 +13,7 @@ from gradwidgets.core.results.slices import Slices, finish, part_of, together
 from gradwidgets.core.results.wording import number, place
 from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.surfaces.critical_points import CriticalPoint
-from gradwidgets.core.surfaces.patterns import broadcast, inputs, jumps_and_cuts, mismatch
+from gradwidgets.core.surfaces.patterns import broadcast, inputs, jumps_and_cuts, mismatch, no_bottom
 from gradwidgets.core.surfaces.patterns.astray.trials import explaining
 from gradwidgets.core.surfaces.patterns.data import called_again
 from gradwidgets.core.surfaces.patterns.data.signed_limits import with_its_limit
@@ -211,7 +211,7 @@ PATTERNS: dict[str, Pattern] = {
     "no_bottom": Pattern(
         "training goes on for ever",
         "If that is not meant, something must hold the loss from below.",
-        minima.no_bottom,
+        no_bottom.no_bottom,
     ),
     "valley": Pattern(
         "where a descent ends is where it begins",
@@ -365,6 +365,8 @@ def surveying(
                 found.pop(other, None)  # but what is not finite is no other gradient's
     if mismatch.leads_elsewhere(cut):
         found.pop("wrong_direction", None)  # it is judged by the value alone
+    if "wrong_input" in blamed and getattr(found.get("no_gradient_path"), "severity", "") == "info":
+        found.pop("no_gradient_path", None)  # what cancels in a softmax that goes the wrong way is flat for that
     for name in _MISSED:
         if name in found and found[name].action == PATTERNS[name].action:
             found[name] = yield from part_of(explaining(look, found[name]), 1.0, 0.0)
@@ -381,7 +383,7 @@ def surveying(
             found.pop(other, None)
     elif "no_bottom" in blamed and not any(name in blamed for name in _BEFORE_THE_BOTTOM):
         if "saddle" in found:
-            found["saddle"] = minima.without_end(found["saddle"], found.pop("no_bottom"))
+            found["saddle"] = no_bottom.without_end(found["saddle"], found.pop("no_bottom"))
     elif any(name in blamed for name in (*_BEFORE_THE_BOTTOM, "saddle")):
         found.pop("no_bottom", None)
     if "no_gradient_path" in found and not look.led:

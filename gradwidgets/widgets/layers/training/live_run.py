@@ -119,7 +119,7 @@ class LiveRun:
             else:
                 register = sys.modules[torch.optim.Optimizer.__module__].register_optimizer_step_post_hook
             self._hook = Hook(self._after_step)
-            stack.callback(register(self._hook).remove)  # type: ignore[arg-type]  # the return value of a hook is ignored
+            stack.callback(register(self._hook).remove)
             self._resources = stack.pop_all()
         self._began = self._began or time.perf_counter()
 

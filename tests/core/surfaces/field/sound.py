@@ -16,6 +16,7 @@ from tests.core.surfaces.field.followed import FOLLOWED
 from tests.core.surfaces.field.look_alikes import LOOK_ALIKES
 from tests.core.surfaces.field.more_sound import MORE_SOUND
 from tests.core.surfaces.field.neighbours import NEIGHBOURS
+from tests.core.surfaces.field.seventh_sound import SEVENTH_SOUND
 from tests.core.surfaces.field.sixth_sound import SIXTH_SOUND
 
 LINE = {"slope": (-2.0, 3.0), "offset": (-3.0, 2.0)}
@@ -825,4 +826,5 @@ SOUND = (
     *BESIDE_ITEMS,
     *LOOK_ALIKES,
     *SIXTH_SOUND,
+    *SEVENTH_SOUND,
 )

@@ -1,1 +1,1 @@
-"""What a training is given: its inputs and its targets."""
+"""The inputs, targets and outputs of a training."""

@@ -1,28 +1,29 @@
-"""How alike a model's answers to different samples are, in the course of a training."""
+"""How alike a model's answers to different samples are in the course of a training."""
 
 import math
 
 import torch
 from torch import Tensor, nn
 
-from gradwidgets.core.monitor.taps import Hook, first_tensor, take_away
+from gradwidgets.core.monitor.facts import AnswerFacts
+from gradwidgets.core.monitor.taps import Hook, Removable, first_tensor, take_away
 
-_ROWS, _WIDE = 32, 256  # of an output, that are looked at
-_FEWEST, _INPUTS = 8, 64  # rows; numbers of an input
-_MOST = 24  # looks that are kept: when there are so many, every other one
+_ROWS, _WIDE = 32, 256  # rows and columns of an output that are kept
+_FEWEST, _INPUTS = 8, 64  # least rows of an output; numbers of an input that are kept
+_MOST = 24  # outputs that are kept: when there are that many, every other one is dropped
 
 
 class Answers:
-    """Looks at a table of outputs of sampled steps, a row a sample, and reads nothing before it is asked.
+    """Keeps parts of the outputs of sampled steps, one row per sample, and reads no number before `told` is called.
 
     Attributes:
-        handles: Of the hook that stands.
-        passes: Passes with gradients since the last step.
-        aside: Passes without, likewise.
+        handles: The handle of the hook.
+        passes: How many passes with gradients there were since the last step.
+        aside: The same of passes without gradients.
     """
 
     def __init__(self) -> None:
-        self.handles: list = []
+        self.handles: list[Removable] = []
         self.passes = self.aside = 0
         self._steps = self._with_aside = 0
         self._several = 0  # steps of two passes and more
@@ -33,23 +34,24 @@ class Answers:
         self._width = 0
 
     def begins(self, model: nn.Module, inputs: Tensor) -> None:
-        """A pass with gradients is about to come, of the step that is sampled."""
+        """Wait for the output of a pass with gradients, whose step is sampled."""
         self._asked += 1
         if inputs.ndim and inputs.shape[0] >= _FEWEST and self._asked % max(1, self._stride) == 0:
             self._given = inputs.detach()[:_FEWEST].reshape(_FEWEST, -1)[:, :_INPUTS].clone()
-            take_away(self.handles)  # of a pass that has failed
-            # Before others: one that takes itself away behind a pass that fails is to be the last.
+            take_away(self.handles)  # the hook of a pass that has failed
+            # Before the other hooks: one that removes itself, and is also called when a pass fails, must be the last.
             self.handles.append(model.register_forward_hook(Hook(self._made), prepend=True))
 
     def _made(self, model: nn.Module, inputs: object, output: object) -> None:
         take_away(self.handles)
         table = first_tensor(output)
-        if table is not None and table.ndim == 2 and table.shape[0] >= _FEWEST and table.shape[1] > 1:
+        wide = table is not None and table.ndim == 2 and table.shape[0] >= _FEWEST and table.shape[1] > 1
+        if table is not None and wide and self._given is not None:
             self._width = table.shape[1]
             self._now = self._given, table.detach()[:: -(-table.shape[0] // _ROWS), :_WIDE].clone()
 
     def step(self, step: int, *, sampled: bool) -> None:
-        """A step is about to come."""
+        """Keep the newest output, if its step is sampled."""
         self._steps += 1
         self._several += self.passes > 1
         self._with_aside += self.aside > 0
@@ -61,27 +63,34 @@ class Answers:
                 self._kept, self._stride = self._kept[::2], max(1, self._stride) * 2
 
     def forget(self) -> None:
-        """Take the hook away."""
+        """Remove the hook."""
         take_away(self.handles)
 
     @property
-    def told(self) -> dict[str, object]:
-        """At which "steps" answers were looked at.
+    def told(self) -> AnswerFacts:
+        """How alike the answers are, step by step.
 
         Returns:
-            With them, of each look how far the directions of rows are "apart" from their mean (root mean square), and
-            of rows as logits: how "sure" the likeliest is on the average, in which share of the rows it is the
-            commonest "one"; whether inputs "differ". The "width" of a row; at which share of the steps there were
-            "several" passes with gradients, or passes without, "aside". Empty where nothing was looked at.
+            The "steps"; at each of them how far the directions of rows are "apart" from their mean (root mean square),
+            and taking rows as logits, how "sure" the likeliest answer is on average and in which share of the rows it
+            is the most frequent "one"; whether inputs "differ". The "width" of a row; at which share of the steps there
+            were "several" passes with gradients, or passes without gradients "aside". Empty where no output was kept.
         """
         if not self._kept:
             return {}
         every = [(step, _measured(given, rows)) for step, given, rows in self._kept]
         every = [(step, row) for step, row in every if all(map(math.isfinite, row))]
-        names = ("apart", "sure", "one", "differ")
-        told = {name: [row[place] for _, row in every] for place, name in enumerate(names)}
-        told |= {"steps": [step for step, _ in every], "width": self._width}
-        return told | {"several": self._several / self._steps, "aside": self._with_aside / self._steps}
+        apart, sure, one, differ = ([row[place] for _, row in every] for place in range(4))
+        return {
+            "apart": apart,
+            "sure": sure,
+            "one": one,
+            "differ": differ,
+            "steps": [step for step, _ in every],
+            "width": self._width,
+            "several": self._several / self._steps,
+            "aside": self._with_aside / self._steps,
+        }
 
 
 @torch.no_grad()

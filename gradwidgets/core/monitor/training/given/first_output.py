@@ -6,45 +6,45 @@ import torch
 from torch import Tensor, nn
 
 from gradwidgets.core.layers.preflight.reading import named_tensors, numbers, some, wide
+from gradwidgets.core.monitor.facts import OutputFacts
 
 _ROWS = 1 << 16  # numbers that are read
-_LARGE = 100.0  # root mean square, from where on it is asked why
-_MUCH = 10.0  # times what comes in: torch's own draw makes 0.6 times of it
-_GROWS = 1.02  # a time step
-_FEW, _MOST, _LAYERS = 3, 1 << 18, 8  # rows or columns, and numbers, of matrices that are looked at; how many
-_DRAWN_LARGE = 3.0  # norm of a row: torch's own draw has 0.6
-_BEYOND = 1.25  # times the largest singular value of numbers that are drawn one by one
-_WIDE = 512  # of a state whose matrix is looked at
+_LARGE = 100.0  # root mean square, from which on the cause is looked for
+_MUCH = 10.0  # times its inputs is the output of a layer: with torch's own initial weights it is 0.6 times
+_GROWS = 1.02  # factor per time step
+_FEW, _MOST, _LAYERS = 3, 1 << 18, 8  # least rows or columns, and most numbers, of the matrices; how many of these
+_DRAWN_LARGE = 3.0  # norm of a row: torch's own initial weights have 0.6
+_BEYOND = 1.25  # times the largest singular value of independent random numbers
+_WIDE = 512  # the largest state whose matrix is looked at
 
 
-def output_level(model: nn.Module, output: object) -> dict[str, object]:
-    """The size of a first output.
+def output_level(model: nn.Module, output: object) -> OutputFacts:
+    """Measure the size of a first output.
 
     Returns:
-        Its root mean square as "rms". Where that is 100 or more, "layers": by their names how many times what they are
-        given comes out of linear layers and convolutions, where it is ten times or more; and "grows": of recurrent
-        layers by how much a time step multiplies their state in the long run, where it makes it larger. Nothing for
-        what is no single tensor.
+        Its root mean square as "rms". Where that is 100 or more, "layers": linear layers and convolutions whose output
+        is ten times their input or more, with that factor, by their names; and "grows": recurrent layers whose state
+        grows in the long run, with the factor per time step. Empty for an output that is no single tensor.
     """
     tensors = [one for _, one in named_tensors(output, "output") if one.is_floating_point() and one.ndim]
     values = numbers(tensors[0]) if len(tensors) == 1 else None
     if values is None or not values.numel():
         return {}
     rms = float(wide(some(values, _ROWS)).square().mean().sqrt())
-    found: dict[str, object] = {"rms": rms} if math.isfinite(rms) else {}
+    found: OutputFacts = {"rms": rms} if math.isfinite(rms) else {}
     if not rms >= _LARGE or not found:
         return found
     with torch.no_grad():
         layers = {name: gain for name, one in model.named_modules() if (gain := _gain(one)) >= _MUCH}
         grows = {name: times for name, one in model.named_modules() if (times := _growth(one)) > _GROWS}
-    return found | {"layers": layers, "grows": grows}
+    return {**found, "layers": layers, "grows": grows}
 
 
 def is_learned(model: nn.Module) -> bool:
-    """Whether a model has learned before: a layer has a direction that numbers drawn one by one have not.
+    """Whether a model was trained before: a layer has a direction that independent random numbers do not have.
 
     The largest singular value of an m × n matrix of independent numbers with mean 0 is at most about √m + √n times
-    their spread. A last layer that is drawn large upon learned ones does not count.
+    their spread. A model whose last layer is new, with large weights, does not count.
     """
     weights = [one.weight for one in model.modules() if isinstance(one, nn.Linear)]
     weights = [wide(one.detach()) for one in weights if isinstance(one, Tensor) and min(one.shape) >= _FEW]
@@ -60,7 +60,7 @@ def _is_directed(matrix: Tensor) -> bool:
 
 
 def _gain(module: nn.Module) -> float:
-    """How many times what comes in a layer gives, of inputs that have nothing to do with each other."""
+    """How many times its input a layer's output is, for inputs that are independent of each other."""
     weight = getattr(module, "weight", None)
     if not isinstance(module, nn.Linear | nn.modules.conv._ConvNd) or not isinstance(weight, Tensor):
         return 0.0
@@ -68,9 +68,9 @@ def _gain(module: nn.Module) -> float:
 
 
 def _growth(module: nn.Module) -> float:
-    """The largest |eigenvalue| of the matrices by which a recurrent layer without gates makes a state of the last."""
+    """The largest |eigenvalue| of the matrices that multiply the state of a recurrent layer without gates."""
     if not isinstance(module, nn.RNN | nn.RNNCell) or getattr(module, "nonlinearity", "") != "relu":
-        return 0.0  # gates and tanh hold the state
+        return 0.0  # gates and tanh bound the state
     weights = [one for name, one in module.named_parameters() if name.startswith("weight_hh")]
     square = [one for one in weights if one.ndim == 2 and one.shape[0] == one.shape[1] <= _WIDE]
     return max((float(torch.linalg.eigvals(one.double()).abs().max()) for one in square), default=0.0)

@@ -1,18 +1,20 @@
-"""What the model is given at sampled steps: whether that is the very same each time, and how large it is."""
+"""The model's inputs at sampled steps: whether they are the same each time, and how large they are."""
 
 import torch
 from torch import Tensor
 
+from gradwidgets.core.monitor.facts import InputFacts, SmallBatchFacts
+
 _NUMBERS = 256  # of an input
 _MOST = 512  # steps
-_TIMES = 4  # as many samples as in a small batch has the largest
+_TIMES = 4  # times as many samples as a small batch has the largest one
 
 
 class SmallBatches:
-    """The steps whose batch is far smaller than the largest so far, by the first dimension of what the model is given.
+    """The steps whose batch is far smaller than the largest so far, by the first dimension of the model's inputs.
 
     Attributes:
-        largest: How large the largest is.
+        largest: The size of the largest batch.
     """
 
     def __init__(self) -> None:
@@ -21,12 +23,12 @@ class SmallBatches:
         self._sizes: list[int] = []
 
     def see(self, tensor: Tensor) -> None:
-        """An input of the step that comes."""
+        """Take an input of the next step."""
         if tensor.ndim:
             self._now = max(self._now, tensor.shape[0])
 
     def step(self, step: int) -> None:
-        """It comes."""
+        """Count the step whose inputs were taken."""
         now, self._now = self._now, 0
         self._of += now > 0
         self.largest = max(self.largest, now)
@@ -35,22 +37,22 @@ class SmallBatches:
             self._sizes.append(now)
 
     @property
-    def told(self) -> dict[str, object]:
+    def told(self) -> SmallBatchFacts:
         """Their "steps" and "sizes", "of" how many that were seen, and the "largest"; empty where there are none."""
         kept = [k for k, size in enumerate(self._sizes) if size * _TIMES <= self.largest]
         if not kept:
             return {}
-        steps, sizes = ([one[k] for k in kept] for one in (self._steps, self._sizes))
+        steps, sizes = ([one[k] for k in kept] for one in (self._steps, self._sizes))  # of those still far smaller
         return {"steps": steps, "sizes": sizes, "of": self._of, "largest": self.largest}
 
 
 class InputsSeen:
-    """Keeps a few numbers of the first input of a sampled step, and what becomes of them.
+    """Compares a few numbers of the first input of each sampled step with those of the first step.
 
     Attributes:
-        small: Batches that are far smaller than others, of all steps.
-        due: Whether the step that comes is sampled, and its inputs have yet to be seen.
-        new: Those numbers of the step that comes; None before.
+        small: Batches of any step that are far smaller than others.
+        due: Whether the next step is sampled, and its inputs were not seen yet.
+        new: Those numbers of the next step; None before they were seen.
     """
 
     def __init__(self) -> None:
@@ -65,7 +67,7 @@ class InputsSeen:
         self._shapes: list[list[int]] = []
 
     def see(self, tensor: Tensor) -> None:
-        """An input of the step that comes."""
+        """Take an input of the next step."""
         self.due = False
         if tensor.layout != torch.strided or not tensor.numel() or tensor.is_complex():
             return
@@ -75,7 +77,7 @@ class InputsSeen:
         self.new = flat[:: -(-flat.numel() // _NUMBERS) | 1].clone()
 
     def sampled(self, step: int) -> None:
-        """That step is sampled now."""
+        """Keep and compare the input, as its step is sampled."""
         new, self.new = self.new, None
         if new is None or len(self._steps) >= _MOST:
             return
@@ -89,9 +91,10 @@ class InputsSeen:
         self._sizes.append(float(torch.linalg.vector_norm(whole, dtype=wide)) / new.numel() ** 0.5)
 
     @property
-    def told(self) -> dict[str, object]:
-        """At which "steps" inputs were seen, "sizes" (root mean squares) and "shapes", and how many are the "same"."""
+    def told(self) -> InputFacts:
+        """The "steps" whose inputs were seen, "sizes" (root mean squares) and "shapes", and how many are the "same"."""
         if not self._steps:
             return {}
-        told = {"steps": self._steps[:], "sizes": self._sizes[:], "shapes": self._shapes[:], "same": self._same}
-        return told | ({"small": small} if (small := self.small.told) else {})
+        told: InputFacts = {"steps": self._steps[:], "sizes": self._sizes[:]}
+        told |= {"shapes": self._shapes[:], "same": self._same}
+        return {**told, "small": small} if (small := self.small.told) else told

@@ -1,8 +1,9 @@
-"""What the model was given last, held loosely, to be looked at where the loss is no number."""
+"""The model's last inputs and targets by weak references, to be checked where the loss is not finite."""
 
 import contextlib
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,8 @@ from torch.utils.weak import TensorWeakRef
 
 from gradwidgets.core.layers.preflight.batch import data_findings
 from gradwidgets.core.layers.preflight.reading import named_tensors
-from gradwidgets.core.monitor.taps import Hook, take_away
+from gradwidgets.core.monitor.facts import BadPassFacts
+from gradwidgets.core.monitor.taps import Hook, Removable, take_away
 from gradwidgets.core.monitor.training.bad_pass import LastCall, quotient
 from gradwidgets.core.monitor.training.given.answers import Answers
 from gradwidgets.core.monitor.training.given.inputs_seen import InputsSeen
@@ -20,66 +22,70 @@ Held = list[tuple[str, TensorWeakRef]]
 
 
 class Given:
-    """Knows the inputs of the last pass with gradients, and the targets that were noted last, while they are there.
+    """Refers to the inputs of the last pass with gradients and to the last targets, without keeping them alive.
 
     Args:
         seen: Takes the first input of each step that is to be sampled.
 
     Attributes:
-        answers: What the model gives at sampled steps.
-        handles: Of the hook that stands.
+        answers: The model's outputs at sampled steps.
+        handles: The handle of the hook.
     """
 
     def __init__(self, seen: InputsSeen) -> None:
         self.answers = Answers()
-        self.handles: list = []
+        self.handles: list[Removable] = []
         self._seen = seen
         self._labels: TensorWeakRef | None = None
         self._call = LastCall()
-        self._bad: dict[str, object] = {}
+        self._bad: BadPassFacts = {}
         self._inputs: Held = []
         self._targets: Held = []
 
     def arm(self, model: nn.Module) -> None:
-        """Begin to note what the model is given."""
+        """Start to follow the model's inputs."""
         self.handles.append(model.register_forward_pre_hook(Hook(self._before), with_kwargs=True))
 
     def disarm(self) -> None:
-        """Take the hook away and let go."""
+        """Remove the hook and drop the references."""
         take_away(self.handles)
         self.answers.forget()
         self._inputs, self._targets, self._labels = [], [], None
         self._call.forget()
 
     def note_targets(self, targets: Tensor) -> None:
-        """Know them, until others come."""
+        """Refer to a batch's targets, until the next ones come."""
         self._targets = _held([("targets", targets)])
         self._labels = None if self._targets else TensorWeakRef(targets)
 
     def look(self) -> None:
-        """See the inputs of the pass that is just over, while they are there: its step is to be sampled after all."""
+        """Take the inputs of the pass that is just over, if they are still there, as its step is sampled after all."""
         there = _there(self._inputs[:1])
         if there and self._seen.new is None:
             self._seen.see(there[0][1])
 
     def findings(self, step: int) -> list[Finding]:
-        """What is not finite in them, which are of this step."""
-        found = data_findings(_there(self._inputs), _there(self._targets)) + _ignored(self._labels and self._labels())
+        """Findings on inputs and targets of this step that are not finite."""
+        labels = None if self._labels is None else self._labels()
+        found = data_findings(_there(self._inputs), _there(self._targets)) + _ignored(labels)
         return [replace(one, evidence=one.evidence | {"step": step}) for one in found]
 
     def look_for_bad(self, model: nn.Module | None, step: int, loss: object = None) -> None:
-        """Find what makes the model's outputs, or else the loss, not finite, at a step; once in a training."""
+        """Find what makes the model's outputs, or else the loss, not finite at a step; only once in a training."""
         if model is not None and not self._bad:
             with contextlib.suppress(Exception):
-                told = self._call.blame(model)
-                self._bad = {"step": step, **(quotient(loss) if "outputs" in told else told)}
+                self._bad = {"step": step, **self._cause(model, loss)}
+
+    def _cause(self, model: nn.Module, loss: object) -> BadPassFacts:
+        told = self._call.blame(model)
+        return told if told is not None else quotient(loss)
 
     @property
-    def bad_pass(self) -> dict[str, object]:
-        """At which "step" that was, and what `LastCall.blame` tells of it; empty where nothing was to be told."""
-        return dict(self._bad) if len(self._bad) > 1 else {}
+    def bad_pass(self) -> BadPassFacts:
+        """The "step" of that pass, and its cause as in `LastCall.blame`; empty where no cause was found."""
+        return {**self._bad} if len(self._bad) > 1 else {}
 
-    def _before(self, model: nn.Module, arguments: tuple, keywords: dict) -> None:
+    def _before(self, model: nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
         if not torch.is_grad_enabled():
             self.answers.aside += 1
             return
@@ -101,12 +107,12 @@ def _held(tensors: Iterable[tuple[str, Tensor]]) -> Held:
 
 
 def _there(held: Held) -> list[tuple[str, Tensor]]:
-    """Those that nobody has let go."""
+    """Those that are still alive."""
     return [(name, one) for name, ref in held if (one := ref()) is not None]
 
 
 def _ignored(labels: Tensor | None) -> list[Finding]:
-    """Labels that are all to be ignored, so that a mean over the others is 0 divided by 0."""
+    """Find labels that are all ignored, so that a mean over the others is 0 divided by 0."""
     if labels is None or labels.is_floating_point() or not labels.numel() or bool((labels >= 0).any()):
         return []
     message = (

@@ -1,48 +1,36 @@
-"""Recurrent layers that take the samples of a batch for the steps of a sequence."""
+"""Recurrent layers that treat the samples of a batch as the steps of a sequence."""
+
+from typing import Any
 
 from torch import Tensor, nn
 
 from gradwidgets.core.layers.preflight.reading import named_tensors
-from gradwidgets.core.monitor.taps import Hook, take_away
+from gradwidgets.core.monitor.taps import NamedHook, Removable, take_away
 from gradwidgets.core.results.finding import Finding
 
 
-class _At(Hook):
-    """The hook of one module, which tells its name."""
-
-    __slots__ = ("_name",)
-
-    def __init__(self, method, name: str) -> None:
-        super().__init__(method)
-        self._name = name
-
-    def __call__(self, module: nn.Module, inputs: tuple) -> None:
-        """Report the call."""
-        super().__call__(self._name, module, inputs)
-
-
 class RowsAsSteps:
-    """Watches what recurrent layers are given in one pass, where the first dimension is that of time for them."""
+    """Watches the inputs of recurrent layers in one pass, where the first dimension is time for them."""
 
     def __init__(self, model: nn.Module, size: int) -> None:
         self._size = size
         self._seen: list[tuple[str, str, int, int]] = []
-        self._handles: list = []
+        self._handles: list[Removable] = []
         for name, one in model.named_modules():
             if isinstance(one, nn.RNNBase) and not one.batch_first:
-                self._handles.append(one.register_forward_pre_hook(_At(self._enters, name)))
+                self._handles.append(one.register_forward_pre_hook(NamedHook(self._enters, name)))
 
     def remove(self) -> None:
-        """Take the hooks away."""
+        """Remove the hooks."""
         take_away(self._handles)
 
-    def _enters(self, name: str, module: nn.Module, inputs: tuple) -> None:
+    def _enters(self, name: str, module: nn.Module, inputs: tuple[Any, ...]) -> None:
         first = inputs[0] if inputs else None
         if isinstance(first, Tensor) and first.ndim == 3:
             self._seen.append((name, type(module).__name__, *first.shape[:2]))
 
     def findings(self, output: object) -> list[Finding]:
-        """What the shapes say: as many steps as samples, and one output for each of these "steps"."""
+        """Find a layer that has as many steps as the batch has samples, and an output for each of these "steps"."""
         tensors = [one for _, one in named_tensors(output, "output")]
         if len(tensors) != 1 or tensors[0].ndim > 2 or not tensors[0].ndim:
             return []

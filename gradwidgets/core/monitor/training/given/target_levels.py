@@ -1,4 +1,4 @@
-"""What the targets of a training are like, for what a guess that never looks at the inputs would cost."""
+"""Statistics of a training's targets, for the cost of a guess that never looks at the inputs."""
 
 import math
 from collections import Counter
@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 _MOST = 65_536  # numbers of a batch that are read
-_LABELS = 1024
-_CLASSES = 1 << 18
-_FEW_CLASSES = 64  # in a batch, for a comparison with the next
-_WIDE = 4096  # numbers of a sample
-_EACH = 256  # batches that are read one and all; later ones, and those on an accelerator, are read seldom
-_SELDOM = 7  # so that of several batches a step the last is met too
+_LABELS = 1024  # labels of a batch that are read
+_CLASSES = 1 << 18  # most classes
+_FEW_CLASSES = 64  # most classes in a batch that is compared with the next one
+_WIDE = 4096  # most numbers of a sample
+_EACH = 256  # first batches that are all read; of later ones, and of those on an accelerator, every seventh is
+_SELDOM = 7  # a prime, so that where a step has several batches the last of them is read too
 _SUM_TO_ONE = 1e-4
 _UNKNOWN = math.nan, math.nan, math.nan
 
@@ -21,15 +21,15 @@ class TargetRecord:
     """Frequencies of classes, or means and spreads of numbers, over the batches of a training.
 
     Attributes:
-        size: Samples in the largest batch; 0 before the first.
-        cost: What guessing by all that came so far costs in the newest batch: as cross-entropy of classes, as that of
+        size: How many samples the largest batch has; 0 before the first.
+        cost: The cost of guessing in the newest batch, by all targets so far: as cross-entropy of classes, as that of
             zeros and ones, and as mean square; NaN where that is no loss for such targets, or the batch was not read.
-        unclear: Why nothing can be told of them; "" where something can.
+        unclear: Why the targets cannot be used; "" where they can.
     """
 
     def __init__(self) -> None:
         self.size = 0
-        self.cost = _UNKNOWN
+        self.cost: tuple[float, float, float] = _UNKNOWN
         self._batches = 0
         self._classes = _Classes()
         self._numbers: _Numbers | None = None
@@ -52,11 +52,11 @@ class TargetRecord:
             self.unclear = self.unclear or "targets are of many kinds, or of several widths"
         elif self._classes.known and self._numbers is not None:
             self.unclear = "some targets are whole numbers, and others are not"
-        self.cost = _UNKNOWN if self.unclear else cost
+        self.cost = _UNKNOWN if self.unclear or cost is None else cost
 
     @property
     def chance(self) -> dict[str, float]:
-        """What guessing costs on the average, and the largest share; empty where that cannot be told."""
+        """The cost of guessing on average, and more, as `History.chance` has it; empty where that is unknown."""
         if self.unclear:
             return {}
         return self._classes.chance if self._numbers is None else self._numbers.chance
@@ -75,7 +75,7 @@ class TargetRecord:
 
 
 class _Classes:
-    """How often each class came."""
+    """Counts how often each class came."""
 
     def __init__(self) -> None:
         self._counts: Counter[int] = Counter()
@@ -84,16 +84,16 @@ class _Classes:
         self._size = 0
         self._first: list[int] = []
         self._before: tuple[Counter[int], int] | None = None  # of the last batch
-        self._alike, self._pairs = 0.0, 0  # chances that two labels of neighbouring batches are the same
-        self._again = 0  # batches whose labels are the first's, one by one
-        self._negative = False  # whether there were some below 0, which were left out
+        self._alike, self._pairs = 0.0, 0  # sum of the chances that two labels of neighbouring batches are the same
+        self._again = 0  # batches with the same labels as the first one, one by one
+        self._negative = False  # whether there were labels below 0, which are left out
 
     @property
     def known(self) -> bool:
         return bool(self._total)
 
     def add(self, labels: Tensor) -> tuple[float, float, float] | None:
-        """Take labels; return what a guess costs in them, None where there are too many classes."""
+        """Take labels; return the cost of a guess for them, None where there are too many classes."""
         some = labels.reshape(-1)
         # A list is counted in a tenth of the time that tensors of this size take.
         labels_now = some[:: -(-some.numel() // _LABELS)].tolist()
@@ -101,7 +101,7 @@ class _Classes:
         self._again += labels_now == self._first
         now = Counter(labels_now)
         self._negative = self._negative or min(now) < 0
-        for one in [one for one in now if one < 0]:  # ignored, by custom
+        for one in [one for one in now if one < 0]:  # by convention ignored
             del now[one]
         count = sum(now.values())
         if not count:
@@ -117,7 +117,7 @@ class _Classes:
             return None
         every = math.log(self._total)
         cost = sum(n * (every - math.log(self._counts[one])) for one, n in now.items()) / count
-        return cost, math.nan, self._off(now, count)  # of two classes the first is the same for one logit
+        return cost, math.nan, self._off(now, count)  # for two classes the first is also the cost for one logit
 
     def _compare(self, now: Counter[int], count: int) -> None:
         if len(now) <= _FEW_CLASSES and self._before is not None:
@@ -126,8 +126,8 @@ class _Classes:
             self._pairs += 1
         self._before = now, count
 
-    def _off(self, now: Counter, count: int) -> float:
-        """The mean square about the mean of all so far, should these be numbers and no classes."""
+    def _off(self, now: Counter[int], count: int) -> float:
+        """The mean square about the mean of all so far, in case these are numbers and no classes."""
         mean = sum(one * n for one, n in self._counts.items()) / self._total
         return math.nan if self._negative else sum(n * (one - mean) ** 2 for one, n in now.items()) / count
 
@@ -160,7 +160,7 @@ class _Numbers:
         self._yes_or_no = self._shares = True
 
     def add(self, rows: Tensor) -> tuple[float, float, float]:
-        """Take targets; return what a guess costs in them."""
+        """Take targets; return the cost of a guess for them."""
         if not self._count:
             self._about = rows.mean(0)
         off = rows - self._about
@@ -197,5 +197,5 @@ class _Numbers:
 
 
 def _cost(shares: Tensor, by: Tensor) -> Tensor:
-    """Cross-entropy of shares by others, 0 where there is nothing."""
+    """The cross-entropy of shares by others, where 0 · ln 0 is 0."""
     return -torch.special.xlogy(shares, by.clamp(min=0)).sum()

@@ -1,1 +1,1 @@
-"""What happens to one part of a model and not to the others: gradients that are kept, groups of other rates."""
+"""Facts about one part of a model, one group or some steps: gradients that are kept, rates, optimizers in turn."""

@@ -1,4 +1,4 @@
-"""What is meant to stay as it is and does not, or is meant to move and stays: flags, batch norms, numbers near 1."""
+"""Parts that should be frozen and are not, or should move and do not: flags, batch norms, numbers near 1."""
 
 import weakref
 from collections.abc import Sequence
@@ -6,16 +6,19 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from gradwidgets.core.monitor.facts import HeldByRounding
 from gradwidgets.core.monitor.owners import Owned
 
-_FLAGS = {"requires_grad": "", "trainable": "torch."}  # and the modules that have none of that name by their own design
+# Attributes, and the beginning of the names of modules whose classes do not use the attribute themselves.
+_FLAGS = {"requires_grad": "", "trainable": "torch."}
 _MOST, _NUMBERS = 64, 1 << 16  # modules or parameters, and numbers of each
+_BatchNorm = nn.modules.batchnorm._BatchNorm
 
 
 def freezing_flags(model: nn.Module) -> dict[str, str]:
-    """Modules with a plain attribute that is False and freezes nothing, by their names, with its name.
+    """Modules with a plain attribute that is False and freezes nothing: the attribute's name by the module's.
 
-    Only where every parameter below asks for a gradient all the same.
+    Only modules are returned all of whose parameters require a gradient all the same.
     """
     if not any(flag in one.__dict__ for one in model.modules() for flag in _FLAGS):
         return {}
@@ -30,22 +33,23 @@ def freezing_flags(model: nn.Module) -> dict[str, str]:
 
 
 class FrozenNorms:
-    """Batch norms whose weights are frozen and whose running statistics go on."""
+    """Batch norms whose weights are frozen and whose running statistics move on."""
 
     def __init__(self) -> None:
-        self._norms: list[tuple[str, weakref.ref, Tensor, Tensor]] = []
+        self._norms: list[tuple[str, weakref.ref[_BatchNorm], Tensor, Tensor]] = []
         self._told: dict[str, float] = {}
 
     def begins(self, model: nn.Module) -> None:
-        """Before the first step."""
+        """Copy the running means before the first step."""
         for name, one in model.named_modules():
-            if len(self._norms) < _MOST and isinstance(one, nn.modules.batchnorm._BatchNorm) and _is_frozen(one):
-                spread = (one.running_var + one.eps).sqrt()
-                self._norms.append((name, weakref.ref(one), one.running_mean.clone(), spread.clone()))
+            if len(self._norms) < _MOST and isinstance(one, _BatchNorm) and _is_frozen(one):
+                mean, variance = one.running_mean, one.running_var
+                if mean is not None and variance is not None:
+                    self._norms.append((name, weakref.ref(one), mean.clone(), (variance + one.eps).sqrt()))
 
     @property
     def told(self) -> dict[str, float]:
-        """By how many standard deviations running means have moved, the median over the channels, by names."""
+        """How many standard deviations each running mean has moved, by the norms' names: the median of its channels."""
         for name, ref, before, spread in self._norms:
             one = ref()
             if one is not None and one.running_mean is not None and one.running_mean.shape == before.shape:
@@ -53,29 +57,29 @@ class FrozenNorms:
         return {name: moved for name, moved in self._told.items() if moved > 0}
 
     def forget(self) -> None:
-        """Let go of them, with what is known by now."""
+        """Let go of the modules; what is known stays."""
         self._told = self.told
         self._norms = []
 
 
-def _is_frozen(norm: nn.Module) -> bool:
-    """Whether its weights are, in training mode; one that has seen no batch has nothing to lose."""
+def _is_frozen(norm: _BatchNorm) -> bool:
+    """Whether a norm in training mode has frozen weights, and statistics of batches that it has seen."""
     weights = [one for one in (norm.weight, norm.bias) if one is not None]
-    counted = norm.running_mean is not None and norm.num_batches_tracked is not None
+    batches = norm.num_batches_tracked
     frozen = bool(weights) and not any(one.requires_grad for one in weights)
-    return frozen and norm.training and counted and int(norm.num_batches_tracked) > 0
+    return frozen and norm.training and norm.running_mean is not None and batches is not None and int(batches) > 0
 
 
 class RoundedAway:
-    """Vectors of half precision, as a norm's weights at 1, that no step moves, though there is a gradient."""
+    """Vectors of half precision, such as a norm's weights near 1, that no step moves, though there is a gradient."""
 
     def __init__(self) -> None:
-        self._held: list[tuple[str, weakref.ref, Tensor]] | None = None
+        self._held: list[tuple[str, weakref.ref[nn.Parameter], Tensor]] | None = None
         self._samples = self._of = 0
         self._type, self._size = "", 0.0
 
     def sampled(self, held: Sequence[Owned]) -> None:
-        """A sample is taken of a step by the parameters that the optimizer holds."""
+        """Compare the vectors at a sample; `held` are the parameters of the optimizer that steps."""
         if self._held is None:
             half = [one for one in held if one.plain and one.parameter.dtype in (torch.bfloat16, torch.float16)]
             half = [one for one in half if one.parameter.ndim == 1 and 1 < one.size <= _NUMBERS][:_MOST]
@@ -96,7 +100,7 @@ class RoundedAway:
         self._held = [(name, ref, before.abs().median()) for name, ref, before in self._held or []]
 
     @property
-    def told(self) -> dict[str, object]:
+    def told(self) -> HeldByRounding:
         """The "names" of those that stayed, "of" how many, their "type" and "size", over how many "samples"."""
         if not self._held or not self._samples:
             return {}
@@ -106,7 +110,7 @@ class RoundedAway:
 
 
 def _stays(parameter: Tensor | None, before: Tensor) -> bool:
-    """Whether it is as it was, bit for bit, and most of it has a gradient."""
+    """Whether a parameter is bit for bit as before, though most of it has a gradient."""
     if parameter is None or parameter.grad is None or parameter.shape != before.shape:
         return False
     taught = (parameter.grad != 0).double().mean() > 0.5

@@ -1,4 +1,4 @@
-"""Parameter groups whose learning rates are decades apart, and what their steps do to the weights."""
+"""Parameter groups whose learning rates are a hundred times apart, and how far their steps move the weights."""
 
 import math
 import weakref
@@ -8,15 +8,16 @@ from statistics import median
 import torch
 from torch import Tensor
 
+from gradwidgets.core.monitor.facts import GroupFacts
 from gradwidgets.core.monitor.owners import Owned
 
 _APART = 100.0  # times another group's rate
 _GROUPS, _SAMPLES = 8, 48  # that are looked at
-_NUMBERS, _MOST = 256, 1 << 20  # of a parameter: that are looked at; that it may have
+_NUMBERS, _MOST = 256, 1 << 20  # numbers of a parameter that are looked at; the most that it may have
 
 
 class _Group:
-    """One group, by the parameter that stands for it."""
+    """One group, of which one parameter is looked at."""
 
     def __init__(self, rate: float, parameter: Tensor, names: list[str]) -> None:
         self.rate, self.names = rate, names
@@ -26,13 +27,13 @@ class _Group:
         self.moves: list[float] = []
 
     def begins(self) -> None:
-        """Before a step."""
+        """Copy the numbers before a step."""
         self._before = self._numbers()
         if self._before is not None:
             self.sizes += [size] if math.isfinite(size := _rms(self._before)) else []
 
     def ended(self) -> None:
-        """After it."""
+        """Compare the numbers after the step."""
         before, self._before = self._before, None
         after = self._numbers()
         if before is not None and after is not None and before.shape == after.shape:
@@ -51,15 +52,15 @@ def _rms(values: Tensor) -> float:
 
 
 class GroupRates:
-    """Looks at the groups of the optimizer that steps, where a rate is a hundred times another's."""
+    """Looks at the groups of the first optimizer with several, if one rate is a hundred times another."""
 
     def __init__(self) -> None:
         self._looks = 0
         self._groups: list[_Group] = []
-        self._optimizer: weakref.ref | None = None
+        self._optimizer: weakref.ref[torch.optim.Optimizer] | None = None
 
-    def begins(self, optimizer: object, held: Sequence[Owned]) -> None:
-        """A sampled step is about to come."""
+    def begins(self, optimizer: torch.optim.Optimizer, held: Sequence[Owned]) -> None:
+        """Look at the weights before a sampled step."""
         if len(optimizer.param_groups) < 2 or self._looks >= _SAMPLES:
             return
         if self._optimizer is None:
@@ -70,17 +71,17 @@ class GroupRates:
                 one.begins()
 
     def ended(self) -> None:
-        """It is over."""
+        """Look at the weights after it."""
         for one in self._groups:
             one.ended()
 
     @property
-    def told(self) -> list[dict[str, object]]:
-        """Nothing where rates are about alike.
+    def told(self) -> list[GroupFacts]:
+        """The groups; none where the rates are about alike.
 
         Returns:
-            Of each group its "rate" at first, the "names" of what it holds, the sizes (root mean squares) of its
-            weights at "first" and the "largest", and how far a step "moves" them, likewise.
+            For each group its "rate" at first, the "names" of its parameters, the size (root mean square) of its
+            weights at "first" and the "largest", and by how much a step "moves" them.
         """
         return [
             {
@@ -95,8 +96,8 @@ class GroupRates:
         ]
 
 
-def _groups_of(optimizer: object, held: Sequence[Owned]) -> list[_Group]:
-    """A group's largest parameter that is not too large stands for it; nothing where no rate is far above another."""
+def _groups_of(optimizer: torch.optim.Optimizer, held: Sequence[Owned]) -> list[_Group]:
+    """The groups, each by its largest parameter that is not too large; none where no rate is far above another."""
     names = {id(one.parameter): one.name for one in held if one.plain}
     found = []
     for group in optimizer.param_groups[:_GROUPS]:

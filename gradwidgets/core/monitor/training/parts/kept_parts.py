@@ -1,13 +1,14 @@
-"""Layers whose gradients nobody takes away, while those of others are."""
+"""Layers whose gradients are never cleared, while those of others are."""
 
 from collections import Counter
 from collections.abc import Sequence, Set
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.weak import TensorWeakRef
 
+from gradwidgets.core.monitor.facts import KeptFacts
 from gradwidgets.core.monitor.owners import Owned
-from gradwidgets.core.monitor.training.thrown import is_dense
+from gradwidgets.core.monitor.training.thrown import dense_gradient
 
 _LAYERS, _SAMPLES, _MOST = 32, 12, 48  # that are looked at; samples of each optimizer, and of all
 
@@ -18,32 +19,33 @@ class _Memory:
     def __init__(self, name: str) -> None:
         self.name = name
         self.of = self.kept = 0
-        self.writes: set[float] = set()  # a step, while the memory is kept
-        self.first = -1  # writes that new memory has had
-        self.gone = False  # at a sample there was none
+        self.writes: set[float] = set()  # per step, while the memory is kept
+        self.first = -1  # writes to new memory
+        self.gone = False  # whether there was no gradient at a sample
         self._last: tuple[TensorWeakRef, int, int] | None = None
 
-    def see(self, gradient: object, step: int) -> None:
-        """A sample is taken."""
-        version = gradient._version
+    def see(self, gradient: Tensor, step: int) -> None:
+        """Compare the memory at a sample with that of the sample before."""
+        version, same = gradient._version, False
         if self._last is not None:
             ref, before, at = self._last
             self.of += 1
-            if ref() is gradient:
+            same = ref() is gradient
+            if same:
                 self.kept += 1
                 self.writes.add((version - before) / max(1, step - at))
-        if self._last is None or ref() is not gradient:
+        if not same:
             self.first = version
         self._last = TensorWeakRef(gradient), version, step
 
 
 class KeptParts:
-    """Follows the gradients' memory, one parameter a layer, in the first dozen samples of each optimizer."""
+    """Follows the gradients' memory, for one parameter per layer, in the first dozen samples of each optimizer."""
 
     def __init__(self) -> None:
-        self._looks: Counter = Counter()  # by a parameter that is held: of each optimizer, where it is by itself
+        self._looks: Counter[int] = Counter()  # samples by the smallest id of the parameters that are held
         self._memories: dict[int, _Memory] = {}
-        self._some: list[tuple[Tensor, _Memory]] = []
+        self._some: list[tuple[nn.Parameter, _Memory]] = []
         self._table: Sequence[Owned] | None = None
 
     @property
@@ -52,13 +54,13 @@ class KeptParts:
         return min(self._looks.values(), default=0) >= _SAMPLES or self._looks.total() >= _MOST
 
     def sampled(self, owned: Sequence[Owned], names: Sequence[str], held: Set[int], step: int) -> None:
-        """A sample is taken of a step.
+        """Look at the gradients at a sample.
 
         Args:
             owned: All parameters.
-            names: The layers'.
-            held: Which parameters an optimizer holds, by their ids.
-            step: Its number.
+            names: The layers' names.
+            held: The ids of the parameters that the optimizer holds.
+            step: The step's number.
         """
         if owned is not self._table:
             self._table, self._some = owned, []
@@ -72,23 +74,24 @@ class KeptParts:
         self._looks[min(held, default=0)] += 1
         for parameter, memory in self._some:
             if id(parameter) not in held:
-                continue  # its optimizer has yet to step
-            memory.gone = memory.gone or parameter.grad is None or not is_dense(parameter)
-            if not memory.gone:
-                memory.see(parameter.grad, step)
+                continue  # its optimizer has not made a step yet
+            gradient = dense_gradient(parameter)
+            memory.gone = memory.gone or gradient is None
+            if gradient is not None and not memory.gone:
+                memory.see(gradient, step)
 
     def forget(self) -> None:
         """Let go of the weights."""
         self._some, self._table = [], None
 
     @property
-    def told(self) -> dict[str, object]:
-        """By layers' names, of how many pairs of samples ("of") the memory was "kept", and the "writes" a step.
+    def told(self) -> dict[str, KeptFacts]:
+        """By the layers' names, in how many pairs of samples ("of" all) memory was "kept", and the "writes" per step.
 
-        Where it was never kept, those are the writes to new memory, its own making included. Nothing of layers that
-        had no gradient at times, or were written to unevenly.
+        Where it was never kept, these are the writes to new memory, its creation included. Layers that had no gradient
+        at some sample, or that were written to unevenly, are left out.
         """
-        found = {}
+        found: dict[str, KeptFacts] = {}
         for one in self._memories.values():
             even = one.kept == one.of and len(one.writes) == 1
             if one.of and not one.gone and (even or not one.kept):

@@ -1,4 +1,4 @@
-"""In which order a loop takes gradients away, clips them and computes them, as its own code has it."""
+"""The order in which the code of a loop clears, clips and computes gradients."""
 
 import dis
 import sys
@@ -6,16 +6,17 @@ from types import CodeType, FrameType
 
 _CALLS = {"zero_grad": "zero", "backward": "backward", "clip_grad_norm_": "clip", "clip_grad_value_": "clip"}
 _NAMES = frozenset({"LOAD_METHOD", "LOAD_ATTR", "LOAD_GLOBAL", "LOAD_NAME", "LOAD_DEREF", "LOAD_FAST"})
-_OTHERS = "gradwidgets.core", "torch."  # whose code is none of the loop
+_OTHERS = "gradwidgets.core", "torch."  # packages whose code is not the loop
 _FRAMES = 24
 _AHEAD = ("zero", "clip", "backward"), ("clip", "backward", "zero"), ("backward", "zero", "clip")
 
 
 def clip_ahead() -> dict[str, int]:
-    """Where the code that has called up to here clips between `zero_grad` and `backward`, when there is no gradient.
+    """Find a clip between `zero_grad` and `backward`, when there is no gradient, in the code of the calling loop.
 
     Returns:
-        The lines of "clip" and "backward"; empty where it does not, or one of the three is not there exactly once.
+        The lines of "clip" and "backward"; empty where there is no such clip, or one of the three calls is not there
+        exactly once.
     """
     frame: FrameType | None = sys._getframe(1)
     for _ in range(_FRAMES):
@@ -46,7 +47,7 @@ def _lines_of(frame: FrameType) -> dict[str, int]:
 
 
 def _loop_of(frame: FrameType) -> tuple[int, int]:
-    """The innermost loop that is being run, from its first instruction to its last; all of the code where none is."""
+    """The first and last instruction of the innermost loop that is running; those of all the code if there is none."""
     code, now = frame.f_code, frame.f_lasti
     jumps = [one for one in dis.get_instructions(code) if "JUMP" in one.opname and isinstance(one.argval, int)]
     loops = [(one.argval, one.offset) for one in jumps if one.argval <= now <= one.offset]

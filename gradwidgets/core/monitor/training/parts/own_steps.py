@@ -1,22 +1,23 @@
-"""Which steps are sampled where several optimizers step in turn: some of each one's own, so that none is missed."""
+"""The choice of the steps to sample where several optimizers step in turn, so that none is missed."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 
-_FIRST = 8  # optimizers whose first step is sampled, however seldom samples are
-_WAIT = 5  # steps that a sample waits at most for one that has had less than its share
-_GONE = 2  # times its usual distance, after which an optimizer is not waited for
+_FIRST = 8  # optimizers whose first step is sampled, however rare samples are
+_WAIT = 5  # most steps that a sample waits for an optimizer that has had less than its share
+_GONE = 2  # times its usual distance between steps: an optimizer is not waited for any longer
 
 
 @dataclass(eq=False)
 class OwnSteps:
-    """The steps of one optimizer, or of such as follow each other with the same parameters.
+    """The steps of one optimizer, or of several that replace each other with the same parameters.
 
     Attributes:
-        steps: How many it has made.
-        last: The number of the newest among all steps.
-        gap: From the one before to that.
+        steps: How many steps it has made.
+        last: The number of its newest step among all steps.
+        gap: How many steps there were from its step before to its newest.
         samples: How many of its steps were sampled.
-        sampled: The newest of these, counted among its own.
+        sampled: The newest sampled step, counted among its own.
     """
 
     steps: int = 0
@@ -26,22 +27,22 @@ class OwnSteps:
     sampled: int = 0
 
     def step(self, step: int) -> None:
-        """It steps."""
+        """Count a step, with its number among all steps."""
         self.gap = step - self.last if self.steps else 0
         self.last = step
         self.steps += 1
 
     def is_due(self, every: int) -> bool:
-        """Whether so many of its own steps have come since it was sampled."""
+        """Whether `every` of its own steps have come since it was sampled."""
         return not self.samples or self.steps - self.sampled >= every
 
     def is_sampled(self) -> None:
-        """Its newest step is."""
+        """Count its newest step as sampled."""
         self.samples, self.sampled = self.samples + 1, self.steps
 
 
 class InTurn:
-    """The optimizers that step, and whose turn it is to be sampled.
+    """The optimizers that step, and the choice of the one to sample.
 
     Attributes:
         are_several: Whether there is more than one.
@@ -49,45 +50,45 @@ class InTurn:
 
     def __init__(self) -> None:
         self.are_several = False
-        self._all: dict[tuple, OwnSteps] = {}
+        self._all: dict[Hashable, OwnSteps] = {}
         self._now: OwnSteps | None = None
-        self._began: int | None = None  # when a sample was due that waits
+        self._began: int | None = None  # the step at which a sample was due that waits
 
-    def line(self, key: tuple) -> OwnSteps:
-        """The steps of those that share a key."""
+    def line(self, key: Hashable) -> OwnSteps:
+        """The steps of the optimizers with this key."""
         found = self._all.setdefault(key, OwnSteps())
         self.are_several = len(self._all) > 1
         return found
 
     def step(self, one: OwnSteps, step: int) -> None:
-        """One of them is about to step, the number of which among all is this."""
+        """Count a step of one of them, with its number among all steps."""
         one.step(step)
         self._now = one
 
     def takes_every(self, every: int) -> bool:
-        """Whether the step that is about to come is one in so many of its optimizer's own."""
+        """Whether the next step is due, where one in `every` of its optimizer's own steps is sampled."""
         return self._now is not None and self._now.is_due(every)
 
     def comes(self, step: int, every: int) -> bool:
-        """Whether the step behind this one may be one to sample."""
-        for one in self._all.values():  # at each step, and so without a call
+        """Whether the step after this one may have to be sampled."""
+        for one in self._all.values():  # this runs at each step, so it calls no other method
             if one.steps + 1 - one.sampled >= every and step - one.last < _GONE * one.gap:
                 return True
         return False
 
     def is_new(self) -> bool:
-        """Whether the step that is about to come is the first of its optimizer, and one of a few."""
+        """Whether the next step is the first of its optimizer, and there are only a few optimizers."""
         return self._now is not None and not self._now.samples and len(self._all) <= _FIRST
 
     def waits(self, step: int) -> bool:
-        """Whether a sample that is due had better be taken of another optimizer, whose step is near."""
+        """Whether a sample that is due should wait for a step of another optimizer that is soon to come."""
         began = self._began if self._began is not None else step
         behind = max(self._near(step), key=lambda one: self._lacks(one, step), default=self._now)
         self._began = began if behind is not self._now and step - began < _WAIT else None
         return self._began is not None
 
     def is_sampled(self) -> None:
-        """The step that is about to come is sampled."""
+        """Count the next step as sampled."""
         self._began = None
         if self._now is not None:
             self._now.is_sampled()
@@ -101,6 +102,6 @@ class InTurn:
         return one is self._now or step - one.last < _GONE * max(one.gap, 1)
 
     def _lacks(self, one: OwnSteps, step: int) -> float:
-        """Samples below its share of them, the next one included; of two alike the one that steps comes first."""
+        """How many samples it is short of its share, the next one included; a bit more for the one that steps."""
         count = sum(each.samples for each in self._all.values()) + 1
         return one.steps / step * count - one.samples + 1e-9 * (one is self._now)

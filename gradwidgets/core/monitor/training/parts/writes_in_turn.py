@@ -1,26 +1,27 @@
-"""Gradients that are let go, or written to once more, at every few steps alone: a step in the wrong place."""
+"""Gradients that are cleared, or written to once more, only every few steps: a step in the wrong place."""
 
 import weakref
 from collections.abc import Sequence
 from itertools import pairwise
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 from torch.utils.weak import TensorWeakRef
 
 from gradwidgets.core.monitor.owners import Owned
-from gradwidgets.core.monitor.training.thrown import is_dense, some_of, times_shorter
+from gradwidgets.core.monitor.training.thrown import dense_gradient, some_of, times_shorter
 
-_STEPS, _LOOKS = 256, 48  # that are looked at; of which the gradient is held from the loss to the step
-_TIMES = 6  # at equal distances
-_MOST = 1 << 22  # numbers of a gradient
+_STEPS, _LOOKS = 256, 48  # steps that are looked at; steps for which numbers are copied at the loss
+_TIMES = 6  # least times, at equal distances
+_MOST = 1 << 22  # most numbers of a gradient
 
 
 class WritesInTurn:
-    """Counts, from step to step, how often one gradient is written to, and when its memory is made anew."""
+    """Counts, from step to step, how often one gradient is written to, and when its memory is replaced."""
 
     def __init__(self) -> None:
-        self._parameter: Tensor | None = None
-        self._optimizer: weakref.ref | None = None
+        self._parameter: nn.Parameter | None = None
+        self._optimizer: weakref.ref[torch.optim.Optimizer] | None = None
         self._last: tuple[TensorWeakRef, int] | None = None
         self._noted: tuple[TensorWeakRef, int, Tensor] | None = None
         self._zeroed = False
@@ -30,7 +31,7 @@ class WritesInTurn:
         self._looks = self._seen = 0
 
     def noted(self, owned: Sequence[Owned]) -> None:
-        """A loss is noted: what its pass backward has left in these is held until the step."""
+        """Copy numbers of the gradient when a loss is noted, to compare them at the step."""
         if self._parameter is None:
             self._seen += any(one.parameter.grad is not None for one in owned[:1])
             return
@@ -39,13 +40,13 @@ class WritesInTurn:
             self._looks += 1
             self._noted = TensorWeakRef(gradient), gradient._version, some_of(gradient)
 
-    def step(self, optimizer: object, held: Sequence[Owned]) -> None:
-        """A step of an optimizer is about to come, which holds these; those of a second one do not count."""
+    def step(self, optimizer: torch.optim.Optimizer, held: Sequence[Owned]) -> None:
+        """Count the writes before a step of an optimizer, which holds these; a second optimizer's do not count."""
         if len(self._writes) >= _STEPS or (self._optimizer is not None and self._optimizer() is not optimizer):
             return
         if self._parameter is None:
-            some = (one.parameter for one in held if one.plain and 1 < one.size <= _MOST and is_dense(one.parameter))
-            self._parameter = next(some, None)
+            some = (one.parameter for one in held if one.plain and 1 < one.size <= _MOST)
+            self._parameter = next((one for one in some if dense_gradient(one) is not None), None)
             self._optimizer = None if self._parameter is None else weakref.ref(optimizer)
         gradient = None if self._parameter is None else self._parameter.grad
         noted, self._noted = self._noted, None
@@ -53,14 +54,15 @@ class WritesInTurn:
             self._last = None
             return
         last, version = self._last, gradient._version
-        new = last is None or last[0]() is not gradient
-        self._anew.append(new)
-        self._writes.append(version + 1 if new else version - last[1])
         self._clipped.append(noted is not None and _is_clipped(gradient, *noted))
-        if last is None or new:
-            self._last = TensorWeakRef(gradient), version
-        else:
+        if last is not None and last[0]() is gradient:
+            self._anew.append(False)
+            self._writes.append(version - last[1])
             self._last = last[0], version
+        else:
+            self._anew.append(True)
+            self._writes.append(version + 1)
+            self._last = TensorWeakRef(gradient), version
 
     def forget(self) -> None:
         """Let go of the weights."""
@@ -68,20 +70,21 @@ class WritesInTurn:
 
     @property
     def told(self) -> dict[str, int]:
-        """What comes every few steps alone, "of" those looked at; empty where nothing does.
+        """The distances at which gradients are cleared or written to once more.
 
         Returns:
-            Every how many steps there is new memory, or zeros in the old one, while every step has one pass more
-            ("sums"); every how many there is one write "more", and how many of those were seen to be "clipped". Where
-            no step ever had a gradient, with how many losses there was one, that was "cleared" before the step.
+            "Of" the steps looked at, every how many steps gradients are cleared, while every step has one more pass
+            ("sums"); every how many there is one write "more", and how many of these were "clipped". Where no step ever
+            had a gradient, at how many losses there was one that was "cleared" before the step. Empty where nothing
+            comes every few steps only.
         """
         if not self._writes:
             return {"cleared": self._seen} if self._seen else {}
-        writes = self._writes[1:]  # memory that is made at the first step is filled with no zeros
+        writes = self._writes[1:]  # the memory is new at the first step, and was not filled with zeros
         usual = min(writes, default=0)
         more = [one > usual for one in writes]
         once_more = every(more) if set(writes) == {usual, usual + 1} else 0
-        filled = once_more if usual == 1 and sum(self._anew) < 2 else 0  # with zeros, in the old memory
+        filled = once_more if usual == 1 and sum(self._anew) < 2 else 0  # the old memory is filled with zeros
         sums = filled or (every(self._anew[1:]) if usual > 0 and not any(more) else 0)
         if not sums and not once_more:
             return {}
@@ -90,14 +93,14 @@ class WritesInTurn:
 
 
 def _is_clipped(gradient: Tensor, ref: TensorWeakRef, version: int, before: Tensor) -> bool:
-    """Whether one write since has made it shorter, all of it by one factor, to the last digits."""
+    """Whether one write since has multiplied all of a gradient by a factor below 1."""
     if ref() is not gradient or gradient._version != version + 1:
         return False
     return times_shorter(before, some_of(gradient)) > 0
 
 
 def every(told: Sequence[bool]) -> int:
-    """The distance at which something happens again and again, where it is above 1 and always the same; else 0."""
+    """The distance at which something happens, where it is above 1 and always the same; else 0."""
     places = [place for place, one in enumerate(told) if one]
     apart = {later - earlier for earlier, later in pairwise(places)}
     if len(places) < _TIMES or len(apart) != 1:

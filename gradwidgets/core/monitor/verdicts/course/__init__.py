@@ -1,1 +1,1 @@
-"""The course of a training: sums, odd batches, gradients that are gone, answers that are alike."""
+"""Verdicts on the course of a training: rates, sums, odd batches, gradients that vanish, answers that are alike."""

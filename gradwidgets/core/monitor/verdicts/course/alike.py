@@ -1,4 +1,4 @@
-"""Answers that are all alike: embeddings of one direction, a policy of one action, or of no doubt too soon."""
+"""Answers that are all alike: embeddings of one direction, a policy of one action, or one that is sure too soon."""
 
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
 from gradwidgets.core.results.finding import Finding
@@ -22,7 +22,7 @@ def collapsed(judged: JudgedRecord) -> list[Finding]:
 
 
 def _one_direction(judged: JudgedRecord) -> list[Finding]:
-    """Embeddings that differ no more, of a loss that makes two of one sample alike by their directions."""
+    """Embeddings that no longer differ, with a loss that only makes two views of a sample alike."""
     told = judged.history.answers
     late = sorted(told["apart"][-max(3, int(_LATE * len(told["steps"]))) :])
     first, last = told["apart"][0], late[len(late) // 2]
@@ -46,7 +46,7 @@ def _one_direction(judged: JudgedRecord) -> list[Finding]:
 
 
 def _one_action(judged: JudgedRecord) -> list[Finding]:
-    """The same likeliest answer to all samples, for sure, at every look of the last third, and not at first."""
+    """The same answer to all samples, with a probability of nearly 1, in the last third and not at first."""
     told = judged.history.answers
     few = max(3, int(_LATE * len(told["steps"])))
     sure, one = told["sure"], told["one"]
@@ -71,20 +71,20 @@ def _one_action(judged: JudgedRecord) -> list[Finding]:
 
 
 def _is_of_a_policy(judged: JudgedRecord) -> bool:
-    """Whether probabilities go into a loss that is none of torch's for classes."""
+    """Whether the loss uses probabilities and is none of torch's losses of classes."""
     few = judged.history.answers["width"] <= _WIDE
     return few and "softmax" in judged.history.of_loss and not judged.history.chance
 
 
 def _since(judged: JudgedRecord) -> int:
-    """The step of the look from which on it is sure."""
+    """The step from which on the answers are sure."""
     told = judged.history.answers
     doubt = [k for k, one in enumerate(told["sure"]) if one < _MOSTLY]
     return told["steps"][min(doubt[-1] + 1, len(told["steps"]) - 1) if doubt else 0]
 
 
 def _no_doubt(judged: JudgedRecord) -> list[Finding]:
-    """A policy that tries nothing else any more since the first quarter of the record: right, or too sure too soon."""
+    """A policy that has tried only one action since the first quarter of the record: it is right, or sure too soon."""
     told = judged.history.answers
     if not _is_of_a_policy(judged) or judged.samples < _LOOKS:
         return []

@@ -1,4 +1,4 @@
-"""A gradient that is exactly 0 from some step on: nothing is left to learn, or nothing can be learned any more."""
+"""A gradient that is exactly 0 from some step on: nothing is left to learn, or nothing can be learned."""
 
 import math
 from collections.abc import Callable
@@ -11,21 +11,21 @@ from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, percent
 
 _MOSTLY, _HALF = 0.8, 0.5  # of the samples since then
-_MORE_THAN_HALF = 0.6  # of them, where the loss stands still
-_LITTLE = 1e-3  # of the largest before, for the others
-_SAMPLES, _FEW = 5, 3  # since then; where the loss stands still beside it
+_MORE_THAN_HALF = 0.6  # of the samples, where the loss keeps one value
+_LITTLE = 1e-3  # of the largest norm before, for the samples that are not exactly 0
+_SAMPLES, _FEW = 5, 3  # samples since then; the same where the loss also keeps one value
 _STILL = 0.02  # of its level
 _LONG = 1 / 4  # of the steps
 _LOSSES = 8  # since then
-_LOST = 3.0  # times the first loss: above that it is the steps before that have thrown it away
-_FALLEN = 0.7  # of the first loss: by so much it is lower, and what there was to learn may be learned
+_LOST = 3.0  # times the first loss: above that, the steps before have made it so high
+_FALLEN = 0.7  # of the first loss: if it is lower by that much, everything may have been learned
 
 
 def gone(judged: JudgedRecord) -> list[Finding]:
-    """No gradient at all any more, of a loss that is hardly below where it began."""
+    """A gradient that has become exactly 0, with a loss that is hardly below its first value."""
     since = _gone_since(judged, _is_gone) or _still_since(judged)
     levels = None if since is None else _levels(judged, since)
-    if levels is None or _has_fallen(*levels) or not levels[1] <= _LOST * abs(levels[0]):
+    if since is None or levels is None or _has_fallen(*levels) or not levels[1] <= _LOST * abs(levels[0]):
         return []
     share = float((judged.total[judged.history.steps >= since] == 0).double().mean())
     first, now = levels
@@ -46,14 +46,14 @@ def gone(judged: JudgedRecord) -> list[Finding]:
 
 
 def is_met(judged: JudgedRecord) -> bool:
-    """Whether the loss asks for nothing more, so that there is no gradient by rights."""
+    """Whether the loss has fallen as far as it can, so that a gradient of 0 is right."""
     since = _gone_since(judged, lambda before, zero, late: float(zero.double().mean()) >= _MOSTLY)
     levels = None if since is None else _levels(judged, since)
     return levels is not None and _has_fallen(*levels)
 
 
 def _still_since(judged: JudgedRecord) -> int | None:
-    """The same of fewer samples, where the loss is one value from there on, whatever jolts come between."""
+    """The step from which on gradients are gone at fewer of the samples, while the loss keeps one value."""
     since = _gone_since(judged, lambda before, zero, late: float(zero.double().mean()) >= _MORE_THAN_HALF)
     return since if since is not None and _stands_still(judged, since) else None
 
@@ -68,7 +68,12 @@ def _are_little(before: Tensor, late: Tensor) -> bool:
 
 
 def _gone_since(judged: JudgedRecord, is_gone: Callable[[Tensor, Tensor, Tensor], bool]) -> int | None:
-    """The sampled step from which on gradients are gone, by those before, whether they are exactly 0, and they."""
+    """The sampled step from which on gradients are gone; None where there is none.
+
+    Args:
+        judged: The record.
+        is_gone: Called with the norms before, whether each later one is exactly 0, and the later norms.
+    """
     zero = judged.total == 0
     if judged.takes_turns or not bool((judged.total > 0).any()) or judged.history.rounded.get("type") == "float16":
         return None
@@ -81,14 +86,14 @@ def _gone_since(judged: JudgedRecord, is_gone: Callable[[Tensor, Tensor, Tensor]
 
 
 def _stands_still(judged: JudgedRecord, since: int) -> bool:
-    """Whether the loss is one value from a step on."""
+    """Whether the loss keeps one value from a step on."""
     steps, values = judged.losses
     late = values[steps >= since]
     return len(late) >= _LOSSES and float(late.std()) <= _STILL * abs(float(late.mean()))
 
 
 def _levels(judged: JudgedRecord, since: int) -> tuple[float, float] | None:
-    """The first loss, and the level since then; None where they are not known."""
+    """The first loss, and the level since a step; None where they are unknown."""
     steps, values = judged.losses
     late: Tensor = values[steps >= since]
     if len(late) < _LOSSES or not bool(late.isfinite().all()) or not math.isfinite(float(values[0])):

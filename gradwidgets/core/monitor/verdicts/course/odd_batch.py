@@ -1,4 +1,4 @@
-"""A batch that is unlike the others, or inputs of another shape from some step on: what no learning rate cures."""
+"""A batch unlike the others, or inputs of another shape from some step on, which no learning rate cures."""
 
 import math
 from dataclasses import dataclass, replace
@@ -14,14 +14,14 @@ from gradwidgets.core.results.wording import number
 _BEFORE = 8  # losses
 _LEAP, _ABOVE = 30.0, 10.0  # times the median of those before, and the highest of them
 _SEEN = 3  # steps whose inputs were seen before
-_LARGER = 3.0  # times the largest inputs before
+_LARGER = 3.0  # times as large as the largest inputs before
 _WIDER = 2.0  # times the most numbers of a sample, where shapes differ from batch to batch
 _RAISED = 1.5  # times the learning rate before
 _LATE = 2  # steps after a leap at which inputs may first be seen
 
 _GOES_ON, _AS_HIGH = 4, 0.5  # losses from the leap on; of the loss there
 _SEVERAL, _CLEAR = 6.0, 1.5  # times the median before, and the highest of them, where it goes on
-_KNEW = 0.3  # of the first loss: below that little of what was learned is lost
+_KNEW = 0.3  # of the first loss: after a leap to less, little of what was learned is lost
 
 FROM_THERE = (
     "Look at what is different from step {} on: labels that no longer belong to their inputs (counted from 1 and not "
@@ -42,11 +42,11 @@ _SHAPE = (
 
 @dataclass(frozen=True)
 class Odd:
-    """What is unlike all before.
+    """Data that are unlike all before.
 
     Attributes:
-        step: From which step on.
-        words: What was seen, to follow a finding's message.
+        step: The step from which on they are.
+        words: A description that follows a finding's message.
         action: What to do about it.
     """
 
@@ -56,7 +56,7 @@ class Odd:
 
 
 def with_the_batch(judged: JudgedRecord, found: list[Finding]) -> list[Finding]:
-    """Findings on a loss that is lost, with the batch or the shape that it comes of; none where no weight moves."""
+    """Findings on a loss that rises, with the batch or the shape that causes it; none where no weight moves."""
     if judged.stands_still:
         return []
     odd = odd_from(judged) if found else None
@@ -72,7 +72,7 @@ def with_the_batch(judged: JudgedRecord, found: list[Finding]) -> list[Finding]:
 
 
 def odd_from(judged: JudgedRecord, until: float = math.inf) -> Odd | None:
-    """The first step before another at which the loss leaps out of a calm state; None where none does."""
+    """The first leap of the loss out of a calm state, before a step; None where there is none."""
     steps, values = judged.losses
     known = (steps < until) & values.isfinite()
     steps, values = steps[known], values[known]
@@ -104,7 +104,7 @@ def _from_there(step: int, after: Tensor, was: float) -> str:
 
 
 def lesser_leap(judged: JudgedRecord) -> Odd | None:
-    """The first step from which on losses of classes are several times as high as before, by no fault of a step."""
+    """The first step from which on losses of classes are several times as high as before, after steps of usual size."""
     steps, values = judged.losses
     if judged.kind not in ("classes", "shares") or judged.is_of_a_critic:
         return None  # where targets are made by a model, they may move
@@ -120,7 +120,7 @@ def lesser_leap(judged: JudgedRecord) -> Odd | None:
 
 
 def goes_on(judged: JudgedRecord, values: Tensor, place: int) -> bool:
-    """Whether the losses behind a leap are about as high, though the step there was too short to have made them so."""
+    """Whether the losses after a leap are about as high, though the step there was too short to cause that."""
     after, step = values[place : place + _GOES_ON], int(judged.losses[0][place])
     updates = at_most(judged) if judged.updates is None else judged.updates
     near = (judged.history.steps >= step) & (judged.history.steps < step + _GOES_ON)
@@ -138,26 +138,26 @@ def _leaps(values: Tensor, k: int) -> bool:
 
 def _is_calm(judged: JudgedRecord, step: int) -> bool:
     """Whether the steps before one were of a usual size, at one learning rate, and nothing else moved the weights."""
-    history, columns = judged.history, judged.weighted
+    history, columns, rates = judged.history, judged.weighted, judged.history.rates
     before, until = history.steps < step, history.steps <= step
     updates = at_most(judged) if judged.updates is None else judged.updates
     totals = judged.total[before]
     if len(totals) < _SEEN or not float(totals.nan_to_num(nan=0.0).max()) <= _ABOVE * float(totals[:_SEEN].nanmedian()):
-        return False  # it was wild before
-    if updates is None or (history.outside and step in history.outside):
+        return False  # it was not calm before
+    if updates is None or rates is None or (history.outside and step in history.outside):
         return False
     near = updates[before][-_SEEN:, columns]
     near = near[near.isfinite()]
     weights = history.weight_norm[until][-2:, columns]
     moved = ((weights[-1] - weights[0]).abs() / weights[0]).nan_to_num(nan=0.0, posinf=0.0)
     apart = int(history.steps[until][-1] - history.steps[until][-2])
-    rates = history.rates[until][-2:]
+    rates = rates[until][-2:]
     usual = len(near) and float(near.median()) < RATIO[1] and float(moved.max()) < RATIO[1] * max(1, apart)
     return bool(usual) and not float(rates[-1]) > _RAISED * float(rates[0])
 
 
 def _gradient_at(judged: JudgedRecord, step: int) -> str:
-    """How the gradient has grown at once, where that step was sampled."""
+    """Words for a gradient that is far larger at a step than before, if the step was sampled; else ""."""
     at = judged.history.steps
     now, before = judged.total[at == step], judged.total[at < step]
     before = before[before.isfinite()]
@@ -167,7 +167,7 @@ def _gradient_at(judged: JudgedRecord, step: int) -> str:
 
 
 def _inputs_at(judged: JudgedRecord, step: int) -> str:
-    """How large the inputs of that step are, where they are far larger than all before."""
+    """Words for inputs of a step that are far larger than all before; else ""."""
     told = judged.history.inputs
     seen = dict(zip(told.get("steps", ()), told.get("sizes", ()), strict=True))
     before = [size for at, size in seen.items() if at < step]
@@ -177,7 +177,7 @@ def _inputs_at(judged: JudgedRecord, step: int) -> str:
 
 
 def new_shape(judged: JudgedRecord, step: float) -> Odd | None:
-    """Inputs that have had another shape since about that step."""
+    """Inputs that have had another shape since about a step; None where they have not."""
     told = judged.history.inputs
     seen = list(zip(told.get("steps", ()), told.get("shapes", ()), strict=False))
     for k in range(_SEEN, len(seen)):

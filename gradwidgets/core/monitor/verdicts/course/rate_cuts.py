@@ -1,4 +1,4 @@
-"""A learning rate that is cut though the loss falls, as by ReduceLROnPlateau that looks the wrong way."""
+"""A learning rate that is cut though the loss falls, as by ReduceLROnPlateau with the wrong mode."""
 
 import math
 from itertools import pairwise
@@ -27,9 +27,9 @@ CALL_LESS = (
 
 
 def cut_while_falling(judged: JudgedRecord) -> str:
-    """How the rate was cut again and again though the loss fell, in words that follow a message; else "".
+    """Words for a rate that was cut again and again though the loss fell, to follow a message; else "".
 
-    A scheduler of steps or epochs leaves its first rate in the optimizer, and then this is nothing of it.
+    A scheduler of steps or epochs leaves its first rate in the optimizer; such schedulers are not meant here.
     """
     cuts = cuts_of(judged)
     if len(cuts) < _CUTS:
@@ -46,9 +46,9 @@ def cut_while_falling(judged: JudgedRecord) -> str:
 
 
 def against_its_measure(judged: JudgedRecord) -> list[Finding]:
-    """A rate that is cut at equal distances from the start, as by a measure that never is better than at first.
+    """A rate that is cut at equal distances from the start, as by a scheduler whose measure never improves.
 
-    Such a scheduler waits for its patience after the first call, and for as long after each cut.
+    Such a scheduler cuts after its patience from the first call on, and again as long after each cut.
     """
     cuts = [one - 1 for one in cuts_of(judged)]
     apart = {later - earlier for earlier, later in pairwise(cuts)}
@@ -89,10 +89,7 @@ def _falls_before(judged: JudgedRecord, cuts: list[int]) -> bool:
 
 
 def cuts_of(judged: JudgedRecord) -> list[int]:
-    """The steps from which on a rate is lower that was cut by no scheduler of steps or epochs, which leaves its first.
-
-    None where it was raised as well.
-    """
+    """The steps from which on a rate is lower; none where it was raised too, or by a scheduler of steps or epochs."""
     begins, rates = judged.rate_course
     if float(judged.history.rule.get("initial", 0.0)) > 0 or len(rates) < 2 or not bool((rates > 0).all()):
         return []
@@ -101,7 +98,7 @@ def cuts_of(judged: JudgedRecord) -> list[int]:
 
 
 def too_often(judged: JudgedRecord) -> str:
-    """That a scheduler is called for each loss of those that are noted for a step, in words; "" where it is not."""
+    """Words that say that a scheduler is called for each of a step's losses; "" where it is not."""
     told = judged.history.rate_calls
     if not told or not told["steps"] >= _MOSTLY * told["of"]:
         return ""

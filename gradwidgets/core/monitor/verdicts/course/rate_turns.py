@@ -1,4 +1,4 @@
-"""A learning rate that goes where none should: below 0, up and back to the start each epoch, or nowhere at all."""
+"""Faults of a schedule: rates below 0, a warm-up that is repeated, or calls that are too rare."""
 
 import math
 
@@ -22,14 +22,15 @@ _LOST = 2.0  # times the best tenth of the losses
 def negative(judged: JudgedRecord) -> list[Finding]:
     """A learning rate that was above 0 and falls below it."""
     history = judged.history
-    if history.rate_steps is None or not len(history.rate_steps) or not float(history.lowest_rates[0]) >= 0:
+    steps, highest, lowest = history.rate_steps, history.highest_rates, history.lowest_rates
+    if steps is None or highest is None or lowest is None or not len(steps) or not float(lowest[0]) >= 0:
         return []
-    below = (history.lowest_rates < 0).nonzero().flatten()
-    if not len(below) or not float(history.highest_rates[0]) > 0:
+    below = (lowest < 0).nonzero().flatten()
+    if not len(below) or not float(highest[0]) > 0:
         return []
-    step, least = int(history.rate_steps[below[0]]), float(history.lowest_rates.min())
+    step, least = int(steps[below[0]]), float(lowest.min())
     message = (
-        f"the learning rate, {number(float(history.highest_rates.max()), 2)} at most, is below 0 from step {step:,} on "
+        f"the learning rate, {number(float(highest.max()), 2)} at most, is below 0 from step {step:,} on "
         f"({number(least, 2)} at the lowest): such a step goes up the gradient, away from what the loss asks for"
     )
     lost, words = _is_lost(judged, step)
@@ -42,7 +43,7 @@ def negative(judged: JudgedRecord) -> list[Finding]:
 
 
 def _is_lost(judged: JudgedRecord, step: int) -> tuple[bool, str]:
-    """Whether the loss is far above what it was before that step, and in words."""
+    """Whether the loss is far above its level before a step, and words for that."""
     steps, values = judged.losses
     before, last = values[steps < step], values[-max(1, len(values) // 20) :]
     if not len(before) or not len(last):
@@ -54,7 +55,7 @@ def _is_lost(judged: JudgedRecord, step: int) -> tuple[bool, str]:
 
 
 def begins_again(judged: JudgedRecord) -> list[Finding]:
-    """A warm-up that is gone through again and again: a rate that rises, is back at once, and rises anew."""
+    """A warm-up that is repeated again and again: a rate that rises, falls at once, and rises again."""
     begins, rates = judged.rate_course
     if len(rates) < 2 * _TIMES or judged.takes_turns or not bool((rates >= 0).all()):
         return []
@@ -88,13 +89,13 @@ def _never_falls(rates: Tensor) -> bool:
 
 
 def spacing(begins: Tensor) -> int:
-    """Of how many steps a rate is that changes at equal distances; 0 where it does not, or hardly ever changes."""
+    """How many steps there are from one change of the rate to the next; 0 where that varies, or changes are few."""
     apart = begins.diff()
     return int(apart[0]) if len(apart) >= _TIMES and bool((apart == apart[0]).all()) else 0
 
 
 def seldom_called(judged: JudgedRecord) -> list[Finding]:
-    """A schedule that is made for as many calls as there are steps, and is called once in many steps."""
+    """A schedule that is made for one call per step, and is called once in many steps."""
     begins, rates = judged.rate_course
     each = spacing(begins)
     if each < _SELDOM or judged.takes_turns or not bool((rates > 0).all()):
@@ -136,7 +137,7 @@ def _small(action: str) -> str:
 
 
 def _hardly_down(judged: JudgedRecord, each: int) -> list[Finding]:
-    """A line or half a cosine down to 0 that would be through after as many calls as the training has steps."""
+    """A line or half a cosine down to 0 that would end after as many calls as the training has steps."""
     _, rates = judged.rate_course
     first, last = float(rates[0]), float(rates[-1])
     if not bool((rates.diff() < 0).all()):
@@ -161,7 +162,7 @@ def _hardly_down(judged: JudgedRecord, each: int) -> list[Finding]:
 
 
 def _calls(share: Tensor) -> float:
-    """After how many calls all of a way is gone that goes on evenly from call to call; 0 where it does not."""
+    """After how many calls a share that grows evenly from call to call is 1; 0 where it does not grow evenly."""
     each = share / torch.arange(1, len(share) + 1, dtype=share.dtype)
     usual = float(each[-1])
     even = usual > 0 and float((each - usual).abs().max()) <= _SHAPE * usual

@@ -1,4 +1,4 @@
-"""A learning rate that never comes to what it is planned to be, or that of whole groups of layers is nothing."""
+"""Learning rates that are too low: a warm-up that is far too long, or groups of layers that hardly move."""
 
 from gradwidgets.core.layers.verdicts.verdict import listed
 from gradwidgets.core.monitor.verdicts.course.rate_turns import spacing
@@ -12,18 +12,18 @@ _RISES = 3.0  # times the first learning rate
 _SHORT = 0.1  # of the planned rate
 _SELDOM, _OFTEN = 0.5, 4  # the same where the rate changes once in more steps than so many
 _USUALLY = {True: 0.02, False: 0.99}  # the highest rate by design: of steps that are scaled to it, and of gradients
-_APART = 1e-3  # of the largest rate: less is nothing beside it
+_APART = 1e-3  # of the largest rate: with less, a layer hardly moves
 _PART = 0.3  # of the layers
 
 
 def warming(judged: JudgedRecord) -> list[Finding]:
-    """A warm-up that is far from its end when the record ends: the rate rises throughout, and is still next to none."""
+    """A warm-up that is far from its end when the record ends: the rate rises throughout, and is still very low."""
     history, (begins, rates) = judged.history, judged.rate_course
     planned = float(history.rule.get("initial", 0.0))
     if not len(rates) or judged.samples < _SAMPLES or judged.steps < _STEPS or judged.takes_turns or not planned > 0:
         return []
     if planned > _USUALLY[bool(history.rule.get("scaled"))] or not bool((rates.diff() >= 0).all()):
-        return []  # a rate by name alone, which the schedule multiplies with something small; or no warm-up
+        return []  # a nominal rate that the schedule multiplies by a small number, or no warm-up
     last = float(rates[-1])
     each = spacing(begins)
     if not last > _RISES * float(rates[0]) or not last < (_SELDOM if each > _OFTEN else _SHORT) * planned:

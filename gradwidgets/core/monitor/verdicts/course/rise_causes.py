@@ -1,4 +1,4 @@
-"""What makes a loss rise that no smaller step cures: noise in place of a gradient, targets that run away."""
+"""Causes of a rising loss that no smaller step cures: noise in place of a gradient, targets that run away."""
 
 import torch
 
@@ -12,12 +12,12 @@ _ASIDE = 0.9  # of the steps
 
 
 def cause_of_rise(judged: JudgedRecord) -> tuple[str, str]:
-    """Words that follow a message, and what to do in place of shorter steps; both empty where nothing was measured."""
+    """Words that follow a message, and an action other than shorter steps; both empty where no cause was measured."""
     return _noise(judged) or _own_targets(judged) or ("", "")
 
 
 def _noise(judged: JudgedRecord) -> tuple[str, str] | None:
-    """One and the same root mean square in all layers, however many numbers they have."""
+    """Gradients with the same root mean square in all layers, however many numbers these have: noise."""
     history = judged.history
     columns = [column for column in judged.weighted if history.parameters[column] >= _NUMBERS]
     if len(columns) < _LAYERS or judged.samples < _SPREADS:
@@ -42,7 +42,7 @@ def _noise(judged: JudgedRecord) -> tuple[str, str] | None:
 
 
 def _own_targets(judged: JudgedRecord) -> tuple[str, str] | None:
-    """The model answers without a graph as well at every step, and the loss is a distance to something."""
+    """A model that also runs without a graph at every step, with a loss that compares numbers: its own targets."""
     told = judged.history.answers
     if not told or told["aside"] < _ASIDE or judged.kind not in ("", "numbers") or "softmax" in judged.history.of_loss:
         return None

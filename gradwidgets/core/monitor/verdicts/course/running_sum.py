@@ -1,4 +1,4 @@
-"""A running sum of the losses that is noted in place of the step's own."""
+"""A running sum of the losses that is noted in place of each step's loss."""
 
 from dataclasses import replace
 
@@ -12,13 +12,13 @@ from gradwidgets.core.results.wording import number
 
 _LOSSES = 24
 _FIRST = 8  # increments
-_LIKE = 1 / 3, 3.0  # times the first increments: the first loss, and those with which a sum begins anew
-_GROWN = 1.5  # times the first increments: a loss that rises by itself does so ever faster, or from far above its rise
+_LIKE = 1 / 3, 3.0  # times the first increments: the range of the losses with which a sum starts
+_GROWN = 1.5  # times the first increments: the increments of a loss that rises grow more than this
 _STEADY = 3  # parts of the record, whose increments are all of one kind
 
 
 def running_sum(judged: JudgedRecord) -> list[Finding]:
-    """Values that never fall, or only to begin anew, and that rise each time by about what the first one was."""
+    """Values that rise at each step by about the first one, and never fall except to start again."""
     own = own_losses(judged)
     if own is None:
         return []
@@ -55,7 +55,7 @@ def of_its_own(judged: JudgedRecord) -> JudgedRecord:
 
 
 def own_losses(judged: JudgedRecord) -> Tensor | None:
-    """The increments of what is noted, where that is a running sum of them; None where it is none."""
+    """The increments of the noted values, where these are a running sum; None where they are not."""
     steps, values = judged.losses
     if len(values) < _LOSSES or not bool((values.isfinite() & (values > 0)).all() & (steps.diff() == 1).all()):
         return None
@@ -64,7 +64,7 @@ def own_losses(judged: JudgedRecord) -> Tensor | None:
     usual = float(rises[~anew][:_FIRST].median()) if bool((~anew).any()) else 0.0
     if not usual > 0 or not _LIKE[0] * usual < float(values[0]) < _LIKE[1] * usual:
         return None
-    # Where it begins anew, it does so with a single loss.
+    # A sum that starts again does so with a single loss.
     if bool((values[1:][anew] > _LIKE[1] * usual).any()) or int(anew.sum()) > len(values) // _FIRST:
         return None
     own = torch.cat((values[:1], torch.where(anew, values[1:], rises)))

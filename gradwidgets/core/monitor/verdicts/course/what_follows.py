@@ -1,6 +1,6 @@
-"""What follows from what in a training: what need not be said beside a finding, and what makes one graver."""
+"""Findings that follow from others: those that need not be said as well, and those that make a cause more severe."""
 
-# What need not be said beside a finding, since it follows from it.
+# By a finding, those that follow from it and need not be said as well.
 EXPLAINS = {
     "non_finite": ("leap", "diverging", "large_updates", "died", "schedule"),
     "added_up": ("leap", "diverging", "large_updates", "always_clipped", "left_over"),
@@ -49,7 +49,7 @@ EXPLAINS = {
 ALL_UNHELD = ("stale", "added_up", "guessing", "small_updates", "no_gradient", "no_step", "too_short")
 WITHOUT_SAMPLES = ("no_step", "made_anew")
 
-# What a fault leads to: it is as grave as the gravest of these.
+# By a fault, the findings that it leads to: it is as severe as the most severe of these.
 LEADS_TO = {
     "negated": ("non_finite", "diverging", "large_updates", "died"),
     "summed": ("non_finite", "diverging", "large_updates", "died", "guessing"),

@@ -1,1 +1,1 @@
-"""How a training steps: by whom, how far, by which sums, at which rate."""
+"""Verdicts on the steps of a training: the optimizers, the sums of gradients, the sizes and the rates."""

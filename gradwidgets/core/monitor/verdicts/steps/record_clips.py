@@ -7,18 +7,18 @@ import torch
 from torch import Tensor
 
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
-from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.finding import Finding, Severity
 from gradwidgets.core.results.wording import number, percent
 
 _MOSTLY = 0.9  # of the samples
 _SAMPLES = 10
-_OFTEN = 0.25  # of the steps that were looked at: a clip that would have acted there is no mere precaution
+_OFTEN = 0.25  # of the steps that were looked at: a clip with an effect there is more than a precaution
 _FEW_STEPS, _HALF = 5, 0.5  # steps at which a part of a sum was clipped; of those that were looked at
-_TIMES = 100.0  # as large a gradient has a layer below another, which is of another part of the loss
+_TIMES = 100.0  # times another layer's gradient, which then belongs to another part of the loss
 _LARGE_LOSS = 100.0
 _ONE_VALUE = 1e-4  # relative: a clipped norm is its limit but for rounding
-_VARIES = 1e-3  # relative spread of a layer's part of it
-_SIGNS = 0.5  # root mean square in the largest element, from where on most are at it
+_VARIES = 1e-3  # relative spread of a layer's part of the norm
+_SIGNS = 0.5  # root mean square in the largest element, above which most elements are as large
 _DIVIDE = ("adadelta", "muon", "sophia", "prodigy", "novograd")  # besides Adam's and RMSprop's kind
 _SCALES = range(8, 41)  # powers of two by which a loss is scaled in half precision
 _FIRST = 16  # that of torch's GradScaler
@@ -49,7 +49,7 @@ def _by_norm(judged: JudgedRecord, group: list[int]) -> Finding | None:
     if share < _MOSTLY or not limit > 0 or not _moves(norm[there], largest[there]):
         return None
     at = f"{number(limit, 3)} at {percent(share)} of the sampled steps"
-    evidence: dict[str, object] = {"max_norm": limit, "share of samples at it": share, "threshold": _MOSTLY}
+    evidence = {"max_norm": limit, "share of samples at it": share, "threshold": _MOSTLY}
     message, rule = f"the gradient's norm is {at}: it is clipped there", judged.history.rule
     found = _taken_by_one(judged, group, Finding("always_clipped", "warning", message, evidence))
     if found.message != message or not _divides(judged, group):
@@ -59,7 +59,7 @@ def _by_norm(judged: JudgedRecord, group: list[int]) -> Finding | None:
 
 
 def _divides(judged: JudgedRecord, group: list[int]) -> bool:
-    """Whether a factor that all gradients share has no say in a step: an eps does not outweigh what is left of them."""
+    """Whether a factor that all gradients share has no effect on a step, as the eps is smaller than the gradients."""
     rule = judged.history.rule
     rms = judged.history.rms[group][:, judged.weighted]
     left = float(rms[rms > 0].median()) if bool((rms > 0).any()) else 0.0
@@ -68,13 +68,13 @@ def _divides(judged: JudgedRecord, group: list[int]) -> bool:
 
 
 def _taken_by_one(judged: JudgedRecord, group: list[int], found: Finding) -> Finding:
-    """With the layer that takes nearly all of the clip, where the loss is as large as unscaled targets make it."""
+    """The finding with the layer that has nearly all of the clipped norm, where the loss is very large."""
     _, values = judged.losses
     norm = judged.history.norm[group][:, judged.weighted].nan_to_num(nan=0.0)
     shares = (norm / norm.square().sum(1, keepdim=True).sqrt()).median(0).values
-    # Along a chain the gradient may fade downwards; one that is next to nothing above a large one is of another loss.
-    least = torch.where(shares.cummax(0).values > _TIMES * shares, shares, math.inf)
-    most, least = int(shares.argmax()), int(torch.where(shares > 0, least, math.inf).argmin())
+    # The gradient may vanish towards the inputs; a tiny one after a large one is that of another part of the loss.
+    small = torch.where(shares.cummax(0).values > _TIMES * shares, shares, math.inf)
+    most, least = int(shares.argmax()), int(torch.where(shares > 0, small, math.inf).argmin())
     large = len(values) and float(values.abs().nanmedian()) > _LARGE_LOSS
     starved = float(shares[:least].max()) > _TIMES * float(shares[least]) > 0 if least else False
     if not large or not starved:
@@ -97,11 +97,11 @@ def _while_scaled(judged: JudgedRecord, group: list[int]) -> Finding | None:
     """A norm, or a largest element, that is a limit divided by the scale of a loss in half precision."""
     history, total = judged.history, judged.total[group]
     limit, share = _limit_of(total, judged.known.max_norm)
-    what, moving = "norm", (history.norm[group], history.largest[group])
+    what, moving = "norm", [history.norm[group], history.largest[group]]
     if not limit:
         largest, rms = (values[group][:, judged.weighted] for values in (history.largest, history.rms))
         limit, share = _limit_of(largest[(rms > _SIGNS * largest)], None) if _same(largest) else (0.0, 0.0)
-        what, moving = "largest element", (history.norm[group],)
+        what, moving = "largest element", [history.norm[group]]
         total = largest.nan_to_num(nan=0.0).max(1).values
     if not limit or not _moves(*moving):
         return None
@@ -120,15 +120,15 @@ def _while_scaled(judged: JudgedRecord, group: list[int]) -> Finding | None:
 
 
 def _limit_of(values: Tensor, known: float | None) -> tuple[float, float]:
-    """The limit that most values are a large power of two below, and how many are; (0, 0) where there is none.
+    """The limit of which most values are a large power of two below, and their share; (0, 0) if there is none.
 
-    The scale may be halved or doubled on the way. Of a limit that is known, the scale may be any large number.
+    The scale may be halved or doubled during the training. If the limit is known, it may be any large number.
     """
     values = values[values > 0]
     if len(values) < _SAMPLES:
         return 0.0, 0.0
     middle = float(values.median())
-    # Without a limit that is known, the one by which the scale is nearest to a scaler's first.
+    # If the limit is unknown, the one is tried first whose scale is nearest to a scaler's first scale.
     for limit in (known,) if known else sorted(_USUAL, key=lambda one: abs(math.log2(one / middle) - _FIRST)):
         powers = (limit / values).log2()
         whole = (powers - powers.round()).abs() <= 2 * _ONE_VALUE
@@ -141,7 +141,7 @@ def _limit_of(values: Tensor, known: float | None) -> tuple[float, float]:
 
 
 def _same(largest: Tensor) -> bool:
-    """Whether most of them are one value but for powers of two."""
+    """Whether most of these are one value times powers of two."""
     known = largest[largest > 0]
     if not len(known):
         return False
@@ -150,7 +150,7 @@ def _same(largest: Tensor) -> bool:
 
 
 def _clipped_by_value(judged: JudgedRecord, group: list[int]) -> Finding | None:
-    """Most elements, and not the largest alone, are at one value in all layers."""
+    """Most elements, and not only the largest, have one size in all layers."""
     largest, rms = (values[group][:, judged.weighted] for values in (judged.history.largest, judged.history.rms))
     limit = float(largest.nanmedian())
     at = (largest - limit).abs() <= _ONE_VALUE * limit
@@ -165,7 +165,7 @@ def _clipped_by_value(judged: JudgedRecord, group: list[int]) -> Finding | None:
 
 
 def _moves(*quantities: Tensor) -> bool:
-    """Whether layers' numbers change though their sum does not: else nothing is clipped, nothing happens."""
+    """Whether layers' numbers change, though their sum does not: otherwise the gradient is constant, not clipped."""
     values = torch.cat(quantities, 1)
     values = values[:, values.isfinite().all(0)]
     spread = values.std(0) / values.mean(0).clamp(min=1e-300)
@@ -173,25 +173,25 @@ def _moves(*quantities: Tensor) -> bool:
 
 
 def clipped_late(judged: JudgedRecord) -> list[Finding]:
-    """Gradients that are made shorter after the step that they were for."""
+    """Gradients that are clipped only after their step."""
     told = judged.history.rescaled
     if ahead := judged.history.parts.get("ahead"):
         return _clipped_ahead(judged, ahead)
     if sum(one["made"] for one in judged.history.optimizers.get("lines", []) if one["held"]) != 1:
-        return []  # a clip in time for another optimizer may be of all gradients
+        return []  # a clip in time for another optimizer may clip all gradients
     if not told or told["of"] < _SAMPLES or told["steps"] < _MOSTLY * told["of"] or not told["shorter"]:
-        return []  # that were multiplied by 1 are not clipped, but measured
+        return []  # a factor of 1 clips nothing
     message = (
         f"the gradients are made shorter after optimizer.step(), at {told['shorter']:,} of {told['of']:,} "
         "steps that were looked at, and then taken away unused: a clip that comes behind the step clips nothing"
     )
     action = "Call clip_grad_norm_ between backward() and optimizer.step()."
-    severity = "warning" if told["shorter"] >= _OFTEN * told["of"] else "info"
+    severity: Severity = "warning" if told["shorter"] >= _OFTEN * told["of"] else "info"
     return [Finding("clipped_late", severity, message, dict(told) | {"threshold": _OFTEN}, action=action)]
 
 
 def _clipped_ahead(judged: JudgedRecord, lines: dict[str, int]) -> list[Finding]:
-    """A clip in front of the pass backward, where gradients are None: it has nothing to clip, and nobody else does."""
+    """A clip before the backward pass, when gradients are None, so that no gradient is clipped."""
     writes = judged.history.writes
     if writes is None or judged.samples < _SAMPLES or not bool((writes == 0).all()):
         return []
@@ -208,7 +208,7 @@ def clipped_in_parts(judged: JudgedRecord) -> list[Finding]:
     """Sums of gradients that are clipped before the last of them is added."""
     told = judged.history.thrown
     if not told.get("various") or told["cut"] < _FEW_STEPS or not told["cut"] >= _HALF * told["of"]:
-        return []  # a running mean makes a sum shorter too, always by the same factors
+        return []  # a running mean makes a sum shorter too, but always by the same factors
     message = (
         f"the gradients are clipped after each of the passes backward, before the sum is complete: at {told['cut']:,} "
         f"of {told['of']:,} steps that were looked at a part of the sum was made shorter ({told['cuts']:,} times) and "
@@ -219,7 +219,7 @@ def clipped_in_parts(judged: JudgedRecord) -> list[Finding]:
 
 
 def scaled(judged: JudgedRecord) -> list[Finding]:
-    """Gradients far above what the loss that was noted can give, from the first step on: they are still scaled."""
+    """Gradients far above those that the noted loss can have, from the first step on: they are still scaled."""
     history, (_, values) = judged.history, judged.losses
     guess = judged.likely_guess
     if not judged.samples or not len(values) or judged.kind != "classes" or not guess > 0 or len(history.of_loss) > 1:

@@ -1,4 +1,4 @@
-"""What is frozen by name alone, batch norms that go on though they are frozen, numbers that rounding holds."""
+"""Modules that only seem frozen, batch norms that go on though they are frozen, numbers that rounding holds."""
 
 import torch
 
@@ -42,7 +42,7 @@ def frozen_norms(judged: JudgedRecord) -> list[Finding]:
     moved = {name: far for name, far in (judged.history.setting.get("norms") or {}).items() if far > _MOVED}
     if not moved or judged.steps < _STEPS:
         return []
-    most = max(moved, key=moved.get)
+    most = max(moved, key=moved.__getitem__)
     message = (
         f"the weights of {listed(list(moved))} are frozen, but {'they are' if len(moved) > 1 else 'it is'} in training "
         f"mode, and the running mean of {most} has moved by {number(moved[most], 2)} standard deviations since the "
@@ -56,7 +56,7 @@ def frozen_norms(judged: JudgedRecord) -> list[Finding]:
 
 
 def held_by_rounding(judged: JudgedRecord) -> list[Finding]:
-    """Vectors of half precision that are bit for bit what they were at first, at the record's end."""
+    """Vectors of half precision that are, at the end, bit for bit the same as at first."""
     told = judged.history.rounded.get("held") or {}
     if not told or told["samples"] < _SAMPLES or judged.steps < _STEPS:
         return []

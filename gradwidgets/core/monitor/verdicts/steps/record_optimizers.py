@@ -1,15 +1,16 @@
-"""Who steps: nobody, another optimizer than the one that is watched, or one that is made anew again and again."""
+"""Faults of which optimizer steps: none, another one than the watched one, or a new one again and again."""
 
 from gradwidgets.core.layers.verdicts.verdict import listed
+from gradwidgets.core.monitor.facts import LineFacts, OptimizerFacts
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import counted, number
 
 _LOSSES = 5  # without a step
-_USUALLY = 2.0  # times as many as a step usually has, or as ever came between two
+_USUALLY = 2.0  # times the usual number of losses per step, or the most that came between two
 _MADE = 3  # optimizers one after the other
-_RETURNS = 0.02  # of their steps, by one that another had followed
-_MEANT = 0.5  # of them begun with weights that somebody has set: of another round, or task
+_RETURNS = 0.02  # of their steps, by one although a later one had stepped already
+_MEANT = 0.5  # of them begin with overwritten weights, as in another round or task
 
 _MOSTLY = 0.8  # of the losses without a step that were looked at
 _LOST = ": gradients were computed, and at {lost} of {of} of these that were looked at they are not finite"
@@ -33,7 +34,7 @@ _MAKE_ONCE = (
 
 
 def no_step(judged: JudgedRecord) -> list[Finding]:
-    """Nothing that a monitor could have seen, and why."""
+    """A record without samples, and the reason for it."""
     if judged.samples:
         return []
     return _not_watched(judged) or _failed(judged) or none_held(judged) or _another(judged) or _none_at_all(judged)
@@ -53,7 +54,7 @@ def _not_watched(judged: JudgedRecord) -> list[Finding]:
 
 
 def _failed(judged: JudgedRecord) -> list[Finding]:
-    """Steps that were seen, and of which no sample could be taken."""
+    """Steps that were seen, but whose samples failed."""
     why, seen = str(judged.history.optimizers.get("failed", "")), judged.watched_steps
     if not why or not seen:
         return []
@@ -63,10 +64,10 @@ def _failed(judged: JudgedRecord) -> list[Finding]:
 
 
 def none_held(judged: JudgedRecord) -> list[Finding]:
-    """An optimizer that was given to the monitor, of another model."""
+    """The optimizer that was given to the monitor holds parameters of another model."""
     told, weights = judged.history.optimizers, judged.history.weight_norm
     if "given" not in told or told["holds"] or bool((weights != weights[:1]).any()):
-        return []  # of one that holds copies, as in half precision, the weights move all the same
+        return []  # with an optimizer of copies, as for half precision, the weights move all the same
     own = [line for line in told["lines"] if line["held"]]
     message = f"the optimizer that the monitor was given, {told['given']}, holds none of the model's parameters"
     if own:
@@ -77,7 +78,7 @@ def none_held(judged: JudgedRecord) -> list[Finding]:
 
 
 def _another(judged: JudgedRecord) -> list[Finding]:
-    """Steps of the model's parameters, but none of the optimizer that was given."""
+    """Steps of other optimizers that hold the model's parameters, and none of the one that was given."""
     told = judged.history.optimizers
     lines = told.get("lines", [])
     if "given" not in told or _steps(lines) < _LOSSES:
@@ -116,13 +117,13 @@ def _none_at_all(judged: JudgedRecord) -> list[Finding]:
 
 
 def _overflow(judged: JudgedRecord) -> dict[str, int]:
-    """How often gradients were not finite while no step came, where that is the rule."""
+    """How often gradients were not finite while no step came, where they mostly were not; else empty."""
     told = judged.history.optimizers.get("overflow") or {}
     return dict(told) if told and told["lost"] >= _MOSTLY * told["of"] > 0 else {}
 
 
 def _left_early(judged: JudgedRecord) -> list[Finding]:
-    """Losses that go on when the watch has ended: it was closed, or another monitor has taken the model."""
+    """Losses that are noted after the monitor was closed, or after another monitor has replaced it."""
     told = judged.history.optimizers
     if told.get("late", 0) < _LOSSES:
         return []
@@ -133,7 +134,7 @@ def _left_early(judged: JudgedRecord) -> list[Finding]:
 
 
 def stopped(judged: JudgedRecord) -> list[Finding]:
-    """Losses that go on after the last step that was seen."""
+    """Losses that are noted after the last step that was seen."""
     return _left_early(judged) or _no_more_steps(judged)
 
 
@@ -166,14 +167,14 @@ def _no_more_steps(judged: JudgedRecord) -> list[Finding]:
 
 
 def made_anew(judged: JudgedRecord) -> list[Finding]:
-    """Optimizers of the same parameters one after the other, whose averages or momentum begin anew each time."""
+    """Optimizers of the same parameters, one after the other, so that averages or momentum start again each time."""
     for line in judged.history.optimizers.get("lines", []):
         if line["memory"] and _anew([line]):
             return [_anew_finding(judged, line)]
     return []
 
 
-def _anew_finding(judged: JudgedRecord, line: dict) -> Finding:
+def _anew_finding(judged: JudgedRecord, line: LineFacts) -> Finding:
     each = line["steps"] / line["made"]
     meant = len(judged.history.outside) >= _MEANT * line["made"]
     message = (
@@ -190,21 +191,21 @@ def _anew_finding(judged: JudgedRecord, line: dict) -> Finding:
     return Finding("made_anew", "warning" if severe else "info", message, evidence, action=action)
 
 
-def _anew(lines: list[dict]) -> bool:
+def _anew(lines: list[LineFacts]) -> bool:
     return any(one["made"] >= _MADE and one["returns"] <= _RETURNS * one["steps"] for one in lines)
 
 
-def _steps(lines: list[dict]) -> int:
+def _steps(lines: list[LineFacts]) -> int:
     return sum(one["steps"] for one in lines)
 
 
-def _left_alone(told: dict, lines: list[dict]) -> list[str]:
+def _left_alone(told: OptimizerFacts, lines: list[LineFacts]) -> list[str]:
     moved = {name for line in lines for name in line["held"]}
     return [name for name in told["holds"] if name not in moved]
 
 
-def _who(lines: list[dict], *, but: bool = False) -> str:
-    """The others in words; `but` says that one of them is the one that is watched."""
+def _who(lines: list[LineFacts], *, but: bool = False) -> str:
+    """The others in words; `but` says that the watched one is among these lines."""
     made = sum(one["made"] for one in lines) - but
     names = list(dict.fromkeys(one["name"] for one in lines))
     if made == 1:

@@ -1,31 +1,34 @@
-"""Weights that something else than their optimizer writes to: put back, drawn anew, stepped by two."""
+"""Weights that something other than their optimizer writes to: put back, initialized again, stepped by two."""
 
 import torch
 from torch import Tensor
 
 from gradwidgets.core.layers.verdicts.verdict import listed
+from gradwidgets.core.monitor.facts import RivalFacts
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
-from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.finding import Finding, Severity
 from gradwidgets.core.results.wording import number, percent
 
 _SAMPLES = 5
-_LEFT = 0.5  # of a step, at most, for steps that are mostly taken back
-_NEXT_TO_NOTHING = 0.1  # of a step that is left: no way of averaging is meant so, whatever the loss does
-_ALIKE = 0.2  # how far what is left may be from its median, relative: an average keeps the same share each time
-_NOTHING = 0.02  # of a step: as much more or less is left where other steps have left something too
+_LEFT = 0.5  # of a step, at most, is left of one that is mostly undone
+_NEXT_TO_NOTHING = 0.1  # of a step that is left: no averaging leaves so little on purpose, whatever the loss does
+_ALIKE = 0.2  # relative distance of the rests from their median: an average keeps the same share each time
+_NOTHING = 0.02  # of a step: the rest of other steps may add or remove that much
 _LESS = 0.9  # of the loss at first: something was gained
-_SELDOM = 0.25  # of the steps: what is written at more of them does not begin anew each time
+_SELDOM = 0.25  # of the steps: writes at more steps than this are no new initialization each time
 _BACK = 0.5  # of the way from the losses before to the first one
 _FALLEN = 0.9  # of the first loss, for something to be lost
 _BEFORE = 5  # losses
 _SEVERAL, _SURELY = 4, 4.0  # times it happens; standard errors
 _MOSTLY = 0.7  # of the times
 _OFTEN, _AGAINST = 20, -0.5  # gradients of two losses; their cosine
-_AGAIN = 0.4  # of the steps that two optimizers make: of each pair one is by a gradient that was used already
+_AGAIN = 0.4  # of the steps that two optimizers make: one of each pair uses a gradient again
+
+_Loss = tuple[int, tuple[float, float]]  # a step, and the loss before it and at it
 
 
 def drawn_back(judged: JudgedRecord) -> list[Finding]:
-    """Steps most of whose way is taken back before the next, by the same share each time."""
+    """Steps that are mostly undone before the next one, by the same share each time."""
     left = judged.history.left
     known = left[~left.isnan()] if left is not None else torch.empty(0)
     if len(known) < _SAMPLES or not bool((known < _LEFT).double().mean() > _MOSTLY):
@@ -54,7 +57,7 @@ def drawn_back(judged: JudgedRecord) -> list[Finding]:
 
 
 def drawn_again(judged: JudgedRecord) -> list[Finding]:
-    """Weights that are written to now and then, whereupon the loss is back where it began."""
+    """Weights that are overwritten now and then, after which the loss is back at its first value."""
     outside, (steps, values) = judged.history.outside, judged.losses
     if len(outside) < 2 or len(outside) > _SELDOM * judged.steps or not len(values) or int(steps[0]) != 1:
         return []
@@ -77,8 +80,8 @@ def drawn_again(judged: JudgedRecord) -> list[Finding]:
     return [Finding("drawn_again", "warning", message, evidence, action=action)]
 
 
-def _surely_below(lost: list, first: float) -> list:
-    """All of them, where the loss rises by more than chance would have it, from below its first value."""
+def _surely_below(lost: list[_Loss], first: float) -> list[_Loss]:
+    """All of these, where the loss rises significantly from below its first value; else none."""
     if len(lost) < _SEVERAL:
         return []
     before, after = torch.tensor([one for _, one in lost], dtype=torch.float64).unbind(1)
@@ -88,7 +91,7 @@ def _surely_below(lost: list, first: float) -> list:
 
 
 def _lost(steps: Tensor, values: Tensor, step: int) -> tuple[float, float] | None:
-    """The level of the loss before a step, and what it was at that step."""
+    """The level of the loss before a step, and the loss at that step; None where they are unknown."""
     before, now = values[(steps < step) & (steps >= step - _BEFORE)], values[steps == step]
     if len(before) < 2 or not len(now) or not bool(before.isfinite().all()):
         return None
@@ -109,8 +112,8 @@ def two_optimizers(judged: JudgedRecord) -> list[Finding]:
     return [Finding("two_optimizers", "warning", message, dict(told) | {"threshold": _AGAIN}, action=action)]
 
 
-def _holds_the_others(told: dict) -> list[Finding]:
-    """An optimizer that holds all of another one's parameters beside its own, and steps by another loss."""
+def _holds_the_others(told: RivalFacts) -> list[Finding]:
+    """An optimizer that holds all of another one's parameters and more, and steps by another loss."""
     if not told or "more" not in told or told["others"] < _OFTEN:
         return []
     first, second = told["names"]
@@ -125,5 +128,5 @@ def _holds_the_others(told: dict) -> list[Finding]:
     action = "Give the second one its own part's parameters alone (part.parameters() in place of model.parameters())."
     if not against:
         action = f"If both losses are to move them, all is well. Else: {action[0].lower()}{action[1:]}"
-    severity = "warning" if against else "info"
+    severity: Severity = "warning" if against else "info"
     return [Finding("two_optimizers", severity, message, dict(told) | {"threshold": _AGAINST}, action=action)]

@@ -1,9 +1,10 @@
-"""Faults of one part of a training: gradients of some layers, or of a closure's calls, that add up; one group's rate.
+"""Faults of one part of a training: sums of some layers' gradients or of a closure's calls, clips in turns, one rate.
 
-And none of the weights moved at all.
+Also weights of which none moves.
 """
 
 from gradwidgets.core.layers.verdicts.verdict import listed
+from gradwidgets.core.monitor.facts import KeptFacts
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, percent
@@ -17,7 +18,7 @@ _APART, _LARGER = 100.0, 10.0  # times the others' rate; times what the weights 
 
 
 def added_in_part(judged: JudgedRecord) -> list[Finding]:
-    """Layers whose gradients are kept from step to step, while those of others are taken away."""
+    """Layers whose gradients are kept from step to step, while those of others are cleared."""
     kept = {name: one for name, one in judged.history.parts.get("kept", {}).items() if one["of"] >= _PAIRS}
     sums = [name for name, one in kept.items() if _is_never_zeroed(one, kept) and _has_grown(judged, name)]
     others = [name for name in kept if name not in sums]
@@ -39,8 +40,8 @@ def added_in_part(judged: JudgedRecord) -> list[Finding]:
     return [Finding("added_up", "error", message, evidence, where, action)]
 
 
-def _is_never_zeroed(one: dict, every: dict[str, dict]) -> bool:
-    """Zeros would be one write a step more than there are passes."""
+def _is_never_zeroed(one: KeptFacts, every: dict[str, KeptFacts]) -> bool:
+    """Whether no zeros are written to a layer's gradient, which would be one more write per step than passes."""
     if one["kept"] < one["of"]:
         return False
     anew = [other["writes"] for other in every.values() if not other["kept"]]
@@ -74,7 +75,7 @@ def added_by_calls(judged: JudgedRecord) -> list[Finding]:
 
 
 def added_in_turns(judged: JudgedRecord) -> list[Finding]:
-    """A step at every pass, by gradients that are taken away after several of them alone."""
+    """A step after every pass, by gradients that are cleared only after several passes."""
     told = judged.history.parts.get("turns") or {}
     each = told.get("sums", 0)
     if each < 2:
@@ -88,12 +89,12 @@ def added_in_turns(judged: JudgedRecord) -> list[Finding]:
         "Call optimizer.zero_grad() before each pass; or, to add up gradients, step once in as many passes too: "
         "optimizer.step() and zero_grad() belong under the same condition, the loss divided by how many they are."
     )
-    # By small steps it learns all the same.
+    # With small steps the model learns all the same.
     return [Finding("added_up", "info", message, dict(told), action=action)]
 
 
 def clipped_in_turns(judged: JudgedRecord) -> list[Finding]:
-    """A clip at every few steps alone, in front of a step that comes each time."""
+    """A clip before only every few steps."""
     told = judged.history.parts.get("turns") or {}
     each, clipped = told.get("more", 0), told.get("clipped", 0)
     if each < 2 or clipped < _SEEN:
@@ -110,7 +111,7 @@ def clipped_in_turns(judged: JudgedRecord) -> list[Finding]:
 
 
 def fast_group(judged: JudgedRecord) -> list[Finding]:
-    """A group whose rate is a hundred times the others', and whose weights are thrown far from where they were."""
+    """A group whose rate is a hundred times the others', and whose weights have grown many times."""
     groups = judged.history.parts.get("groups", [])
     for one in groups:
         others = [other for other in groups if other is not one]

@@ -1,4 +1,4 @@
-"""A learning rate that is raised on the way, and a loss that is lost by it."""
+"""A learning rate that is raised during the training, after which the loss rises."""
 
 import math
 
@@ -19,7 +19,7 @@ _GONE = 0.3  # of what was gained
 
 
 def raised_rate(judged: JudgedRecord) -> list[Finding]:
-    """A rate that goes up far above the one by which the loss was at its best, and a loss that is lost from then on."""
+    """A rate that rises far above the one at which the loss was lowest, and a loss that rises from then on."""
     history, (steps, values) = judged.history, judged.losses
     rates = history.rates
     if rates is None or judged.samples < _SAMPLES or len(values) < _LOSSES or judged.takes_turns:
@@ -30,12 +30,13 @@ def raised_rate(judged: JudgedRecord) -> list[Finding]:
     if best is None or not _is_lost(values, level):
         return []
     until = int(steps[best])
-    earlier = history.steps < until  # the loss of a step is there before it steps
+    earlier = history.steps < until  # a loss is computed before its step
     before, after, at = rates[earlier], rates[~earlier], history.steps[~earlier]
     was = float(before[-_FEW:].min()) if len(before) else math.inf
     if not len(after) or not float(after.max()) > _RAISED * was:
         return []
-    return [_told(judged, was, torch.cat((torch.tensor([was], dtype=rates.dtype), after)), at, until)]
+    begun = float(rates[0])
+    return [_told(begun, was, torch.cat((torch.tensor([was], dtype=rates.dtype), after)), at, until)]
 
 
 def _best(values: Tensor) -> tuple[int | None, float]:
@@ -56,11 +57,11 @@ def _is_lost(values: Tensor, level: float) -> bool:
     return end > max(_LOST * level, level + _GONE * (begun - level))
 
 
-def _told(judged: JudgedRecord, was: float, rates: Tensor, at: Tensor, until: int) -> Finding:
+def _told(begun: float, was: float, rates: Tensor, at: Tensor, until: int) -> Finding:
     ratios = rates[1:] / rates[:-1]
     most = int(ratios.argmax())
     low, high = float(rates[most]), float(rates[most + 1])
-    evidence: dict[str, object] = {"rate at the lowest loss": was, "highest": float(rates.max()), "until step": until}
+    evidence: dict[str, float] = {"rate at the lowest loss": was, "highest": float(rates.max()), "until step": until}
     if math.log(high / low) > _AT_ONCE * math.log(float(rates.max()) / was):
         earlier = int(at[most - 1]) if most else until
         where = f"between steps {earlier:,} and {int(at[most]):,}"
@@ -73,7 +74,7 @@ def _told(judged: JudgedRecord, was: float, rates: Tensor, at: Tensor, until: in
         )
     else:
         message = (
-            f"the learning rate goes up from {number(float(judged.history.rates[0]), 2)} to "
+            f"the learning rate goes up from {number(begun, 2)} to "
             f"{number(float(rates.max()), 2)} in the course of the training"
         )
         action = (

@@ -1,4 +1,4 @@
-"""The learning rate: brought to nearly nothing long before the training's end, or far above what is usual."""
+"""The learning rate: 0 at first, nearly 0 long before the training's end, or far above the usual."""
 
 import math
 
@@ -16,18 +16,18 @@ _NEGLIGIBLE = 1e-5  # update / weight
 _LONG = 1 / 3  # of the steps
 _SAMPLES, _EARLY = 8, 2  # in all, and the first of them
 _FULL = 0.5  # of the largest rate
-_WELL_USED = 0.4  # of the steps at the full rate: what comes then may be meant so
-_LOSSES = 24  # at the full rate, that it may be seen to have been level there
+_WELL_USED = 0.4  # of the steps at the full rate: a low rate after that may be intended
+_LOSSES = 24  # at the full rate, needed to see whether the loss was level there
 _MOST_GONE = 0.2  # of the loss at first
 _LEVEL = 0.05  # of the way down
 
-_IDLE = 5  # steps of a rate of 0, of which one is how many schedules begin
+_IDLE = 5  # steps with a rate of 0; many schedules begin with one
 _FEW = 3  # samples, and steps, of a rate of 0
 _SWINGS = 4  # times down and up
 
 _FAMILY = ("adam", "rmsprop", "lion")
-_SELDOM_LESS = 1e-5  # the lowest, of what has learned nothing before
-_USUALLY = 0.02  # the highest rate that these are given by design
+_SELDOM_LESS = 1e-5  # the lowest usual rate for an untrained model
+_USUALLY = 0.02  # the highest usual rate of these
 
 
 def of_nothing(judged: JudgedRecord) -> list[Finding]:
@@ -57,7 +57,7 @@ def of_nothing(judged: JudgedRecord) -> list[Finding]:
 
 
 def begins_at_0(judged: JudgedRecord) -> list[Finding]:
-    """A learning rate that is exactly 0 for the first steps, fewer than "no_rate" is said of."""
+    """A learning rate that is exactly 0 for the first steps, but for fewer than `of_nothing` requires."""
     history, (begins, rates) = judged.history, judged.rate_course
     moving = (rates != 0).nonzero().flatten()
     last = int(begins[moving[0]]) - 1 if len(moving) and moving[0] else 0
@@ -78,12 +78,12 @@ def begins_at_0(judged: JudgedRecord) -> list[Finding]:
 
 
 def _move(weights: Tensor) -> bool:
-    """Whether somebody moves them all the same."""
+    """Whether the weights move all the same."""
     return bool(((weights != weights[:1]) & weights.isfinite()).any())
 
 
 def swings(judged: JudgedRecord) -> list[Finding]:
-    """A learning rate that goes down to next to nothing and up again many times within the record."""
+    """A learning rate that falls to nearly 0 and rises again many times within the record."""
     told = judged.history.swings
     if not told or told["times"] < _SWINGS:
         return []
@@ -139,13 +139,13 @@ def ended(judged: JudgedRecord) -> list[Finding]:
 
 
 def _last_of_the(course: tuple[Tensor, Tensor], rate: float) -> int:
-    """The last step by so high a rate, of one that ends lower."""
+    """The last step with a rate this high, for rates that end lower."""
     begins, rates = course
     return int(begins[int((rates >= rate).nonzero().flatten()[-1]) + 1]) - 1
 
 
 def _rates(judged: JudgedRecord) -> tuple[Tensor, Tensor] | None:
-    """One optimizer's learning rates and from which steps on they are so; None where that is not known."""
+    """One optimizer's learning rates, and the steps from which on they hold; None where that is unknown."""
     begins, rates = judged.rate_course
     if judged.samples < _SAMPLES or not len(rates) or not judged.history.rule or judged.takes_turns:
         return None
@@ -153,12 +153,12 @@ def _rates(judged: JudgedRecord) -> tuple[Tensor, Tensor] | None:
 
 
 def _are_negligible(judged: JudgedRecord, step: int, rate: float) -> bool:
-    """Whether steps from there on are far too short for the weights, as far as that is known."""
+    """Whether steps from there on are far too short for the weights; True also where that is unknown."""
     updates = at_most(judged) if judged.updates is None else judged.updates
     if updates is None:
         return True
     late = updates[judged.history.steps >= step][:, judged.weighted]
-    if not len(late):  # no sample since then: by the last one before
+    if not len(late):  # no sample since then, so the last one before is used
         before = float(judged.rates_at(judged.history.steps[-1:])[0])
         late = updates[-1:, judged.weighted] * (rate / before if before else 0.0)
     late = late[late.isfinite()]
@@ -166,7 +166,7 @@ def _are_negligible(judged: JudgedRecord, step: int, rate: float) -> bool:
 
 
 def _had_fallen(judged: JudgedRecord, until: int) -> bool:
-    """Whether most of the loss was gone by then, so that what is left may be noise."""
+    """Whether the loss had mostly fallen by then, so that the rest may be noise."""
     steps, values = judged.losses
     values = values[steps <= until]
     if len(values) < _LOSSES or not bool(values.isfinite().all()):

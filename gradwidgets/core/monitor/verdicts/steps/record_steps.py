@@ -1,4 +1,4 @@
-"""Steps over a training: too long or too short for the weights, units that died of them, beyond what is stable."""
+"""Sizes of the steps: too long or too short for the weights, beyond the stable range, units that die of them."""
 
 import math
 from dataclasses import replace
@@ -9,33 +9,33 @@ from torch import Tensor
 from gradwidgets.core.layers.verdicts.verdict import listed
 from gradwidgets.core.monitor.verdicts.course.rate_cuts import CALL_LESS, WRONG_WAY, cut_while_falling, too_often
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord, first_and_last
-from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.finding import Finding, Severity
 from gradwidgets.core.results.wording import number, percent
 
 RATIO = 1e-6, 1e-1  # update / weight, outside of which training is slow or wild
 _MOST_LAYERS = 0.5
 _LONG = 0.5  # of the record above the range
-_ALL_ALONG = 0.9  # of the record below it: where it ends there, the training has converged
-_GROWN = 10.0  # times what weights were, with nothing to show for it
-_GONE, _LEFT = 1e-3, 0.5  # of the gradient and of the loss at first: solved; far from it
+_ALL_ALONG = 0.9  # of the record below the range: fewer such steps at the end are convergence
+_GROWN = 10.0  # times as large as before, while nothing was learned
+_GONE, _LEFT = 1e-3, 0.5  # of the first gradient and loss: less is solved; more is far from solved
 _SAMPLES = 8
 DEAD = 0.75, 0.99  # shares of a layer's units
 _MORE_DEAD = 0.25  # than at first
 _HARDLY = 1e-5  # update / weight that is too small where the learning rate is tiny and the loss stays
-_TINY = {False: 1e-4, True: 1e-6}  # learning rates below any that is usual: of gradients, of steps that are scaled
+_TINY = {False: 1e-4, True: 1e-6}  # learning rates below any usual one: of plain and of scaled steps
 _USUAL = 1e-3  # update / weight of most trainings that go well
 _RISES, _SOON = 1.5, 10.0  # times the first learning rate in a warm-up; times the record until it suffices
-_ENDED = 1e-3  # of the largest learning rate: to less than that a schedule has brought it down
+_ENDED = 1e-3  # of the largest learning rate: below that a schedule has ended
 _ELSEWHERE = 3.0  # times as far as the steps together can have gone
 _ABOUT = 3.0  # times what weights were
 _FLAT = 0.01  # of the loss
 _WHILE, _LITTLE_LESS = 100, 0.85  # losses; of the loss at first
 _LOST, _NUMBERS = 0.9, 100  # of the numbers that were looked at, and how many these are at least
-_BEYOND = 1.1, 2.0  # lr · λ / 2: a training that goes well comes to its edge
+_BEYOND = 1.1, 2.0  # lr · λ / 2: even a training that goes well comes near 1
 
 
 def out_of_range(judged: JudgedRecord) -> list[Finding]:
-    """Most layers' updates are out of proportion to the weights, for most of the record."""
+    """Updates of most layers that are too large or too small for the weights, for most of the record."""
     if judged.samples < _SAMPLES:
         return []
     if judged.updates is None:
@@ -47,9 +47,9 @@ def out_of_range(judged: JudgedRecord) -> list[Finding]:
 
 
 def at_most(judged: JudgedRecord) -> Tensor | None:
-    """What update / weight can hardly be above, (S, L), by the optimizer's rule and its rate; None if unknown."""
+    """A bound of update / weight, (S, L), by the optimizer's rule and its learning rate; None if unknown."""
     history, rule = judged.history, judged.history.rule
-    if history.rates is None or not rule or not (rule.get("scaled") or rule.get("plain")):
+    if history.rates is None or history.decays is None or not (rule.get("scaled") or rule.get("plain")):
         return None
     if rule.get("scaled"):
         step = torch.tensor(history.parameters, dtype=torch.float64).sqrt().expand_as(history.norm)
@@ -61,7 +61,7 @@ def at_most(judged: JudgedRecord) -> Tensor | None:
 
 
 def steps_are_small(judged: JudgedRecord) -> bool:
-    """Whether nearly all steps are known to be of a usual size, and the weights about as large as they were."""
+    """Whether nearly all steps are known to be of a usual size, and the weights are about as large as at first."""
     updates = at_most(judged) if judged.updates is None else judged.updates
     if updates is None or judged.samples < _SAMPLES:
         return False
@@ -87,12 +87,12 @@ def _large(judged: JudgedRecord, ratio: Tensor, columns: list[int]) -> list[Find
 
 
 def _small(judged: JudgedRecord, ratio: Tensor, columns: list[int]) -> list[Finding]:
-    """All along; or from some step on, though there is as large a gradient as before and the loss is as high."""
+    """Updates that are too small throughout, or in the latter half though gradient and loss are as large as before."""
     if _is_solved(judged) or _warms_up(judged, ratio) or _knew(judged) or _are_moved(judged, ratio, columns):
         return []
     still = (ratio.nan_to_num(nan=0.0) == 0).all(0)
     if bool((ratio > RATIO[0]).any()):
-        ratio = torch.where(still, math.nan, ratio)  # nobody's, or of a rate of 0, by intention: others do move
+        ratio = torch.where(still, math.nan, ratio)  # frozen on purpose, or with a rate of 0: others do move
     late, steps = ratio.clone(), judged.history.steps
     late[steps <= (int(steps[0]) + int(steps[-1])) / 2] = math.nan  # samples may be denser at first
     found = _most(judged, ratio, columns, "small", ratio < RATIO[0], _ALL_ALONG)
@@ -104,7 +104,7 @@ def _small(judged: JudgedRecord, ratio: Tensor, columns: list[int]) -> list[Find
 
 
 def _with_the_rate(judged: JudgedRecord, found: Finding) -> Finding:
-    """With which learning rate would do, where the one that is known is at fault."""
+    """The finding with a better learning rate, where the present one is known and is at fault."""
     ratio, tiny = found.evidence["median of update / weight"], _has_a_tiny_rate(judged)
     ended = _schedule_ended(judged)
     if ended is not None:
@@ -145,9 +145,9 @@ def _with_the_rate(judged: JudgedRecord, found: Finding) -> Finding:
 
 
 def _schedule_ended(judged: JudgedRecord) -> tuple[int, float, float, float] | None:
-    """The first step at which a schedule has brought the rate to nearly nothing, the rate before, there and at last.
+    """The first step at which a schedule has brought the rate to nearly 0; the rate before, there and at last.
 
-    None if it has not.
+    None if the rate did not come down so far.
     """
     begins, rates = judged.rate_course
     if not len(rates):
@@ -160,7 +160,7 @@ def _schedule_ended(judged: JudgedRecord) -> tuple[int, float, float, float] | N
 
 
 def _are_moved(judged: JudgedRecord, ratio: Tensor, columns: list[int]) -> bool:
-    """Whether most layers' weights have gone farther than the steps account for: something else moves them."""
+    """Whether most layers' weights have moved farther than the steps can move them, so that something else does."""
     weights = judged.history.weight_norm[:, columns]
     gone = (weights[-1] - weights[0]).abs() / weights[0]
     apart = float(judged.history.steps[-1] - judged.history.steps[0])
@@ -175,7 +175,7 @@ def _has_a_tiny_rate(judged: JudgedRecord) -> bool:
 
 
 def _warms_up(judged: JudgedRecord, ratio: Tensor) -> bool:
-    """Whether the learning rate rises, and will soon be large enough if it goes on so."""
+    """Whether the learning rate rises, and will soon be large enough if it goes on rising."""
     _, rates = judged.rate_course
     if not len(rates) or not bool((rates.diff() >= 0).all()) or not float(rates[-1]) > _RISES * float(rates[0]):
         return False
@@ -183,13 +183,13 @@ def _warms_up(judged: JudgedRecord, ratio: Tensor) -> bool:
 
 
 def _knew(judged: JudgedRecord) -> bool:
-    """Whether it began far below guessing, at a usual learning rate: what is learned already has small steps."""
+    """Whether the loss began far below a guess, at a usual learning rate: fine-tuning makes small steps."""
     before, _ = _ends(judged)
     return before < _LEFT * judged.guess and not _has_a_tiny_rate(judged)
 
 
 def _is_flat(judged: JudgedRecord) -> bool:
-    """Whether the loss is no lower at last than at first, but for noise."""
+    """Whether the loss is not lower at last than at first, apart from noise."""
     _, values = judged.losses
     if len(values) < _SAMPLES or not bool(values.isfinite().all()):
         return False
@@ -199,7 +199,7 @@ def _is_flat(judged: JudgedRecord) -> bool:
 
 
 def _hardly_falls(judged: JudgedRecord) -> bool:
-    """Whether the loss is still at nearly what it was, after a while in which something could have been learned."""
+    """Whether the loss has hardly fallen after a while in which something could have been learned."""
     _, values = judged.losses
     if len(values) < _WHILE or not bool(values.isfinite().all()):
         return False
@@ -223,23 +223,24 @@ def _most(
     if not hit or len(hit) <= _MOST_LAYERS * int(known.any(0).sum()):
         return []
     where = tuple(columns[place] for place in hit)
+    names, median, share = judged.names(list(where)), float(ratio[:, hit].nanmedian()), float(layer_share[hit].min())
+    threshold = RATIO[1] if name == "large" else limit
     evidence = {
-        "layers": judged.names(list(where)),
-        "median of update / weight": float(ratio[:, hit].nanmedian()),
-        "threshold": RATIO[1] if name == "large" else limit,
-        "share of the record": float(layer_share[hit].min()),
+        "layers": names,
+        "median of update / weight": median,
+        "threshold": threshold,
+        "share of the record": share,
     }
     side = "above" if name == "large" else "below"
     message = ("the weights hardly move: " if name == "small" else "") + (
-        f"a step changes the weights by {number(evidence['median of update / weight'], 2)} of their size, {side} "
-        f"{number(evidence['threshold'])} at {_of_the_samples(evidence['share of the record'], part)}: "
-        f"{listed(evidence['layers'])}"
+        f"a step changes the weights by {number(median, 2)} of their size, {side} {number(threshold)} at "
+        f"{_of_the_samples(share, part)}: {listed(names)}"
     )
     return [Finding(f"{name}_updates", "warning", message, evidence, where)]
 
 
 def rounding(judged: JudgedRecord) -> list[Finding]:
-    """Steps that change next to no weight of half precision, bit for bit."""
+    """Steps that leave nearly all weights of half precision as they are, bit for bit."""
     told = judged.history.rounded
     if told.get("looked at", 0) < _NUMBERS or judged.samples < _SAMPLES:
         return []
@@ -269,10 +270,10 @@ def _of_the_samples(share: float, part: str) -> str:
 
 
 def _thrown(judged: JudgedRecord, columns: list[int]) -> list[Finding]:
-    """Most layers' weights are many times what they were, and the loss is no lower for it."""
+    """Weights of most layers that are many times as large as before, while the loss is not lower."""
     weights = judged.history.weight_norm[:, columns]
-    before = torch.where(weights > 0, weights, math.inf).nan_to_num(nan=math.inf).cummin(0).values
-    grown = (weights.nan_to_num(nan=0.0) / before).max(0).values
+    least = torch.where(weights > 0, weights, math.inf).nan_to_num(nan=math.inf).cummin(0).values
+    grown = (weights.nan_to_num(nan=0.0) / least).max(0).values
     hit = [place for place, times in enumerate(grown.tolist()) if _GROWN <= times < math.inf]
     before, after = _ends(judged)
     if len(hit) <= _MOST_LAYERS * len(columns) or not after >= before:
@@ -298,7 +299,7 @@ def _ends(judged: JudgedRecord) -> tuple[float, float]:
 
 
 def _is_solved(judged: JudgedRecord) -> bool:
-    """Whether there is next to no gradient any more, since the loss is next to nothing of what it was."""
+    """Whether gradient and loss have both nearly vanished, so that the task is solved."""
     before, after = _ends(judged)
     gone = float(judged.total[judged.samples // 2 :].nanmedian()) < _GONE * float(judged.total[0])
     return gone and not after > _GONE * before
@@ -311,7 +312,7 @@ def _is_unsolved(judged: JudgedRecord) -> bool:
 
 
 def died(judged: JudgedRecord) -> list[Finding]:
-    """Activations most of whose units are dead at the end, and were not at first."""
+    """Activations most of whose units are dead at the end, and were not dead at first."""
     dead = judged.history.dead
     if dead is None or judged.samples < _SAMPLES:
         return []
@@ -330,7 +331,7 @@ def died(judged: JudgedRecord) -> list[Finding]:
         message += f"; {len(hit)} layers are above {percent(DEAD[0])}"
     evidence = {"layer": name, "dead at first": first, "dead at last": end, "threshold": DEAD[0]}
     evidence["layers"] = judged.names([one[0] for one in hit])
-    severity = "error" if end > DEAD[1] else "warning"
+    severity: Severity = "error" if end > DEAD[1] else "warning"
     return [Finding("died", severity, message, evidence, tuple(one[0] for one in hit))]
 
 

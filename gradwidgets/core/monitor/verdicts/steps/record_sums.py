@@ -1,4 +1,4 @@
-"""Gradients that are added up from some step on, or for several steps at a time; or that are used twice."""
+"""Gradients that add up from some step on, or over several steps at a time, or that are used twice."""
 
 import torch
 from torch import Tensor
@@ -13,17 +13,17 @@ _GROWN = 2.0  # times what norms were, where the memory alone does not tell
 _OFTEN = 0.5  # of the pairs of samples
 _SUMS = 3  # steps whose gradients are added up at once
 _LARGER = 1.5  # times the norm, for a sum of those
-_NEW, _BEGUN = 0.9, 0.3  # of the samples: in new memory; at which a sum of losses may have begun anew
-_PASSES = 6  # each a write, as a clip, a decay or a cap by hand is too: of few writes nobody knows
+_NEW, _BEGUN = 0.9, 0.3  # of the samples: in new memory; at which a sum of losses may have started again
+_PASSES = 6  # a clip or a decay by hand writes too, so that a few writes need not be passes
 _AGAIN = 0.25  # of the samples without anything new in the gradients
-_MOVED = 1e-3  # update / weight, from where on a norm in float32 shows it, across the weights too
+_MOVED = 1e-3  # update / weight, above which a norm in float32 changes, even by a step across the weights
 _ALWAYS = 0.99  # of layers and samples
 _LESS = 0.9  # of the loss at first: something was gained
-_ALIKE = 0.75  # of the steps at which something is thrown away: an epoch may end with fewer batches
+_ALIKE = 0.75  # of the steps at which gradients are thrown away: an epoch may end with fewer batches
 
 
 def many_passes(judged: JudgedRecord) -> str:
-    """What to do about gradients that each are a sum of several passes, in a sentence and a space; "" for others."""
+    """A sentence and a space on gradients that are sums of several passes each; "" for any other."""
     history = judged.history
     if history.kept is None or history.writes is None or judged.takes_turns or judged.samples < 2:
         return ""
@@ -40,7 +40,7 @@ def many_passes(judged: JudgedRecord) -> str:
 
 
 def thrown_away(judged: JudgedRecord) -> list[Finding]:
-    """Gradients of batches that should have been added up, let go before the step."""
+    """Gradients of batches that should have been added up, but are cleared before the step."""
     told = judged.history.thrown
     if not told or told["steps"] < _PAIRS or not told["steps"] >= _OFTEN * told["of"] or "alike" not in told:
         return []
@@ -61,7 +61,7 @@ def thrown_away(judged: JudgedRecord) -> list[Finding]:
 
 
 def left_over(judged: JudgedRecord) -> list[Finding]:
-    """Steps by gradients of which a part was there when another optimizer stepped: of its loss, not of this one's."""
+    """Steps by gradients to which the loss of another optimizer has contributed."""
     told = judged.history.leftover
     if not told or told["steps"] < _PAIRS or not told["steps"] >= _OFTEN * told["of"]:
         return []
@@ -77,13 +77,13 @@ def left_over(judged: JudgedRecord) -> list[Finding]:
 
 
 def past_losses(judged: JudgedRecord) -> list[Finding]:
-    """Gradients that are new at each step, and made of more passes each time: of a loss that holds those before it."""
+    """Gradients that are new at each step, with more passes each time: of a loss that contains all losses before."""
     history = judged.history
     if history.kept is None or history.writes is None or len(judged.groups) > 1 or judged.samples <= _PAIRS + 1:
         return []
     if not float((history.kept[1:] == 0).double().mean()) >= _NEW or not bool(history.writes.isfinite().all()):
         return []
-    # Of one pass and of two the memory is written to as often.
+    # The memory is written to as often for one pass as for two.
     apart, more = history.steps.diff()[1:].double(), history.writes.diff()[1:]
     rising = more > 0
     each = float((more / apart)[rising].median()) if bool(rising.any()) else 0.0
@@ -106,29 +106,29 @@ def past_losses(judged: JudgedRecord) -> list[Finding]:
 
 
 def added_up_later(judged: JudgedRecord) -> list[Finding]:
-    """Steps by the gradients of several steps, where the memory was written to once for each pass and never let go."""
-    history = judged.history
-    if history.writes is None or len(judged.groups) > 1 or int(history.steps[0]) != 1:
+    """Steps by the gradients of several steps, where each pass was added to the same memory and nothing cleared it."""
+    history, writes = judged.history, judged.history.writes
+    if writes is None or len(judged.groups) > 1 or int(history.steps[0]) != 1:
         return []
-    if judged.samples <= _PAIRS or not bool(history.writes.isfinite().all()):
+    if judged.samples <= _PAIRS or not bool(writes.isfinite().all()):
         return []
-    usual = float(history.writes[0]) + 1  # that a step makes
-    kept = history.writes.diff() == usual * history.steps.diff()
-    return _to_the_end(judged, usual, kept) or _at_times(judged, usual, kept)
+    usual = float(writes[0]) + 1  # writes per step
+    kept = writes.diff() == usual * history.steps.diff()
+    return _to_the_end(judged, writes, usual, kept) or _at_times(judged, writes, usual, kept)
 
 
-def _to_the_end(judged: JudgedRecord, usual: float, kept: Tensor) -> list[Finding]:
+def _to_the_end(judged: JudgedRecord, writes: Tensor, usual: float, kept: Tensor) -> list[Finding]:
     history, others = judged.history, (~kept).nonzero().flatten()
     begin = int(others[-1]) + 1 if len(others) else 0  # the sample from which on all is kept
     if len(kept) - begin < _PAIRS or int(history.steps[-1] - history.steps[begin]) < _STEPS or not begin:
         return []
     before, after = judged.total[: begin + 1], judged.total[-_PAIRS:]
     grown = float(after.median() / before.median())
-    let_go = bool((history.writes[: begin + 1].diff() <= 0).any())
+    let_go = bool((writes[: begin + 1].diff() <= 0).any())
     if not let_go and not grown > _GROWN:
-        return []  # zeros are written to the memory too, and something else may write to it no more
+        return []  # zeros are written to the memory too, and another write may have stopped
     last = int(history.steps[-1])
-    since = last - int((float(history.writes[-1]) + 1) / usual) + 1 if let_go else int(history.steps[begin])
+    since = last - int((float(writes[-1]) + 1) / usual) + 1 if let_go else int(history.steps[begin])
     message = (
         f"gradients add up: at step {last:,} they still hold those of every step since step {since:,}, and until then "
         f"they were taken away; their norm is {number(grown, 2)} times what it was"
@@ -137,9 +137,9 @@ def _to_the_end(judged: JudgedRecord, usual: float, kept: Tensor) -> list[Findin
     return [Finding("added_up", "error", message, evidence | {"norm, last": float(after.median())})]
 
 
-def _at_times(judged: JudgedRecord, usual: float, kept: Tensor) -> list[Finding]:
-    """Sums that are taken away after several steps; batches that are added up for one step are let go after each."""
-    writes, total = judged.history.writes, judged.total
+def _at_times(judged: JudgedRecord, writes: Tensor, usual: float, kept: Tensor) -> list[Finding]:
+    """Sums that are cleared only after several steps."""
+    total = judged.total
     share = float(kept.double().mean())
     if len(kept) < 2 * _PAIRS or not bool((writes.diff() < 0).any()):
         return []
@@ -167,7 +167,7 @@ def _at_times(judged: JudgedRecord, usual: float, kept: Tensor) -> list[Finding]
 
 
 def stale(judged: JudgedRecord) -> list[Finding]:
-    """Steps at which the gradients are the very ones of the step before."""
+    """Steps at which the gradients are those of the step before, as no backward pass came between."""
     history = judged.history
     if history.written is None or judged.samples < 2 * _PAIRS:
         return []
@@ -191,7 +191,7 @@ def put_back(judged: JudgedRecord) -> list[Finding]:
         return []
     moved = ratio[:, judged.weighted]
     moves = (moved > _MOVED) & (moved < torch.inf) & (weights > 0)
-    pairs = moves[1:-1]  # what came before the first sample, another may have done
+    pairs = moves[1:-1]  # not the first sample: something else may have moved the weights before it
     same = (weights[2:] == weights[1:-1]) & pairs
     share = float(same.sum() / pairs.sum()) if bool(pairs.any()) else 0.0
     if share < _ALWAYS:

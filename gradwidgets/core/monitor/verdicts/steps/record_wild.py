@@ -1,10 +1,11 @@
-"""Weights that are thrown far from where they began, and steps beyond what an optimizer's rule can make."""
+"""Weights that have grown many times, and steps that are longer than an optimizer's rule allows."""
 
 import math
 
 import torch
 from torch import Tensor
 
+from gradwidgets.core.monitor.history import History
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
 from gradwidgets.core.monitor.verdicts.record_jumps import now_from
 from gradwidgets.core.monitor.verdicts.steps.record_steps import RATIO, at_most
@@ -17,14 +18,14 @@ _UP = 10.0  # times the first loss, two losses in a row
 _EARLY = 20, 0.2  # steps, or of the record
 _GROWN = 10.0  # times what weights were at first, of half of the layers
 _SWINGS, _AGAIN = 100.0, 3.0  # times the median of a quarter, and the first loss: its peak, in each of the last three
-_LEARNED = 1e-3  # of the first loss: there, what the start was like no longer matters
+_LEARNED = 1e-3  # of the first loss: below that the start does not matter any more
 _USUAL = 0.0316  # √(1 − 0.999): the second beta of Adam's kind is hardly ever above that
 _BY_RULE = ("Adam", "AdamW", "NAdam", "Adamax")  # each element's step is bounded by the learning rate
 _BEYOND, _STILL = 2.0, 1.5  # times the most that one step can be; of the rate, at the pair of samples after it
 
 
 def thrown_far(judged: JudgedRecord) -> list[Finding]:
-    """A loss that shoots up at first, or again and again, under steps that have made the weights many times larger."""
+    """A loss that rises far at first, or again and again, with steps that make the weights many times larger."""
     steps, values = judged.losses
     if len(values) < _LOSSES or int(steps[0]) > 1 or judged.takes_turns or not bool(values.isfinite().all()):
         return []
@@ -48,20 +49,20 @@ def thrown_far(judged: JudgedRecord) -> list[Finding]:
 
 
 def _early_top(values: Tensor) -> float:
-    """The highest of the first losses; of two in a row the lower one, as a single batch may be odd."""
+    """The highest of the first losses, taking the lower of two in a row, as a single batch may be unusual."""
     early = values[: max(_EARLY[0], int(_EARLY[1] * len(values)))]
     return float(early.unfold(0, 2, 1).min(1).values.max())
 
 
 def _peaks(values: Tensor, first: float) -> tuple[float, float] | None:
-    """The median and the peak of the last quarter, where each of the last three has a peak far above its own level."""
+    """The median and peak of the last quarter, if each of the last three has a peak far above its level."""
     parts = [(float(part.median()), float(part.max())) for part in values.tensor_split(4)[1:]]
     swings = all(top > max(_SWINGS * level, _AGAIN * first) for level, top in parts)
     return parts[-1] if swings else None
 
 
 def _has_learned(values: Tensor, first: float) -> bool:
-    """Whether all of the last quarter is next to nothing."""
+    """Whether all losses of the last quarter are nearly 0."""
     return float(values.tensor_split(4)[-1].max()) < _LEARNED * first
 
 
@@ -82,7 +83,7 @@ def _steps_are_large(judged: JudgedRecord) -> bool:
 
 
 def beyond_rule(judged: JudgedRecord) -> list[Finding]:
-    """Weights that go much farther than steps of Adam's kind can, for several steps: what it keeps is broken."""
+    """Weights that move much farther than steps of optimizers like Adam can, for several steps: its state is broken."""
     found = _beyond(judged)
     if found is None:
         return []
@@ -106,16 +107,18 @@ def beyond_rule(judged: JudgedRecord) -> list[Finding]:
 
 
 def _beyond(judged: JudgedRecord) -> tuple[int, float] | None:
-    """The sample from which on weights go too far, and how many times; None where they never do.
+    """The sample from which on weights move too far, and how many times too far; None where they never do.
 
-    A single jump is somebody else's, who writes to the weights; a state that is broken takes several steps to mend.
+    After a single jump something else has written to the weights; a broken state takes several steps to recover.
     """
     history = judged.history
     if history.rule.get("name") not in _BY_RULE or judged.samples < 4 or judged.takes_turns:
         return None
-    far = _far(judged)
+    if history.rates is None or history.decays is None:
+        return None
+    far = _far(history, judged.weighted, history.rates, history.decays)
     most = max(1 - float(history.rule.get("momentum", 0.0)), _USUAL) / _USUAL
-    for at in range(1, len(far) - 1):  # what comes before the first step, nobody has seen
+    for at in range(1, len(far) - 1):  # not the first sample: what came before it is unknown
         start, end = int(history.steps[at]), int(history.steps[at + 2])
         ours = not any(start < step <= end for step in history.outside)
         if ours and float(far[at]) > _BEYOND * most and float(far[at + 1]) > _STILL and _as_before(judged, at):
@@ -123,17 +126,16 @@ def _beyond(judged: JudgedRecord) -> tuple[int, float] | None:
     return None
 
 
-def _far(judged: JudgedRecord) -> Tensor:
-    """How far each layer goes from one sample to the next, in steps of the learning rate: the largest, (S − 1,)."""
-    history = judged.history
-    rates = torch.maximum(history.rates[:-1], history.rates[1:]) * history.steps.diff()
-    decay = history.decays[:-1].nan_to_num(nan=0.0)[:, None] * history.weight_norm[:-1]
+def _far(history: History, columns: list[int], rates: Tensor, decays: Tensor) -> Tensor:
+    """How far the layers move from one sample to the next, in steps of the learning rate: the farthest, (S − 1,)."""
+    rates = torch.maximum(rates[:-1], rates[1:]) * history.steps.diff()
+    decay = decays[:-1].nan_to_num(nan=0.0)[:, None] * history.weight_norm[:-1]
     each = torch.tensor(history.parameters, dtype=torch.float64).sqrt() + decay
     far = history.weight_norm.diff(dim=0).abs() / (rates[:, None] * each)
-    return far[:, judged.weighted].nan_to_num(nan=0.0, posinf=0.0).max(1).values
+    return far[:, columns].nan_to_num(nan=0.0, posinf=0.0).max(1).values
 
 
 def _as_before(judged: JudgedRecord, at: int) -> bool:
-    """Whether the gradient there is about what it was."""
+    """Whether the gradient there is about as large as before."""
     before, now = judged.total[: at + 1].nanmedian(), judged.total[at]
     return math.isfinite(float(now)) and float(now) < _UP * float(before)

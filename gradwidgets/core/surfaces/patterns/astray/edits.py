@@ -1,25 +1,22 @@
 """A loss with one of its operations changed a little: a sign, an order, an argument."""
 
-import linecache
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from types import FrameType
 
 import torch
 from torch import Tensor
 
 from gradwidgets.core.losses.loss_data import data_tensors
 from gradwidgets.core.losses.loss_function import LossFunction
-from gradwidgets.core.operations.watching import Args, Kwargs, Op
+from gradwidgets.core.operations.watching import Args, Kwargs, Op, in_line
 from gradwidgets.core.results.wording import number
 from gradwidgets.core.subject.mode import FunctionMode
+from gradwidgets.core.surfaces.patterns.astray.slips import MAKING, SLIPPING, Made, slips
 
 Change = Callable[..., object]
 
-MOST = 40  # changes
+MOST = 60  # changes
 _WITHOUT_END = 200_000  # operations
-_LONGEST = 80  # characters of a line that is quoted
 _ADD, _SUB, _RSUB = frozenset(("add", "radd")), frozenset(("sub", "subtract")), frozenset(("rsub",))
 _PRODUCTS, _SQUARES = frozenset(("mul", "multiply", "rmul")), frozenset(("pow", "square"))
 _SHAPING = frozenset(("reshape", "view"))
@@ -32,7 +29,7 @@ _WEIGHTS = ("pos_weight", "weight")
 _WEIGHED = frozenset(("cross_entropy", "nll_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits"))
 _KNOWN = frozenset((
     *_ADD, *_SUB, *_RSUB, *_SHAPING, *_TWO, *_OTHERS, *_REDUCED, *_WEIGHED, *_PRODUCTS, *_SQUARES, "neg", "negative",
-    "exp",
+    "exp", *SLIPPING,
 ))  # fmt: skip
 _NOUNS = {
     "mul": "product", "div": "quotient", "truediv": "quotient", "sub": "difference", "rsub": "difference",
@@ -49,11 +46,13 @@ class Edit:
         places: Which of the operations that may be changed, in their order, counted from 0: all that are written alike.
         change: What is done in its place, of its function and arguments.
         words: What is changed, after "with".
+        back: Whether the change takes, before all else, what was made of what, see `Made`.
     """
 
     places: tuple[int, ...]
     change: Change
     words: str
+    back: bool = False
 
 
 @dataclass(eq=False)
@@ -65,19 +64,6 @@ class Left:
 
 def _name(func: object) -> str:
     return getattr(func, "__name__", "").strip("_")
-
-
-def in_line() -> str:
-    """The line of the loss's own source that is being run, in words; "" where it cannot be read."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in ("torch", "gradwidgets"):
-        frame = frame.f_back
-    if frame is None:
-        return ""
-    line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).partition("  #")[0].strip()
-    if len(line) > _LONGEST:
-        return f", in line {frame.f_lineno}"
-    return f", in “{line}”" if line else ""
 
 
 class Edited(FunctionMode):
@@ -94,6 +80,7 @@ class Edited(FunctionMode):
     def __init__(self, edit: Edit, left: "Left") -> None:
         super().__init__()
         self._edit, self._left, self._count = edit, left, -1
+        self._made = Made()
 
     def __torch_function__(self, func: Op, types: object, args: Args = (), kwargs: Kwargs | None = None) -> object:
         self._count += _name(func) in _KNOWN
@@ -101,8 +88,11 @@ class Edited(FunctionMode):
         if self._left.count < 0:
             raise RuntimeError("a changed loss does not come to an end")
         if self._count in self._edit.places and _name(func) in _KNOWN:
-            return self._edit.change(func, *args, **(kwargs or {}))
-        return func(*args, **(kwargs or {}))
+            return self._edit.change(*[self._made] * self._edit.back, func, *args, **(kwargs or {}))
+        result = func(*args, **(kwargs or {}))
+        if self._edit.back and _name(func) in MAKING:
+            self._made.note(_name(func), args, result)
+        return result
 
 
 def edits_of(function: LossFunction, point: Tensor) -> list[Edit]:
@@ -117,7 +107,7 @@ def edits_of(function: LossFunction, point: Tensor) -> list[Edit]:
         function.run_at(point, torch.float64, listing)
     except Exception:
         return []
-    return [*listing.found, *listing.other_forms][:MOST]
+    return [*listing.found, *listing.slips, *listing.other_forms][:MOST]
 
 
 class _Listing(FunctionMode):
@@ -127,7 +117,8 @@ class _Listing(FunctionMode):
         super().__init__()
         self.found: list[Edit] = []
         self.other_forms: list[Edit] = []
-        self._names, self._count = _Names(function), -1
+        self.slips: list[Edit] = []
+        self._names, self._count, self._made = _Names(function), -1, Made()
 
     def __torch_function__(self, func: Op, types: object, args: Args = (), kwargs: Kwargs | None = None) -> object:
         name = _name(func)
@@ -141,6 +132,10 @@ class _Listing(FunctionMode):
             for change, words in _of_factors(name, args, self._names) if name in _KNOWN else ():
                 self._add(self.other_forms, Edit((place,), change, words + in_line()))
             self._names.note(name, args, result)
+        for change, words, back in slips(name, args, self._names, self._made):
+            self._add(self.slips, Edit((place,), change, words + in_line(), back))
+        if name in MAKING:
+            self._made.note(name, args, result)
         return result
 
     def _add(self, found: list[Edit], edit: Edit) -> None:

@@ -1,5 +1,6 @@
 """Why a loss is lowest elsewhere than at its target, by trial: what is changed a little, and then leads there."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -11,15 +12,18 @@ from gradwidgets.core.operations.falling import slopes_of_terms
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.slices import Slices, finish
 from gradwidgets.core.results.wording import counted, number, place
+from gradwidgets.core.surfaces.patterns.astray.comparisons import undecided
 from gradwidgets.core.surfaces.patterns.astray.edits import MOST, edits_of
 from gradwidgets.core.surfaces.patterns.astray.outliers import outliers_of, without
 from gradwidgets.core.surfaces.patterns.astray.views import FORMS, Exchanged, Negated, Reformed, edited, with_data
-from gradwidgets.core.surfaces.patterns.ends.descents import descending
+from gradwidgets.core.surfaces.patterns.ends.bottomless import finding_fall
+from gradwidgets.core.surfaces.patterns.ends.descents import Descents, descending
 from gradwidgets.core.surfaces.patterns.ends.of_note import target_point
 from gradwidgets.core.surfaces.patterns.in_view import View
 from gradwidgets.core.surfaces.patterns.look import Look
 
 _POINTS = {1: 401, 2: 31}  # along each axis
+_POINTS_SLOW = {1: 101, 2: 15}
 _REACHED = 0.9  # of the descents: as many as of a loss that leads to its target
 _FIRST = 3  # points
 _LEVEL, _STEP = 1e-4, 1e-5  # of the loss's height over a width of the view: less is no slope; of the view
@@ -27,13 +31,15 @@ _TERMS = 4
 _TOLD = 2
 _AFFINE = 1e-6  # of the loss
 _POSITIVE = 0.6  # of an axis: where so much lies above 0 it may be what a logarithm is taken of
+_SECONDS = 10.0  # for all trials
 _MASK = "Is it a number that stands for what is not known? Leave such items out by a mask, or clean the data."
 _TRY = (
-    "That was found by trial of small changes, and no other one leads there: is it what the formula should be? If not, "
-    "look at the target."
+    "That was found by trial: of {0} single changes tried only this one leads there. Is it what the formula should be? "
+    "If not, look at the target."
 )
 _GUESSES = (
-    "These were found by trial of small changes: is any of them what the formula should be? If not, look at the target."
+    "These were found by trial of {0} single changes: is any of them what the formula should be? If not, look at the "
+    "target."
 )
 _NONE = (
     "The formula is wrong, or the target, and the cause was not found: {0} small changes were tried, a sign, a "
@@ -61,13 +67,15 @@ def explaining(look: Look, finding: Finding) -> Slices[Finding]:
         look: What is known of the loss.
         finding: What is said of it.
     """
-    if not look.given or not look.known or look.view.slow or look.view.function.is_recorded:
+    if not look.given or not look.known or look.own.costly or look.view.function.is_recorded:
         return finding
     if (known := _of_data(look)) is not None:
         return replace(finding, message=f"{finding.message}; {known}", action=_MASK)
-    tried, causes = 0, []
+    tried, causes, began = 0, [], time.perf_counter()
     for changed in (_operations, _arguments, _forms):
         for words, view in changed(look):
+            if time.perf_counter() - began > _SECONDS:
+                break
             lowest, tried = _leads_there(look, view), tried + 1
             causes += [] if lowest is None else [Cause(words, lowest)]
             yield min(1.0, tried / MOST)
@@ -77,6 +85,7 @@ def explaining(look: Look, finding: Finding) -> Slices[Finding]:
 
 
 def _told(look: Look, finding: Finding, tried: int, causes: list[Cause]) -> Finding:
+    finding = replace(finding, message=finding.message + undecided(look))
     if not causes:
         labels = ", swapped labels" * any(_are_labels(one) for one in look.own.fixed.values())
         message = finding.message + _pulls_at_target(look)
@@ -86,7 +95,9 @@ def _told(look: Look, finding: Finding, tried: int, causes: list[Cause]) -> Find
     beside = f"; and so with {counted(more, 'other change')}" if more > 0 else ""
     evidence = finding.evidence | {"tried": tried, "leading there": [one.words for one in causes]}
     message = f"{finding.message}; {', and '.join(said)}, in the target{beside}"
-    return replace(finding, message=message, evidence=evidence, action=_TRY if len(causes) == 1 else _GUESSES)
+    return replace(
+        finding, message=message, evidence=evidence, action=(_TRY if len(causes) == 1 else _GUESSES).format(tried)
+    )
 
 
 def _pulls_at_target(look: Look) -> str:
@@ -177,18 +188,35 @@ def _forms(look: Look) -> Iterator[tuple[str, View]]:
 
 def _leads_there(look: Look, view: View) -> Tensor | None:
     """Where a changed loss is lowest, if that is in the target and descents end there; else None."""
-    points = view.lattice(_POINTS[view.dims])
+    points = view.lattice((_POINTS_SLOW if view.slow else _POINTS)[view.dims])
     try:
         view.function.values(points[:: len(points) // _FIRST])  # what raises at each of a few is no loss
         losses, _ = finish(view.at(points, gradient=False))
-        if not bool(losses.isfinite().any()) or not bool(look.in_targets(_lowest(points, losses)[None])):
+        if _share_lost(losses) > _share_lost(look.lattice.loss) or not bool(losses.isfinite().any()):
+            return None
+        if not bool(look.in_targets(_lowest(points, losses)[None])):
             return None
         descents = finish(descending(view))
+        if _loses_its_bottom(look, view, descents):
+            return None
     except Exception:
         return None
     if not len(descents.ends) or float(look.in_targets(descents.ends).double().mean()) < _REACHED:
         return None
     return _lowest(descents.ends, descents.losses)
+
+
+def _share_lost(losses: Tensor) -> float:
+    """The share of the view in which a loss is not finite."""
+    return float((~losses.isfinite()).double().mean())
+
+
+def _loses_its_bottom(look: Look, view: View, descents: Descents) -> bool:
+    """Whether a changed loss falls without end beyond the view, as fast as a line, where the loss itself does not."""
+    if look.fall is not None and look.fall.fast:
+        return False
+    fall = finish(finding_fall(view, descents))
+    return fall is not None and fall.fast
 
 
 def _lowest(points: Tensor, losses: Tensor) -> Tensor:

@@ -6,10 +6,9 @@ import torch
 from torch import Tensor
 
 from gradwidgets.core.operations.provenance import Provenance
-from gradwidgets.core.operations.watching import HANDED_ON, Args, Kwargs, Op, Watching
+from gradwidgets.core.operations.watching import HANDED_ON, Args, Kwargs, Op, Watching, in_line
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, place
-from gradwidgets.core.surfaces.patterns.astray.edits import in_line
 from gradwidgets.core.surfaces.patterns.look import Look
 
 _ASKED = 9  # points

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from gradwidgets.core.operations.non_finite import hidden_at
-from gradwidgets.core.operations.stopping import action_for, stopping
+from gradwidgets.core.operations.stopping import action_for, stopping_where
 from gradwidgets.core.operations.zeros import why_constant
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.slices import finish
@@ -72,7 +72,8 @@ def dead_zone(look: Look) -> Finding | None:
             f"around {place(look.names, own)} say"
         )
     axis = None if wholly >= DEAD_SHARE else look.names.index(next(iter(parts)))
-    stop = stopping(look.function, torch.tensor(spot, dtype=torch.float64), axis) if look.known else ""
+    at = torch.tensor(spot, dtype=torch.float64)
+    stop, line = stopping_where(look.function, at, axis) if look.known else ("", "")
     action = action_for(stop)
     if action and any(part in stop for part in _ONE_SIDED) and _goes_on_falling(look):
         action = TURN_ROUND
@@ -82,9 +83,9 @@ def dead_zone(look: Look) -> Finding | None:
         said.append(f"it stays nearly the same where {both} are {alike} together, as what is normalised does")
         action = _NORMALISED.format(alike)
     elif action:
-        hides = hidden_at(look.function, torch.tensor(spot, dtype=torch.float64)) if stop == "nan_to_num" else ""
+        hides = hidden_at(look.function, at) if stop == "nan_to_num" else ""
         said.append(
-            f"it is {_NAMES.get(stop, stop)} that lets no gradient through{f', and hides {hides}' * bool(hides)}"
+            f"it is {_NAMES.get(stop, stop)} that lets no gradient through{line}{f', and hides {hides}' * bool(hides)}"
         )
     elif look.known:
         said.append("no single operation was found that stops it")
@@ -185,6 +186,7 @@ _NAMES = {
     "where": "torch.where",
     "clamp_min": "clamp(min=…)",
     "clamp_max": "clamp(max=…)",
+    "clamp in a minimum": "clamp, in the side that torch.minimum takes,",
     "overlap": "the clamp of the overlap",
 }
 _HOW = {"saturation": "dies away gradually: it saturates", "plateau": "stops at its edge: a plateau"}

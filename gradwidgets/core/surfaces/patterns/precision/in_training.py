@@ -9,11 +9,13 @@ from gradwidgets.core.operations.remedies import hidden_by_where, known_for
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, percent, place
 from gradwidgets.core.surfaces.patterns.look import Look
+from gradwidgets.core.surfaces.patterns.precision.large_numbers import runs_under_autocast, too_large
 from gradwidgets.core.surfaces.patterns.precision.resolution import unresolved_in_training
 from gradwidgets.core.surfaces.patterns.precision.small_numbers import rounded_to_one, rounded_to_zero, smallest_eps
 from gradwidgets.core.surfaces.patterns.precision.stable import kept_gradient, stable_form
 from gradwidgets.core.surfaces.patterns.precision.training_precision import LOST_SHARE, OFF, SLIGHT, Trouble
 
+_FITTING = "Take torch.finfo(x.dtype).{0}, x being what it is written into, which fits in any precision."
 _AN_EPS = " An eps must be a number of "
 
 
@@ -31,8 +33,7 @@ def precision(look: Look) -> Finding | None:
     if coarse is not None:
         return coarse
     if look.untried and look.dtype != torch.float32:
-        message = f"it cannot be looked at in {_name(look.dtype)}: {look.untried}"
-        return Finding("precision", "info", message, {}, None, "Under autocast such a part stays in float32.")
+        return _untried(look)
     if trouble is None or (trouble.kind == "lost" and look.dtype == torch.float32 and trouble.cast is None):
         return None
     if trouble.kind == "lost":
@@ -70,6 +71,23 @@ def precision(look: Look) -> Finding | None:
         least = number(smallest_eps(trouble.cast or look.dtype), 2)
         action += f"{_AN_EPS}{dtype}, as must its reciprocal and its square: {least} and more are."
     return Finding("precision", "error", message, evidence, tuple(trouble.point.tolist()), action)
+
+
+def _untried(look: Look) -> Finding:
+    """A loss that raises in the precision that was asked for."""
+    dtype = _name(look.dtype)
+    if (large := too_large(look)) is not None:
+        message = (
+            f"it raises in {dtype}: the {number(large.value)} that {large.operation} is given{large.line} is beyond "
+            f"{number(torch.finfo(look.dtype).max, 5)}, the largest number of {dtype}"
+        )
+        evidence = {"operation": large.operation, "number": large.value, "dtype": dtype}
+        return Finding(
+            "precision", "error", message, evidence, None, _FITTING.format("min" if large.value < 0 else "max")
+        )
+    message = f"it cannot be looked at in {dtype}: {look.untried}"
+    action = "Under autocast such a part stays in float32." if runs_under_autocast(look) else "Compute it in float32."
+    return Finding("precision", "info", message, {}, None, action)
 
 
 def _off(dtype: str, where: str, evidence: dict[str, object], trouble: Trouble) -> Finding:

@@ -8,7 +8,7 @@ from torch import Tensor
 from gradwidgets.core.losses.loss_function import LossFunction
 from gradwidgets.core.losses.reference import LOW
 from gradwidgets.core.operations.provenance import Provenance
-from gradwidgets.core.operations.watching import Args, Kwargs, Op, Watching, floats_in
+from gradwidgets.core.operations.watching import Args, Kwargs, Op, Watching, floats_in, in_line
 from gradwidgets.core.results.wording import number, percent
 
 _TRIED = 5  # bad points of which one shows the operation: scalar kernels overflow elsewhere than vector ones
@@ -36,6 +36,7 @@ class Parted:
         hid: Whether torch.where left out what is not finite.
         cancelled: The difference of numbers that are nearly the same that has led to it; "" for none.
         summed: How many numbers are summed up there, where that is what overflows; else 0.
+        line: The line of the loss in which it happens, in words; "" where it is not known.
     """
 
     point: Tensor
@@ -48,6 +49,7 @@ class Parted:
     hid: bool = False
     cancelled: str = ""
     summed: int = 0
+    line: str = ""
 
 
 def named(function: LossFunction, spots: Tensor, dtype: torch.dtype, kind: str) -> Parted:
@@ -70,7 +72,7 @@ def named(function: LossFunction, spots: Tensor, dtype: torch.dtype, kind: str) 
         if parted is not None:
             cast = parted.dtype if parted.dtype != dtype else None
             lost_by = parted.complement or parted.lost_by or parted.faded
-            how = parted.who, parted.back, lost_by, parted.own, shadow.hid, parted.cancelled, parted.summed
+            how = parted.who, parted.back, lost_by, parted.own, shadow.hid, parted.cancelled, parted.summed, parted.line
             found.append(Parted(spots[k], parted.sentence, cast, *how))
         if found and kind != "over":
             break
@@ -96,6 +98,7 @@ class _Parting:
         inside: The operation itself, within the backward of a custom autograd function; else "".
         complement: What is 0 as a value has been rounded to 1, "1 − sigmoid"; else "".
         summed: As in `Parted`.
+        line: As in `Parted`.
     """
 
     who: str
@@ -108,6 +111,7 @@ class _Parting:
     inside: str = ""
     complement: str = ""
     summed: int = 0
+    line: str = ""
 
     @property
     def cancelled(self) -> str:
@@ -230,7 +234,7 @@ class _Shadow(Watching):
         led = next((one for one in (before, other) if one in after), None)
         inside = name if back and self.own else ""
         lost_by = self._provenance.lost_by(given)
-        parted = _Parting(who, back, made.dtype, how, then or how, led, lost_by, inside, complement, summed)
+        parted = _Parting(who, back, made.dtype, how, then or how, led, lost_by, inside, complement, summed, in_line())
         self._after.setdefault(made.data_ptr(), []).append(parted)
         return parted
 

@@ -97,7 +97,7 @@ def training_trouble(
         parted = named(function, spots, dtype, "over")
         begins = {} if function.costly else (yield from _beginnings(view, function, parted.point, dtype))
         alone = bool(low[over].isfinite().all())
-        said = parted.point, 0.0, parted.said, parted.cast, begins, parted, alone
+        said = parted.point, 0.0, parted.said + parted.line, parted.cast, begins, parted, alone
         return Trouble("overflow", _share(over, even), *said)
     size = (steep * view.spans).norm(dim=-1)
     biggest = float(size[known].max()) if bool(known.any()) else 0.0
@@ -185,7 +185,7 @@ def _trouble(
 ) -> Trouble:
     spots = points[mask]
     parted = named(function, spots, dtype, "under" if kind == "lost" else kind)
-    said = parted.point, float(size[mask].max()), parted.said, parted.cast
+    said = parted.point, float(size[mask].max()), parted.said + parted.line, parted.cast
     return Trouble(
         kind, _share(mask, even), *said, {}, parted, off=off, off_at=off_at, slight=slight and parted.cast is None
     )

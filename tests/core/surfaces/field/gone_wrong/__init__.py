@@ -18,6 +18,7 @@ from tests.core.surfaces.field.gone_wrong.remedied import REMEDIED
 from tests.core.surfaces.field.gone_wrong.rounding import ROUNDING
 from tests.core.surfaces.field.gone_wrong.seams import SEAMS
 from tests.core.surfaces.field.gone_wrong.second_look import SECOND_LOOK
+from tests.core.surfaces.field.gone_wrong.seventh_look import SEVENTH_LOOK
 from tests.core.surfaces.field.gone_wrong.single_precision import SINGLE_PRECISION
 from tests.core.surfaces.field.gone_wrong.sixth_look import SIXTH_LOOK
 from tests.core.surfaces.field.gone_wrong.spikes import SPIKES
@@ -33,4 +34,5 @@ GONE_WRONG = (
     *FORMULAS, *MINIMA, *DEAD, *CUT, *JUMPS, *UNDEFINED, *TIPS, *SINGLE_PRECISION, *HALF_PRECISION, *ROUNDING, *SPIKES,
     *REMEDIED, *MASKED, *FITTING_CURES, *TOLD_TRULY, *UNMEANT_PAIRS, *SEAMS, *WRONG_INPUTS,
     *SECOND_LOOK, *BY_ITEM, *TOLD_BY_CAUSE, *THIRD_LOOK, *FOURTH_LOOK, *FIFTH_LOOK, *SIXTH_LOOK,
+    *SEVENTH_LOOK,
 )  # fmt: skip

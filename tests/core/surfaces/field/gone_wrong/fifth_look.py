@@ -136,7 +136,7 @@ FIFTH_LOOK = (
     ),
     case(
         "a spread for its logarithm", "a divergence from a normal", divergence,
-        {"mu": (-2.0, 2.0), "scale": (-0.9, 3.0)}, "lowest at a scale of 0", "off_target|wrong_direction",
+        {"mu": (-2.0, 2.0), "scale": (0.1, 3.0)}, "lowest at a scale of 0", "off_target|wrong_direction",
         "log(scale) in place of scale", target={"mu": (-0.2, 0.2), "scale": (0.85, 1.15)},
     ),
     case(

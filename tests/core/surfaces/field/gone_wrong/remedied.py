@@ -197,7 +197,7 @@ REMEDIED = (
         {"v": (-1.0, 2.0)},
         "beyond the clip nothing moves",
         (one_of("dead_zone"),),
-        ("clamp", "unclipped"),
+        ("clamp", "bound it smoothly"),
         {},
     ),
     Case(

@@ -152,8 +152,8 @@ SIXTH_LOOK = (
     ),
     case(
         "terms that do not balance", "a divergence with a term too many",
-        lambda m, s: -s + (torch.exp(2 * s) + m**2) / 2 + 3 * (s - 1).abs() ** 1.5, FREE, "the last term is too many",
-        OFF, "−4.5 of pow of s", "which do not balance", "cause was not found", target={"m": 0.0, "s": 0.0},
+        lambda m, s: -s + (torch.exp(2 * s) + m**2) / 2 + 3 * F.softplus(-s), FREE, "the last term is too many",
+        OFF, "−1.5 of softplus of s", "which do not balance", "cause was not found", target={"m": 0.0, "s": 0.0},
     ),
     case(
         "labels the other way round", "VinhLoiIT/signet-pytorch#2",
