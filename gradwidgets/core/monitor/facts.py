@@ -97,6 +97,17 @@ class LeftoverFacts(TypedDict, total=False):
     held: list[str]
     steps: int
     of: int
+    sums: int
+
+
+class IdleFacts(TypedDict, total=False):
+    """Rows of an embedding that weight decay shrinks without a gradient, see `idle_rows.IdleRows.told`."""
+
+    name: str
+    all: int
+    rows: int
+    of: int
+    left: float
 
 
 class FrozenShare(TypedDict):
@@ -182,6 +193,7 @@ class AnswerFacts(TypedDict, total=False):
     width: int
     several: float
     aside: float
+    paired: float
 
 
 class KeptFacts(TypedDict):
@@ -209,3 +221,5 @@ class PartFacts(TypedDict, total=False):
     groups: list[GroupFacts]
     turns: dict[str, int]
     ahead: dict[str, int]
+    idle: IdleFacts
+    no_graph: dict[str, int]

@@ -140,7 +140,9 @@ class History(Recorded):
         parts: What happens to one part of the model and not to others: under "kept" layers whose gradients are never
             cleared, see `KeptParts.told`; under "groups" those of an optimizer whose rates are a hundred times apart,
             see `GroupRates.told`; under "turns" what comes every few steps only, see `WritesInTurn.told`; under "ahead"
-            the lines of a clip before the backward pass, see `clip_ahead`.
+            the lines of a clip before the backward pass, see `clip_ahead`; under "idle" rows that shrink without a
+            gradient, see `IdleRows.told`; under "no_graph" at how many "steps" "of" all the model ran without gradients
+            only.
     """
 
     steps: Tensor

@@ -126,7 +126,7 @@ class GradientMonitor(Noting):
         given = self._given.handles, self._given.answers.handles
         observers = self._sampler.observers
         some = self._sampler.taps.handles, observers.overflow.handles, observers.thrown.handles
-        hooks = self._handles, *some, first, *given
+        hooks = self._handles, *some, observers.leftover.handles, first, *given
         self._finalizer = weakref.finalize(self, _remove_all, *hooks)
         self._finalizer.atexit = False
 

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.weak import TensorWeakRef
 
+from gradwidgets.core.results.wording import named
+
 _LOOKED_AT = 8  # gradients
 _NAMED = 4  # names in a sentence before "and 9 more"
 
@@ -198,7 +200,7 @@ def listed(names: Iterable[str]) -> str:
     """Names in a sentence, the first few of many."""
     names = list(names)
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
+    return ", ".join(map(named, names[:_NAMED])) + more
 
 
 def _width(module: nn.Module) -> int:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gradwidgets.core.layers.verdicts.verdict import listed
 from gradwidgets.core.monitor.history import History
+from gradwidgets.core.monitor.verdicts.evidence import listed
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.result import Result
 from gradwidgets.core.results.wording import counted, number

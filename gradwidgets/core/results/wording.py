@@ -30,6 +30,11 @@ def percent(share: float) -> str:
     return "under 0.1 %" if 0 < share < 0.001 else f"{100 * share:.3g} %"
 
 
+def named(name: str) -> str:
+    """Return a layer's name, one that would read as a number in quotes: "fc.weight", "'2'", "'0.1'"."""
+    return f"'{name}'" if name.replace(".", "").isdecimal() else name
+
+
 def counted(count: int, what: str) -> str:
     """Return a count with its noun: "1 sample", "2,000 samples", "2 batches"."""
     plural = what + ("es" if what.endswith(("ch", "s")) else "s")

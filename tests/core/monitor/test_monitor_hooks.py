@@ -283,7 +283,7 @@ def test_layers_that_are_added_or_replaced_later():
     assert history.layers == ("0", "1", "2", "4", "5")
     assert history.norm[:, 4].isnan().tolist() == [True, False, False]
     assert history.activation_mean[:, 4].isnan().tolist() == [True, True, False]
-    assert "added after the start: 5" in " ".join(history.notes)
+    assert "added after the start: '5'" in " ".join(history.notes)
     model[0] = nn.Linear(4, 8)
     new = sgd(model)
     with GradientMonitor(model, every=1) as monitor:

@@ -35,10 +35,10 @@ def recorded(model, optimizer, loss, steps=6, **options):
         (lambda o, y: F.cross_entropy(o, y, reduction="sum") / len(y), ["classes"]),
         (lambda o, y: F.mse_loss(o[:, 0], y.float(), reduction="sum"), ["numbers", "sum"]),
         (lambda o, y: (o[:, 0] - y).square().sum(), ["sum", "no classes"]),
-        (lambda o, y: F.cross_entropy(o, y) + F.cross_entropy(-o, y), ["softmax"]),
+        (lambda o, y: F.cross_entropy(o, y) + F.cross_entropy(-o, y), ["softmax", "terms"]),
         (lambda o, y: -(o.log_softmax(1)[torch.arange(8), y]).mean(), ["softmax"]),
         (lambda o, y: -(o.sigmoid()[:, 0] + 1e-8).log().mean(), ["logarithm"]),
-        (lambda o, y: (o[:, 0] - y).square().mean() + o.abs().mean(), ["no classes"]),
+        (lambda o, y: (o[:, 0] - y).square().mean() + o.abs().mean(), ["no classes", "terms"]),
     ],
 )
 def test_what_a_loss_is_made_of_is_read_from_its_graph(loss, words):
@@ -52,9 +52,13 @@ def test_what_a_loss_is_made_of_is_read_from_its_graph(loss, words):
 def test_a_penalty_on_most_weights_is_seen_and_one_on_the_output_is_not():
     model, x = nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 3)), torch.randn(8, 4)
     loss = F.cross_entropy(model(x), torch.zeros(8, dtype=torch.long))
-    assert of_loss(loss + 0.1 * sum(p.pow(2).sum() for p in model.parameters()), model) == ["softmax", "penalty"]
-    assert of_loss(loss + 0.1 * model[1].bias.abs().sum(), model) == ["softmax"]
-    assert of_loss(loss + 0.1 * model(x).square().mean(), model) == ["softmax"]
+    assert of_loss(loss + 0.1 * sum(p.pow(2).sum() for p in model.parameters()), model) == [
+        "softmax",
+        "penalty",
+        "terms",
+    ]
+    assert of_loss(loss + 0.1 * model[1].bias.abs().sum(), model) == ["softmax", "terms"]
+    assert of_loss(loss + 0.1 * model(x).square().mean(), model) == ["softmax", "terms"]
 
 
 def test_no_cross_entropy_is_above_the_span_and_the_logarithm_of_the_classes():

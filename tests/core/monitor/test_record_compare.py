@@ -136,8 +136,8 @@ def test_the_order_of_the_two_changes_no_step_and_no_layer():
 def test_layers_that_one_lacks_or_has_in_another_size_are_named():
     first = trained()
     second = replace(first, layers=("0", "2", "new"))
-    assert set(compare_records(first, second).notes) == {"only in A: 4", "only in B: new"}
-    assert "of another size: 0, 2, 4" in compare_records(first, trained(width=20)).notes
+    assert set(compare_records(first, second).notes) == {"only in A: '4'", "only in B: new"}
+    assert "of another size: '0', '2', '4'" in compare_records(first, trained(width=20)).notes
     nothing = compare_records(first, replace(first, layers=("a", "b", "c")))
     assert nothing.layers == () and nothing.ratio.shape == (40, 0)
     assert nothing.findings[0].name in ("same", "alike")

@@ -18,10 +18,12 @@ from gradwidgets.core.layers.preflight.scale import as_read, by_few_samples, inp
 from gradwidgets.core.layers.preflight.tokens import tokens
 from gradwidgets.core.operations.watching import Args, Kwargs
 from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.wording import named
 
 _PLAIN = (nn.Linear, _ConvNd, nn.Bilinear)
 _WEIGHTED = (*_PLAIN, nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention)
 _RECURRENT = (nn.RNNBase, nn.RNNCellBase)
+_NAMED = 3  # norms that a sentence names
 _AT_BOUND = 0.99  # absolute value from which a state between −1 and 1 is at its bound
 _TABLES = (nn.Embedding, nn.EmbeddingBag)
 
@@ -79,7 +81,7 @@ class Entry:
         self._whole = "inputs"
         self._entered: list[_Entered] = []
         self._made: dict[int, tuple[Tensor, _Entered]] = {}
-        self._alone: list[tuple[str, tuple[int, ...]]] = []
+        self._alone: list[tuple[str, str, tuple[int, ...]]] = []
         self._seen: set[int] = set()
         self._begun = False
         self._floating = [(n, t) for n, t in named_tensors(inputs, "inputs") if t.is_floating_point()]
@@ -165,7 +167,7 @@ class Entry:
         if not isinstance(module, _BatchNorm) or isinstance(module, nn.SyncBatchNorm):
             return
         if module.training and x.shape[0] == 1:
-            self._alone.append((name, tuple(x.shape)))
+            self._alone.append((name, type(module).__name__, tuple(x.shape)))
 
     def _enter(self, name: str, module: nn.Module, x: Tensor, source: str) -> None:
         values = numbers(x)
@@ -212,10 +214,13 @@ class Entry:
     def _ones(self) -> list[Finding]:
         if not self._alone:
             return []
-        name, shape = self._alone[0]
+        name, _, shape = self._alone[0]
+        which = [f"{named(one)} ({kind})" for one, kind, _ in self._alone]
+        more = f" and {len(which) - _NAMED} more" if len(which) > _NAMED else ""
         values = torch.Size(shape[2:]).numel()
         message = (
-            f"{name} normalises over a batch of one in training mode, {values} "
+            f"{', '.join(which[:_NAMED])}{more} {'normalises' if len(which) == 1 else 'normalise'} over a batch of one "
+            f"in training mode, {values} "
             f"{'value' if values == 1 else 'values'} of each channel"
             + (": the result does not depend on the input, and torch refuses it" if values == 1 else
                ": each sample is normalised by itself, and the running statistics are those of one sample")
@@ -225,7 +230,7 @@ class Entry:
             "shape": list(shape),
             "samples": 1,
             "threshold": 2,
-            "layers": [n for n, _ in self._alone],
+            "layers": [one for one, *_ in self._alone],
         }
         action = "Larger batches (drop_last=True for the last one), GroupNorm instead, or model.eval() to only look."
         return [Finding("batch_of_one", "error" if values == 1 else "warning", message, evidence, action=action)]

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import nn
 
-from gradwidgets.core.monitor.facts import OptimizerFacts, PartFacts, RoundedFacts, RuleFacts, SettingFacts
+from gradwidgets.core.monitor.facts import IdleFacts, OptimizerFacts, PartFacts, RoundedFacts, RuleFacts, SettingFacts
 from gradwidgets.core.monitor.sampling.notes import Notes
 from gradwidgets.core.monitor.training.after_step import AfterStep
 from gradwidgets.core.monitor.training.between import Between
@@ -16,6 +16,7 @@ from gradwidgets.core.monitor.training.leftovers import Leftover
 from gradwidgets.core.monitor.training.modes import Evaluating, is_evaluating, turned_off
 from gradwidgets.core.monitor.training.parts.frozen_parts import FrozenNorms, RoundedAway
 from gradwidgets.core.monitor.training.parts.group_rates import GroupRates
+from gradwidgets.core.monitor.training.parts.idle_rows import IdleRows
 from gradwidgets.core.monitor.training.parts.kept_parts import KeptParts
 from gradwidgets.core.monitor.training.parts.rivals import Rivals
 from gradwidgets.core.monitor.training.parts.writes_in_turn import WritesInTurn
@@ -48,6 +49,7 @@ class Observers:
         norms: Batch norms with frozen weights.
         rounded: Vectors of half precision that no step moves.
         turns: Writes to a gradient that come every few steps.
+        idle: Rows of an embedding that weight decay shrinks without a gradient.
         mode: The steps in evaluation mode.
         setting: The settings of the model at first that may keep it from learning.
         ahead: Where the loop clips before the gradient is there, see `clip_ahead`.
@@ -66,6 +68,7 @@ class Observers:
         self.overflow, self.calls = Overflow(), ClosureCalls()
         self.kept, self.groups = KeptParts(), GroupRates()
         self.norms, self.rounded, self.turns = FrozenNorms(), RoundedAway(), WritesInTurn()
+        self.idle = IdleRows()
         self.mode = Evaluating()
         self.setting: SettingFacts = {}
         self.ahead: dict[str, int] = {}
@@ -84,6 +87,7 @@ class Observers:
         self.kept.forget()
         self.rounded.forget()
         self.turns.forget()
+        self._notes.softly(None, self.idle.forget)
         self._notes.softly(None, self.norms.forget)
         self.overflow.forget()
         self.calls.watch(())
@@ -153,4 +157,9 @@ class Observers:
     @property
     def _parts(self) -> PartFacts:
         facts: PartFacts = {"kept": self.kept.told, "groups": self.groups.told, "turns": self.turns.told}
-        return {**facts, "ahead": self.ahead} if self.ahead else facts
+        if self.ahead:
+            facts["ahead"] = self.ahead
+        nothing: IdleFacts = {}
+        if idle := self._notes.softly(nothing, lambda: self.idle.told):
+            facts["idle"] = idle
+        return facts

@@ -91,6 +91,8 @@ class Sampled:
             "replaced": "replaced by" in self.notes,
             "failed": self.notes.get("failed", ""),
         }
+        if aside := given.answers.without_graph:
+            more["parts"]["no_graph"] = aside
         if first is not None:
             more["size"] = max(more["size"], first.size)
             more |= {"preflight": first.told_of(more["chance"]), "looked_at": first.seen, "unseen": first.unseen}

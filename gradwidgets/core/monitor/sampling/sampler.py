@@ -235,6 +235,7 @@ class Sampler(Sampled):
         if optimizer is not None:
             self.observers.groups.begins(optimizer, self.share_of(optimizer))
             self.observers.rounded.sampled(self.share_of(optimizer))
+            self.observers.idle.sampled(optimizer, self.share_of(optimizer), self._table.modules)
 
     def _note_rule(self, optimizer: torch.optim.Optimizer) -> None:
         self._lrs[id(optimizer)] = plain_lr(optimizer)

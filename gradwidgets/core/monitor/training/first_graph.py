@@ -31,6 +31,7 @@ _SIZES = frozenset((
 ))  # fmt: skip
 _MOSTLY = 0.5  # of a model's numbers
 _LENGTHS, _BEHIND = frozenset(("Norm", "LinalgVectorNorm")), 4  # nodes at most, as a clamp and an expansion
+_FACTORS = 8  # nodes between a loss and the sum of its terms
 _OF_CLASSES = frozenset((*_LOSSES, "LogSoftmax", "Softmax", "Logsumexp")) - {
     "MseLoss", "L1Loss", "SmoothL1Loss", "HuberLoss",
 }  # fmt: skip
@@ -50,8 +51,8 @@ def of_loss(loss: Tensor, model: nn.Module | None, outputs: Iterable[Node] = ())
         For one of torch's losses "classes", "shares" or "numbers", with "sum" where it is a sum over the batch and
         "negated" where its sign is turned; for any other "softmax" where a part of it is a loss of classes, "logarithm"
         where a part may be one, and "no classes" where none is, and "directions" where outputs are divided by their
-        lengths. For both "penalty" where the sizes of most of the model's weights are in the loss, and "another
-        network" where outputs go through weights that are not the model's.
+        lengths. For both "penalty" where the sizes of most of the model's weights are in the loss, "another network"
+        where outputs go through weights that are not the model's, and "terms" where numbers are added up to the loss.
     """
     found = [] if loss.grad_fn is None else _of_root(loss.grad_fn)
     if loss.grad_fn is not None and not set(found) & set(_LOSSES.values()):
@@ -60,7 +61,19 @@ def of_loss(loss: Tensor, model: nn.Module | None, outputs: Iterable[Node] = ())
         found += _behind_another(loss.grad_fn, set(outputs), model)
     if loss.grad_fn is not None and model is not None and _penalised(loss.grad_fn, model):
         found.append("penalty")
-    return found
+    return found + (["terms"] if loss.grad_fn is not None and _has_terms(loss.grad_fn) else [])
+
+
+def _has_terms(node: Node) -> bool:
+    """Whether a loss is a sum or a difference of numbers that each have a graph, multiplied or not."""
+    for _ in range(_FACTORS):
+        name, before = short(node), [one for one, _ in node.next_functions if one is not None]
+        if name in ("Add", "Sub") and len(before) > 1:
+            return all(tuple(one._input_metadata[0].shape) == () for one in before)
+        if len(before) != 1 or name not in ("Mul", "Div", "Neg"):
+            return False
+        node = before[0]
+    return False
 
 
 def _of_root(node: Node) -> list[str]:

@@ -4,6 +4,7 @@ import contextlib
 import math
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ _SOME = 64  # numbers of a gradient
 _ALONG = 0.999  # least cosine of a gradient with itself after it was scaled
 _LEAST, _SHORTER = 1e-6, 0.999  # times its former length, after a clip that took effect
 _DIGITS = 4  # times the error of rounding
+_EVENLY = 3  # times at equal distances, or at multiples of one
 _PLACES = 64  # passes of a step that are distinguished
 
 
@@ -37,7 +39,8 @@ class Thrown:
         self._of = 0
         self._lost: Counter[tuple[int, int]] = Counter()  # steps, by passes and by how many of them are left
         self._factors: dict[int, list[float]] = {}  # the smallest and the largest, by the pass after which they come
-        self._cut = self._cuts = 0
+        self._cut = self._cuts = self._all = 0
+        self._cleared: list[tuple[int, int]] = []  # before which pass of all how many were cleared unused
         self.forget()
 
     def forget(self) -> None:
@@ -48,6 +51,7 @@ class Thrown:
 
     def _begin(self) -> None:
         self._passes = self._left = self._now = 0
+        self._unused: list[tuple[int, int]] = []
         self._last: _Left | None = None
 
     def noted(self, owned: Sequence[Owned]) -> None:
@@ -74,6 +78,7 @@ class Thrown:
             # Backward passes without a noted loss are for something else.
             if notes >= self._passes and self._last is not None and self._last.is_used():
                 self._lost[self._passes, self._left] += 1
+                self._cleared += self._unused
                 self._cut, self._cuts = self._cut + (self._now > 0), self._cuts + self._now
         if self._of >= _STEPS:
             take_away(self.handles)
@@ -88,12 +93,13 @@ class Thrown:
     def _look(self) -> None:
         last = self._last
         if last is not None and last.is_gone():
+            self._unused.append((self._all, self._left))
             self._left = 0
             if last.weights_moved():
-                self._passes = 0
+                self._passes, self._unused = 0, []
         elif self._whole and last is not None and (gradient := last.rewritten()) is not None:
             self._now += self._is_clipped(gradient, last.numbers)
-        self._passes, self._left = self._passes + 1, self._left + 1
+        self._passes, self._left, self._all = self._passes + 1, self._left + 1, self._all + 1
 
     def _added(self, parameter: Tensor) -> None:
         with contextlib.suppress(Exception):
@@ -114,8 +120,9 @@ class Thrown:
         Returns:
             At how many "steps" "of" those looked at some were thrown away; for the most frequent case, which is that of
             "alike" steps, how many "passes" there were, and how many were "left". At how many steps the sum was clipped
-            ("cut") before the last pass, how often in all ("cuts"), and whether by factors that are "various". Empty
-            where neither happened.
+            ("cut") before the last pass, how often in all ("cuts"), and whether by factors that are "various". Of how
+            many losses the gradients were "cleared" unused, "among" how many, and every how many that happened, if at
+            equal distances ("each"; else 0). Empty where nothing happened.
         """
         lost = {key: count for key, count in self._lost.items() if key[1] < key[0]}
         if not lost and not self._cut:
@@ -123,7 +130,18 @@ class Thrown:
         (passes, left), alike = max((lost or self._lost).items(), key=lambda one: one[1])
         told = {"of": self._of, "steps": sum(lost.values()), "alike": alike, "passes": passes, "left": left}
         various = any(high > (2 - _SHORTER) * low for low, high in self._factors.values())
-        return told | {"cut": self._cut, "cuts": self._cuts, "various": int(various)}
+        return told | {"cut": self._cut, "cuts": self._cuts, "various": int(various), **self._of_cleared}
+
+    @property
+    def _of_cleared(self) -> dict[str, int]:
+        apart = [later - earlier for (earlier, _), (later, _) in pairwise(self._cleared)]
+        each = min(apart, default=0)
+        even = len(apart) + 1 >= _EVENLY and all(one % each == 0 for one in apart)
+        return {
+            "cleared": sum(passes for _, passes in self._cleared),
+            "among": self._all,
+            "each": each if even else 0,
+        }
 
 
 class _Left:

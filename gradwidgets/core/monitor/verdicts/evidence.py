@@ -10,9 +10,10 @@ from numbers import Integral, Real
 import torch
 from torch import Tensor
 
+from gradwidgets.core.layers.verdicts.verdict import listed as joined
 from gradwidgets.core.monitor.history import History
 from gradwidgets.core.monitor.training.noted_loss import Losses
-from gradwidgets.core.results.wording import number
+from gradwidgets.core.results.wording import named, number
 
 _NAMED, _MODULES = 3, 8  # most parameters, and modules, that are named
 _NEAR = 0.8  # ratio of the last loss and the median of the last few, from which on one of them is enough
@@ -297,10 +298,15 @@ def at_last(values: Tensor, few: int) -> str:
     return f"{number(last, 3)} at last" + (f" (median of the last {few:,}: {number(usual, 3)})" if apart else "")
 
 
+def listed(names: Sequence[str]) -> str:
+    """The first names of layers, in quotes where they would read as numbers, and how many more there are."""
+    return joined([named(one) for one in names])
+
+
 def modules_of(names: Sequence[str]) -> str:
     """The modules that parameters are in, or the names of a few parameters, so that "and more" hides no module."""
     if len(names) <= _NAMED:
-        return ", ".join(names)
+        return ", ".join(map(named, names))
     paths, depth = [name.split(".") for name in names], 1
     while len({tuple(one[:depth]) for one in paths}) == 1 and depth < max(map(len, paths)):
         depth += 1
@@ -308,10 +314,10 @@ def modules_of(names: Sequence[str]) -> str:
     for name, path in zip(names, paths, strict=True):
         groups.setdefault(tuple(path[:depth]), []).append(name)
     if len({tuple(one[:depth]) for one in paths[:_NAMED]}) == len(groups):
-        return f"{', '.join(names[:_NAMED])} and {len(names) - _NAMED} more"  # each module is named by then
+        return f"{', '.join(map(named, names[:_NAMED]))} and {len(names) - _NAMED} more"  # each module is named by then
     found = [_common(those) for those in groups.values()]
     more = f" and {len(found) - _MODULES} more" if len(found) > _MODULES else ""
-    return ", ".join(found[:_MODULES]) + more
+    return ", ".join(map(named, found[:_MODULES])) + more
 
 
 def _common(names: list[str]) -> str:

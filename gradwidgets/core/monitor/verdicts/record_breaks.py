@@ -3,9 +3,8 @@
 import torch
 from torch import Tensor
 
-from gradwidgets.core.layers.verdicts.verdict import listed
 from gradwidgets.core.monitor.verdicts.course.odd_batch import new_shape
-from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
+from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord, listed
 from gradwidgets.core.monitor.verdicts.steps.record_steps import steps_are_small
 from gradwidgets.core.results.finding import Finding, Severity
 from gradwidgets.core.results.wording import number

@@ -135,7 +135,7 @@ def summed(judged: JudgedRecord) -> list[Finding]:
 
 def _is_shown(judged: JudgedRecord) -> bool:
     """Whether the graph of the loss shows what it consists of."""
-    return bool(set(judged.history.of_loss) - {"softmax", "logarithm", "no classes", "another network"})
+    return bool(set(judged.history.of_loss) - {"softmax", "logarithm", "no classes", "another network", "terms"})
 
 
 def _most_of(judged: JudgedRecord, guess: float) -> float:

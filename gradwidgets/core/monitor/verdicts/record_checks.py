@@ -46,6 +46,7 @@ from gradwidgets.core.monitor.verdicts.steps.record_clips import (
     scaled,
 )
 from gradwidgets.core.monitor.verdicts.steps.record_frozen import frozen_norms, held_by_rounding, not_frozen
+from gradwidgets.core.monitor.verdicts.steps.record_idle import idle_rows
 from gradwidgets.core.monitor.verdicts.steps.record_optimizers import made_anew, no_step, none_held, stopped
 from gradwidgets.core.monitor.verdicts.steps.record_outside import drawn_again, drawn_back, two_optimizers
 from gradwidgets.core.monitor.verdicts.steps.record_parts import (
@@ -65,6 +66,7 @@ from gradwidgets.core.monitor.verdicts.steps.record_sums import (
     past_losses,
     put_back,
     stale,
+    tails_thrown_away,
     thrown_away,
 )
 from gradwidgets.core.monitor.verdicts.steps.record_wild import beyond_rule, thrown_far
@@ -281,7 +283,7 @@ RECORD_CHECKS: dict[str, Check] = {
     "thrown_away": Check(
         "what was computed of most batches is lost",
         "Call zero_grad() once a step, right after optimizer.step().",
-        thrown_away,
+        lambda judged: thrown_away(judged) or tails_thrown_away(judged),
     ),
     "stale": Check(
         "a step by an old gradient goes on in a direction that may be none any more",
@@ -403,6 +405,11 @@ RECORD_CHECKS: dict[str, Check] = {
         "the weights stay as they are",
         "Keep the weights in float32.",
         lambda judged: rounding(judged) or held_by_rounding(judged),
+    ),
+    "idle_rows": Check(
+        "what was learned before fades, though nothing teaches it anything else",
+        "Give this parameter a group of its own with weight_decay=0.",
+        idle_rows,
     ),
     "swings": Check(
         "a schedule that is made for epochs is gone through within a few steps",

@@ -4,8 +4,7 @@ import math
 
 from torch import Tensor
 
-from gradwidgets.core.layers.verdicts.verdict import listed
-from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
+from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord, listed
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, percent
 

@@ -5,9 +5,8 @@ from typing import Any
 
 from torch import Tensor
 
-from gradwidgets.core.layers.verdicts.verdict import listed
 from gradwidgets.core.monitor.verdicts.course.odd_batch import odd_from
-from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
+from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord, listed
 from gradwidgets.core.monitor.verdicts.record_jumps import now_from
 from gradwidgets.core.monitor.verdicts.steps.record_sums import many_passes
 from gradwidgets.core.results.finding import Finding

@@ -2,9 +2,8 @@
 
 import math
 
-from gradwidgets.core.layers.verdicts.verdict import listed
 from gradwidgets.core.monitor.facts import OutputFacts
-from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord, first_and_last
+from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord, first_and_last, listed
 from gradwidgets.core.results.finding import Finding, Severity
 from gradwidgets.core.results.wording import counted, number, percent
 

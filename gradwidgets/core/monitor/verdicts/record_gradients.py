@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradwidgets.core.layers.verdicts.verdict import listed
 from gradwidgets.core.monitor.verdicts.course.gone import is_met
-from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord, modules_of
+from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord, listed, modules_of
+from gradwidgets.core.monitor.verdicts.steps.record_idle import without_a_graph
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import counted, number, percent
 
@@ -124,7 +124,7 @@ def without(judged: JudgedRecord) -> list[Finding]:
             return [_computed_zero(judged, share, evidence)]
         if _in_half(judged) and not bool(norm.isnan().any()):
             return [_underflow(judged, list(judged.weighted), f"{message}: it is there, and all of it is 0")]
-        action = _NO_PASS if _never_there(judged, norm) else ""
+        action = (without_a_graph(judged) or _NO_PASS) if _never_there(judged, norm) else ""
         return [Finding("no_gradient", "error", message, evidence, tuple(judged.weighted), action)]
     owners = {name.rpartition(".")[0] or name for name in judged.history.missing}
     never = [

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from gradwidgets.core.monitor.verdicts.course.rise_causes import cause_of_rise
+from gradwidgets.core.monitor.verdicts.course.sum_rises import ONE_BY_ONE, why_no_runaway
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord, at_last, first_and_last, medians
 from gradwidgets.core.monitor.verdicts.steps.record_schedule import lower_rate, raise_rate
 from gradwidgets.core.monitor.verdicts.steps.record_steps import steps_are_small
@@ -38,6 +39,10 @@ _NEGATIVE = 0.1  # of the loss at first, below 0
 _HARDER, _KNOWS = 1.5, 0.9  # times what a guess costs at first; of what it costs at last
 
 _IF_HARDER = "If the task was made harder on the way, all is well; if not, lower the learning rate."
+_IF_UPHILL = (
+    "Lower the learning rate; if it rises by shorter steps all the same, look for a sign that is turned. If the task "
+    "was made harder on the way, all is well."
+)
 _IF_RIVALS = (
     "Of two that train against each other what the one learns is the other's loss: look at what is made, and as long "
     "as that becomes better, all is well. Else hold the other one back: a lower learning rate, fewer steps."
@@ -251,13 +256,18 @@ def diverging(judged: JudgedRecord) -> list[Finding]:
             return [Finding("diverging", "error", message + blown + words, evidence, action=other)]
         if steps_are_small(judged):
             message, harder = f"{message}{blown}, by steps of a usual size", end <= guess
-            action = _IF_HARDER if harder else f"Look for a sign that is turned. {_IF_HARDER}"
+            action = _IF_HARDER if harder else _IF_UPHILL
             if (judged.is_of_several or judged.is_of_a_critic) and end <= _UP * start:
                 action, harder = _IF_RIVALS, True
+            words, severity = why_no_runaway(judged, start)
+            if words and action == _IF_UPHILL:
+                return [Finding("diverging", severity, message + words, evidence, action=ONE_BY_ONE)]
             return [Finding("diverging", "info" if harder else "error", message, evidence, action=action)]
         return [Finding("diverging", "error", message + blown, evidence, action=action)]
     if top > _UP * start and end > _LEFT * start:
         message += f" and was {number(top, 3)} or more for {_TOP} steps in a row: nothing was gained by it"
+        if "another network" in judged.history.of_loss:  # whose weights move the level of this loss
+            return [Finding("diverging", "info", message, evidence, action=_IF_RIVALS)]
         return [Finding("diverging", "warning", message, evidence, action=action)]
     return []
 

@@ -18,6 +18,7 @@ from tests.core.monitor.field.trainings_leapt import LEAPT_CLEAN, LEAPT_SICK
 from tests.core.monitor.field.trainings_level import LEVEL_CLEAN, LEVEL_SICK
 from tests.core.monitor.field.trainings_other import NEW, NEWER
 from tests.core.monitor.field.trainings_parts import PARTS_CLEAN, PARTS_SICK
+from tests.core.monitor.field.trainings_passes import PASSES_CLEAN, PASSES_SICK
 from tests.core.monitor.field.trainings_rates import RATES_CLEAN, RATES_SICK
 from tests.core.monitor.field.trainings_recent import RECENT_CLEAN, RECENT_SICK
 from tests.core.monitor.field.trainings_reported import REPORTED_CLEAN, REPORTED_SICK
@@ -63,6 +64,7 @@ CLEAN = (
     *BETWEEN_CLEAN,
     *SHARED_CLEAN,
     *REPORTED_CLEAN,
+    *PASSES_CLEAN,
 )
 
 SICK = (
@@ -93,6 +95,7 @@ SICK = (
     *BETWEEN_SICK,
     *SHARED_SICK,
     *REPORTED_SICK,
+    *PASSES_SICK,
 )
 
 # What still falls short: one of which only "guessing" is said, which it does.

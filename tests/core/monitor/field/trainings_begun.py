@@ -416,7 +416,7 @@ BEGUN_SICK = (
     Training("a state with another rate", "the rate is raised at step 81", seldom(optimizer=sgd(0.05, momentum=0.9), after_step=another_rate(80, 2.0)), frozenset(("raised_rate",)), ("from 0.05 to 2", "load_state_dict"), leads=True),
     Training("an eps of 1", "steps are far too short", seldom(optimizer=adam(1e-3, eps=1.0)), frozenset(("eps",)), ("eps of Adam, 1", "1e-8"), leads=True),
     Training("98 in 100 dropped", "p is what is dropped", seldom(make=partial(dropping, 0.98), optimizer=adam(2e-3)), frozenset(("dropout",)), ("2, 5", "98 %", "0.1 to 0.5"), leads=True),
-    Training("norms alone, of a new model", "the rest is frozen", seldom(make=lambda: only_norms(normed), optimizer=sgd(1e-2), held=lambda m: [p for p in m.parameters() if p.requires_grad]), frozenset(("frozen",)), ("0, 3, 6", "requires_grad_(True)"), leads=True),
+    Training("norms alone, of a new model", "the rest is frozen", seldom(make=lambda: only_norms(normed), optimizer=sgd(1e-2), held=lambda m: [p for p in m.parameters() if p.requires_grad]), frozenset(("frozen",)), ("'0', '3', '6'", "requires_grad_(True)"), leads=True),
     Training("a batch read as a sequence", "batch_first", seldom(make=Rows, optimizer=adam(5e-3)), frozenset(("rows_as_steps",)), ("rows (GRU)", "batch_first=True"), leads=True),
     Training("contrasts with others' copies", "the pairs do not belong together", contrasts(True), frozenset(("guessing",)), ("ln 32", "belong together"), leads=True),
     Training("labels of other rows from step 81 on", "what is given has changed", seldom(loss=lost_order(80), optimizer=adam(3e-3), steps=200), frozenset(("sudden_rise",)), ("from step 81", "labels that no longer belong"), leads=True),

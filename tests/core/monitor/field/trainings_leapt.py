@@ -186,7 +186,7 @@ def whole(noise):
 LEAPT_SICK = (
     Training("targets of one batch read wrongly", "the leap and its step", regression(optimizer=WITH_MOMENTUM, spoil=one_target(151, 50)), LEAP, ("batch of step 151", "leaps from", "clip"), True),
     Training("a batch that is not scaled, SGD", "the leap and its step", regression(optimizer=SLOW, spoil=one_batch(200, 8), steps=400), LEAP, ("step 20", "batch"), True),
-    Training("a maker that is lost", "the non-saturating loss", maker(True, 2e-2), FADES, ("0, 2", "non-saturating"), True),
+    Training("a maker that is lost", "the non-saturating loss", maker(True, 2e-2), FADES, ("'0', '2'", "non-saturating"), True),
     Training("a maker that is lost, by SGD", "the non-saturating loss", maker(True, 2e-2, torch.optim.SGD, 1e-2, bce=True), FADES, ("softplus",), True),
     Training("a maker and its critic, it is lost", "the non-saturating loss", maker(True, 2e-2, torch.optim.SGD, 1e-2, both=True), FADES, ("non-saturating", "the loss that is noted"), True),
     Training("a late clip of a state that grows", "clip before the step", sequences(partial(Growing, 1.02), False, 1e-4, clip=True, steps=120), LATE, ("between backward() and optimizer.step()",), True),

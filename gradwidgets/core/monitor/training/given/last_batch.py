@@ -86,10 +86,10 @@ class Given:
         return {**self._bad} if len(self._bad) > 1 else {}
 
     def _before(self, model: nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
-        if not torch.is_grad_enabled():
-            self.answers.aside += 1
+        graph, first = torch.is_grad_enabled(), arguments[0] if arguments else None
+        self.answers.passed(first if type(first) is Tensor else None, graph)
+        if not graph:
             return
-        self.answers.passes += 1
         with contextlib.suppress(Exception):
             whole = arguments[0] if len(arguments) == 1 and not keywords else (*arguments, *keywords.values())
             named = list(named_tensors(whole, "inputs"))

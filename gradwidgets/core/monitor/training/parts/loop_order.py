@@ -2,20 +2,25 @@
 
 import dis
 import sys
+from dis import Instruction
+from itertools import pairwise
 from types import CodeType, FrameType
 
 _CALLS = {"zero_grad": "zero", "backward": "backward", "clip_grad_norm_": "clip", "clip_grad_value_": "clip"}
 _NAMES = frozenset({"LOAD_METHOD", "LOAD_ATTR", "LOAD_GLOBAL", "LOAD_NAME", "LOAD_DEREF", "LOAD_FAST"})
+_PLAIN = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_DEREF", "LOAD_FAST"})
 _OTHERS = "gradwidgets.core", "torch."  # packages whose code is not the loop
 _FRAMES = 24
-_AHEAD = ("zero", "clip", "backward"), ("clip", "backward", "zero"), ("backward", "zero", "clip")
 
 
 def clip_ahead() -> dict[str, int]:
     """Find a clip between `zero_grad` and `backward`, when there is no gradient, in the code of the calling loop.
 
+    A clip behind an `if` of a plain name that is false, as a flag is, does not count. Other optimizers' `zero_grad`
+    may stand wherever they like.
+
     Returns:
-        The lines of "clip" and "backward"; empty where there is no such clip, or one of the three calls is not there
+        The lines of "clip" and "backward"; empty where there is no such clip, or one of these two is not there
         exactly once.
     """
     frame: FrameType | None = sys._getframe(1)
@@ -36,14 +41,37 @@ def _lines_of(frame: FrameType) -> dict[str, int]:
     if not any(_CALLS.get(name) == "clip" for name in _names_of(frame.f_code)):
         return {}
     first, last = _loop_of(frame)
+    code = [one for one in dis.get_instructions(frame.f_code) if first <= one.offset <= last]
     line, found = 0, []
-    for one in dis.get_instructions(frame.f_code):
+    for place, one in enumerate(code):
         line = one.positions.lineno if one.positions and one.positions.lineno else line
-        if first <= one.offset <= last and one.opname in _NAMES and one.argval in _CALLS:
-            found.append((_CALLS[one.argval], line))
-    if tuple(kind for kind, _ in found) not in _AHEAD:
+        if one.opname in _NAMES and one.argval in _CALLS:
+            kind = _CALLS[one.argval]
+            if kind != "clip" or not _is_passed_by(code[:place], one.offset, frame):
+                found.append((kind, line))
+    return _ahead(found)
+
+
+def _ahead(found: list[tuple[str, int]]) -> dict[str, int]:
+    """The lines, where the one clip comes right in front of the one pass backward, and a `zero_grad` before it."""
+    kinds = [kind for kind, _ in found]
+    if kinds.count("backward") != 1 or kinds.count("clip") != 1 or "zero" not in kinds:
+        return {}
+    place = kinds.index("backward")
+    if kinds[place - 1] != "clip" or kinds[place - 2] != "zero":  # around the loop
         return {}
     return {kind: line for kind, line in found if kind != "zero"}
+
+
+def _is_passed_by(before: list[Instruction], offset: int, frame: FrameType) -> bool:
+    """Whether an `if` of a plain name leads past an instruction, by the value that this name has now."""
+    for test, jump in pairwise(before):
+        leads_past = "JUMP" in jump.opname and isinstance(jump.argval, int) and jump.argval > offset
+        if leads_past and test.opname in _PLAIN and ("IF_FALSE" in jump.opname or "IF_TRUE" in jump.opname):
+            value = {**frame.f_globals, **frame.f_locals}.get(test.argval)
+            if type(value) is bool and value is ("IF_TRUE" in jump.opname):
+                return True
+    return False
 
 
 def _loop_of(frame: FrameType) -> tuple[int, int]:

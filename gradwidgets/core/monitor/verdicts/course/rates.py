@@ -1,8 +1,7 @@
 """Learning rates that are too low: a warm-up that is far too long, or groups of layers that hardly move."""
 
-from gradwidgets.core.layers.verdicts.verdict import listed
 from gradwidgets.core.monitor.verdicts.course.rate_turns import spacing
-from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
+from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord, listed
 from gradwidgets.core.monitor.verdicts.record_beginning import learns_nothing
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, percent

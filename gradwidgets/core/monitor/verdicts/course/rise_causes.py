@@ -44,13 +44,22 @@ def _noise(judged: JudgedRecord) -> tuple[str, str] | None:
 def _own_targets(judged: JudgedRecord) -> tuple[str, str] | None:
     """A model that also runs without a graph at every step, with a loss that compares numbers: its own targets."""
     told = judged.history.answers
-    if not told or told["aside"] < _ASIDE or judged.kind not in ("", "numbers") or "softmax" in judged.history.of_loss:
+    # An evaluation after each step has rows of its own number, or the very inputs of the training.
+    if (
+        not told
+        or told.get("paired", 0.0) < _ASIDE
+        or judged.kind not in ("", "numbers")
+        or "softmax" in judged.history.of_loss
+    ):
         return None
-    words = f"; at {percent(told['aside'])} of the steps the model runs without a graph beside the pass that is trained"
+    words = (
+        f"; at {percent(told['paired'])} of the steps the model runs without a graph beside the pass that is trained, "
+        "on as many other rows"
+    )
     action = (
-        "If those answers are the targets (a return that is guessed from the next state, say), they run away with the "
-        "model: take them from a target network, a copy that is brought up to date seldom or slowly, under "
-        "torch.no_grad(); no value behind the end of an episode (1 - done); a discount below 1. Else lower the "
-        "learning rate, and clip between backward() and step()."
+        "Lower the learning rate first. If the loss rises all the same and those answers are the targets (a return "
+        "that is guessed from the next state, say), they run away with the model: take them from a target network, "
+        "a copy that is brought up to date seldom or slowly, under torch.no_grad(); no value behind the end of an "
+        "episode (1 - done); a discount below 1."
     )
     return words, action

@@ -2,8 +2,7 @@
 
 import torch
 
-from gradwidgets.core.layers.verdicts.verdict import listed
-from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
+from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord, listed
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import counted, number
 

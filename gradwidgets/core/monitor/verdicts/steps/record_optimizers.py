@@ -1,8 +1,7 @@
 """Faults of which optimizer steps: none, another one than the watched one, or a new one again and again."""
 
-from gradwidgets.core.layers.verdicts.verdict import listed
 from gradwidgets.core.monitor.facts import LineFacts, OptimizerFacts
-from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
+from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord, listed
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import counted, number
 

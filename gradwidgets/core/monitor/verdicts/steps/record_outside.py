@@ -3,9 +3,8 @@
 import torch
 from torch import Tensor
 
-from gradwidgets.core.layers.verdicts.verdict import listed
 from gradwidgets.core.monitor.facts import RivalFacts
-from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
+from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord, listed
 from gradwidgets.core.results.finding import Finding, Severity
 from gradwidgets.core.results.wording import number, percent
 

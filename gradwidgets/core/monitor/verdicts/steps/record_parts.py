@@ -3,9 +3,8 @@
 Also weights of which none moves.
 """
 
-from gradwidgets.core.layers.verdicts.verdict import listed
 from gradwidgets.core.monitor.facts import KeptFacts
-from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
+from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord, listed
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, percent
 

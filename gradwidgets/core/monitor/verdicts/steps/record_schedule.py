@@ -7,6 +7,7 @@ from torch import Tensor
 
 from gradwidgets.core.monitor.verdicts.course.rate_cuts import CALL_LESS, WRONG_WAY, cut_while_falling, too_often
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
+from gradwidgets.core.monitor.verdicts.steps.record_idle import first_steps_of_0
 from gradwidgets.core.monitor.verdicts.steps.record_steps import RATIO, at_most
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, percent
@@ -62,10 +63,12 @@ def begins_at_0(judged: JudgedRecord) -> list[Finding]:
     moving = (rates != 0).nonzero().flatten()
     last = int(begins[moving[0]]) - 1 if len(moving) and moving[0] else 0
     still = int((history.steps <= last).sum())
-    if last < _IDLE or last > _LONG * judged.steps or history.rate_steps is None or not still:
+    if not last or last > _LONG * judged.steps or history.rate_steps is None or not still:
         return []
     if _move(history.weight_norm[:still][:, judged.weighted]):
         return []
+    if last < _IDLE:
+        return first_steps_of_0(judged, last, float(rates[moving[0]]))
     message = (
         f"the learning rate is 0 for the first {last:,} of {judged.steps:,} steps, and none of these moves a weight; "
         f"from step {last + 1:,} on it is {number(float(rates[moving[0]]), 2)}"

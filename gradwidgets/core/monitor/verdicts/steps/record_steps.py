@@ -6,9 +6,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from gradwidgets.core.layers.verdicts.verdict import listed
 from gradwidgets.core.monitor.verdicts.course.rate_cuts import CALL_LESS, WRONG_WAY, cut_while_falling, too_often
-from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord, first_and_last
+from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord, first_and_last, listed
 from gradwidgets.core.results.finding import Finding, Severity
 from gradwidgets.core.results.wording import number, percent
 

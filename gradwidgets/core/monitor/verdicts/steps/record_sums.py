@@ -19,6 +19,7 @@ _AGAIN = 0.25  # of the samples without anything new in the gradients
 _MOVED = 1e-3  # update / weight, above which a norm in float32 changes, even by a step across the weights
 _ALWAYS = 0.99  # of layers and samples
 _LESS = 0.9  # of the loss at first: something was gained
+_TAIL = 0.05  # of all losses
 _ALIKE = 0.75  # of the steps at which gradients are thrown away: an epoch may end with fewer batches
 
 
@@ -60,19 +61,48 @@ def thrown_away(judged: JudgedRecord) -> list[Finding]:
     return [Finding("thrown_away", "warning", message, dict(told) | {"threshold": _OFTEN}, action=action)]
 
 
+def tails_thrown_away(judged: JudgedRecord) -> list[Finding]:
+    """Gradients that are let go before some steps alone, at equal distances: as the tail of an epoch is."""
+    told = judged.history.thrown
+    each, lost = told.get("each", 0), told.get("cleared", 0)
+    if each < _SUMS or told["steps"] < _SUMS:
+        return []
+    share = lost / told["among"]
+    message = (
+        f"before {told['steps']:,} of {counted(told['of'], 'step')} the gradients of {counted(lost, 'loss')} in all "
+        f"are cleared unused, every {each:,} losses or a multiple of that: {percent(share)} of all that were noted and "
+        "passed backward teach nothing, as where an epoch begins with zero_grad() while the last batches of the one "
+        "before wait for a step"
+    )
+    action = (
+        "Call zero_grad() right after optimizer.step() alone, and not at the start of an epoch; or step at the last "
+        "batch of each epoch too: if (i + 1) % accumulate == 0 or i + 1 == len(loader)."
+    )
+    evidence = dict(told) | {"threshold": _TAIL}
+    return [Finding("thrown_away", "warning" if share >= _TAIL else "info", message, evidence, action=action)]
+
+
 def left_over(judged: JudgedRecord) -> list[Finding]:
     """Steps by gradients to which the loss of another optimizer has contributed."""
     told = judged.history.leftover
     if not told or told["steps"] < _PAIRS or not told["steps"] >= _OFTEN * told["of"]:
         return []
+    names = modules_of(told["held"])
     message = (
-        f"{told['name']} steps by what another loss has left as well: before {told['steps']} of its steps there were "
-        f"gradients in {modules_of(told['held'])} already when another optimizer stepped, and its own loss's were added"
+        f"{told['name']} steps by what another loss has left as well: before {told['steps']} of {told['of']} steps "
+        f"that were looked at the pass backward of another optimizer's loss had changed the gradients of {names} too, "
+        "and its own loss's were added to them"
     )
     action = (
         "Call zero_grad() of this optimizer right before the backward() of its own loss: that of the other loss runs "
         "through these weights too (a critic's, say, when its maker learns)."
     )
+    if told.get("sums"):
+        action = (
+            f"Call requires_grad_(False) on {names} for the pass of the other loss (a maker's, say, through its "
+            "critic), and requires_grad_(True) after it: zero_grad() before the own loss would throw away what is "
+            "added up there."
+        )
     return [Finding("left_over", "warning", message, dict(told) | {"threshold": _OFTEN}, action=action)]
 
 
