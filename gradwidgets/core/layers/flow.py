@@ -14,8 +14,10 @@ from gradwidgets.core.layers.axes.along_samples import Along
 from gradwidgets.core.layers.axes.bags import of_bags
 from gradwidgets.core.layers.axes.drowned import drowned
 from gradwidgets.core.layers.axes.mixing import mixed_in
+from gradwidgets.core.layers.axes.padding_read import padding_read
 from gradwidgets.core.layers.axes.pooled import pooled_in, pools_of
 from gradwidgets.core.layers.axes.scrambled import place_of, scrambles
+from gradwidgets.core.layers.axes.shares_across import across_samples, shares_of
 from gradwidgets.core.layers.axes.unread import PICKS, unread_in
 from gradwidgets.core.layers.batchwise.always_dropped import always_dropped
 from gradwidgets.core.layers.batchwise.gates import gates
@@ -47,6 +49,7 @@ from gradwidgets.core.layers.misuse.place_codes import place_codes, sums_of
 from gradwidgets.core.layers.misuse.repeated import repeated_in
 from gradwidgets.core.layers.misuse.softmax_axes import AXIS
 from gradwidgets.core.layers.norms.large_epsilons import large_epsilons
+from gradwidgets.core.layers.norms.step_channels import step_channels
 from gradwidgets.core.layers.origin import origin_of, origin_of_bad_gradient
 from gradwidgets.core.layers.origin.in_pass import unless_written
 from gradwidgets.core.layers.passes.half_precision import overflows_in, rounded_in
@@ -83,6 +86,7 @@ from gradwidgets.core.layers.weights.by_weights import gradients_by_weights
 from gradwidgets.core.layers.weights.clipped_weights import clipped
 from gradwidgets.core.layers.weights.one_memory import in_one_memory
 from gradwidgets.core.layers.weights.plain_tensors import plain_tensors
+from gradwidgets.core.layers.weights.squashes import squashed
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.subject.collection import NoCollection
 from gradwidgets.core.subject.home import at_home
@@ -176,6 +180,9 @@ def _run_further_passes(subject: Subject, found: Measured, given: Subject | None
         found.operations += left_out(ahead_in)(subject)
         found.operations += left_out(pooled_in)(subject, found.output, found.pools) if found.pools else []
         found.operations += told_of(subject, found.output, found.suspects)
+        found.operations += left_out(padding_read)(subject, found.output)
+        if not found.mixed:
+            found.operations += left_out(across_samples)(subject, found.output, left_out(shares_of)(found.output))
     found.output = None
     found.operations += left_out(own_backwards)(subject, found.own) if found.own else []
     if found.draws:
@@ -210,6 +217,8 @@ def _run_further_passes(subject: Subject, found: Measured, given: Subject | None
     if found.graph is not None:
         found.operations += left_out(linear_chains)(subject.model, found.graph)
         found.operations += left_out(heavy_dropouts)(subject.model, found.graph)
+        found.operations += left_out(step_channels)(subject.model, found.graph)
+        found.operations += left_out(squashed)(subject, found.graph)
     found.along_time = gradients_along_time(subject)
     return found
 

@@ -76,7 +76,8 @@ def stops_of(subject: Subject, rows: list[Row]) -> dict[str, Cut]:
     except FlowError:
         return {}
     lost = sorted(followed.lost(loss), key=lambda pair: str(pair[1]))
-    return followed.steps | {name: cut for name, cut in lost if not cut.quiet and cut.operation not in CUTTING}
+    # Steps are on the way that is there, a cut on another one.
+    return {name: cut for name, cut in lost if not cut.quiet and cut.operation not in CUTTING} | followed.steps
 
 
 class _Following(FunctionMode):

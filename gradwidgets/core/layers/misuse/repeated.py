@@ -9,8 +9,8 @@ from gradwidgets.core.results.finding import Finding
 
 REPEATED = "repeated layer"
 _ACTION = (
-    "Nothing, if they are to share their weights. If each is to have its own, make each anew, "
-    "nn.ModuleList(Block() for _ in range(n)), or by copy.deepcopy: [block] * n is the same one n times."
+    "If each is to have its own weights, make each anew, nn.ModuleList(Block() for _ in range(n)), or by "
+    "copy.deepcopy: [block] * n is the same one n times. Nothing, if they are to share them."
 )
 
 

@@ -23,6 +23,8 @@ OFFSET, OFF = 20.0, 2.0
 SUITED = 8.0
 # Root mean square of targets above which steps of the usual size do not suffice: a warning, and an error.
 FAR, FARTHER = 1e5, 1e6
+# The limit for targets that are so many times as large as the output.
+FAR_OFF, OFF_BY = 1e3, 1e3
 # The limit for targets that hardly differ, by OFFSET; and the smallest ratio of targets and output.
 FAR_ALIKE, BEYOND = 300.0, 30.0
 
@@ -131,13 +133,14 @@ def target_scale(read: Mapping[str, float], output: float) -> Finding | None:
     if not math.isfinite(rms + std):
         return None
     alike = rms > FAR_ALIKE and abs(mean) > OFFSET * std > 0
-    if not ((rms > FAR or alike) and rms > BEYOND * output):
+    off = rms > FAR_OFF and rms > OFF_BY * output
+    if not (off or ((rms > FAR or alike) and rms > BEYOND * output)):
         return None
     message = (
         f"targets have a scale that an output of about {number(output, 2)} does not reach in steps of the usual rms: "
         f"{_described(read)}"
     )
-    thresholds = {"output": output, "threshold": FAR, "threshold where they are alike": FAR_ALIKE}
+    thresholds = {"output": output, "threshold": FAR_OFF if off else FAR, "threshold where they are alike": FAR_ALIKE}
     severity: Severity = "error" if rms > FARTHER else "warning"
     return Finding("target_scale", severity, message, dict(read) | thresholds, action=_remedy(read, False))
 

@@ -247,6 +247,8 @@ def _by_last(one: Run, row: int) -> Tensor:
     taps = one.rows[row]
     last = taps[-1].last
     seed = torch.randn(last.shape, generator=torch.Generator().manual_seed(_SEED), dtype=torch.float64)
+    if last.ndim > 1 and 0 < taps[-1].sizes[-1] < len(last):  # shorter ones of a packed batch would come in later
+        seed[taps[-1].sizes[-1] :] = 0
     # Passing the vector to autograd.grad would import torch's symbolic shapes, which takes seconds.
     _follow((last * (seed / torch.linalg.vector_norm(seed)).to(last.device, last.dtype)).sum(), taps)
     return _read(taps, with_cell=True)

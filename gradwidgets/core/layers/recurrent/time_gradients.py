@@ -121,7 +121,7 @@ def time_finding(profile: TimeProfile) -> Finding | None:
     if profile.whole > profile.steps:
         return _detached(profile)
     reach = [one for one in profile.reach if one is not None]
-    if not reach or len(reach) < len(profile.reach) or max(reach) > _MOSTLY * profile.steps:
+    if not reach or len(reach) < len(profile.reach) or max(reach) > _MOSTLY * profile.steps or _reads_all(profile):
         return None
     message = (
         f"{profile.name} reaches {max(reach)} of {profile.steps:,} time steps: of a change further back, under 1/1000 "
@@ -129,6 +129,15 @@ def time_finding(profile: TimeProfile) -> Finding | None:
     )
     evidence = {"layer": profile.name, "steps": profile.steps, "reach": list(profile.reach), "share": REACH}
     return Finding("along time", "info", message, evidence, action=_longer(profile))
+
+
+def _reads_all(profile: TimeProfile) -> bool:
+    """Whether the loss reads states that the last one has forgotten: each step then learns from what is near it."""
+    for row, reach, gradient in zip(profile.rows, profile.reach, profile.gradient, strict=True):
+        sizes = (gradient if is_back(row) else gradient.flip(0)).nan_to_num(0.0)
+        if bool(sizes[reach:].max() > REACH * sizes.max()):
+            return True
+    return False
 
 
 def _longer(profile: TimeProfile) -> str:

@@ -73,6 +73,8 @@ _OPERATIONS = {
         "the model learns to copy its inputs: the loss falls, and the model is of no use",
         "A causal mask, and targets one step on.",
     ),
+    "padding read": ("what a sample gets depends on how long others are", "Leave padding out."),
+    "steps as channels": ("features of all sizes share one scale", "Change the axes over around it."),
     "repeated layer": ("all of them have the same weights", "Make each anew, if each is to have its own."),
     "kernel on padding": ("a part of the weights is never trained", "Larger inputs, or a smaller kernel."),
     "unused state": ("earlier steps have no influence, and are not learned from", "Hand the state on, or take h_n."),

@@ -211,6 +211,7 @@ _EXPLAINS = {
     "no_gradient": ("detached_loss",),
     "variance": ("cliff",),
     "softmax axis": ("targets seen",),
+    "mask": ("exploding", "padding read"),
     "norm eps": ("vanishing",),
     "half overflow": ("no_gradient", "same output", "half underflow"),
 }
@@ -275,7 +276,9 @@ def _found(judged: Judged) -> list[Finding]:
         return [one for one in found if one.name in ("empty_batch", "non_finite_weights")]
     found = [_with_cause(one, judged) for one in _without_consequences(found, judged)]
     if all(one.severity in ("ok", "info") for one in found):
-        found.append(_healthy(judged))
+        healthy = _healthy(judged)
+        noted = any(one.action and not one.action.startswith("Nothing") for one in found)
+        found.append(replace(healthy, message=f"but for the notes above, {healthy.message}") if noted else healthy)
     return found
 
 
@@ -296,6 +299,8 @@ def _without_consequences(found: list[Finding], judged: Judged) -> list[Finding]
     gone = {name for cause, those in _EXPLAINS.items() if cause in names for name in those}
     if "softmax axis" in names:  # if the shares are summed along their own axis, the scores get no gradient
         found = [one for one in found if not (one.name == "cliff" and "softmax" in str(one.evidence["at"]))]
+    if any(one.name == "mask" and one.severity == "error" for one in found):  # all that is seen is then alike
+        found = [one for one in found if not (one.name == "cliff" and _attends(one))]
     if any("same neighbours" in one.evidence for one in found):  # the weights of equal values make no difference
         found = [one for one in found if not (one.name == "cliff" and "softmax" in str(one.evidence["at"]))]
         gone.add("same output")
@@ -305,6 +310,10 @@ def _without_consequences(found: list[Finding], judged: Judged) -> list[Finding]
     if same is not None and not same.is_padding and _has_cause(found):
         gone.add("same output")
     return [one for one in found if one.name not in gone]
+
+
+def _attends(found: Finding) -> bool:
+    return any(one in str(found.evidence["at"]) for one in ("softmax", "scaled_dot_product"))
 
 
 def _without_replaced(found: list[Finding]) -> list[Finding]:

@@ -9,6 +9,7 @@ import random
 
 import pytest
 
+from tests.core.layers.field.case import Case
 from tests.core.layers.field.held import HELD_SICK, HELD_SOUND
 from tests.core.layers.field.judge import said, shortfall
 from tests.core.layers.field.kinds import KINDS_SICK, KINDS_SOUND
@@ -18,6 +19,7 @@ from tests.core.layers.field.kinds_derivatives import DERIVATIVES_SICK, DERIVATI
 from tests.core.layers.field.kinds_drawn import DRAWN_SICK, DRAWN_SOUND
 from tests.core.layers.field.kinds_drawn_later import DRAWN_LATER_SICK, DRAWN_LATER_SOUND
 from tests.core.layers.field.kinds_eighth import EIGHTH_SICK, EIGHTH_SOUND
+from tests.core.layers.field.kinds_eleventh import ELEVENTH_NOTES, ELEVENTH_SICK, ELEVENTH_SOUND
 from tests.core.layers.field.kinds_fifth import FIFTH_SICK, FIFTH_SOUND
 from tests.core.layers.field.kinds_fourth import FOURTH_SICK, FOURTH_SOUND
 from tests.core.layers.field.kinds_graphs import GRAPHS_SICK, GRAPHS_SOUND
@@ -68,6 +70,7 @@ LAST_SICK, LAST_SOUND = (
         *EIGHTH_SICK,
         *NINTH_SICK,
         *TENTH_SICK,
+        *ELEVENTH_SICK,
         *BACKWARDS_SICK,
     ),
     (
@@ -94,6 +97,7 @@ LAST_SICK, LAST_SOUND = (
         *EIGHTH_SOUND,
         *NINTH_SOUND,
         *TENTH_SOUND,
+        *ELEVENTH_SOUND,
         *UNUSUAL_SOUND,
         *BACKWARDS_SOUND,
     ),
@@ -130,3 +134,12 @@ def test_there_are_as_many_as_are_told_of_and_each_has_a_name_of_its_own():
 def test_what_is_said_is_right(case, training):
     short = shortfall(case, said(case, training=training))
     assert bool(short) == ((case.name, training) in OPEN), short
+
+
+@pytest.mark.parametrize(("make", "words", "never"), ELEVENTH_NOTES)
+def test_what_is_only_noted(make, words, never):
+    found = said(Case("noted", "", make))
+    text = " ".join(f"{one} {one.action}" for one in found)
+    assert words in text and not (never and never in text), text
+    cured = any(one.severity == "info" and not one.action.startswith("Nothing") for one in found)
+    assert cured == any("but for the notes above" in one.message for one in found)

@@ -36,7 +36,11 @@ def of_classes(call: Call) -> list[Finding]:
         return [weightless]
     if x.shape == (1, 1) and y.numel() == 1 and (call.role(x) == OUTPUT | TARGET or of_pairs(x)):
         return [_alone(call.name)]
-    return _shares(x, y) if y.is_floating_point() else _indices(x.shape[1 if x.ndim > 1 else 0], y, ignored)
+    if y.is_floating_point():
+        return _shares(x, y)
+    found = _indices(x.shape[1 if x.ndim > 1 else 0], y, ignored)
+    # Labels that the loss makes itself are not the data's: of a contrast the first score is the right one.
+    return found if call.role(y) or x.ndim != 2 else [one for one in found if one.severity != "info"]
 
 
 def _alone(function: str) -> Finding:

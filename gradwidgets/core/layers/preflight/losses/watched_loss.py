@@ -29,6 +29,7 @@ from gradwidgets.core.layers.preflight.losses.value.bounded import Bounded
 from gradwidgets.core.layers.preflight.losses.value.cancelled import Cancelled
 from gradwidgets.core.layers.preflight.losses.value.chance_pairs import ChancePairs
 from gradwidgets.core.layers.preflight.losses.value.constant import DETACHED, constant, owns_its_loss
+from gradwidgets.core.layers.preflight.losses.value.endless import endless
 from gradwidgets.core.layers.preflight.losses.value.flat import FLAT
 from gradwidgets.core.layers.preflight.losses.value.itself import DISTANCES, Itself
 from gradwidgets.core.layers.preflight.losses.value.likelihoods import Likelihoods
@@ -126,7 +127,8 @@ class LossCall(FunctionMode):
         super().__init__()
         self._padding = padding
         self._names = names
-        self._output = [tensor for _, tensor in named_tensors(output, "output")]
+        self._named = list(named_tensors(output, "output"))
+        self._output = [tensor for _, tensor in self._named]
         self._targets = targets
         self._roles: dict[int, int] = {}
         self._kept: list[Tensor] = []  # kept alive, so that their ids stay unique
@@ -222,6 +224,8 @@ class LossCall(FunctionMode):
             with_targets: Again | None = None if again is None else lambda targets: again(copied(targets))
             found += [told for one in self._asked for told in left_out(one.findings)(loss, self._targets, with_targets)]
         found = [*self._cancelled.told_in(found), *self._likelihoods.findings(), *self._endless.findings()]
+        if loss is not None and not found:
+            found += left_out(endless)(loss, self._named, self._targets, again)
         if any(_is_same(one, loss) for one in self._back):
             found.append(
                 Finding(derivatives.WENT_BACK, "error", BACKWARD, {"backward": len(self._back), "most": 0}, action=ONCE)

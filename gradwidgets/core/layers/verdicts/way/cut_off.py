@@ -48,7 +48,8 @@ _SMOOTH = (
 )
 _STRAIGHT = (
     "Go straight through: for y = {0}(x), hand on x + ({0}(x) − x).detach(), which gives y and lets the gradient by; "
-    "or train with a smooth function in its place (tanh for sign, a sigmoid for a step)."
+    "or train with a smooth function in its place (tanh for sign, a sigmoid for a step). Where what comes in goes "
+    "straight through already, leave {0} out, or put it inside of that detach."
 )
 
 

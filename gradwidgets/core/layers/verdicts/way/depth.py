@@ -10,6 +10,7 @@ from gradwidgets.core.layers.verdicts.verdict import Judged, listed, severity_of
 from gradwidgets.core.layers.verdicts.way.exact_zeros import named
 from gradwidgets.core.layers.verdicts.way.fade import FADE, Fade
 from gradwidgets.core.layers.verdicts.way.walk import Leap
+from gradwidgets.core.layers.weights.squashes import ENOUGH, SQUASHED, SQUASHES
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
 
@@ -37,7 +38,8 @@ def cliff(judged: Judged) -> list[Finding]:
     """Find losses and gains of many decades at one place, and report the largest of each operation."""
     by_place: dict[tuple[bool, str, bool], list[Leap]] = {}
     for leap in judged.walk.leaps:
-        if _cancels(judged, leap.at) or leap.at in judged.blocked or _is_said_flat(judged, leap):
+        said = leap.at in judged.blocked or _is_said_flat(judged, leap) or _is_squash(judged, leap)
+        if said or _cancels(judged, leap.at):
             continue
         kind = judged.graph.names[leap.at] if leap.at is not None else ""
         by_place.setdefault((leap.decades > 0, kind, bool(leap.factors)), []).append(leap)
@@ -167,7 +169,26 @@ def vanishing(judged: Judged) -> list[Finding]:
     if fade is None or fade.decades < FADE or (judged.copies and _beside_copies(judged, fade) < FADE):
         return []
     found = _fade(judged, fade, "vanishing", "loses", "lost")
+    if (squash := _squash(judged)) is not None:
+        return [] if squash.evidence["fall"] >= ENOUGH else [_by_squash(found, squash)]
     return [unless_fresh(judged, found)] if found.evidence["shown"] >= FADE else []
+
+
+def _squash(judged: Judged) -> Finding | None:
+    return next((one for one in judged.flow.operations if one.name == SQUASHED), None)
+
+
+def _is_squash(judged: Judged, leap: Leap) -> bool:
+    """Return whether the operations of a squash lose or gain it: `vanishing` reports these, or they do no harm."""
+    if leap.at is None or judged.graph.is_layer[leap.at] or judged.graph.names[leap.at] not in SQUASHES:
+        return False
+    return _squash(judged) is not None
+
+
+def _by_squash(found: Finding, squash: Finding) -> Finding:
+    evidence = found.evidence | squash.evidence
+    message = f"{found.message}; {squash.message}"
+    return replace(found, severity="warning", message=message, evidence=evidence, action=squash.action)
 
 
 def _beside_copies(judged: Judged, fade: Fade) -> float:

@@ -31,6 +31,7 @@ _SPARE = (
     "DistributedDataParallel asks for find_unused_parameters=True: make it only where it runs."
 )
 _CANCELLED = "a gradient of 0 but for rounding: what comes back by several ways cancels out"
+_TWICE_MORE = re.compile(r" and (\d+) more and (\d+) more")  # of a list that ends another
 _DETACH_ONE = (
     "Look at what the loss compares: the difference or ratio of two that are the same has no slope. Detach the one "
     "that is to stay as it is, or leave that term out."
@@ -120,7 +121,11 @@ def _by_parameter(judged: Judged, found: Finding) -> Finding:
         if len(own) > 1:
             message = message.replace(f"{name} gets", f"{name} get").replace("leads to it from", "leads to them from")
         message = re.sub(rf"(?<![\w.]){re.escape(name)}(?![\w.])", listed(own), message, count=1)
-    return replace(found, message=message) if message != found.message else found
+    return replace(found, message=_TWICE_MORE.sub(_one_count, message)) if message != found.message else found
+
+
+def _one_count(match: re.Match[str]) -> str:
+    return f" and {int(match[1]) + int(match[2])} more"
 
 
 def _is_told(judged: Judged, zero: Layers) -> bool:
