@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.axes.mixing import FEWEST, SAME, evaluated, output_of
@@ -14,6 +13,7 @@ from gradwidgets.core.layers.passes.passes import FlowError, Subject
 from gradwidgets.core.layers.preflight.made import maker
 from gradwidgets.core.operations.watching import Args, Kwargs, Op, plain_name
 from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.subject.mode import FunctionMode
 from gradwidgets.core.subject.user_code import place_of_call
 
 ACROSS = "normalised batch"
@@ -105,7 +105,7 @@ def _floats(output: object) -> list[Tensor]:
     return [one for one in pytree.tree_leaves(output) if isinstance(one, Tensor) and one.is_floating_point()]
 
 
-class _Turned(TorchFunctionMode):
+class _Turned(FunctionMode):
     """Takes such shares along the last axis, and notes where."""
 
     def __init__(self, shares: Shares) -> None:

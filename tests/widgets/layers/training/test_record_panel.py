@@ -163,7 +163,7 @@ def test_a_record_with_other_layers_is_drawn_as_far_as_they_are_the_same(path, s
     history = GradientHistory.load(path)
     other = replace(history, layers=("0", "1", "a<b", "3", "4"))
     panel = shown(history, beside=other)
-    assert "only in A: 2" in panel.summary and "only in B: a<b" in panel.summary
+    assert "only in A: '2'" in panel.summary and "only in B: a<b" in panel.summary
     assert "a&lt;b" in words_of(panel) and "a<b" not in words_of(panel)
     assert drawn(panel)["twin now"].shape == (2, 2)
     fewer = replace(history, activation_std=None, activation_mean=None, dead=None, update_ratio=None)
