@@ -148,7 +148,7 @@ class NonFiniteWatch(Watching):
         super().back(value, leaves)
 
     def event(self) -> Event | None:
-        """The event to blame: one of the forward pass if the loss is not finite, else rather one of the backward pass."""
+        """The event to blame: of the forward pass if the loss is not finite, else rather of the backward pass."""
         both = [one for one in (self.nan, self.inf) if one is not None]
         if not self.loss_is_finite:
             made = [one for one in both if not one.back]

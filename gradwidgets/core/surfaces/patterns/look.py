@@ -1,4 +1,4 @@
-"""A loss surface with what several patterns ask of it, computed once."""
+"""A loss surface, and what several patterns need to know about it, computed once."""
 
 import math
 import time
@@ -30,18 +30,18 @@ from gradwidgets.core.surfaces.patterns.singular.spikes import Spike, finding_sp
 from gradwidgets.core.surfaces.patterns.singular.zoom import Close, around, looking_closer, polishing
 from gradwidgets.core.surfaces.surface import SurfaceGrid
 
-LOWEST = 1e-3  # of the height of the view: so near to the lowest loss is as good as lowest
+LOWEST = 1e-3  # of the height of the view: a loss so near to the lowest counts as lowest
 
-_ROUNDING = 1e-9  # of the height: a loss that is hardly ever steeper has no critical points but rounding's
+_ROUNDING = 1e-9  # of the height: if a loss is hardly ever steeper, all of its critical points are rounding
 
 _LATTICE, _LATTICE_SLOW = {1: 1000, 2: 60}, {1: 100, 2: 16}  # points along each axis
-_COARSEST, _LATTICE_SHARE = 4, 0.2  # of a costly loss: points along each axis at least, and of the time there is
-_MANY, _FEW = 997, 100  # points of a sample; the second of a slow loss
-_ENDS, _KINKS = 3, 4  # places that are looked at closely: of where descents end, and of kinks
+_COARSEST, _LATTICE_SHARE = 4, 0.2  # for a costly loss: points along each axis at least, and of the time
+_MANY, _FEW = 997, 100  # points in a sample; fewer for a slow loss
+_ENDS, _KINKS = 3, 4  # how many ends of descents and kinks are looked at closely
 
 
 class Look:
-    """A grid and what follows from it.
+    """A grid and what is computed from it.
 
     Verdicts are made at the points of a lattice, so they do not depend on the grid, which is only drawn.
 
@@ -49,21 +49,21 @@ class Look:
         grid: The surface, or the curve.
         target: Where the loss should lead: a point, a box or a predicate; None for the lowest region.
         dtype: The precision of the training.
-        deadline: When of `time.perf_counter` no further part is begun; None for never.
-        starts: Where descents are to begin, name → point, (P,).
-        seconds: All the time that there was; 0 for no limit.
+        deadline: The time, of `time.perf_counter`, after which no further part is begun; None for no deadline.
+        starts: The user's starting points, name → point, (P,).
+        seconds: The total time; 0 for no limit.
 
     Attributes:
-        grid: As given, without a function where it has none.
-        dtype: As given.
-        critical: The critical points, once `looking` has found them.
-        descents: Where descents end, once `looking` knows; None before, and without a loss.
-        close: What is between points, the same.
-        trouble: What the precision of the training does, the same.
-        time: The time that is left, and what there was none for.
+        grid: The grid as given.
+        dtype: The dtype as given.
+        critical: The critical points, after `looking`.
+        descents: The descents with their ends, after `looking`; None before, and without a loss.
+        close: What a closer look between the points has found, after `looking`.
+        trouble: What goes wrong in the precision of the training, after `looking`.
+        time: The time that is left, and the parts for which there was none.
         dead: Where a descent does not move though the loss is lower elsewhere.
-        starts: As given.
-        wanted: The target, as given.
+        starts: The starting points as given.
+        wanted: The target as given.
         untried: Why the loss cannot be computed in that precision; "" if it can.
     """
 
@@ -98,12 +98,12 @@ class Look:
 
     @property
     def own(self) -> LossFunction:
-        """The loss as it is."""
+        """The loss as it was given."""
         return self.view.itself
 
     @property
     def function(self) -> LossFunction:
-        """The loss in the reference's float64."""
+        """The loss in float64."""
         return self.view.function
 
     @property
@@ -128,14 +128,14 @@ class Look:
         )
         self.close = close or Close()
         for name in ("lowest", "height", "floor"):
-            self.__dict__.pop(name, None)  # they may have been asked for before
+            self.__dict__.pop(name, None)  # they may have been computed before
         if self.descents is not None:
             work = self.time.within("a look at where descents end", self._looking_at_ends(self.descents))
             yield from part_of(work, 0.65, 0.05)
         if self.steep > _ROUNDING * self.height:
             yield from part_of(self.time.within("critical points", self._finding_critical_points()), 0.7, 0.095)
         yield from part_of(self.time.within("places of note", self._looking_at_places_of_note()), 0.795, 0.005)
-        # What the cached properties of these names would compute at once.
+        # The values of the cached properties of these names, which would compute them all at once.
         self.__dict__["spike"] = self.__dict__["single"] = self.__dict__["compared"] = None
         if self.height:
             self.__dict__["spike"] = yield from self.time.within("a look for spikes", self._finding_spike())
@@ -159,7 +159,7 @@ class Look:
         self.__dict__["lattice"] = Lattice(points, loss, gradient, count)
 
     def _finding_critical_points(self) -> Slices[None]:
-        # Where much ground is flat, gradients of zero are no points.
+        # Where much ground is flat, a gradient of zero is no critical point.
         flat = self.dead.still | (self.finite & (self.slope == 0))
         usable = self.finite & ~flat if self.share(flat) > 0.01 else self.finite
         work = finding_critical_points(self.grid, self.function, usable, self.steep)
@@ -179,14 +179,14 @@ class Look:
         return places_of_note(self.bounds, ends, [*starts, *target_point(self.wanted, self.names)])
 
     def _looking_at_places_of_note(self) -> Slices[None]:
-        """Look right at minima and at typed numbers: there a loss may be 0 / 0 though it is fine beside them."""
+        """Evaluate the loss exactly at minima and at round numbers: it may be 0 / 0 there, and finite beside them."""
         places = self._places_of_note()
         loss, gradient = yield from self.view.at(places)
         inside = ((places >= self.view.low) & (places <= self.view.high)).all(-1)
         self.close.bad += list(places[inside & ~finite(loss, gradient)])
 
     def _looking_at_ends(self, descents: Descents) -> Slices[None]:
-        """Losses are often singular right where they are lowest, and at kinks."""
+        """Look closely at the lowest ends of descents and at kinks, where losses are often singular."""
         if self.view.slow or not len(descents.ends):
             return
         seen: list[Tensor] = []
@@ -249,7 +249,7 @@ class Look:
         if not self.known:
             return None
         points, exact = self.sample
-        # A parameter with no gradient at all is another pattern's.
+        # A parameter without any gradient is reported by another pattern.
         axes = [axis for axis in range(points.shape[1]) if bool((exact[:, axis] != 0).any())]
         if not axes:
             return None
@@ -257,7 +257,7 @@ class Look:
 
     @cached_property
     def lattice(self) -> "Lattice":
-        """The loss at points that no grid prefers; at the grid's own where the loss is not known."""
+        """The loss at the points of a lattice; at the grid's points if the loss is not known."""
         if not self.known:
             points, dims = self.grid.points, len(self.names)
             swapped = (points, self.grid.loss, self.grid.gradient)
@@ -268,12 +268,12 @@ class Look:
 
     @cached_property
     def single(self) -> Tensor | None:
-        """The gradient that float32 gives at the sample's points, (N, P); None where the loss takes no float32."""
+        """The gradient in float32 at the sample's points, (N, P); None if the loss does not accept float32."""
         return finish(self._in_float32())
 
     @cached_property
     def compared(self) -> Differences | None:
-        """The gradient there beside central differences; None where there is none to compare."""
+        """The gradient at the sample's points compared with central differences; None if there is none."""
         return finish(self._comparing())
 
     @cached_property
@@ -309,18 +309,18 @@ class Look:
 
     @cached_property
     def steep(self) -> float:
-        """A steep slope in view: of the finite points one in a hundred is steeper."""
+        """A steep slope in view: at one in a hundred finite points the loss is steeper."""
         lattice = self.lattice
         return steep_of((lattice.gradient[lattice.finite] * self.spans).norm(dim=-1))
 
     @cached_property
     def flat(self) -> list[int]:
-        """The axes along which the loss changes by nothing but rounding, though it has a gradient there."""
+        """The axes along which the loss changes only by rounding, though it has a gradient there."""
         return finish(flat_axes(self.view, self.lattice, self.height)) if self.known else []
 
     @cached_property
     def _usual(self) -> tuple[float, float]:
-        """Of the losses in view, the second and the ninety-eighth hundredth."""
+        """The 2nd and the 98th percentile of the losses in view."""
         losses = self.lattice.loss[self.lattice.finite]
         if not len(losses):
             return 0.0, 0.0
@@ -328,7 +328,7 @@ class Look:
 
     @cached_property
     def height(self) -> float:
-        """How far the loss rises in view, without the highest fiftieth, which may be a pole's; 0 for a constant."""
+        """How far the loss rises in view, without the highest 2 %, which may belong to a pole; 0 for a constant."""
         low, high = self._usual
         rise = high - low if self.close.poles else max(high - self.lowest, high - low)
         rounding = 1e-13 * max(abs(low), abs(high))
@@ -345,13 +345,13 @@ class Look:
 
     @cached_property
     def floor(self) -> float:
-        """The lowest loss in view; beside a pole that leads down without end, a low one that is not the pole's."""
+        """The lowest loss in view; if a pole leads down without end, a low loss away from the pole."""
         low, high = self._usual
         return max(self.lowest, low - 3 * (high - low)) if self.close.poles else self.lowest
 
     @cached_property
     def spike(self) -> Spike | None:
-        """Where the loss falls without end on ground ever narrower, or None."""
+        """Where the loss falls without end in an ever narrower valley, or None."""
         return finish(self._finding_spike())
 
     @cached_property
@@ -397,14 +397,14 @@ class Look:
         return ((points >= low - reach) & (points <= high + reach)).all(-1)
 
     def share(self, mask: Tensor) -> float:
-        """Which share of the view a mask covers."""
+        """The share of the view that a mask covers."""
         return float(mask.double().mean())
 
     def first(self, mask: Tensor) -> tuple[float, ...]:
-        """A point of a mask of the grid's shape, near its middle."""
+        """The point of a mask of the grid's shape that is nearest to the mask's middle."""
         return nearest_to_middle(self.grid.points[mask], self.spans)
 
 
 def loss_function_of(grid: SurfaceGrid) -> LossFunction | None:
-    """What a grid was sampled from, as a function of its axes; None where it does not know."""
+    """The loss or objective of a grid, as a function of its axes; None if it is not known."""
     return objective_function(grid.function, grid.names) if isinstance(grid.function, Objective) else grid.function

@@ -29,17 +29,17 @@ from gradwidgets.core.surfaces.patterns.singular.held_divisors import held_divis
 from gradwidgets.core.surfaces.surface import SurfaceGrid
 
 _NARROW = 100.0
-_ALIKE = 1e-14  # of the lowest loss: what is above it by less is as low
+_ALIKE = 1e-14  # of the lowest loss: a loss above it by less is as low
 
 
 @dataclass(frozen=True)
 class Pattern:
-    """Something to see on a loss surface.
+    """Something that can be wrong with a loss surface.
 
     Attributes:
         meaning: What it means for a descent.
         action: What to do about it.
-        find: Gives the finding, or None where there is none.
+        find: Returns the finding, or None if there is none.
     """
 
     meaning: str
@@ -66,7 +66,7 @@ def _well_shaped(look: Look, beside: Iterable[str] = ()) -> Finding:
         message += f"; the valley is narrow: the Hessian's condition number at the lowest point is {number(condition)}"
         evidence |= {"condition number": condition, "narrow from": _NARROW}
     action = "The lowest loss may lie beyond the view: widen it to see." if edge else ""
-    if not action and any(name in _TO_BE_MEANT for name in beside):
+    if not action and any(name in _MAY_BE_MEANT for name in beside):
         action = "Ship it, if what is said above is meant."
     if not action and little:
         action = "Ship it, if no training begins on that ground."
@@ -87,12 +87,12 @@ def _as_low_too(look: Look, others: list[CriticalPoint]) -> str:
 
 
 def lowest_place(look: Look) -> tuple[tuple[float, ...], float, bool]:
-    """Where the loss is lowest of all that is known, how low, and whether at the edge of the view."""
+    """The point where the loss is lowest, its loss, and whether it is at the edge of the view."""
     losses = torch.where(look.finite, look.grid.loss, float("inf"))
     known = float(losses.min())
     if (end := _lowest_end(look, known)) is not None:
         return end
-    # Along a parameter that it does not depend on no place is lower but by rounding.
+    # Along a parameter on which it does not depend, the loss differs only by rounding.
     lowest = losses <= known + (1e-9 * look.height if look.flat else _ALIKE * abs(known))
     inner = lowest & ((look.grid.points > look.bounds[:, 0]) & (look.grid.points < look.bounds[:, 1])).all(-1)
     edge = not bool(inner.any())
@@ -100,7 +100,7 @@ def lowest_place(look: Look) -> tuple[tuple[float, ...], float, bool]:
 
 
 def _lowest_end(look: Look, known: float) -> tuple[tuple[float, ...], float, bool] | None:
-    """Where a descent has ended lower than any point of the grid, how low, and whether at the edge; None if none."""
+    """The lowest end of a descent, its loss, and whether it is at the edge; None if it is no lower than the grid."""
     descents = look.descents
     if descents is None or not len(descents.ends):
         return None
@@ -111,7 +111,7 @@ def _lowest_end(look: Look, known: float) -> tuple[tuple[float, ...], float, boo
 
 
 def _condition(minimum: CriticalPoint) -> float:
-    """The larger of the Hessian's eigenvalues by the smaller; 1 where there are none."""
+    """The Hessian's largest eigenvalue divided by its smallest; 1 if there are none."""
     if not minimum.eigenvalues:
         return 1.0
     return minimum.eigenvalues[-1] / minimum.eigenvalues[0]
@@ -227,8 +227,8 @@ PATTERNS: dict[str, Pattern] = {
 }
 
 
-# One cause is said once: where the first stands, the others are left out.
-_SAID_BY: dict[str, tuple[str, ...]] = {
+# A cause is reported once: beside the first finding the others are left out.
+_COVERED_BY: dict[str, tuple[str, ...]] = {
     "gradient_mismatch": ("unexpected_minimum", "off_target", "dead_zone", "no_bottom", "precision", "seam"),
     "broadcast": ("unexpected_minimum", "off_target", "wrong_direction"),
     "wrong_input": ("unexpected_minimum", "off_target", "wrong_direction", "no_bottom"),
@@ -240,28 +240,30 @@ _SAID_BY: dict[str, tuple[str, ...]] = {
     "vanishes_in_float32": ("stuck_start",),
 }
 
-# Which of these tell, where a target is given, that it is missed for that.
-_LEADS_ASTRAY = frozenset(name for name, others in _SAID_BY.items() if "off_target" in others) - {"unexpected_minimum"}
+# Those of them that explain why a given target is missed.
+_LEADS_ASTRAY = frozenset(name for name, others in _COVERED_BY.items() if "off_target" in others) - {
+    "unexpected_minimum"
+}
 
-# What says that a target is missed, and does not say why.
+# Findings that a target is missed, without a reason.
 _MISSED = ("wrong_direction", "off_target")
 
-# Where the loss has no bottom the lowest of its minima is the one that is wanted, and saddles lead away from it.
+# Findings that are left out beside a spike: the lowest minimum is the wanted one, and saddles lead away from it.
 _BESIDE_A_SPIKE = ("unexpected_minimum", "saddle", "off_target")
 
-# Where the gradient is another function's, or none, places at which it is zero tell nothing.
-_ANOTHERS = ("gradient_mismatch", "no_gradient_path")
+# With these findings the gradient is not the loss's, and points at which it is zero mean nothing.
+_NOT_ITS_GRADIENT = ("gradient_mismatch", "no_gradient_path")
 
-# What is no fault, but should be known before a loss is used.
-_TO_BE_MEANT = ("valley", "flat_bottom", "unexpected_minimum", "not_repeatable")
+# Findings that are no faults, but should be known before a loss is used.
+_MAY_BE_MEANT = ("valley", "flat_bottom", "unexpected_minimum", "not_repeatable")
 
-# What is said of a loss alone that has no fault beside it.
-_OF_SOUND_ONES = ("valley", "flat_bottom")
+# Findings that are reported only if the loss has no faults.
+_ONLY_IF_SOUND = ("valley", "flat_bottom")
 
-# What a limit that goes below 0 may lead to, the first that is found.
+# Findings to which a limit below 0 may lead; the first that is found is explained by it.
 _LIMITED = ("jump", "non_finite", "singular")
 
-# Where a descent may not get as far as an edge of the view it is not told what lies beyond.
+# With these findings a descent may not reach an edge of the view, so the fall beyond it is not reported.
 _BEFORE_THE_BOTTOM = ("non_finite", "no_gradient_path")
 
 
@@ -277,14 +279,14 @@ def find_patterns(
         grid: The surface, from `sample_surface`.
         target: Where the loss should lead: a point, a box of (low, high) pairs, or a predicate of the axes; by
             default the lowest region in view.
-        dtype: The precision of the training, that the loss is looked at in beside float64: "float32", "float16" or
-            "bfloat16", or torch's.
+        dtype: The precision of the training, in which the loss is evaluated as well as in float64: "float32", "float16"
+            or "bfloat16", or torch's dtype.
 
     Returns:
-        The findings, worst first; one "well_shaped" where there is none.
+        The findings, worst first; "well_shaped" alone if nothing is wrong.
 
     Raises:
-        TypeError: `target` is none of the three, or `dtype` is no dtype.
+        TypeError: `target` is none of the three, or `dtype` is not a dtype.
         ValueError: `target` does not fit the axes or lies out of view, or there is no such dtype.
     """
     return finish(surveying(grid, target=target, dtype=dtype)).findings
@@ -295,12 +297,12 @@ class Survey:
     """All that was found on a surface.
 
     Attributes:
-        findings: As `find_patterns` gives them.
+        findings: As `find_patterns` returns them.
         critical: The critical points in view.
         dead: Where the ground is dead, of the loss's shape.
-        lost: Where the precision of the training loses value or gradient, likewise; None where it does not.
-        left_out: What there was no time for, in words.
-        look: What they follow from.
+        lost: Where the precision of the training loses value or gradient, likewise; None if it does not.
+        left_out: The parts for which there was no time, in words.
+        look: The measurements from which the findings follow.
     """
 
     findings: list[Finding]
@@ -320,15 +322,15 @@ def surveying(
     starts: Mapping[str, Tensor] | None = None,
     seconds: float | None = None,
 ) -> Slices[Survey]:
-    """`find_patterns` in slices, with what a picture shows of it.
+    """Do the work of `find_patterns` in slices, and keep what a picture shows.
 
     Args:
-        grid: As there.
-        target: As there.
-        dtype: As there.
-        deadline: When of `time.perf_counter` no further part is begun; None for never.
-        starts: Where descents are to begin, name → point, (P,).
-        seconds: All the time that there was; None for no limit.
+        grid: As in `find_patterns`.
+        target: As in `find_patterns`.
+        dtype: As in `find_patterns`.
+        deadline: The time, of `time.perf_counter`, after which no further part is begun; None for no deadline.
+        starts: The user's starting points, name → point, (P,).
+        seconds: The total time; None for no limit.
     """
     look = Look(grid, target, check_dtype(dtype), deadline, starts, seconds or 0.0)
     if look.given:
@@ -346,8 +348,8 @@ def surveying(
     for k, (name, pattern) in enumerate(PATTERNS.items()):
         if name != "well_shaped" and (finding := pattern.find(look)) is not None:
             found[name] = _with_action(finding)
-            if name in _ANOTHERS and (finding.severity == "error" or mismatch.is_meant(finding)):
-                look.critical = []  # points at which another function's gradient is zero
+            if name in _NOT_ITS_GRADIENT and (finding.severity == "error" or mismatch.is_meant(finding)):
+                look.critical = []  # at these another function's gradient is zero
         yield 0.8 + 0.2 * (k + 1) / len(PATTERNS)
     blamed = {name for name, finding in found.items() if finding.severity != "info"}
     if look.given and "off_target" in found:
@@ -357,25 +359,25 @@ def surveying(
     whole = mismatch.is_meant(cut) or mismatch.is_of_a_constant(cut)
     partly = cut is not None and cut.severity != "error" and not whole
     silencing = blamed | {"gradient_mismatch"} if mismatch.is_meant(cut) else blamed
-    for name, others in _SAID_BY.items():
+    for name, others in _COVERED_BY.items():
         if partly and name == "gradient_mismatch":
-            continue  # wrong on a line alone, which leads no descent from elsewhere astray
+            continue  # it is wrong only on a line, which leads no descent from elsewhere astray
         for other in others if name in silencing else ():
             if not (other == "precision" and found.get(other) and found[other].severity == "error"):
-                found.pop(other, None)  # but what is not finite is no other gradient's
+                found.pop(other, None)  # a loss that is not finite has another cause
     if mismatch.leads_elsewhere(cut):
         found.pop("wrong_direction", None)  # it is judged by the value alone
     if "wrong_input" in blamed and getattr(found.get("no_gradient_path"), "severity", "") == "info":
-        found.pop("no_gradient_path", None)  # what cancels in a softmax that goes the wrong way is flat for that
+        found.pop("no_gradient_path", None)  # the parameter cancels because the softmax goes along the wrong axis
     for name in _MISSED:
         if name in found and found[name].action == PATTERNS[name].action:
             found[name] = yield from part_of(explaining(look, found[name]), 1.0, 0.0)
     if "jump" in blamed and found["jump"].evidence[jumps_and_cuts.JUMPS] > 1:
-        found.pop("unexpected_minimum", None)  # each step has a lowest place of its own
+        found.pop("unexpected_minimum", None)  # each step has its own lowest point
     if str(getattr(found.get("non_finite"), "evidence", {}).get("operation", "")).startswith("linalg_"):
-        found.pop("gradient_mismatch", None)  # near to where there is no gradient it is wrong as well
+        found.pop("gradient_mismatch", None)  # where there is no gradient, it is wrong nearby as well
     if getattr(found.get("singular"), "evidence", {}).get("bound"):
-        found.pop("dead_zone", None)  # dead beside the slopes of that ground alone
+        found.pop("dead_zone", None)  # it is dead only in comparison with the slopes at the bound
     if (limited := next((name for name in _LIMITED if name in blamed), "")) and limited in found:
         found[limited] = with_its_limit(look, found[limited])
     if look.spike is not None and "no_bottom" in found:
@@ -389,9 +391,9 @@ def surveying(
     if "no_gradient_path" in found and not look.led:
         found.pop("dead_zone", None)
     if "no_gradient_path" in found and found["no_gradient_path"].severity == "error":
-        found.pop("unexpected_minimum", None)  # of descents that could not move one parameter
+        found.pop("unexpected_minimum", None)  # its descents could not move one parameter
     if any(finding.severity != "info" for finding in found.values()):
-        for name in _OF_SOUND_ONES:
+        for name in _ONLY_IF_SOUND:
             found.pop(name, None)
     elif mismatch.leads_elsewhere(cut):
         found.pop("no_bottom", None)

@@ -1,4 +1,4 @@
-"""Targets of another convention than a loss's own: a mask of 255s, labels 0 and 1 where −1 and 1 are meant."""
+"""Targets in the wrong convention: a mask of 0 and 255, or labels of 0 and 1 in place of −1 and 1."""
 
 from torch import Tensor
 
@@ -9,15 +9,15 @@ from gradwidgets.core.results.wording import number
 from gradwidgets.core.subject.mode import FunctionMode
 from gradwidgets.core.surfaces.patterns.look import Look
 
-# Which of its arguments is the target.
+# Name of a loss → the index of its target among the arguments.
 _SHARES = {"binary_cross_entropy_with_logits": 1, "binary_cross_entropy": 1, "multilabel_soft_margin_loss": 1}
 _SIGNS = {"margin_ranking_loss": 2, "cosine_embedding_loss": 2, "hinge_embedding_loss": 1, "soft_margin_loss": 1}
-_BYTE = 255.0  # what white is in a picture's file
+_BYTE = 255.0  # white in an image file
 _ROUNDING = 1e-3
 
 
 class _Targets(FunctionMode):
-    """Notes the first target that a loss of torch's does not take, with the name of that loss."""
+    """Notes the first target that one of torch's losses does not support, with the name of that loss."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,11 +32,11 @@ class _Targets(FunctionMode):
         return func(*args, **kwargs)
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
-        """Nothing: the way back tells no more."""
+        """Skip the backward pass: targets show in the forward pass."""
 
 
 def _wrong(name: str, target: Tensor) -> Tensor:
-    """Which of a target's numbers that loss does not take."""
+    """Which of a target's numbers a loss does not support."""
     if name in _SHARES:
         return (target < -_ROUNDING) | (target > 1 + _ROUNDING)
     return (target == 0) & bool(((target == 0) | (target == 1)).all())
@@ -61,7 +61,7 @@ def wrong_target(look: Look) -> Finding | None:
 
 
 def _where(look: Look, target: Tensor, of: Tensor) -> str:
-    """The first of a target's numbers, by the data's name; "" where that is not known."""
+    """The first of the wrong numbers, by the data's name and index; "" if the data are not known."""
     alike = (name for name, one in data_tensors(look.own) if one.shape == target.shape and bool((one == target).all()))
     name = next(alike, "")
     return f": {name}{first_index(of) or ''}" if name else ""
