@@ -1,4 +1,4 @@
-"""A part of a target, apart from where the loss leads to, that the loss does not take for as good."""
+"""A separate part of a target that the loss does not accept as equally good."""
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from gradwidgets.core.surfaces.patterns.flat.regions import components
 from gradwidgets.core.surfaces.patterns.lattice import nearest_to_middle
 from gradwidgets.core.surfaces.patterns.look import Look
 
-_ABOVE = 0.2  # of the loss's height: so far above the target's lowest a part of it is none of that
+_ABOVE = 0.2  # of the loss's height: a part of the target so far above its lowest is not accepted
 _FROM = 16  # points of a part from which descents begin
 _BOTH = (
     "If both are as good, let the loss take them so: of a quaternion q and −q, which are one rotation, 1 − |q·t| or "
@@ -21,7 +21,7 @@ _BOTH = (
 
 
 def rejected_twin(look: Look) -> Finding | None:
-    """A part of a target that was given in which the loss is high, and from which it leads to another part."""
+    """A part of a given target in which the loss is high, and from which descents lead to another part."""
     if not callable(look.wanted) or not look.known or look.view.slow or look.height == 0 or look.descents is None:
         return None
     parts = components(look.target, 1)

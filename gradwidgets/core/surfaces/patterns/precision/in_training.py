@@ -1,4 +1,4 @@
-"""What the precision of the training makes of a loss, as findings."""
+"""Findings on a loss in the precision of the training."""
 
 from dataclasses import replace
 from typing import Literal
@@ -20,7 +20,7 @@ _AN_EPS = " An eps must be a number of "
 
 
 def vanishes_in_float32(look: Look) -> Finding | None:
-    """Gradients that float64 has and float32, in which models train, rounds to zero."""
+    """Gradients that float64 has, and that float32, in which models train, rounds to zero."""
     trouble = look.trouble
     if trouble is None or trouble.kind != "lost" or look.dtype != torch.float32 or trouble.cast is not None:
         return None
@@ -74,7 +74,7 @@ def precision(look: Look) -> Finding | None:
 
 
 def _untried(look: Look) -> Finding:
-    """A loss that raises in the precision that was asked for."""
+    """The finding on a loss that raises in the precision that was asked for."""
     dtype = _name(look.dtype)
     if (large := too_large(look)) is not None:
         message = (
@@ -91,7 +91,7 @@ def _untried(look: Look) -> Finding:
 
 
 def _off(dtype: str, where: str, evidence: dict[str, object], trouble: Trouble) -> Finding:
-    """A value that is rounded so much that it does not show how the loss changes."""
+    """The finding on a value that is rounded so much that it does not show how the loss changes."""
     message = (
         f"in {percent(trouble.share)} of the view the loss in {dtype} is off by more than {percent(OFF)} of its change "
         f"over the view, by up to {number(trouble.largest, 3)}, at {where} say"
@@ -128,12 +128,12 @@ def _severity(trouble: Trouble) -> Literal["info", "warning"]:
 
 
 def _next_to_nothing(look: Look, trouble: Trouble) -> str:
-    """How little is lost, in words."""
+    """How little is lost, in words; "" if it is more."""
     return f"; that is under {percent(SLIGHT)} of its change over the view" if trouble.slight else ""
 
 
 def _off_too(look: Look, trouble: Trouble, evidence: dict[str, object]) -> str:
-    """By how much the value is off besides, in words."""
+    """By how much the value is off too, in words; "" if it is not."""
     if trouble.off_at is None:
         return ""
     share = trouble.off / look.height
@@ -145,11 +145,11 @@ def _off_too(look: Look, trouble: Trouble, evidence: dict[str, object]) -> str:
 
 
 def beside(finding: Finding, other: Finding) -> Finding:
-    """What few digits do to a loss that is not finite in float64 either: a cure of both is said once.
+    """Shorten the action of a finding on the training's precision if that on float64 has the same action.
 
     Args:
-        finding: What is said of the training's precision.
-        other: What is said of float64.
+        finding: The finding on the training's precision.
+        other: The finding on float64.
     """
     if not other.action or not finding.action.startswith(other.action):
         return finding
@@ -158,7 +158,7 @@ def beside(finding: Finding, other: Finding) -> Finding:
 
 
 def _or_in_more_digits(form: str, dtype: str) -> str:
-    """What to do, with the way out that there is always."""
+    """What to do: the stable form, if there is one, or more digits, which always help."""
     digits = f"ompute this part in {'float64' if dtype == 'float32' else 'float32'}."
     return f"{form} Or c{digits}" if form else f"C{digits}"
 
