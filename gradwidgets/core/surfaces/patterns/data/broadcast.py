@@ -11,8 +11,8 @@ from gradwidgets.core.losses.loss_data import data_tensors
 from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.subject.mode import FunctionMode
+from gradwidgets.core.surfaces.patterns.data.pairing import OF_PAIRS, Pairing, Pairs, broadcast_shape, meant_alike
 from gradwidgets.core.surfaces.patterns.look import Look
-from gradwidgets.core.surfaces.patterns.pairing import OF_PAIRS, Pairing, Pairs, broadcast_shape, meant_alike
 
 TORCHS_WORDS = "Using a target size"
 _SILENT = frozenset(
