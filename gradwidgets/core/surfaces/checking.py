@@ -13,9 +13,10 @@ from gradwidgets.core.operations.non_finite import blame
 from gradwidgets.core.results.finding import Finding, worst_first
 from gradwidgets.core.results.slices import Slices, part_of, together
 from gradwidgets.core.results.wording import number, place
-from gradwidgets.core.surfaces.patterns.broadcast import TORCHS_WORDS
+from gradwidgets.core.surfaces.patterns.data.broadcast import TORCHS_WORDS
 from gradwidgets.core.surfaces.patterns.ends.target import Target
-from gradwidgets.core.surfaces.patterns.registry import PATTERNS, lowest_place, surveying
+from gradwidgets.core.surfaces.patterns.registry import PATTERNS, lowest_place
+from gradwidgets.core.surfaces.patterns.survey import surveying
 from gradwidgets.core.surfaces.probe import ProbeRow, as_points, probing
 from gradwidgets.core.surfaces.proportion import marked, worst_of
 from gradwidgets.core.surfaces.surface import SurfaceGrid, check_resolution, sample_surface, sampling_function

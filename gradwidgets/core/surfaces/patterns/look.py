@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import torch
@@ -10,34 +10,28 @@ from torch import Tensor
 
 from gradwidgets.core.losses.differences import Differences, differing
 from gradwidgets.core.losses.loss_call import LossError
-from gradwidgets.core.losses.loss_function import LossFunction, objective_function
+from gradwidgets.core.losses.loss_function import LossFunction, Watch, objective_function
 from gradwidgets.core.objectives.objective import Objective
-from gradwidgets.core.results.slices import Slices, finish, part_of
+from gradwidgets.core.results.slices import Slices, finish
 from gradwidgets.core.results.time_left import TimeLeft
-from gradwidgets.core.surfaces.critical_points import CriticalPoint, finding_critical_points
+from gradwidgets.core.surfaces.critical_points import CriticalPoint
 from gradwidgets.core.surfaces.patterns.ends.bottomless import Fall, finding_fall
-from gradwidgets.core.surfaces.patterns.ends.descents import Descents, descending
-from gradwidgets.core.surfaces.patterns.ends.of_note import ENDS, places_of_note, target_point
-from gradwidgets.core.surfaces.patterns.ends.rings import without_tips
+from gradwidgets.core.surfaces.patterns.ends.descents import Descents
 from gradwidgets.core.surfaces.patterns.ends.target import Target, parts_of, target_mask
 from gradwidgets.core.surfaces.patterns.flat.dead_ground import DeadGround
 from gradwidgets.core.surfaces.patterns.flat.flat_axes import flat_axes
-from gradwidgets.core.surfaces.patterns.in_view import View, finite
-from gradwidgets.core.surfaces.patterns.kinked_minima import settling_kinks
+from gradwidgets.core.surfaces.patterns.in_view import View
 from gradwidgets.core.surfaces.patterns.lattice import Lattice, nearest_to_middle, steep_of
-from gradwidgets.core.surfaces.patterns.precision.training_precision import Trouble, training_trouble
+from gradwidgets.core.surfaces.patterns.precision.training_precision import Trouble
 from gradwidgets.core.surfaces.patterns.singular.spikes import Spike, finding_spike
-from gradwidgets.core.surfaces.patterns.singular.zoom import Close, around, looking_closer, polishing
+from gradwidgets.core.surfaces.patterns.singular.zoom import Close
 from gradwidgets.core.surfaces.surface import SurfaceGrid
 
 LOWEST = 1e-3  # of the height of the view: a loss so near to the lowest counts as lowest
 
-_ROUNDING = 1e-9  # of the height: if a loss is hardly ever steeper, all of its critical points are rounding
-
 _LATTICE, _LATTICE_SLOW = {1: 1000, 2: 60}, {1: 100, 2: 16}  # points along each axis
 _COARSEST, _LATTICE_SHARE = 4, 0.2  # for a costly loss: points along each axis at least, and of the time
 _MANY, _FEW = 997, 100  # points in a sample; fewer for a slow loss
-_ENDS, _KINKS = 3, 4  # how many ends of descents and kinks are looked at closely
 
 
 class Look:
@@ -113,41 +107,8 @@ class Look:
             raise RuntimeError("the grid alone is known, not its loss; `known` tells")
         return self._view
 
-    def looking(self) -> Slices[None]:
-        """Find the critical points and compute what several patterns need, in slices."""
-        if not self.known:
-            return
-        yield from part_of(self._sampling(), 0.0, 0.05)
-        precision, first = f"a look at {str(self.dtype).removeprefix('torch.')}", self.time.limited
-        if first:
-            asked = self.dtype != torch.float32
-            yield from part_of(self.time.within(precision, self._training(), asked), 0.05, 0.0)
-        self.descents = yield from part_of(self.time.within("descents", descending(self.view)), 0.05, 0.4)
-        close = yield from part_of(
-            self.time.within("a closer look between the points", looking_closer(self.view)), 0.45, 0.2
-        )
-        self.close = close or Close()
-        for name in ("lowest", "height", "floor"):
-            self.__dict__.pop(name, None)  # they may have been computed before
-        if self.descents is not None:
-            work = self.time.within("a look at where descents end", self._looking_at_ends(self.descents))
-            yield from part_of(work, 0.65, 0.05)
-        if self.steep > _ROUNDING * self.height:
-            yield from part_of(self.time.within("critical points", self._finding_critical_points()), 0.7, 0.095)
-        yield from part_of(self.time.within("places of note", self._looking_at_places_of_note()), 0.795, 0.005)
-        # The values of the cached properties of these names, which would compute them all at once.
-        self.__dict__["spike"] = self.__dict__["single"] = self.__dict__["compared"] = None
-        if self.height:
-            self.__dict__["spike"] = yield from self.time.within("a look for spikes", self._finding_spike())
-        if self.spike is None:
-            self.__dict__["fall"] = yield from self.time.within("a look beyond the edges", self._finding_fall())
-        yield from part_of(
-            self.time.within("a comparison with central differences", self._checking_gradients()), 0.8, 0.15
-        )
-        if not first:
-            yield from part_of(self.time.within(precision, self._training()), 0.95, 0.05)
-
-    def _sampling(self) -> Slices[None]:
+    def sampling(self) -> Slices[None]:
+        """Compute the lattice; for a costly loss with as many points as there is time for."""
         count = (_LATTICE_SLOW if self.view.slow else _LATTICE)[self.view.dims]
         if self.own.costly:
             began, some = time.perf_counter(), self.view.lattice(_COARSEST)
@@ -156,88 +117,23 @@ class Look:
             count = max(_COARSEST, min(count, int(afforded ** (1 / self.view.dims))))
         points = self.view.lattice(count)
         loss, gradient = yield from self.view.at(points)
-        self.__dict__["lattice"] = Lattice(points, loss, gradient, count)
+        self.lattice = Lattice(points, loss, gradient, count)
 
-    def _finding_critical_points(self) -> Slices[None]:
-        # Where much ground is flat, a gradient of zero is no critical point.
-        flat = self.dead.still | (self.finite & (self.slope == 0))
-        usable = self.finite & ~flat if self.share(flat) > 0.01 else self.finite
-        work = finding_critical_points(self.grid, self.function, usable, self.steep)
-        found = yield from part_of(work, 0.0, 0.95)
-        found = yield from without_tips(self.view, found, self.steep)
-        if self.descents is not None:
-            cell = self.spans / (self.grid.loss.shape[-1] - 1)
-            settling = settling_kinks(self.view, found, self.descents, cell, self.floor)
-            found = yield from part_of(settling, 0.95, 0.05)
-        self.critical = found
-        self.__dict__.pop("lowest", None)
-
-    def _places_of_note(self, starts: Iterable[Tensor] = ()) -> Tensor:
-        ends = [torch.tensor(one.point, dtype=torch.float64) for one in self.critical if one.kind == "minimum"][:ENDS]
-        if self.descents is not None:
-            ends += list(self.descents.ends[self.descents.losses.argsort()[:ENDS]])
-        return places_of_note(self.bounds, ends, [*starts, *target_point(self.wanted, self.names)])
-
-    def _looking_at_places_of_note(self) -> Slices[None]:
-        """Evaluate the loss exactly at minima and at round numbers: it may be 0 / 0 there, and finite beside them."""
-        places = self._places_of_note()
-        loss, gradient = yield from self.view.at(places)
-        inside = ((places >= self.view.low) & (places <= self.view.high)).all(-1)
-        self.close.bad += list(places[inside & ~finite(loss, gradient)])
-
-    def _looking_at_ends(self, descents: Descents) -> Slices[None]:
-        """Look closely at the lowest ends of descents and at kinks, where losses are often singular."""
-        if self.view.slow or not len(descents.ends):
-            return
-        seen: list[Tensor] = []
-        for end in descents.ends[descents.losses.argsort()]:
-            if all(bool(((end - other).abs() > 0.02 * self.spans).any()) for other in seen):
-                seen.append(end)
-            if len(seen) == _ENDS:
-                break
-        for point in [*seen, *self.close.kinks[:_KINKS]]:
-            bad, smooth = yield from around(self.view, point)
-            if bad is None and not smooth:
-                bad = yield from polishing(self.view, point)
-            if bad is not None:
-                self.close.bad.append(bad)
-                return
-
-    def _training(self) -> Slices[None]:
-        lattice = self.lattice
-        if not bool(lattice.finite.any()):
-            return
-        sound = bool(lattice.finite.all()) and not self.close.bad
-        try:
-            self.trouble = yield from training_trouble(
-                self.view,
-                self.own,
-                self.dtype,
-                lattice.points,
-                self.floor,
-                self.height,
-                beside=self._places_of_note(self.starts.values()),
-                sound=sound,
-            )
-        except LossError as error:
-            self.untried = str(error)
-
-    def _finding_spike(self) -> Slices[Spike | None]:
+    def searching_spike(self) -> Slices[Spike | None]:
+        """Look for a spike into which descents lead; None if there is none."""
         if not self.known or self.descents is None or not len(self.descents.ends):
             return None
         minima = [one.point for one in self.critical if one.kind == "minimum" and one.eigenvalues]
         return (yield from finding_spike(self.view, self.descents, minima))
 
-    def _finding_fall(self) -> Slices[Fall | None]:
+    def searching_fall(self) -> Slices[Fall | None]:
+        """Look for a fall without end beyond an edge at which descents end; None if there is none."""
         if not self.known or self.descents is None or not len(self.descents.ends):
             return None
         return (yield from finding_fall(self.view, self.descents))
 
-    def _checking_gradients(self) -> Slices[None]:
-        self.__dict__["single"] = yield from part_of(self._in_float32(), 0.0, 0.3)
-        self.__dict__["compared"] = yield from part_of(self._comparing(), 0.3, 0.7)
-
-    def _in_float32(self) -> Slices[Tensor | None]:
+    def gradient_in_float32(self) -> Slices[Tensor | None]:
+        """The gradient in float32 at the sample's points, (N, P); None if the loss does not accept float32."""
         if not self.known:
             return None
         try:
@@ -245,7 +141,8 @@ class Look:
         except LossError:
             return None
 
-    def _comparing(self) -> Slices[Differences | None]:
+    def comparing(self) -> Slices[Differences | None]:
+        """Compare the gradient at the sample's points with central differences; None if there is none."""
         if not self.known:
             return None
         points, exact = self.sample
@@ -263,18 +160,18 @@ class Look:
             swapped = (points, self.grid.loss, self.grid.gradient)
             points, loss, gradient = (part.transpose(0, 1) if dims == 2 else part for part in swapped)
             return Lattice(points.reshape(-1, dims), loss.reshape(-1), gradient.reshape(-1, dims), len(points))
-        finish(self._sampling())
+        finish(self.sampling())
         return self.__dict__["lattice"]
 
     @cached_property
     def single(self) -> Tensor | None:
         """The gradient in float32 at the sample's points, (N, P); None if the loss does not accept float32."""
-        return finish(self._in_float32())
+        return finish(self.gradient_in_float32())
 
     @cached_property
     def compared(self) -> Differences | None:
         """The gradient at the sample's points compared with central differences; None if there is none."""
-        return finish(self._comparing())
+        return finish(self.comparing())
 
     @cached_property
     def sample(self) -> tuple[Tensor, Tensor]:
@@ -352,12 +249,12 @@ class Look:
     @cached_property
     def spike(self) -> Spike | None:
         """Where the loss falls without end in an ever narrower valley, or None."""
-        return finish(self._finding_spike())
+        return finish(self.searching_spike())
 
     @cached_property
     def fall(self) -> Fall | None:
         """Where the loss falls without end beyond an edge of the view, or None."""
-        return finish(self._finding_fall())
+        return finish(self.searching_fall())
 
     @cached_property
     def led(self) -> list[int]:
@@ -395,6 +292,20 @@ class Look:
         parts = [part if isinstance(part, tuple) else (part, part) for part in parts_of(self.wanted, self.names)]
         low, high = (torch.tensor([part[k] for part in parts], dtype=torch.float64) for k in (0, 1))
         return ((points >= low - reach) & (points <= high + reach)).all(-1)
+
+    def ran_in(self, watch: Watch, share: float = 0.5) -> bool:
+        """Run the loss as it was given in a mode, at a finite point of the lattice; False if it raises.
+
+        Args:
+            watch: The mode.
+            share: Which point: the share of the finite points that come before it.
+        """
+        points = self.lattice.points[self.lattice.finite]
+        try:
+            self.own.run_at(points[int(share * len(points))], self.own.dtype, watch)
+        except Exception:
+            return False
+        return True
 
     def share(self, mask: Tensor) -> float:
         """The share of the view that a mask covers."""

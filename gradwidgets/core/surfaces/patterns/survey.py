@@ -17,6 +17,7 @@ from gradwidgets.core.surfaces.patterns.astray.trials import explaining
 from gradwidgets.core.surfaces.patterns.data.signed_limits import with_its_limit
 from gradwidgets.core.surfaces.patterns.ends.target import Target
 from gradwidgets.core.surfaces.patterns.look import Look
+from gradwidgets.core.surfaces.patterns.looking import looking
 from gradwidgets.core.surfaces.patterns.precision import in_training
 from gradwidgets.core.surfaces.patterns.precision.resolution import unresolved
 from gradwidgets.core.surfaces.patterns.precision.training_precision import lost_ground
@@ -137,7 +138,7 @@ def surveying(
         return Survey([coarse], [], torch.zeros_like(look.finite), look=look)
     yield 0.0
     kept = look.own.kept if look.known else contextlib.nullcontext
-    yield from part_of(together(look.looking(), kept), 0.0, 0.8)
+    yield from part_of(together(looking(look), kept), 0.0, 0.8)
     found: dict[str, Finding] = {}
     for k, (name, pattern) in enumerate(PATTERNS.items()):
         if name != "well_shaped" and (finding := pattern.find(look)) is not None:
@@ -214,7 +215,7 @@ def _leave_out_caused(look: Look, found: dict[str, Finding], blamed: set[str]) -
 
 
 def _conclude(look: Look, found: dict[str, Finding], cut: Finding | None) -> None:
-    """Leave out what only sound losses are told if there are faults; else add that the loss is well shaped."""
+    """Add that the loss is well shaped if it has no faults; else leave out what is reported only without faults."""
     if any(finding.severity != "info" for finding in found.values()):
         for name in _ONLY_IF_SOUND:
             found.pop(name, None)

@@ -83,12 +83,8 @@ def one_item(look: Look) -> Finding | None:
 
 def _items(look: Look, share: float) -> _Items | None:
     """The items of the loss at a point after a share of the lattice; None if there are none."""
-    watch, some = _Last(), look.lattice.points[look.lattice.finite]
-    try:
-        look.own.run_at(some[int(share * len(some))], look.own.dtype, watch)
-    except Exception:
-        return None
-    return watch.items
+    watch = _Last()
+    return watch.items if look.ran_in(watch, share) else None
 
 
 def _found(name: str, data: Tensor, seen: list[_Items]) -> Finding | None:

@@ -144,12 +144,8 @@ class _Weights(FunctionMode):
 
 def below_zero(look: Look) -> str:
     """The data that weight errors and are partly below 0, in words; "" if there are none."""
-    watch, some = _Weights(), look.lattice.points[look.lattice.finite]
-    try:
-        look.own.run_at(some[len(some) // 2], look.own.dtype, watch)
-    except Exception:
-        return ""
-    if watch.found is None:
+    watch = _Weights()
+    if not look.ran_in(watch) or watch.found is None:
         return ""
     weight = watch.found
     alike = (n for n, one in data_tensors(look.own) if one.shape == weight.shape and bool((one == weight).all()))

@@ -1,6 +1,6 @@
 """Points next to which slopes grow without end, described as points, as lines across an axis, or as a curve."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -58,10 +58,10 @@ def spots_of(look: Look, places: Sequence[Tensor], *, lines: bool = True) -> lis
     for axis in range(len(look.names)) if lines and len(look.names) > 1 else ():
         for value in _values(left[:, axis], float(look.spans[axis])):
             on = (left[:, axis] - value).abs() <= _SAME * look.spans[axis]
-            if len(_single(left[on], look)) >= ON_A_LINE and is_a_line(look, axis, float(value)):
+            if len(one_of_each(left[on], look)) >= ON_A_LINE and is_a_line(look, axis, float(value)):
                 found.append(Spot(place([look.names[axis]], [float(value)]), left[on][0], int(on.sum())))
                 left = left[~on]
-    points = _single(left, look)
+    points = one_of_each(left, look)
     if len(look.names) == 1:
         points = sorted(points, key=float)
     elif len(points) >= _ON_A_CURVE:
@@ -92,7 +92,7 @@ def _curve(look: Look, points: Tensor) -> Spot:
     return Spot(f"{'a slanting line' if straight else 'a curve'} through {through}", points[0], len(points))
 
 
-def _single(places: Tensor, look: Look) -> list[Tensor]:
+def one_of_each(places: Iterable[Tensor], look: Look) -> list[Tensor]:
     """Leave out points next to an earlier one."""
     kept: list[Tensor] = []
     for one in places:

@@ -32,7 +32,7 @@ from gradwidgets.core.surfaces.patterns.singular.bad_lines import (
     shares_along,
 )
 from gradwidgets.core.surfaces.patterns.singular.branch_taken import points_along, taken_elsewhere
-from gradwidgets.core.surfaces.patterns.singular.poles import APART, NAMED, is_a_line, spots_of, surrounded
+from gradwidgets.core.surfaces.patterns.singular.poles import APART, NAMED, is_a_line, one_of_each, spots_of, surrounded
 from gradwidgets.core.surfaces.patterns.singular.poles import in_words as spots_in_words
 
 _KEEP_INSIDE = "The loss refuses these points: keep the view, and the training, inside what it takes."
@@ -155,7 +155,7 @@ def _another(look: Look, places: Tensor, lines: list[BadLine], point: Tensor, fi
     alike = loss.isfinite() == (first.which == "gradient")
     near = ((places - point).abs() <= APART * look.spans).all(-1)
     reported = alike & torch.stack([near, *(line.on for line in lines)]).any(0)
-    for one in _one_of_each([*_plainest(places[~reported & ~alike]), *_plainest(places[~reported & alike])], look)[
+    for one in one_of_each([*_plainest(places[~reported & ~alike]), *_plainest(places[~reported & alike])], look)[
         :_OTHERS
     ]:
         culprit = blame(look.function, one)
@@ -173,15 +173,6 @@ def _another(look: Look, places: Tensor, lines: list[BadLine], point: Tensor, fi
 def _plainest(places: Tensor) -> list[Tensor]:
     """Sort points, round numbers first, which a user may have typed."""
     return sorted(places, key=lambda one: len(repr(one.tolist())))
-
-
-def _one_of_each(places: list[Tensor], look: Look) -> list[Tensor]:
-    """Leave out points next to an earlier one."""
-    kept: list[Tensor] = []
-    for one in places:
-        if all(bool(((one - other).abs() > APART * look.spans).any()) for other in kept):
-            kept.append(one)
-    return kept
 
 
 def _typical(look: Look, places: Tensor, lines: list[BadLine]) -> Tensor:
