@@ -12,7 +12,7 @@ _BESIDE = (1e-4, 1e-6, 1e-8)  # of the view: how far away on both sides
 _CANCELLED = 1e-10  # of the larger number: a smaller difference has hardly six correct digits
 _OF_DISTANCE = 1e-2  # of the distance to the point, relative to the point: a difference from the point itself is larger
 _DIFFERENCES = ("sub", "add", "rsub")
-_ASIDE = 1e-3  # of the view: how far beside the point a square must be above 0
+_BESIDE_ROOT = 1e-3  # of the view: how far beside the point a square must be above 0
 
 
 def rounded_there(function: LossFunction, point: Tensor, spans: Tensor) -> bool:
@@ -38,7 +38,7 @@ def root_of_squares(function: LossFunction, point: Tensor, spans: Tensor) -> boo
     The difference c² − x² is below 0 beside its zero, and only one part of it has a parameter: the loss ends there.
     """
     here, beside = _roots(function, point), []
-    for way in torch.eye(len(point), dtype=torch.float64) * spans * _ASIDE:
+    for way in torch.eye(len(point), dtype=torch.float64) * spans * _BESIDE_ROOT:
         beside += [_roots(function, point + side * way) for side in (-1, 1)]
     for k, (given, size) in enumerate(here):
         if bool((given.abs() <= _CANCELLED * size).any()) and bool((size > 0).any()):

@@ -126,7 +126,7 @@ class _Stops(FunctionMode):
         self.name, self.line, self._axis = "", "", axis
         self._lines: dict[Node, str] = {}
         self._takers: dict[Node, str] = {}  # node → the operation that takes its result
-        self._lower: set[Node] = set()  # nodes behind a minimum with which the loss grows
+        self._below_minimum: set[Node] = set()  # nodes behind a minimum with which the loss grows
 
     def __torch_function__(self, func: Op, types: object, args: Args = (), kwargs: Kwargs | None = None) -> object:
         result = func(*args, **(kwargs or {}))
@@ -152,11 +152,11 @@ class _Stops(FunctionMode):
         def note(passed: Gradients, given: Gradients) -> None:
             come, gone = _largest(given), _largest(passed)
             if node.name().startswith("Minimum") and all(bool((one >= 0).all()) for one in given if one is not None):
-                self._lower |= _below(node)
+                self._below_minimum |= _below(node)
             if not self.name and come > 0 and gone <= _LITTLE * come:
                 name = "overlap" if _is_overlap(node) else plain_name(node.name()) + _side(node)
                 before = f"{name} before {self._takers.get(node, '')}"
-                before = "clamp in a minimum" if name == "clamp" and node in self._lower else before
+                before = "clamp in a minimum" if name == "clamp" and node in self._below_minimum else before
                 self.name = before if before in ACTIONS else name if action_for(name) else ""
                 self.line = self._lines.get(node, "")
 

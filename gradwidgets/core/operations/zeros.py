@@ -60,7 +60,7 @@ class _Factors(Watching):
         self.zeros: Tensor | None = None
         self.by_number = self.divides = self.whole = False
         self._provenance = Provenance()
-        self._gone: set[int] = set()  # addresses of results that no longer depend on the parameters
+        self._independent: set[int] = set()  # addresses of results that no longer depend on the parameters
 
     def run(self, name: str, func: Op, args: Args, kwargs: Kwargs) -> object:
         """Run an operation and note whether its result still depends on the parameters."""
@@ -68,17 +68,17 @@ class _Factors(Watching):
         given = tree_leaves((args, kwargs))
         ours = [one for one in given if isinstance(one, Tensor) and self._provenance.of_parameters(one)]
         if ours and isinstance(result, Tensor) and self._loses_parameters(name, given, ours, result):
-            self._gone.add(result.data_ptr())
+            self._independent.add(result.data_ptr())
         self._provenance.note(name, (args, kwargs), result)
         return result
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
         """Look up whether the loss still depends on the parameters; no backward pass is needed."""
-        self.whole = value.data_ptr() in self._gone
+        self.whole = value.data_ptr() in self._independent
 
     def _loses_parameters(self, name: str, given: list[object], ours: list[Tensor], result: Tensor) -> bool:
         """Whether an operation's result no longer depends on the parameters, on which its inputs `ours` depend."""
-        gone = [one for one in ours if one.data_ptr() in self._gone]
+        gone = [one for one in ours if one.data_ptr() in self._independent]
         self.divides |= name == "div" and bool(gone) and len(gone) < len(ours)
         if len(gone) == len(ours):
             return True

@@ -101,11 +101,11 @@ def compare_surfaces(
     lines = {name: singular_lines(look.grid) for name, look in looks.items()}
     direction, scaled = _direction(angle, finite), ""
     if direction.startswith(_ONE_WAY):
-        scaled = _scaled(ratios, names, same=_same(first.loss[both], second.loss[both]))
+        scaled = _multiple(ratios, names, same=_same(first.loss[both], second.loss[both]))
     said = [
-        _dead(looks),
-        *_starved(looks),
-        *_singular(looks, lines),
+        _dead_ground(looks),
+        *_without_gradient(looks),
+        *_singular_places(looks, lines),
         direction + scaled,
         "" if scaled else _sizes(ratios, names, _view(both)),
         _lowest(looks, lines),
@@ -156,7 +156,7 @@ def _same(one: Tensor, other: Tensor) -> bool:
     return bool(((one - other)[finite].abs() <= 1e-12 * size).all())
 
 
-def _dead(looks: Mapping[str, Look]) -> str:
+def _dead_ground(looks: Mapping[str, Look]) -> str:
     shares = {}
     for name, look in looks.items():
         constant = look.height == 0 and bool(look.finite.any())
@@ -169,7 +169,7 @@ def _dead(looks: Mapping[str, Look]) -> str:
     return f"{percent(shares[more])} of the view is dead ground for {more}, {percent(shares[less])} for {less}"
 
 
-def _starved(looks: Mapping[str, Look]) -> list[str]:
+def _without_gradient(looks: Mapping[str, Look]) -> list[str]:
     said: dict[str, list[str]] = {}
     for axis, parameter in enumerate(next(iter(looks.values())).names):
         shares, without = {}, []
@@ -193,7 +193,7 @@ def _starved(looks: Mapping[str, Look]) -> list[str]:
     return [sentence.replace("{}", _listed(p)) for sentence, p in said.items()]
 
 
-def _singular(looks: Mapping[str, Look], lines: Mapping[str, dict[str, tuple[float, ...]]]) -> list[str]:
+def _singular_places(looks: Mapping[str, Look], lines: Mapping[str, dict[str, tuple[float, ...]]]) -> list[str]:
     one, other = looks
     places = {
         name: [f"{parameter} = {number(value, 3)}" for parameter, values in lines[name].items() for value in values]
@@ -265,17 +265,17 @@ def _quartiles(ratios: Tensor) -> tuple[float, float, float]:
     return median, low, high
 
 
-def _scaled(ratios: Tensor, names: tuple[str, str], *, same: bool) -> str:
+def _multiple(ratios: Tensor, names: tuple[str, str], *, same: bool) -> str:
     """A clause for gradients of which one is a multiple of the other; "" if it is not."""
     middle = _quantile(ratios, 0.5)
-    if not _even(ratios, 0.01, 1 + 1e-6):
+    if not _is_even(ratios, 0.01, 1 + 1e-6):
         return ""
     if abs(middle - 1) <= 1e-6:
         return ": there they are the same" if same else ": they differ by a constant"
     return f": {names[1] if middle > 1 else names[0]} is {number(max(middle, 1 / middle))} times as steep"
 
 
-def _even(ratios: Tensor, share: float, most: float) -> bool:
+def _is_even(ratios: Tensor, share: float, most: float) -> bool:
     """Whether ratios differ by at most `most` times, without a share of the lowest and one of the highest."""
     low, high = _quantile(ratios, share), _quantile(ratios, 1 - share)
     return low > 0 and math.isfinite(high) and high / low <= most
@@ -287,15 +287,15 @@ def _sizes(ratios: Tensor, names: tuple[str, str], view: str) -> str:
     if not (low > 0 and math.isfinite(high)):
         return ""
     one, other = names
-    if not _even(ratios, 0.25, EVEN):
+    if not _is_even(ratios, 0.25, EVEN):
         span = f"{number(low, 2)} to {number(high, 2)} times in half of {view}"
         return f"the gradient of {other} is {_as_large(median)} as that of {one} at the median, {span}"
-    about = "" if _even(ratios, 0.01, 1 + 1e-6) else "about "
+    about = "" if _is_even(ratios, 0.01, 1 + 1e-6) else "about "
     if 1 / ALIKE <= median <= ALIKE:
         said = f"the gradients of the two are {about}equally large"
     else:
         said = f"the gradient of {other} is {about}{_as_large(median)} as that of {one}"
-    if _even(ratios, 0.05, EVEN):
+    if _is_even(ratios, 0.05, EVEN):
         return said
     low, high = _quantile(ratios, 0.05), _quantile(ratios, 0.95)
     return f"{said} in half of {view}, {number(low, 2)} to {number(high, 2)} times in nine tenths of it"

@@ -92,16 +92,20 @@ def finding_critical_points(
     smooth = alive & arrived & _finite(gradient, hessian)
     candidates: list[CriticalPoint | None] = [None] * len(at)
     if bool(smooth.any()):
-        judged = yield from part_of(_smooth(function, at[smooth], hessian[smooth], spans, steep), 0.7, 0.15)
+        judged = yield from part_of(_judging_smooth(function, at[smooth], hessian[smooth], spans, steep), 0.7, 0.15)
         for i, one in zip(smooth.nonzero().flatten().tolist(), judged, strict=True):
             candidates[i] = one
     if not bool(smooth.all()):
-        judged = yield from part_of(_kinked(function, home[~smooth], cell), 0.85, 0.15)
+        judged = yield from part_of(_judging_kinked(function, home[~smooth], cell), 0.85, 0.15)
         for i, one in zip((~smooth).nonzero().flatten().tolist(), judged, strict=True):
             candidates[i] = one
     found: list[CriticalPoint] = []
     for one in candidates:
-        if one is not None and _inside(one, grid) and not any(_same(one, other, 0.75 * cell) for other in found):
+        if (
+            one is not None
+            and _is_in_view(one, grid)
+            and not any(_are_same(one, other, 0.75 * cell) for other in found)
+        ):
             found.append(one)
     return sorted(found, key=lambda one: one.loss)
 
@@ -137,7 +141,7 @@ def _corners(grid: SurfaceGrid, usable: Tensor, function: LossFunction) -> tuple
     return low, high
 
 
-def _smooth(
+def _judging_smooth(
     function: LossFunction, points: Tensor, differences: Tensor, spans: Tensor, steep: float
 ) -> Slices[list[CriticalPoint | None]]:
     """Judge points where the gradient is zero, (K, P), by their curvature."""
@@ -163,7 +167,7 @@ def _kind(eigenvalues: Tensor) -> Kind:
     return "maximum" if down else "minimum"
 
 
-def _kinked(function: LossFunction, centres: Tensor, cell: Tensor) -> Slices[list[CriticalPoint | None]]:
+def _judging_kinked(function: LossFunction, centres: Tensor, cell: Tensor) -> Slices[list[CriticalPoint | None]]:
     """Judge candidates without curvature, (K, P), by the losses in and around their cells."""
     dims = centres.shape[1]
     grid = torch.linspace(-1, 1, _INSIDE, dtype=torch.float64)
@@ -184,7 +188,9 @@ def _kink(places: Tensor, losses: Tensor, around: Tensor, sizes: Tensor) -> Crit
     """Judge one candidate by the losses inside and around its cell, and by the slopes inside."""
     # At a kink the gradient jumps; where it shrinks instead, Newton's method would have found the point.
     small = sizes < 0.3 * float(sizes.max())
-    if not bool((sizes > 0).any()) or (bool((small & (sizes > 0)).any()) and not _thin(small, places.shape[-1])):
+    if not bool((sizes > 0).any()) or (
+        bool((small & (sizes > 0)).any()) and not _lies_on_lines(small, places.shape[-1])
+    ):
         return None
     if not (losses.isfinite().all() and around.isfinite().all()):
         return None
@@ -196,7 +202,7 @@ def _kink(places: Tensor, losses: Tensor, around: Tensor, sizes: Tensor) -> Crit
     return None
 
 
-def _thin(small: Tensor, dims: int) -> bool:
+def _lies_on_lines(small: Tensor, dims: int) -> bool:
     """Whether gentle slopes in a cell lie on lines only: exactly on a kink torch takes a slope in between."""
     if float(small.double().mean()) > _KINKS:
         return False
@@ -206,9 +212,9 @@ def _thin(small: Tensor, dims: int) -> bool:
     return not bool(mask.any())
 
 
-def _inside(one: CriticalPoint, grid: SurfaceGrid) -> bool:
+def _is_in_view(one: CriticalPoint, grid: SurfaceGrid) -> bool:
     return all(low <= value <= high for value, (low, high) in zip(one.point, grid.axes.values(), strict=True))
 
 
-def _same(one: CriticalPoint, other: CriticalPoint, reach: Tensor) -> bool:
+def _are_same(one: CriticalPoint, other: CriticalPoint, reach: Tensor) -> bool:
     return all(abs(a - b) <= float(r) for a, b, r in zip(one.point, other.point, reach, strict=True))

@@ -184,10 +184,14 @@ def sample_surfaces(
     count = check_resolution(resolution)
     lines = {name: one for name, one in objectives.items() if isinstance(one, Regression)}
     if one_sample(objectives.values()):
-        return (yield from _regressions(lines, axes, count))
+        return (yield from _sampling_regressions(lines, axes, count))
     done: dict[str, SurfaceGrid] = {}
     for name, one in objectives.items():
-        work = _regressions({name: lines[name]}, axes, count) if name in lines else _one(name, one, axes, count)
+        work = (
+            _sampling_regressions({name: lines[name]}, axes, count)
+            if name in lines
+            else _sampling_one(name, one, axes, count)
+        )
         done |= yield from part_of(work, len(done) / len(objectives), 1 / len(objectives))
     return done
 
@@ -195,7 +199,7 @@ def sample_surfaces(
 sampling_each = sample_surfaces.in_slices
 
 
-def _regressions(
+def _sampling_regressions(
     lines: Mapping[str, Regression], axes: Mapping[str, tuple[float, float]] | None, resolution: int
 ) -> Slices[dict[str, SurfaceGrid]]:
     line = next(iter(lines.values()))
@@ -208,7 +212,7 @@ def _regressions(
     }
 
 
-def _one(
+def _sampling_one(
     name: str, objective: Objective, given: Mapping[str, tuple[float, float]] | None, resolution: int
 ) -> Slices[dict[str, SurfaceGrid]]:
     axes = check_axes(objective.view if given is None else given, objective.parameters)

@@ -75,13 +75,13 @@ def _places(look: Look) -> Iterator[_Place]:
     inside = {n: p for n, p in look.starts.items() if bool(((p >= look.view.low) & (p <= look.view.high)).all())}
     if inside:
         points = torch.stack(list(inside.values()))
-        for k, gap in _wrong(look, points):
+        for k, gap in _wrong_gradients(look, points):
             if _is_right_beside(look, points[k]):
                 yield _Place(points[k], gap, name=list(inside)[k])
     if look.view.slow:
         return
     lines = list(_lines(look))
-    gaps = dict(_wrong(look, torch.cat([points for _, points in lines]))) if lines else {}
+    gaps = dict(_wrong_gradients(look, torch.cat([points for _, points in lines]))) if lines else {}
     for count, (axis, points) in enumerate(lines):
         own = [gaps.get(count * len(points) + k, 0.0) for k in range(len(points))]
         k = max(range(len(points)), key=own.__getitem__)
@@ -102,7 +102,7 @@ def _lines(look: Look) -> Iterator[tuple[int, Tensor]]:
             yield axis, points
 
 
-def _wrong(look: Look, points: Tensor) -> list[tuple[int, float]]:
+def _wrong_gradients(look: Look, points: Tensor) -> list[tuple[int, float]]:
     """The indices of points with a wrong gradient, and the gaps there."""
     loss, own = finish(look.view.at(points))
     good = finite(loss, own)
@@ -118,7 +118,7 @@ def _wrong(look: Look, points: Tensor) -> list[tuple[int, float]]:
 
 def _is_right_beside(look: Look, point: Tensor) -> bool:
     away = _BESIDE * look.spans * torch.tensor([[1.0], [-1.0]], dtype=torch.float64)
-    return not _wrong(look, look.view.within(point + away))
+    return not _wrong_gradients(look, look.view.within(point + away))
 
 
 def _is_a_branch(look: Look, found: _Place) -> bool:

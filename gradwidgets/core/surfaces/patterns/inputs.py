@@ -17,11 +17,11 @@ from gradwidgets.core.surfaces.patterns.targets import wrong_target
 _POINTS = 3  # points of the view at all of which an input must be wrong
 _SUM = 1e-5  # how far from 1 the sum of probabilities may be, in float32
 _KEEPS = frozenset(("unsqueeze", "squeeze", "getitem", "reshape", "view", "flatten", "expand", "clone", "contiguous"))
-_OF_LOGS = frozenset(("kl_div", "nll_loss"))
+_TAKING_LOGS = frozenset(("kl_div", "nll_loss"))
 _SOFTMAXES = frozenset(("softmax", "log_softmax", "cross_entropy"))
 _SIGMOIDS = frozenset(("sigmoid", "logsigmoid", "binary_cross_entropy_with_logits"))
 _MAKES_SHARES = ("softmax", "log_softmax")
-_OF_SHARES = frozenset(("nll_loss", "cross_entropy", "kl_div", "gather", "getitem"))  # which pick one for each sample
+_TAKING_ONE = frozenset(("nll_loss", "cross_entropy", "kl_div", "gather", "getitem"))  # which pick one for each sample
 _CLASSES = "Take the {0} along the classes, dim={1}: each sample's shares must sum up to 1."
 _LOGS = "Give it logarithms: log_softmax(…) in place of softmax(…), or log() of the shares."
 _RATES = frozenset(("exp", "softplus"))
@@ -76,9 +76,11 @@ class _Inputs(FunctionMode):
             return
         made, axis = self._made.get(id(given), ("", 0))
         shares, largest = _is_shares(given, _classes(name, given)), float(given.detach().max())
-        if name in _OF_SHARES and made in _MAKES_SHARES and _is_over_samples(name, given, axis, args[1:], kwargs):
+        if name in _TAKING_ONE and made in _MAKES_SHARES and _is_over_samples(name, given, axis, args[1:], kwargs):
             self.found.append(_Given(name, "samples", False, 0.0, made))
-        elif name in _OF_LOGS and (shares or (name == "kl_div" and largest > _SUM and not kwargs.get("log_target"))):
+        elif name in _TAKING_LOGS and (
+            shares or (name == "kl_div" and largest > _SUM and not kwargs.get("log_target"))
+        ):
             self.found.append(_Given(name, "logs", shares, largest))
         elif (name in _SOFTMAXES and made == "softmax" and axis == _axis(name, given, kwargs, args[1:])) or (
             name == "cross_entropy" and shares
@@ -165,11 +167,11 @@ def wrong_input(look: Look) -> Finding | None:
         except Exception:
             return None
         found.append(watch.found)
-    always = [one for one in found[0] if all(any(_alike(one, other) for other in rest) for rest in found)]
+    always = [one for one in found[0] if all(any(_are_alike(one, other) for other in rest) for rest in found)]
     # The logarithm of a probability is never above 0.
     always += [one for rest in found for one in rest if one.of == "logs" and not one.shares]
     if always:
-        return _found(always[0])
+        return _finding(always[0])
     return wrong_target(look) or whole_numbers(look) or one_item(look)
 
 
@@ -204,11 +206,11 @@ _ALONG_SAMPLES = (
 _TAKES = {"getitem": "an index"}
 
 
-def _alike(one: _Given, other: _Given) -> bool:
+def _are_alike(one: _Given, other: _Given) -> bool:
     return (one.operation, one.of, one.shares) == (other.operation, other.of, other.shares)
 
 
-def _found(given: _Given) -> Finding:
+def _finding(given: _Given) -> Finding:
     if given.of == "logs":
         what = "shares, which sum up to 1" if given.shares else f"numbers up to {number(given.largest)}"
         message = f"{given.operation} takes logarithms of shares, which are 0 or less, and is given {what}"

@@ -164,7 +164,7 @@ def _has_slope_between(look: Look, axis: int) -> bool:
     return bool((slopes.isfinite() & (slopes != 0)).any())
 
 
-def _cutting(look: Look, axis: int) -> dict[str, str]:
+def _cutting_operations(look: Look, axis: int) -> dict[str, str]:
     """The operations without a gradient between a parameter and the loss, each with its line."""
     if not look.known:
         return {}
@@ -181,7 +181,7 @@ def _change_on_grid(look: Look, axis: int) -> float:
     return float((lines[1].amax(-1 - axis) - lines[0].amin(-1 - axis)).clamp_min(0).max())
 
 
-def _flat(look: Look, name: str) -> Finding:
+def _flat_direction(look: Look, name: str) -> Finding:
     """The finding on a parameter that cancels in the loss, as a shift does in a variance or in a softmax."""
     size = float(look.lattice.gradient[look.lattice.finite, look.flat[0]].abs().max())
     action = over_samples(look)
@@ -200,7 +200,7 @@ def no_gradient_path(look: Look) -> Finding | None:
     """The loss depends on a parameter that gets no gradient, or does not depend on it at all."""
     lattice = look.lattice
     if look.flat:
-        return _flat(look, look.names[look.flat[0]])
+        return _flat_direction(look, look.names[look.flat[0]])
     for axis, name in enumerate(look.names):
         part = lattice.gradient[lattice.finite, axis]
         reached = name not in look.grid.no_path
@@ -227,7 +227,7 @@ def no_gradient_path(look: Look) -> Finding | None:
         cutting: dict[str, str] = {}
         if cuts.constant:
             cause += f": {cuts.sentence}"
-        elif cutting := _cutting(look, axis):
+        elif cutting := _cutting_operations(look, axis):
             cause += f": {' and '.join(cutting)} on the way cut{'s' * (len(cutting) == 1)} it off"
             cause += next(iter(cutting.values()))
         elif reached:

@@ -85,7 +85,7 @@ def gradient_mismatch(look: Look) -> Finding | None:
     elif meant := weighs and not look.given:
         evidence[WEIGHING] = True
         said += "; what is cut off does nothing but weigh the rest, as an advantage does"
-        said += _elsewhere(look, arrival)
+        said += _where_it_leads(look, arrival)
     # A cut may be meant, as in a straight-through estimator or with a stopped gradient.
     said += IF_MEANT
     return Finding(
@@ -99,7 +99,7 @@ def gradient_mismatch(look: Look) -> Finding | None:
     )
 
 
-def _elsewhere(look: Look, arrival: Arrival) -> str:
+def _where_it_leads(look: Look, arrival: Arrival) -> str:
     """Where autograd's gradient leads, in words, if it does not lead to the lowest loss."""
     if arrival.together is None:
         return "; what is minimised is another loss than the value shows"

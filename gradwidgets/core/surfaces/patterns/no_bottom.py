@@ -28,7 +28,7 @@ def no_bottom(look: Look) -> Finding | None:
     """A loss that falls without end beyond the view."""
     spike = look.spike if look.height else None
     if spike is not None:
-        return _spike(look, spike)
+        return _spike_finding(look, spike)
     fall = look.fall if look.height else None
     if fall is None:
         return weighed_away(look) if look.height else None
@@ -67,7 +67,7 @@ def without_end(saddle: Finding, endless: Finding) -> Finding:
     return replace(saddle, message=message, evidence=saddle.evidence | endless.evidence, action=action)
 
 
-def _spike(look: Look, spike: Spike) -> Finding:
+def _spike_finding(look: Look, spike: Spike) -> Finding:
     """The finding on a loss that falls without end in an ever narrower valley, as a likelihood does."""
     scale, other = look.names[spike.axis], 1 - spike.axis
     where = f"at {place([look.names[other]], [spike.point[other]])}"

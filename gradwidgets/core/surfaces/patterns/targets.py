@@ -27,7 +27,7 @@ class _Targets(FunctionMode):
         name, kwargs = getattr(func, "__name__", ""), kwargs or {}
         if self.found is None and (place := (_SHARES | _SIGNS).get(name)):
             target = kwargs.get("target", args[place] if len(args) > place else None)
-            if isinstance(target, Tensor) and not target.requires_grad and bool(_wrong(name, target).any()):
+            if isinstance(target, Tensor) and not target.requires_grad and bool(_unsupported(name, target).any()):
                 self.found = name, target.detach()
         return func(*args, **kwargs)
 
@@ -35,7 +35,7 @@ class _Targets(FunctionMode):
         """Skip the backward pass: targets show in the forward pass."""
 
 
-def _wrong(name: str, target: Tensor) -> Tensor:
+def _unsupported(name: str, target: Tensor) -> Tensor:
     """Which of a target's numbers a loss does not support."""
     if name in _SHARES:
         return (target < -_ROUNDING) | (target > 1 + _ROUNDING)
@@ -48,15 +48,15 @@ def wrong_target(look: Look) -> Finding | None:
     if not look.ran_in(watch, 0.0) or watch.found is None:
         return None
     name, target = watch.found
-    wrong, shares = _wrong(name, target), name in _SHARES
+    wrong, shares = _unsupported(name, target), name in _SHARES
     value = float(target[wrong][(target[wrong].abs()).argmax()])
     takes = "targets from 0 to 1" if shares else "targets of −1 and 1"
-    message = f"{name} takes {takes}, and is given {number(value)}{_where(look, target, target == value)}"
+    message = f"{name} takes {takes}, and is given {number(value)}{_name_and_index(look, target, target == value)}"
     evidence = {"operation": name, "largest": float(target.max())}
     return Finding("wrong_input", "warning", message, evidence, None, _cure(target, shares))
 
 
-def _where(look: Look, target: Tensor, of: Tensor) -> str:
+def _name_and_index(look: Look, target: Tensor, of: Tensor) -> str:
     """The first of the wrong numbers, by the data's name and index; "" if the data are not known."""
     alike = (name for name, one in data_tensors(look.own) if one.shape == target.shape and bool((one == target).all()))
     name = next(alike, "")

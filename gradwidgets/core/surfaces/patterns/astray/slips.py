@@ -82,21 +82,25 @@ def _parenthesis_slips(args: Args, names: Named, made: Made) -> Iterator[Slip]:
     """Slips in a sum of which one part is divided, or scaled, and the other is not."""
     for k in (0, 1):
         whole, part = args[1 - k], args[k]
-        if not isinstance(whole, Tensor) or (by := _by(part, made)) is None or not part.requires_grad:
+        if not isinstance(whole, Tensor) or (by := _scaled_by(part, made)) is None or not part.requires_grad:
             continue
         done = f"{'divided' if by[0] == '/' else 'multiplied'} by {names.of(by[1])} too"
-        yield _spread(k, False), f"the {names.of(whole).removeprefix('the ')} beside the {_noun(by[0])} {done}", True
+        yield (
+            _scaling_both(k, False),
+            f"the {names.of(whole).removeprefix('the ')} beside the {_noun(by[0])} {done}",
+            True,
+        )
         before, parts = made.of(whole)
         if k and before in _SUMS and len(parts) == 2 and isinstance(parts[1], Tensor):
             of = names.of(parts[1]).removeprefix("the ")
-            yield _spread(k, True), f"the {of} right beside the {_noun(by[0])} {done}", True
+            yield _scaling_both(k, True), f"the {of} right beside the {_noun(by[0])} {done}", True
 
 
 def _noun(sign: str) -> str:
     return "quotient" if sign == "/" else "product"
 
 
-def _by(part: object, made: Made) -> tuple[str, Any] | None:
+def _scaled_by(part: object, made: Made) -> tuple[str, Any] | None:
     """What a part of a sum is divided by, or the number that it is multiplied by; None if it is neither."""
     name, args = made.of(part) if isinstance(part, Tensor) else ("", ())
     if len(args) != 2:
@@ -107,12 +111,12 @@ def _by(part: object, made: Made) -> tuple[str, Any] | None:
     return ("*", numbers[0]) if name in _PRODUCTS and numbers else None
 
 
-def _spread(place: int, last: bool) -> Change:
+def _scaling_both(place: int, last: bool) -> Change:
     """Divide or scale the other part of a sum too, or only its last term."""
 
     def change(made: Made, func: Change, x: Tensor, y: Tensor) -> object:
         part, whole = (x, y) if place == 0 else (y, x)
-        by = _by(part, made)
+        by = _scaled_by(part, made)
         if by is None:
             raise RuntimeError("a changed loss goes another way")
         name, parts = made.of(whole)

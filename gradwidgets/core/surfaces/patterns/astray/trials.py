@@ -89,7 +89,7 @@ def _explained(look: Look, finding: Finding, tried: int, causes: list[Cause]) ->
     finding = replace(finding, message=finding.message + undecided(look))
     if not causes:
         labels = ", swapped labels" * any(_are_labels(one) for one in look.own.fixed.values())
-        message = finding.message + _pulls_at_target(look)
+        message = finding.message + _slopes_at_target(look)
         return replace(finding, message=message, action=_NONE.format(tried, labels))
     said = [f"with {one.words}, it is lowest at {place(look.names, one.lowest.tolist())}" for one in causes[:_NAMED]]
     more = len(causes) - _NAMED
@@ -101,7 +101,7 @@ def _explained(look: Look, finding: Finding, tried: int, causes: list[Cause]) ->
     )
 
 
-def _pulls_at_target(look: Look) -> str:
+def _slopes_at_target(look: Look) -> str:
     """The slope of each term at a target that is a point, in words; "" if it is not known."""
     for point in target_point(look.wanted, look.names):
         values = look.view.function.values(point[None])

@@ -90,15 +90,15 @@ class Negated(View):
 def edited(view: View, edit: Edit) -> View:
     """A view of the loss with one of its operations changed."""
     left = Left()
-    return _of(view, view.function.within(lambda: Edited(edit, left)))
+    return _of_function(view, view.function.within(lambda: Edited(edit, left)))
 
 
 def with_data(view: View, fixed: Mapping[str, object]) -> View:
     """A view of the loss with other data."""
-    return _of(view, view.function.with_fixed({**view.function.fixed, **fixed}))
+    return _of_function(view, view.function.with_fixed({**view.function.fixed, **fixed}))
 
 
-def _of(view: View, function: LossFunction) -> View:
+def _of_function(view: View, function: LossFunction) -> View:
     other = copy.copy(view)
     other.function = other.itself = function
     return other

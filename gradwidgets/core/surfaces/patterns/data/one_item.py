@@ -75,10 +75,10 @@ def one_item(look: Look) -> Finding | None:
         if items is None:
             return None
         seen.append(items)
-        data = [(name, one) for name, one in data if _found(name, one, seen) is not None]
+        data = [(name, one) for name, one in data if _finding(name, one, seen) is not None]
         if not data:
             return None
-    return _found(*data[0], seen)
+    return _finding(*data[0], seen)
 
 
 def _items(look: Look, share: float) -> _Items | None:
@@ -87,7 +87,7 @@ def _items(look: Look, share: float) -> _Items | None:
     return watch.items if look.ran_in(watch, share) else None
 
 
-def _found(name: str, data: Tensor, seen: list[_Items]) -> Finding | None:
+def _finding(name: str, data: Tensor, seen: list[_Items]) -> Finding | None:
     if any(len(items.values) != len(data) for items in seen):
         return None
     return _of_labels(name, data, seen) or _outweighing(name, data, seen)

@@ -36,7 +36,7 @@ def arriving(look: Look) -> Arrival:
 
     The length of a step depends on its number alone, even if the loss rises: the gradient need not be the loss's.
     """
-    ends, losses, begun = _following(look.view)
+    ends, losses, begun = _following_gradient(look.view)
     if not bool(begun.any()):
         return Arrival(0.0)
     ends, losses = ends[begun], losses[begun]
@@ -51,7 +51,7 @@ def arriving(look: Look) -> Arrival:
     )
 
 
-def _following(view: View) -> tuple[Tensor, Tensor, Tensor]:
+def _following_gradient(view: View) -> tuple[Tensor, Tensor, Tensor]:
     """Where the descents end, (N, P), the losses there, and which of them had a gradient at the start, (N,)."""
     starts, steps = (_STARTS_SLOW, _STEPS_SLOW) if view.slow else (_STARTS, _STEPS)
     at = view.lattice(starts[view.dims])

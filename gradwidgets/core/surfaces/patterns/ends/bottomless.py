@@ -57,7 +57,7 @@ def finding_fall(view: View, descents: Descents) -> Slices[Fall | None]:
         end, loss = descents.ends[k], float(descents.losses[k])
         axes = descents.blocked(view)[k].nonzero().flatten()
         outward = -descents.gradients[k].sign() * view.spans * _FIRST
-        losses = yield from _losses(beyond, end, axes, _away(end, outward, axes))
+        losses = yield from _losses(beyond, end, axes, _values_beyond(end, outward, axes))
         if _goes_on(losses, loss):
             out = end + torch.where(descents.blocked(view)[k], _FAR * outward, 0.0)
             towards = _outwards([view.names[axis] for axis in axes], outward[axes] > 0)
@@ -82,7 +82,7 @@ def _outwards(names: list[str], up: Tensor) -> str:
     return f"as {' and '.join(said)}"
 
 
-def _away(end: Tensor, outward: Tensor, axes: Tensor) -> Tensor:
+def _values_beyond(end: Tensor, outward: Tensor, axes: Tensor) -> Tensor:
     """Values of axes, (N, A), beyond an edge, each about twice as far out as the one before."""
     ways = 2.0 ** torch.arange(1, DOUBLINGS + 2, dtype=torch.float64) - 1
     return end[axes] + ways[:, None] * outward[axes]

@@ -31,12 +31,12 @@ def gone_on(view: View, ends: Tensor) -> Followed:
         if len(on.ends) != int(going.sum()):
             break
         at[going], losses[going] = on.ends, on.losses
-        at, losses = _leapt(view, before, at, losses)
+        at, losses = _after_leaps(view, before, at, losses)
         going &= ((at - before).abs() / view.spans).amax(-1) > _ADVANCING
     return Followed(at, losses, going)
 
 
-def _leapt(view: View, before: Tensor, at: Tensor, losses: Tensor) -> tuple[Tensor, Tensor]:
+def _after_leaps(view: View, before: Tensor, at: Tensor, losses: Tensor) -> tuple[Tensor, Tensor]:
     """The points up to which the loss falls, leap by leap, in the same direction, and the losses there."""
     to = view.within(at[:, None] + torch.tensor(_LEAPS, dtype=torch.float64)[:, None] * (at - before)[:, None])
     found, _ = finish(view.at(to.flatten(0, 1), gradient=False))

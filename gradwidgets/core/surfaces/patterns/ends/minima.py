@@ -170,7 +170,7 @@ def stuck_start(look: Look) -> Finding | None:
     for name, point in look.starts.items():
         loss, gradient = finish(look.view.at(point[None]))
         above = float(loss[0]) - look.lowest
-        known = any(one.kind == "saddle" and _same(one.point, point, look) for one in look.critical)
+        known = any(one.kind == "saddle" and _are_same(one.point, point, look) for one in look.critical)
         if known or not (math.isfinite(above) and above > LOWEST * look.height):
             continue
         if look.given and look.in_target(point.tolist()):
@@ -188,7 +188,7 @@ def stuck_start(look: Look) -> Finding | None:
     return None
 
 
-def _same(point: Sequence[float], other: Tensor, look: Look) -> bool:
+def _are_same(point: Sequence[float], other: Tensor, look: Look) -> bool:
     return bool(((torch.tensor(point, dtype=torch.float64) - other).abs() <= _SAME * look.spans).all())
 
 
@@ -226,7 +226,7 @@ def off_target(look: Look) -> Finding | None:
     if share >= REACHED or not bool(missed.any()):
         return None
     ends, losses = on.ends[missed], on.losses[missed]
-    end = _as_known(look, ends[int(losses.argmin())])
+    end = _at_known_minimum(look, ends[int(losses.argmin())])
     edge = at_edge(look.view, torch.tensor(end, dtype=torch.float64))
     message = (
         f"of the descents from over the view {percent(share)} end in the target: the others end at "
@@ -243,9 +243,9 @@ def off_target(look: Look) -> Finding | None:
     return Finding("off_target", "error", message, evidence, end, action)
 
 
-def _as_known(look: Look, end: Tensor) -> tuple[float, ...]:
+def _at_known_minimum(look: Look, end: Tensor) -> tuple[float, ...]:
     """The point where a descent has ended, or the minimum that is known right there."""
-    known = [one.point for one in look.critical if one.kind == "minimum" and _same(one.point, end, look)]
+    known = [one.point for one in look.critical if one.kind == "minimum" and _are_same(one.point, end, look)]
     return known[0] if known else tuple(end.tolist())
 
 

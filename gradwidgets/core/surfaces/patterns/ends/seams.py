@@ -33,7 +33,7 @@ def seam(look: Look) -> Finding | None:
         left, right = (slopes[:, axis] * look.spans[axis]).tolist()
         kinked = left < -_STEEP * look.height and right > _STEEP * look.height
         if kinked and not _is_of_one_function(look, point, axis) and _is_joined(look, sides):
-            return _found(look, point, axis, slopes[:, axis].tolist())
+            return _finding(look, point, axis, slopes[:, axis].tolist())
     return None
 
 
@@ -48,7 +48,7 @@ def _is_of_one_function(look: Look, point: Tensor, axis: int) -> bool:
     return bool(((slopes - slopes[:, :1]).abs() < _ALIKE * slopes[:, :1].abs()).all())
 
 
-def _found(look: Look, point: Tensor, axis: int, slopes: list[float]) -> Finding:
+def _finding(look: Look, point: Tensor, axis: int, slopes: list[float]) -> Finding:
     spot, name = tuple(float(f"{value:.6g}") for value in point.tolist()), look.names[axis]
     return Finding(
         "seam",

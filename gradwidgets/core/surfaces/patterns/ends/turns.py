@@ -45,10 +45,10 @@ def why_missed(look: Look, end: Sequence[float]) -> tuple[str, str]:
     at = torch.tensor(end, dtype=torch.float64)
     if not look.known or look.view.slow:
         return "", ""
-    return _crest(look, at) or _falling(look, at) or ("", "")
+    return _crest(look, at) or _falling_beyond(look, at) or ("", "")
 
 
-def _falling(look: Look, end: Tensor) -> tuple[str, str] | None:
+def _falling_beyond(look: Look, end: Tensor) -> tuple[str, str] | None:
     fall = look.fall
     if fall is None or not fall.fast or not fall.beyond:
         return None
@@ -72,7 +72,7 @@ def _crest(look: Look, end: Tensor) -> tuple[str, str] | None:
     _, slopes = finish(look.view.at(sides))
     up, down = (slopes * (goal - end)).sum(-1).tolist()
     steep = _STEEP * look.steep * float(((goal - end) / look.spans).norm())
-    name = _changing(look, sides) if up > steep and down < -steep else ""
+    name = _changing_piece(look, sides) if up > steep and down < -steep else ""
     if not name:
         return None
     where = place(look.names, (end + share * (goal - end)).tolist())
@@ -88,7 +88,7 @@ def _summit(look: Look, end: Tensor, goal: Tensor, low: float, high: float) -> f
     return (low + high) / 2
 
 
-def _changing(look: Look, sides: Tensor) -> str:
+def _changing_piece(look: Look, sides: Tensor) -> str:
     """The first of `_PIECES` that takes another piece on the other side, (2, P); "" for none."""
     logs = [_Pieces(), _Pieces()]
     try:

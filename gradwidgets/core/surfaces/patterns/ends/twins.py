@@ -27,30 +27,30 @@ def rejected_twin(look: Look) -> Finding | None:
     parts = components(look.target, 1)
     if len(parts) < 2:
         return None
-    reached = [part for part in parts if _holds(look, part, look.descents.ends)]
+    reached = [part for part in parts if _contains_any(look, part, look.descents.ends)]
     lowest = float(look.grid.loss[look.target & look.finite].min())
     for part in parts:
         least = float(torch.where(look.finite, look.grid.loss, torch.inf)[part].min())
         high = least > max(lowest, look.lowest) + _ABOVE * look.height
-        if reached and high and not _stays(look, part):
+        if reached and high and not _keeps_descents(look, part):
             return _finding(look, part, reached[0], least)
     return None
 
 
-def _holds(look: Look, part: Tensor, points: Tensor) -> bool:
+def _contains_any(look: Look, part: Tensor, points: Tensor) -> bool:
     """Whether any of some points, (N, P), lies in a part, or right beside it."""
     cell = look.spans / (look.grid.loss.shape[-1] - 1)
     places = look.grid.points[part]
     return bool(((points[:, None] - places).abs() <= 1.01 * cell).all(-1).any())
 
 
-def _stays(look: Look, part: Tensor) -> bool:
+def _keeps_descents(look: Look, part: Tensor) -> bool:
     """Whether any descent that begins in a part ends in it, held by more than the edge of the view."""
     places = look.grid.points[part]
     some = places[torch.linspace(0, len(places) - 1, min(len(places), _FROM), dtype=torch.float64).long()]
     ends = finish(descending(look.view, some)).ends
     ends = ends[~at_edge(look.view, ends)]
-    return len(ends) > 0 and _holds(look, part, ends)
+    return len(ends) > 0 and _contains_any(look, part, ends)
 
 
 def _finding(look: Look, part: Tensor, reached: Tensor, least: float) -> Finding:

@@ -49,12 +49,12 @@ def dead_zone(look: Look) -> Finding | None:
         covered = covered | look.dead.points
         zone = look.dead.zones[0] if look.dead.zones else look.dead.still
         spot = look.first(zone) if bool(zone.any()) else _middle(look, look.dead.points)
-        beside = _beside(look, zone, look.slope)
+        beside = _slope_beside(look, zone, look.slope)
         kind = _kind(beside, _dies_away(zone, look.slope))
         said.append(
             # Where the loss is lowest the ground is not dead, even if that is too narrow for any point.
             f"{percent(min(wholly, 1 - 1e-6))} of the view is dead: the gradient is zero there"
-            f"{_or_small(look, look.dead.points)} though the loss is not at its lowest, "
+            f"{_if_not_zero(look, look.dead.points)} though the loss is not at its lowest, "
             f"around {place(look.names, spot)} say, where it {_HOW[kind]}"
         )
     for name, share in parts.items():
@@ -63,12 +63,12 @@ def dead_zone(look: Look) -> Finding | None:
         if spot is None:
             spot = own
             slope = look.grid.gradient[..., look.names.index(name)].abs()
-            beside = 0.0 if mask is None else _beside(look, mask, slope)
+            beside = 0.0 if mask is None else _slope_beside(look, mask, slope)
             kind = _kind(beside, mask is not None and _dies_away(mask, slope))
         covered = covered | points
         said.append(
             f"{percent(share)} of the view is dead for {name}: its gradient is zero there"
-            f"{_or_small(look, points, look.names.index(name))} though the loss is lower elsewhere along {name}, "
+            f"{_if_not_zero(look, points, look.names.index(name))} though the loss is lower elsewhere along {name}, "
             f"around {place(look.names, own)} say"
         )
     axis = None if wholly >= DEAD_SHARE else look.names.index(next(iter(parts)))
@@ -149,7 +149,7 @@ def _constant(look: Look) -> Finding | None:
     return Finding("dead_zone", "warning", message, {"share": 1.0, "threshold": DEAD_SHARE}, spot, action)
 
 
-def _or_small(look: Look, mask: Tensor, axis: int | None = None) -> str:
+def _if_not_zero(look: Look, mask: Tensor, axis: int | None = None) -> str:
     """That some gradients at points of the lattice are not exactly zero, in words; "" if all are."""
     gradient = look.lattice.gradient[mask]
     gradient = gradient if axis is None else gradient[:, axis]
@@ -192,7 +192,7 @@ _NAMES = {
 _HOW = {"saturation": "dies away gradually: it saturates", "plateau": "stops at its edge: a plateau"}
 
 
-def _beside(look: Look, zone: Tensor, slope: Tensor) -> float:
+def _slope_beside(look: Look, zone: Tensor, slope: Tensor) -> float:
     """The slope right beside a zone, relative to a steep one."""
     edge, steep = grown(zone, 2) & ~zone & look.finite, steep_of(slope[look.finite])
     return float(slope[edge].mean()) / steep if steep and bool(edge.any()) else 0.0

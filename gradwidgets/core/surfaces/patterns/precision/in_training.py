@@ -24,7 +24,7 @@ def vanishes_in_float32(look: Look) -> Finding | None:
     trouble = look.trouble
     if trouble is None or trouble.kind != "lost" or look.dtype != torch.float32 or trouble.cast is not None:
         return None
-    return _lost("vanishes_in_float32", look, trouble)
+    return _lost_gradient("vanishes_in_float32", look, trouble)
 
 
 def precision(look: Look) -> Finding | None:
@@ -37,7 +37,7 @@ def precision(look: Look) -> Finding | None:
     if trouble is None or (trouble.kind == "lost" and look.dtype == torch.float32 and trouble.cast is None):
         return None
     if trouble.kind == "lost":
-        return _lost("precision", look, trouble)
+        return _lost_gradient("precision", look, trouble)
     dtype, where = _name(trouble.cast or look.dtype), place(look.names, trouble.point.tolist())
     evidence: dict[str, object] = {"share": trouble.share, "dtype": dtype, "operation": trouble.operation}
     if trouble.kind == "wrong":
@@ -45,10 +45,10 @@ def precision(look: Look) -> Finding | None:
         message = f"in {percent(trouble.share)} of the view the gradient in {dtype} is off by half and more, at {where}"
         action = _in_more_digits(dtype)
         message = f"{message} say{said}{_off_too(look, trouble, evidence)}"
-        message += _next_to_nothing(look, trouble)
+        message += _how_little(look, trouble)
         return Finding("precision", _severity(trouble), message, evidence, tuple(trouble.point.tolist()), action)
     if trouble.kind == "off":
-        return _off(dtype, where, evidence, trouble)
+        return _off_value(dtype, where, evidence, trouble)
     begins = [f"{name} {number(value)}" for name, values in trouble.begins.items() for value in values]
     much = f"in {percent(trouble.share)} of the view" if trouble.share else "at single points"
     what = "the gradient, and it alone," if trouble.only_gradient else "it"
@@ -90,7 +90,7 @@ def _untried(look: Look) -> Finding:
     return Finding("precision", "info", message, {}, None, action)
 
 
-def _off(dtype: str, where: str, evidence: dict[str, object], trouble: Trouble) -> Finding:
+def _off_value(dtype: str, where: str, evidence: dict[str, object], trouble: Trouble) -> Finding:
     """The finding on a value that is rounded so much that it does not show how the loss changes."""
     message = (
         f"in {percent(trouble.share)} of the view the loss in {dtype} is off by more than {percent(OFF)} of its change "
@@ -109,7 +109,7 @@ def _in_more_digits(dtype: str) -> str:
     )
 
 
-def _lost(name: str, look: Look, trouble: Trouble) -> Finding:
+def _lost_gradient(name: str, look: Look, trouble: Trouble) -> Finding:
     dtype, spot = _name(trouble.cast or look.dtype), tuple(trouble.point.tolist())
     message = (
         f"in {percent(trouble.share)} of the view the gradient is zero in {dtype} though float64 has one, which "
@@ -118,7 +118,7 @@ def _lost(name: str, look: Look, trouble: Trouble) -> Finding:
     )
     message += f": {trouble.operation}" if trouble.operation else ""
     evidence = {"share": trouble.share, "threshold": LOST_SHARE, "largest lost": trouble.largest, "dtype": dtype}
-    message += _off_too(look, trouble, evidence) + _next_to_nothing(look, trouble)
+    message += _off_too(look, trouble, evidence) + _how_little(look, trouble)
     kept = "" if trouble.off else kept_gradient(trouble.parted)
     return Finding(name, _severity(trouble), message, evidence, spot, _or_in_more_digits(kept, dtype))
 
@@ -127,7 +127,7 @@ def _severity(trouble: Trouble) -> Literal["info", "warning"]:
     return "info" if trouble.slight else "warning"
 
 
-def _next_to_nothing(look: Look, trouble: Trouble) -> str:
+def _how_little(look: Look, trouble: Trouble) -> str:
     """How little is lost, in words; "" if it is more."""
     return f"; that is under {percent(SLIGHT)} of its change over the view" if trouble.slight else ""
 

@@ -123,7 +123,7 @@ class _Divergence:
     def faded(self) -> str:
         """The operation that has underflowed before; "" for none."""
         before = self.before
-        return before.who if before is not None and before.how == _how_gone(before.who) and not self.cancelled else ""
+        return before.who if before is not None and before.how == _how_lost(before.who) and not self.cancelled else ""
 
     @property
     def own(self) -> bool:
@@ -191,7 +191,7 @@ class _Shadow(Watching):
             self.over = self._overflowing(name, args, one, other)
         if self.under is None and bool(((one == 0) & (other != 0)).any()):
             tends = _rounded_to_one(name, args)
-            how = f"is 0, as {tends} is rounded to 0" if tends else _how_gone(name)
+            how = f"is 0, as {tends} is rounded to 0" if tends else _how_lost(name)
             self.under = self._divergence(name, args, one, how, self.over, "is 0", complement=tends)
         if one.dtype not in LOW:
             return
@@ -279,7 +279,7 @@ def _added_up(count: int, dtype: torch.dtype, what: str) -> str:
     return f"adds up {count} {what} to more than {number(torch.finfo(dtype).max, 5)}"
 
 
-def _how_gone(name: str) -> str:
+def _how_lost(name: str) -> str:
     return "is rounded to 0" if name in _SUMS else "underflows to 0"
 
 

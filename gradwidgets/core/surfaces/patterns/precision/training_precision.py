@@ -87,7 +87,7 @@ def training_trouble(
     rounded = points.to(dtype).double()
     inside = ((rounded >= view.low) & (rounded <= view.high)).all(-1)
     high, steep = yield from view.at(rounded)
-    low, slope = yield from _in(function, points, dtype)
+    low, slope = yield from _values_in(function, points, dtype)
     known = finite(high, steep) & inside
     over = known & ~finite(low, slope)
     if _share(over, even) >= OVERFLOW_SHARE or (sound and bool((over & ~even).any())):
@@ -162,7 +162,7 @@ def lost_ground(function: LossFunction, dtype: torch.dtype, grid: SurfaceGrid) -
     """
     points = grid.points.reshape(-1, len(grid.names))
     try:
-        low, slope = yield from _in(function, points, dtype)
+        low, slope = yield from _values_in(function, points, dtype)
         high, steep = yield from View(function, torch.tensor(list(grid.axes.values()), dtype=torch.float64)).at(points)
     except LossError:
         return None
@@ -195,7 +195,7 @@ def _share(mask: Tensor, even: Tensor) -> float:
     return float(mask[even].double().mean())
 
 
-def _in(function: LossFunction, points: Tensor, dtype: torch.dtype) -> Slices[tuple[Tensor, Tensor]]:
+def _values_in(function: LossFunction, points: Tensor, dtype: torch.dtype) -> Slices[tuple[Tensor, Tensor]]:
     values = yield from function.valuing(points, dtype)
     return values.loss.double(), values.gradient.double()
 
@@ -210,7 +210,7 @@ def _beginnings(
         places = point.expand(len(values), -1).clone()
         places[:, axis] = values
         try:
-            losses, gradients = yield from _in(function, places, dtype)
+            losses, gradients = yield from _values_in(function, places, dtype)
         except LossError:
             return torch.zeros(len(values), dtype=torch.bool)
         return ~finite(losses, gradients)

@@ -93,11 +93,11 @@ def _held(function: LossFunction, steep: Tensor, others: Tensor) -> tuple[Diviso
     there, elsewhere = ([_divisors(function, point) for point in points] for points in (steep, others))
     if not elsewhere or len({len(log) for log in (*there, *elsewhere)}) != 1:
         return None
-    found = [held for logs in zip(*there, *elsewhere, strict=True) if (held := _of_one(logs, len(steep))) is not None]
+    found = [held for logs in zip(*there, *elsewhere, strict=True) if (held := _if_held(logs, len(steep))) is not None]
     return min(found, key=lambda held: held[1] / held[2], default=None)
 
 
-def _of_one(logs: Sequence[Divisor], count: int) -> tuple[Divisor, float, float] | None:
+def _if_held(logs: Sequence[Divisor], count: int) -> tuple[Divisor, float, float] | None:
     first = logs[0]
     if first.maker not in _BOUNDS or len({one.value.shape for one in logs}) != 1:
         return None

@@ -38,7 +38,7 @@ def singular_lines(grid: SurfaceGrid) -> dict[str, tuple[float, ...]]:
         # Rows are values of this axis from here on, (N, M); a curve has one column.
         bad = ~finite[:, None] if finite.ndim == 1 else ~finite if axis == 1 else ~finite.T
         slopes = torch.where(bad, torch.nan, _rows(grid.gradient[..., axis], axis).abs())
-        lines = _alone(bad.all(1))
+        lines = _isolated(bad.all(1))
         places, cell = side[lines].tolist(), float(side[1] - side[0])
         if function is not None and not function.slow:
             for k in _candidates(slopes, lines):
@@ -65,7 +65,7 @@ def _rows(values: Tensor, axis: int) -> Tensor:
     return values[:, None] if values.ndim == 1 else values if axis == 1 else values.T
 
 
-def _alone(whole: Tensor) -> Tensor:
+def _isolated(whole: Tensor) -> Tensor:
     """The indices of rows that are marked while their neighbours are not."""
     edge = torch.zeros(1, dtype=torch.bool)
     return (whole & ~torch.cat([edge, whole[:-1]]) & ~torch.cat([whole[1:], edge])).nonzero().flatten()

@@ -69,7 +69,7 @@ def finding_spike(view: View, descents: Descents, minima: Sequence[Sequence[floa
         known.append(end)
         for axis in range(2) if bool((slopes != 0).all()) else ():
             for edge in (yield from _at_edges(view, end, axis, bool(blocked[k, axis]))):
-                found = yield from _at(view, edge, axis)
+                found = yield from _spike_at(view, edge, axis)
                 if found is not None:
                     return found
         if len(known) == len(minima) + _CANDIDATES:
@@ -91,7 +91,7 @@ def _at_edges(view: View, end: Tensor, axis: int, there: bool) -> Slices[list[Te
     return found
 
 
-def _at(view: View, end: Tensor, axis: int) -> Slices[Spike | None]:
+def _spike_at(view: View, end: Tensor, axis: int) -> Slices[Spike | None]:
     inward = 1.0 if float(end[axis]) <= float(view.low[axis]) else -1.0
     span, edge = float(view.spans[axis]), float(end[axis])
     inside = torch.tensor([edge, *(edge + inward * share * span for share in _BACK)], dtype=torch.float64)

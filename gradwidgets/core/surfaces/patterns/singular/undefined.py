@@ -75,12 +75,12 @@ def non_finite(look: Look) -> Finding | None:
         point = torch.tensor(_middle_of(look), dtype=torch.float64)
     else:
         lines = bad_lines(look, places)
-        point = _typical(look, places, lines)
+        point = _typical_point(look, places, lines)
     point, where = readable(look, point)
     spot = tuple(point.tolist())
     culprit = blame(look.function, point) if look.known else None
     if alone and culprit is not None and culprit.operation == "where":
-        taken = taken_elsewhere(look, [*points_along(look, lines), *_some(places)], point, culprit)
+        taken = taken_elsewhere(look, [*points_along(look, lines), *_few_of(places)], point, culprit)
         point, where, culprit = taken or (point, where, culprit)
         spot = tuple(point.tolist())
     loss_too, kind = _what_is_bad(look, point)
@@ -100,7 +100,7 @@ def non_finite(look: Look) -> Finding | None:
     message += f"; {culprit.sentence}"
     evidence |= {"operation": culprit.operation, "in": culprit.which}
     action = EVERYWHERE if share == 1 and is_below(culprit.action) else _cure_at(look, culprit, point)
-    if alone and (other := _another(look, places, lines, point, culprit)) is not None:
+    if alone and (other := _another_cause(look, places, lines, point, culprit)) is not None:
         sentence, cure = other
         message += sentence
         action += f" {cure}" * (cure not in action)
@@ -147,7 +147,9 @@ def _cure_at(look: Look, culprit: Culprit, point: Tensor) -> str:
     return ROOTED + more if made == "root" else culprit.action
 
 
-def _another(look: Look, places: Tensor, lines: list[BadLine], point: Tensor, first: Culprit) -> tuple[str, str] | None:
+def _another_cause(
+    look: Look, places: Tensor, lines: list[BadLine], point: Tensor, first: Culprit
+) -> tuple[str, str] | None:
     """Another point that is not finite because of another operation, or in the loss itself, in words, with its cure."""
     if not look.known:
         return None
@@ -175,7 +177,7 @@ def _plainest(places: Tensor) -> list[Tensor]:
     return sorted(places, key=lambda one: len(repr(one.tolist())))
 
 
-def _typical(look: Look, places: Tensor, lines: list[BadLine]) -> Tensor:
+def _typical_point(look: Look, places: Tensor, lines: list[BadLine]) -> Tensor:
     """A point that shows what is reported: if that is a line, a point on that line alone, and as bad as the line."""
     if not lines:
         return places[0]
@@ -297,7 +299,7 @@ def _poles_apart(look: Look) -> list[Tensor]:
                 continue
             left &= ~on
             near = (bad[:, axis] - value).abs() <= APART * look.spans[axis]
-            if len(bad[near][:, 1 - axis].unique()) < ON_A_LINE and _is_no_side(look, axis, value):
+            if len(bad[near][:, 1 - axis].unique()) < ON_A_LINE and _is_no_edge(look, axis, value):
                 apart += list(poles[on])
     return apart + _off_the_axes(look, list(poles[left]), bad)
 
@@ -311,7 +313,7 @@ def _off_the_axes(look: Look, poles: list[Tensor], bad: Tensor) -> list[Tensor]:
         beside = APART * float(look.spans[line.axis])
         apart = [one for one in apart if abs(float(one[line.axis]) - line.value) > beside]
     if bool(look.lattice.finite.all()):
-        reported = list(_some(single)) if len(single) else []
+        reported = list(_few_of(single)) if len(single) else []
     else:
         reported = [torch.tensor(_middle_of(look), dtype=torch.float64)]
     if not apart or not reported:
@@ -321,11 +323,11 @@ def _off_the_axes(look: Look, poles: list[Tensor], bad: Tensor) -> list[Tensor]:
     return [] if largest_growth(look.function, apart[0], look.spans) in causes else apart
 
 
-def _some(points: Tensor) -> Tensor:
+def _few_of(points: Tensor) -> Tensor:
     return points[torch.linspace(0, len(points) - 1, min(len(points), _OTHERS), dtype=torch.float64).long()]
 
 
-def _is_no_side(look: Look, axis: int, value: Tensor) -> bool:
+def _is_no_edge(look: Look, axis: int, value: Tensor) -> bool:
     """Whether as much is not finite on a line as right beside it, so that it is not an edge of bad ground."""
     beside = [value, value - APART * look.spans[axis], value + APART * look.spans[axis]]
     low, high = look.bounds[axis]
