@@ -80,7 +80,7 @@ _CALLED = {"to_copy": "the cast to whole numbers", "floor_divide": "//"}
 
 
 def jumping_at(function: LossFunction, point: Tensor, spans: Tensor) -> Jumping | None:
-    """The first operation that jumps at a point, (P,), along the axis along which the loss jumps most.
+    """The first operation that jumps at a point, (P,), on the axis along which the loss jumps most.
 
     Args:
         function: The loss.

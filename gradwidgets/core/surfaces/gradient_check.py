@@ -147,7 +147,7 @@ def check_gradient(grid: SurfaceGrid, look: Look | None = None) -> Slices[Gradie
 
 
 def _judged(found: Differences, sharp_at: Tensor, look: Look) -> tuple[Tensor, Tensor, Tensor]:
-    """The gaps and where they are wrong, (N,) each; and the reasons why differences cannot tell, (3, N)."""
+    """The gaps and where they are wrong, (N,) each; and the reasons why differences cannot decide, (3, N)."""
     clear = found.slope.isfinite().all(-1)
     # Autograd may have no gradient for the steepest slopes.
     sizes = (found.slope.nan_to_num() * look.spans).norm(dim=-1)[clear & ~found.doubtful.any(-1)]

@@ -54,7 +54,7 @@ class PairsReport(Result):
 
     @property
     def worst(self) -> list[Pair]:
-        """The three worst."""
+        """The three worst pairs."""
         return self.pairs[:SHOWN]
 
     @property

@@ -62,7 +62,7 @@ class SurfaceGrid(Result):
 
     @property
     def axes(self) -> dict[str, tuple[float, float]]:
-        """Name → (low, high)."""
+        """The axes, name → (low, high)."""
         return {name: (float(side[0]), float(side[-1])) for name, side in zip(self.names, self.sides, strict=True)}
 
     @property

@@ -75,7 +75,7 @@ class _Inputs(FunctionMode):
         if not given.requires_grad or not given.numel():
             return
         made, axis = self._made.get(id(given), ("", 0))
-        shares, largest = _is_shares(given, _classes(name, given)), float(given.detach().max())
+        shares, largest = _are_probabilities(given, _classes(name, given)), float(given.detach().max())
         if name in _TAKING_ONE and made in _MAKES_SHARES and _is_over_samples(name, given, axis, args[1:], kwargs):
             self.found.append(_Given(name, "samples", False, 0.0, made))
         elif name in _TAKING_LOGS and (
@@ -108,7 +108,7 @@ def _is_over_samples(name: str, given: Tensor, axis: int | None, rest: Args, kwa
         return False
     if name == "kl_div":
         target = kwargs.get("target", rest[0] if rest else None)
-        return isinstance(target, Tensor) and given.shape == target.shape and _is_shares(target, -1)
+        return isinstance(target, Tensor) and given.shape == target.shape and _are_probabilities(target, -1)
     if name == "getitem":
         index = rest[0] if rest and isinstance(rest[0], tuple) else ()
         places = [one for one in index if isinstance(one, Tensor) and one.ndim == 1 and not one.is_floating_point()]
@@ -145,8 +145,8 @@ def _axis(name: str, given: Tensor, kwargs: Kwargs, rest: Args = ()) -> int | No
     return axis if axis is None or axis < 0 else axis - given.ndim
 
 
-def _is_shares(given: Tensor, axis: int) -> bool:
-    """Whether the numbers along an axis are shares: none below 0, that sum up to 1."""
+def _are_probabilities(given: Tensor, axis: int) -> bool:
+    """Whether the numbers along an axis are probabilities: none is below 0, and they sum up to 1."""
     values = given.detach().double()
     if not values.ndim or values.shape[axis] < 2 or not bool((values >= 0).all()):
         return False

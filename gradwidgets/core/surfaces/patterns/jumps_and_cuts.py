@@ -1,4 +1,4 @@
-"""Jumps, and gradients that are cut off."""
+"""Jumps of a loss, and parameters that get no gradient because it is cut off."""
 
 from dataclasses import dataclass
 

@@ -57,6 +57,7 @@ class Look:
         time: The time that is left, and the parts for which there was none.
         dead: Where a descent does not move though the loss is lower elsewhere.
         starts: The starting points as given.
+        given: Whether there is a target.
         wanted: The target as given.
         untried: Why the loss cannot be computed in that precision; "" if it can.
     """

@@ -121,7 +121,7 @@ class DeadGround:
 
     @property
     def mask(self) -> Tensor:
-        """Where a parameter gets no gradient, or none does, though the loss is lower elsewhere; of the grid's shape."""
+        """Where all parameters, or one, get no gradient though the loss is lower elsewhere; of the grid's shape."""
         return torch.stack([self._whole, *self.stuck.values()]).any(0)
 
     @property
