@@ -186,8 +186,9 @@ def _run_further_passes(subject: Subject, found: Measured, given: Subject | None
     found.output = None
     found.operations += left_out(own_backwards)(subject, found.own) if found.own else []
     if found.draws:
-        found.drawn = drawn_in(subject)
-        found.operations += left_out(always_dropped)(subject)
+        draws = drawn_in(subject)
+        found.drawn = draws.cutting
+        found.operations += left_out(always_dropped)(subject) if draws.drops else []
     if found.half:
         overflows = left_out(overflows_in)(subject)
         found.operations += overflows

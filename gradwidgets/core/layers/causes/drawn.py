@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,11 @@ from gradwidgets.core.subject.user_code import place_of_call
 
 # Functions that draw random numbers by the parameters that they are given.
 DRAWS = ("normal", "bernoulli", "multinomial", "poisson", "binomial")
+# Functions that may drop.
+DROPS = (
+    "dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout",
+    "scaled_dot_product_attention",
+)  # fmt: skip
 _OF_CLASSES = ("bernoulli", "multinomial", "poisson", "binomial")
 _MENTIONS = frozenset((*DRAWS, "sample", "sample_n", "bernoulli_"))
 
@@ -50,8 +55,20 @@ class Drawn(Result):
     reached: bool
 
 
-def drawn_in(subject: Subject) -> Drawn | None:
-    """Run the model and its loss forward once more; return the first draw that cuts off its parameters, or None.
+class Draws(NamedTuple):
+    """The random draws of a pass.
+
+    Attributes:
+        cutting: The first that cuts off its parameters, or None.
+        drops: Whether a function of dropout is called.
+    """
+
+    cutting: Drawn | None = None
+    drops: bool = False
+
+
+def drawn_in(subject: Subject) -> Draws:
+    """Run the model and its loss forward once more, and return what they draw.
 
     Args:
         subject: A copy of the model, which runs.
@@ -61,7 +78,11 @@ def drawn_in(subject: Subject) -> Drawn | None:
         with seen:
             loss = subject.loss()
     except FlowError:
-        return None
+        return Draws()
+    return Draws(_cutting(seen, loss), any(one.name in DROPS for one in seen.steps))
+
+
+def _cutting(seen: "_Seen", loss: Tensor) -> Drawn | None:
     routes = Routes(seen.steps, seen.constant)
     for draw in seen.draws:
         told = routes.told(draw.step, draw.sources, loss)
