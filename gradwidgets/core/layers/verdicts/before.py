@@ -79,6 +79,7 @@ _OPERATIONS = {
     "kernel on padding": ("a part of the weights is never trained", "Larger inputs, or a smaller kernel."),
     "unused state": ("earlier steps have no influence, and are not learned from", "Hand the state on, or take h_n."),
     "modules alike": ("copies that stay copies are worth one of them", "Draw the weights of each anew."),
+    "equal scores": ("shares that are always equal are learned by no step", "A score for each entry of its own."),
     "rows alike": ("rows that stay the same are worth one of them", "Draw them at random."),
     "custom backward": ("training follows another function than the one that runs", "torch.autograd.gradcheck."),
     "pooled samples": ("what one batch teaches does not hold for the next", "Take it over the steps."),
