@@ -190,6 +190,7 @@ def _run_further_passes(subject: Subject, found: Measured, given: Subject | None
         draws = drawn_in(subject)
         found.drawn = draws.cutting
         found.operations += left_out(always_dropped)(subject) if draws.drops else []
+        found.operations += draws.states
     if found.half:
         overflows = left_out(overflows_in)(subject)
         found.operations += overflows

@@ -78,6 +78,7 @@ _OPERATIONS = {
     "repeated layer": ("all of them have the same weights", "Make each anew, if each is to have its own."),
     "kernel on padding": ("a part of the weights is never trained", "Larger inputs, or a smaller kernel."),
     "unused state": ("earlier steps have no influence, and are not learned from", "Hand the state on, or take h_n."),
+    "drawn state": ("the same batch gets another output each time", "Zeros, or a learned state."),
     "modules alike": ("copies that stay copies are worth one of them", "Draw the weights of each anew."),
     "equal scores": ("shares that are always equal are learned by no step", "A score for each entry of its own."),
     "rows alike": ("rows that stay the same are worth one of them", "Draw them at random."),
