@@ -32,6 +32,7 @@ _MEANINGS = {
     "loss_met": ("the batch trains nothing", "Harder samples, or nothing."),
     "detached_loss": ("nothing is learned", "Look for detach, item, no_grad, argmax on the way to the loss."),
     "swapped": ("the loss is another than is meant", "Change the arguments over."),
+    "term_elsewhere": ("a part of the loss trains another module alone", "Leave the detach out, or nothing."),
     "term_without_gradient": ("a part of the loss trains nothing", "Let a gradient pass it, or leave it out."),
     "self_similarity": ("a sample cannot be closer to its partner than to itself", "Mask the diagonal."),
     "first_loss": ("the first steps only make the output smaller", "A smaller draw of the last layer."),
