@@ -106,8 +106,9 @@ def _largest(row: Row, gradients: Mapping[int, float | None]) -> float:
 
 def _is_constant(one: object) -> bool:
     """Whether whole numbers among the inputs are all the same, so that there are no others to put in their place."""
-    whole = isinstance(one, Tensor) and not one.is_floating_point() and not one.is_complex()
-    return whole and one.dtype is not torch.bool and one.numel() > 1 and bool((one == one.flatten()[0]).all())
+    if not isinstance(one, Tensor) or one.is_floating_point() or one.is_complex() or one.dtype is torch.bool:
+        return False
+    return one.numel() > 1 and bool((one == one.flatten()[0]).all())
 
 
 def _other(one: object) -> object:

@@ -61,9 +61,7 @@ def shared_ids():
         weights = (s.query(h) @ s.key(h).mT / 4).softmax(-1)
         return s.head((weights @ h).mean(1))
 
-    model = Runs(
-        run, embed=nn.Embedding(30, 16), query=nn.Linear(16, 16), key=nn.Linear(16, 16), head=nn.Linear(16, 3)
-    )
+    model = Runs(run, embed=nn.Embedding(30, 16), query=nn.Linear(16, 16), key=nn.Linear(16, 16), head=nn.Linear(16, 3))
     return model, torch.full((10, 6), 4), classes(10, 3), F.cross_entropy
 
 

@@ -1,4 +1,4 @@
-"""Rows of an embedding, or of a parameter read by indices, that weight decay shrinks though no gradient reaches them."""
+"""Rows of a table that no gradient reaches, and that weight decay shrinks all the same."""
 
 import weakref
 from collections.abc import Sequence

@@ -51,12 +51,12 @@ class Elsewhere:
             elif isinstance(result, Tensor) and node is not None:
                 self._cut[id(result)] = result, place_of_call()
             return
-        place = next((self._cut[id(one)][1] for one in given if id(one) in self._cut), None) if self._cut else None
-        for one in pytree.tree_leaves(result) if place is not None else ():
-            if isinstance(one, Tensor):
-                self._cut[id(one)] = one, place
+        cut = next((self._cut[id(one)] for one in given if id(one) in self._cut), None) if self._cut else None
+        for one in () if cut is None else pytree.tree_leaves(result):
+            if cut is not None and isinstance(one, Tensor):
+                self._cut[id(one)] = one, cut[1]
                 if one.grad_fn is not None:
-                    self._nodes[one.grad_fn] = place
+                    self._nodes[one.grad_fn] = cut[1]
 
     def findings(self, loss: Tensor) -> list[Finding]:
         """Report the first term with a detached output that trains only what is not the model's.
