@@ -178,7 +178,7 @@ class LossCall(FunctionMode):
             self._itself.follow(name, tensors, result)
         if role or self._values.takes(tensors):
             self._values.see(name, args, tensors, result)
-        if role or name == "detach":
+        if name == "detach" or (role and self._elsewhere.begun):
             ignored(self._elsewhere.see)(name, tensors, result, bool(role & OUTPUT))
         if role:
             self._terms.see(name, tensors, result)

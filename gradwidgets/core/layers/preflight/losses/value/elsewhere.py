@@ -13,7 +13,6 @@ from gradwidgets.core.results.wording import counted, number
 from gradwidgets.core.subject.user_code import place_of_call
 
 ELSEWHERE = "term_elsewhere"
-_DETACHES = ("detach", "detach_")
 _ALONG = ("mul", "div", "neg", "view", "squeeze", "mean", "sum")
 _MOST = 20_000  # operations that are looked at
 _ACTION = (
@@ -27,10 +26,13 @@ class Elsewhere:
 
     Args:
         names: The names of the model's parameters, by id.
+
+    Attributes:
+        begun: Whether an output was detached, so that calls have to be followed.
     """
 
     def __init__(self, names: Mapping[int, str]) -> None:
-        self._names = names
+        self._names, self.begun = names, False
         self._cut: dict[int, tuple[Tensor, str]] = {}  # what comes of a detached output, with the detach's place
         self._nodes: dict[Node, str] = {}
         self._others: list[Node] = []  # what else is detached
@@ -44,14 +46,14 @@ class Elsewhere:
             result: Its result.
             is_output: Whether it was given what depends on the model's output.
         """
-        if name in _DETACHES and given:
+        if name == "detach" and given:
             node = given[0].grad_fn
             if not is_output:
                 self._others += [] if node is None else [node]
             elif isinstance(result, Tensor) and node is not None:
-                self._cut[id(result)] = result, place_of_call()
+                self._cut[id(result)], self.begun = (result, place_of_call()), True
             return
-        cut = next((self._cut[id(one)] for one in given if id(one) in self._cut), None) if self._cut else None
+        cut = next((self._cut[id(one)] for one in given if id(one) in self._cut), None)
         for one in () if cut is None else pytree.tree_leaves(result):
             if cut is not None and isinstance(one, Tensor):
                 self._cut[id(one)] = one, cut[1]
