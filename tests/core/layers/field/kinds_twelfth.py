@@ -65,6 +65,18 @@ def shared_ids():
     return model, torch.full((10, 6), 4), classes(10, 3), F.cross_entropy
 
 
+def one_token_each():
+    """Attention over sequences that each repeat one token, with codes of places."""
+
+    def run(s, x):
+        h = s.embed(x) + s.code
+        return s.head(((s.query(h) @ s.key(h).mT).softmax(-1) @ h).mean(1))
+
+    parts = {"query": nn.Linear(12, 12), "key": nn.Linear(12, 12), "head": nn.Linear(12, 3)}
+    model = Runs(run, embed=nn.Embedding(9, 12), code=nn.Parameter(0.1 * torch.randn(7, 12)), **parts)
+    return model, torch.randint(0, 9, (10, 1)).expand(10, 7).clone(), classes(10, 3), F.cross_entropy
+
+
 def begun(how):
     """A recurrent layer, and the state that it begins with."""
 
@@ -119,6 +131,7 @@ TWELFTH_SOUND = (
     Case("a gate that begins at 0", "a mixture of experts", lambda: gated("gate of 0")),
     Case("scores of two layers and a feature", "a mixture of experts", lambda: gated("two")),
     Case("scores of query and key", "additive attention", lambda: attending("both")),
+    Case("sequences of one token each", "attention", one_token_each),
 )
 # What is noted and blames nobody: the case, what a note says, and what none may say.
 TWELFTH_NOTES = (
