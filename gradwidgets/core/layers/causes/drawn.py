@@ -116,7 +116,10 @@ def draws_itself(module: nn.Module) -> bool:
 
 def may_draw(model: nn.Module, loss_fn: Callable[..., object]) -> bool:
     """Whether the code of a model or its loss contains the name of a draw; needed only if dropout draws as well."""
-    return mentions(model, loss_fn, _MENTIONS | FROM_NOTHING if _recurs(model) else _MENTIONS)
+    if mentions(model, loss_fn, _MENTIONS):
+        return True
+    # What is drawn in place is too often a draw of weights, in a method that no pass calls.
+    return _recurs(model) and mentions(model, None, FROM_NOTHING - {"normal_", "uniform_"}, ("__init__",))
 
 
 def _recurs(model: nn.Module) -> bool:

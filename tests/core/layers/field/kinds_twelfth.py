@@ -97,8 +97,9 @@ def begun(how):
         return s.head(s.rnn(x, state)[0][:, -1])
 
     parts = {"latent": {"encode": nn.Linear(5, 32)}, "dropped": {"first": nn.Parameter(0.1 * torch.randn(1, 1, 16))}}
-    rnn = nn.LSTMCell(5, 16) if how == "cell" else nn.GRU(5, 16, batch_first=True)
-    model = Runs(run, rnn=rnn, head=nn.Linear(16, 3), drop=nn.Dropout(0.1), **parts.get(how, {}))
+    parts["cell"] = {"rnn": nn.LSTMCell(5, 16)}
+    plain = {"rnn": nn.GRU(5, 16, batch_first=True), "drop": nn.Dropout(0.1)}
+    model = Runs(run, head=nn.Linear(16, 3), **(parts["cell"] if how == "cell" else plain | parts.get(how, {})))
     return model, torch.randn(12, 9, 5), classes(12, 3), F.cross_entropy
 
 
