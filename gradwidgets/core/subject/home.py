@@ -62,6 +62,5 @@ def _with_gradients() -> contextlib.AbstractContextManager[object]:
     return torch.inference_mode(False) if torch.is_inference_mode_enabled() else contextlib.nullcontext()
 
 
-def abroad() -> "torch._C._EnableTorchFunction":
-    """A block in which user code runs, under the modes that the user has entered."""
-    return torch._C._EnableTorchFunction()
+# `with abroad():` is a block in which user code runs, under the modes that the user has entered.
+abroad = torch._C._EnableTorchFunction
