@@ -13,7 +13,6 @@ from typing import ParamSpec, TypeVar
 import torch
 
 from gradwidgets.core.subject.refusals import is_refusal, shortened
-from gradwidgets.core.subject.settings import GradMode
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -29,8 +28,7 @@ def at_home(function: Callable[P, T]) -> Callable[P, T]:
             try:
                 while True:
                     try:
-                        with GradMode() as mode, mode.again(), torch._C.DisableTorchFunction(), _with_gradients():
-                            step = next(work)
+                        step = _called(next, work)
                     except StopIteration as end:
                         return end.value
                     yield step
@@ -43,8 +41,7 @@ def at_home(function: Callable[P, T]) -> Callable[P, T]:
     def whole(*arguments: P.args, **keywords: P.kwargs) -> T:
         __tracebackhide__ = True  # hides this frame in pytest's tracebacks
         try:
-            with GradMode() as mode, mode.again(), torch._C.DisableTorchFunction(), _with_gradients():
-                return function(*arguments, **keywords)
+            return _called(function, *arguments, **keywords)
         except Exception as error:
             if not is_refusal(error):
                 raise
@@ -55,6 +52,25 @@ def at_home(function: Callable[P, T]) -> Callable[P, T]:
             del refusal  # else it and this frame would keep each other alive
 
     return whole
+
+
+def _called(function: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:
+    """Call a function at home; `torch.no_grad` inside it may have been interrupted in the middle of its end."""
+    __tracebackhide__ = True
+    before = torch.is_grad_enabled()
+    try:
+        try:
+            with torch._C.DisableTorchFunction(), _with_gradients():
+                return function(*arguments, **keywords)
+        finally:
+            _record_gradients(before)
+    finally:  # again, as the first time may have been interrupted too
+        _record_gradients(before)
+
+
+def _record_gradients(wanted: bool) -> None:
+    if torch.is_grad_enabled() != wanted:
+        torch._C._set_grad_enabled(wanted)
 
 
 def _with_gradients() -> contextlib.AbstractContextManager[object]:
