@@ -2,9 +2,9 @@
 
 JupyterLab sends a widget's messages over a subshell of the kernel, which has a thread of its own. Since ipykernel 7.4
 the kernel does not go by the sender alone: a message goes to the shell that last sent something through the same comm.
-Two things go wrong with that. While a cell runs, that shell is the busy main one. And JupyterLab ends a subshell when it
-thinks that no widget needs it: all further messages to a comm that last spoke from there would be dropped, so a slider,
-or a whole panel, would never react again.
+Two things go wrong with that. While a cell runs, that shell is the busy main one. And JupyterLab ends a subshell when
+it thinks that no widget needs it: all further messages to a comm that last spoke from there would be dropped, so a
+slider, or a whole panel, would never react again.
 """
 
 from __future__ import annotations
