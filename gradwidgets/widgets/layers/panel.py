@@ -114,6 +114,7 @@ class LayerFlowPanel(NetworkPanel):
 
     _file_name = "gradwidgets-layers"
     _words_height = 150
+    _height_over = 44
     _patience = 0.3
     selected: int | None = None  # the place of the selected layer
     _column: Column
@@ -175,9 +176,11 @@ class LayerFlowPanel(NetworkPanel):
             curvature=lambda: self._one(CurvatureView).largest,
         )
         about = {name: self.views[name].about for name in self._offered}
-        self.controls = make_controls(meanings(self), self.problem.architectures, self.fixes, about, self._quantities)
-        self._column = Column(self.controls, self.views, self.view, self._buttons, tabs=len(about) > 1)
-        self._assemble(stage.picture, self._column.box)
+        make, self.controls = make_controls(
+            meanings(self), self.problem.architectures, self.fixes, about, self._quantities
+        )
+        self._column = Column(make, self.controls, self.views, self.view, self._buttons, tabs=len(about) > 1)
+        self._assemble(stage.picture, self._column.place)
         self._refresh()
 
     # -- results ------------------------------------------------------------------------------------------
@@ -315,6 +318,7 @@ class LayerFlowPanel(NetworkPanel):
         self._column.show_values(
             values, left_out=NETWORK[1:] if self._network.own else (), covered=self._guessing.covered
         )
+        self._update_folds()
 
     def _move(self, event: MouseEvent) -> None:
         if self.views[self._seen.settings.view].click(event):
