@@ -71,8 +71,14 @@ class Buttons:
         self._page.observe(lambda change: call_soon(self._say_copied), "copied")
         self._share = button("Share", "copy a line of code that recreates this, with these settings", self._share_call)
         reset = button("Reset", "back to the initial settings", self._reset)
-        more = Head(description="More", icon="ellipsis-h", tooltip="share, picture, files, colours", layout=plain)
-        more.style, more._dom_classes = looks.of(ToggleButtonStyle), ("gradwidgets-icon", "gradwidgets-opener")
+        more = Head(
+            description="More",
+            icon="ellipsis-h",
+            tooltip="share, picture, files, colours",
+            layout=plain,
+            style=looks.of(ToggleButtonStyle),
+            _dom_classes=("gradwidgets-icon", "gradwidgets-opener"),
+        )
         others = [self._share, button("PNG", "save the picture", self._png), self._files, theme]
         behind = widgets.HBox(others, layout=plain, _dom_classes=("gradwidgets-others",))
         row = [reset, self._copy, more, behind]

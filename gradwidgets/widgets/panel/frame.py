@@ -21,6 +21,7 @@ LOWEST = 380  # CSS pixels: the minimum height of a picture
 _ABOVE = 250  # CSS pixels of the window taken by JupyterLab and the cell above the picture, and by margins
 _ROOMY, _LARGER = 1300, 1.2  # from this panel width on, controls and text are larger: see tokens.css
 _COLUMN, _ROOMY_COLUMN, _PROJECTOR_COLUMN = 250, 308, 330  # of the controls, with what is between them and the picture
+_MARGINS = 4  # CSS pixels that ipympl leaves beside a picture
 _LEAST_WIDTH = 400  # of a picture; if there is no room for it beside the controls, it goes below them: see page.js
 _NARROWEST, _SHORTEST = 440, 330  # CSS pixels that a picture needs for its text, if not magnified
 _DEFAULT_PAGE = (848, 800)  # width of a notebook's output and height of the window, until the page reports them
@@ -141,7 +142,7 @@ class Frame:
         )
         larger = max(_LARGER if width >= _ROOMY else 1.0, MAGNIFIED[self._style()])
         beside = self._beside(width)
-        width -= 0 if width < beside + _LEAST_WIDTH else beside  # then the picture is below the controls
+        width -= _MARGINS + (0 if width < beside + _LEAST_WIDTH else beside)  # then the picture is below the controls
         height -= _ABOVE + round(self._below * larger) + self._above()
         width = max(_LEAST_WIDTH, min(width, 1500))
         return width, max(self._lowest(), min(height, 900, round(width * 0.85)))
