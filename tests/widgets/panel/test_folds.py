@@ -1,17 +1,13 @@
 """Folds: what is rarely touched is behind a head, which says what was changed; the page alone opens them."""
 
 import pytest
+import torch
+from torch import nn
+from torch.nn.functional import mse_loss
 
 from gradwidgets import LayerFlowPanel, OptimizerPlayground, SurfaceExplorer
 from gradwidgets.widgets.controls.folds import Head, brief
 from gradwidgets.widgets.panel.settings_panel import descendants
-from tests.widgets.taught import maker
-
-
-@pytest.fixture
-def make():
-    with maker() as make_one:
-        yield make_one
 
 
 @pytest.fixture
@@ -79,7 +75,7 @@ def test_a_fold_with_nothing_to_see_in_it_is_gone(shown):
 
 def test_the_axes_of_another_loss_are_no_change(shown):
     panel = shown(SurfaceExplorer)
-    for name in panel._problems.names[:3]:
+    for name in panel.controls["example"].menu.options[:3]:
         panel.example = name
         assert list(heads(panel)) == ["axes", "resolution, dtype"]
     panel.resolution = 31
@@ -95,13 +91,13 @@ def test_a_page_may_press_a_head_and_do_no_more_to_it(shown):
     assert head.value is True and head.description == "3 more"
 
 
-def test_a_fold_leaves_out_what_has_no_meaning(make):
-    panel = make("layers")
-    view = panel.views["flow"]
-    assert len(heads(panel)) == 3
-    view.leave_out(("normalization", "width", "batch", "seed"))
-    panel._update_folds()
+def test_a_fold_leaves_out_what_has_no_meaning_for_a_model_of_yours(shown):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1))
+    panel = shown(LayerFlowPanel, model=model, inputs=torch.randn(8, 4), targets=torch.randn(8, 1), loss_fn=mse_loss)
     assert list(heads(panel)) == ["measure"]
+    panel.architecture = "plain"
+    assert list(heads(panel)) == ["width, batch, seed", "normalization", "measure"]
 
 
 def test_brief():
