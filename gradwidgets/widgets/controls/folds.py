@@ -57,6 +57,7 @@ class Fold:
         self.head = Head(layout=plain, style=style, _dom_classes=kinds)
         self.body = widgets.VBox(self._rows, layout=plain, _dom_classes=("gradwidgets-folded",))
         self.controls = {one.name: one for row in rows for one in _controls_in(row)}
+        self._changed = False
 
     @property
     def parts(self) -> tuple[widgets.Widget, widgets.Widget]:
@@ -82,14 +83,15 @@ class Fold:
         self.head.tooltip = f"show or fold {', '.join(seen)}"
         for part in self.parts:
             _dress(part, _EMPTY, not seen)
-        _dress(self.head, _CHANGED, bool(changed))
+        self._changed = bool(changed)
+        _dress(self.head, _CHANGED, self._changed)
 
     def _name(self, seen: Sequence[str]) -> str:
         return self._title if isinstance(self._title, str) else self._title(seen)
 
     def open_if_changed(self) -> None:
         """Open it if it holds something unusual."""
-        self.head.value = _CHANGED in self.head._dom_classes
+        self.head.value = self._changed
 
 
 class Folds:
