@@ -19,7 +19,9 @@ from gradwidgets.figures.base.style import Style, own_look
 _LETTER = 0.53  # mean width of a letter, in font sizes
 
 
-def title(axes: Axes, style: Style, layout: Layout, *, right: bool = False, moving: bool = False) -> Text:
+def title(
+    axes: Axes, style: Style, layout: Layout, *, right: bool = False, moving: bool = False, bold: bool = False
+) -> Text:
     """Add an empty line of text above axes.
 
     Args:
@@ -28,8 +30,9 @@ def title(axes: Axes, style: Style, layout: Layout, *, right: bool = False, movi
         layout: The sizes.
         right: Whether it is right-aligned, muted and small; otherwise it is left-aligned.
         moving: Whether it is animated, drawn over the background.
+        bold: Whether it is bold.
     """
-    lift = ScaledTranslation(0, 4.5 * layout.scale / 72, axes.figure.dpi_scale_trans)
+    lift = ScaledTranslation(0, 5.5 * layout.pixel / 72, axes.figure.dpi_scale_trans)
     look: dict[str, Any] = {
         "x": 1.0 if right else 0.0,
         "y": 1.0,
@@ -37,7 +40,8 @@ def title(axes: Axes, style: Style, layout: Layout, *, right: bool = False, movi
         "ha": "right" if right else "left",
         "va": "baseline",
         "clip_on": False,
-        "fontsize": layout.small if right else layout.label,
+        "fontsize": layout.small if right else layout.title if bold else layout.label,
+        "fontweight": "bold" if bold else "normal",
         "color": style.muted if right else style.ink,
     }
     text = MovingText(**look) if moving else Text(parse_math=False, **look)

@@ -123,7 +123,7 @@ class SurfaceFigure(SceneFigure[Scene]):
             return
         view = sides[0], sides[1], (names[0], names[1]), style, layout
         self.maps = [SurfaceMap(figure, k, *view) for k in range(len(losses))]
-        self._bars.append(ColorBar(figure, bars[0], style.bands, style, layout))
+        self._bars.append(ColorBar(figure, bars[0], style.ramp, style, layout))
         if ground.beside:
             ways = [loss_line(name, k, style)[0] for k, name in enumerate(losses)]
             self.aside = AsideMap(figure, len(losses), *view, ways if len(losses) > 1 else (POINT,))

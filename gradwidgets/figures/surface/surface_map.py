@@ -15,7 +15,8 @@ from gradwidgets.figures.base.layout import Layout
 from gradwidgets.figures.base.marks import EDGE, MINIMUM, badge
 from gradwidgets.figures.base.moving import MovingLine, moving_line
 from gradwidgets.figures.base.pixels import Pixels
-from gradwidgets.figures.base.style import MARKS, Style, contrast, loss_line
+from gradwidgets.figures.base.relief import ramp_at, relief
+from gradwidgets.figures.base.style import LIGHT, MARKS, Style, contrast, loss_line
 from gradwidgets.figures.base.vectors import arrow, draw_field
 from gradwidgets.figures.surface.even_bands import even_bands
 from gradwidgets.figures.surface.surface_scale import SurfaceScale
@@ -92,8 +93,8 @@ class PointMap:
         # End labels of neighbouring maps would collide.
         prune = "both" if len(layout.maps) > 1 else None
         axes = self.axes = map_axes(figure, position, x, y, names, style, layout, prune=prune)
-        self._ground = Pixels(axes)
-        self._title = badge(axes, "", style, fontsize=layout.title, fontweight="bold", color=style.ink)
+        self._ground = Pixels(axes, 8 * layout.pixel)
+        self._title = badge(axes, "", layout, low=True, fontsize=layout.title, fontweight="bold", color=LIGHT.ink)
         scale = layout.scale
         self.ways: list[MovingLine] = [
             moving_line(axes, color=color, casing=_casing(color, style), linewidth=2.0 * scale, zorder=7)
@@ -173,10 +174,12 @@ class SurfaceMap(PointMap):
         self._name(surface.name)
         style, several = self._style, len(self._layout.maps) > 1
         if several:  # its curves in the cuts have this colour
-            self._title.set_color(style.written(loss_line(surface.name, self._position, style)[0]))
+            self._title.set_color(LIGHT.written(loss_line(surface.name, self._position, LIGHT)[0]))
+
+        levels = scale.levels(surface.loss)
 
         def painted(width: int, height: int) -> np.ndarray:
-            image = even_bands(scale.bands(surface.loss), style.bands, style.plot, width, height)
+            image = relief(levels, style.ramp, style.plot, width, height, self.axes.figure.dpi / self._layout.dpi)
             hatch(image, ~np.isfinite(surface.loss), style.muted)
             if surface.lost is not None:
                 dots(image, surface.lost & np.isfinite(surface.loss), style.ink)
@@ -193,7 +196,7 @@ class SurfaceMap(PointMap):
                     self._x,
                     self._y,
                     surface.gradient,
-                    style.bands[np.nan_to_num(scale.bands(surface.loss)).clip(0, len(style.bands) - 1).astype(int)],
+                    ramp_at(levels, style.ramp),
                     lengths=arrows == "magnitude",
                 )
             )
