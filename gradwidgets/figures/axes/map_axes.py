@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
+from matplotlib.axis import Axis, XAxis
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -96,7 +96,7 @@ def name_between_ticks(axis: Axis) -> None:
     name, renderer = axis.label, renderer_of(axis.figure)
     if not name.get_text():
         return
-    across = axis.axis_name == "x"
+    across = isinstance(axis, XAxis)
     low, high = axis.get_view_interval()
     fit(name, name.get_text(), 0.9 * _length(axis))
     box = name.get_window_extent(renderer)
@@ -123,7 +123,7 @@ def name_between_ticks(axis: Axis) -> None:
 
 def _length(axis: Axis) -> float:
     box = axis.axes.bbox
-    return float(box.width if axis.axis_name == "x" else box.height)
+    return float(box.width if isinstance(axis, XAxis) else box.height)
 
 
 def pixels_per_unit(axes: Axes, x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.markers import MarkerStyle
 from matplotlib.path import Path
 from matplotlib.text import Text
-from matplotlib.transforms import ScaledTranslation, Transform
+from matplotlib.transforms import Affine2DBase, ScaledTranslation
 
 from gradwidgets.figures.base.layout import Box, Layout
 from gradwidgets.figures.base.style import Style
@@ -55,7 +55,7 @@ def badge(axes: Axes, text: str, layout: Layout, *, right: bool = False, low: bo
     )
 
 
-def _inches(axes: Axes) -> Transform:
+def _inches(axes: Axes) -> Affine2DBase:
     return axes.figure.dpi_scale_trans
 
 

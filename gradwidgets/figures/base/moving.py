@@ -35,15 +35,17 @@ class MovingLine(Line2D):
 
     Args:
         casing: The colour of a border that sets the line off from any background; None for none.
+        border: The width of that border on each side, in points.
         **options: Keyword arguments of `Line2D`.
 
     Attributes:
         casing: The border's colour as RGBA, or None.
     """
 
-    def __init__(self, *, casing: str | None = None, **options: Any) -> None:
+    def __init__(self, *, casing: str | None = None, border: float = 0.8, **options: Any) -> None:
         super().__init__([], [], animated=True, solid_capstyle="round", solid_joinstyle="round", **options)
         self._vertices = np.empty((0, 2))
+        self._border = border
         self.casing = None if casing is None else to_rgba(casing)
         self._pens: tuple[float, Pen | None, Pen | None] | None = None
         self._image: tuple[Pen, np.ndarray] | None = None  # of the marker
@@ -97,7 +99,7 @@ class MovingLine(Line2D):
             context.set_joinstyle("round")
             if self.casing is not None:
                 context.set_foreground(self.casing, isRGBA=True)
-                context.set_linewidth(width + 1.6)
+                context.set_linewidth(width + 2 * self._border)
                 renderer.draw_path(context, path, to_pixels)
                 context.set_foreground(color, isRGBA=True)
                 context.set_linewidth(width)

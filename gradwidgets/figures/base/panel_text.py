@@ -97,6 +97,14 @@ class Key:
         self._parts: tuple[tuple[str, str], ...] = ()
         self.texts: list[Text] = []
 
+    def leaves(self, words: str) -> bool:
+        """Whether there is room for some more words at the right end of the line."""
+        axes, renderer = self._before.axes, renderer_of(self._before.figure)
+        if not isinstance(axes, Axes) or not self.texts:
+            return True
+        wide = renderer.get_text_width_height_descent(words, self.texts[-1].get_fontproperties(), False)[0]
+        return self.texts[-1].get_window_extent(renderer).x1 + 8 * self._layout.scale + wide < axes.bbox.x1
+
     def show(self, parts: Sequence[tuple[str, str]]) -> bool:
         """Name what is shown; return whether that changed anything.
 
@@ -110,12 +118,14 @@ class Key:
             text.remove()
         renderer = renderer_of(self._before.figure)
         self._parts, self.texts, at = parts, [], self._before.get_window_extent(renderer).width
+        end = axes.bbox.width + 12 * self._layout.scale
         for words, color in parts:
             at += 8 * self._layout.scale
             with own_look():
                 text = title(axes, self._style, self._layout)
             text.set(text=words, color=self._style.written(color), fontsize=self._layout.small)
             text.set_x(at / max(axes.bbox.width, 1))
+            fit(text, words, max(end - at, 1.0))
             self.texts.append(text)
             at += text.get_window_extent(renderer).width
         return True

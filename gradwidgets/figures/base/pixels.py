@@ -52,7 +52,8 @@ class Pixels(Artist):
         width, height = max(1, round(box.x1) - left), max(1, round(box.y1) - bottom)
         if self._image is None or self._image.shape[:2] != (height, width):
             self._image = self._painter(width, height)
-            _round_off(self._image, round(renderer.points_to_pixels(self._radius)))
+            radius = float(renderer.points_to_pixels(self._radius))  # type: ignore[arg-type]  # of one number
+            _round_off(self._image, round(radius))
         context = renderer.new_gc()
         context.set_clip_rectangle(box)
         renderer.draw_image(context, left, bottom, self._image)

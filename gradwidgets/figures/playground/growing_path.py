@@ -49,7 +49,7 @@ class GrowingPath(MovingLine):
 
     def draw(self, renderer: RendererBase) -> None:
         """Draw the path: first all that is night, then all that is white, as it may cross itself."""
-        axes = self.axes
+        axes: Any = self.axes
         if not isinstance(renderer, RendererAgg) or axes is None:
             super().draw(renderer)
             return
@@ -61,7 +61,8 @@ class GrowingPath(MovingLine):
         context.set_clip_rectangle(axes.bbox)
         context.set_capstyle("round")
         context.set_joinstyle("round")
-        renderer.draw_path_collection(
+        draw: Any = renderer.draw_path_collection  # declared for less than it takes
+        draw(
             context, _AS_IT_IS, self._layers, _NONE, np.zeros((1, 2)), _AS_IT_IS, np.empty((0, 4)), self._colors,
             self._widths, [(0, None)], [True], [None], "screen",
         )  # fmt: skip

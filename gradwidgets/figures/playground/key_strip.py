@@ -52,16 +52,18 @@ class KeyStrip:
         if parts == self._parts:
             return False
         self._parts = parts
+        entries = self._vectors(parts) if parts else self._marks()
+        self.explain(entries if parts or self._fits(entries) else [])  # the first map says it too
+        return True
+
+    def explain(self, entries: Sequence[tuple[str, dict[str, Any]]]) -> None:
+        """Explain other marks: the name and the look of each, {} for none."""
         for artist in self._artists:
             artist.remove()
         self._artists, at = [], self._layout.key_left
-        entries = self._vectors(parts) if parts else self._marks()
-        if not parts and not self._fits(entries):
-            entries = []  # the first map says it too
         for text, mark in entries:
             at = self._entry(at, text, mark)
         self._show_colors(at)
-        return True
 
     def _fits(self, entries: Sequence[tuple[str, dict[str, Any]]]) -> bool:
         width = sum(self._width(text) + 2.9 * self._layout.key_gap for text, _ in entries)
@@ -100,6 +102,9 @@ class KeyStrip:
 
     def _entry(self, at: float, text: str, mark: dict[str, Any]) -> float:
         layout, style, figure = self._layout, self._style, self._figure
+        if not mark:
+            self._write(at - 0.5 * layout.key_gap, text)
+            return at + 1.4 * layout.key_gap + self._width(text)
         reach = 0.0 if "marker" in mark else 0.6 * layout.key_gap
         line = Line2D([at - reach, at + reach] if reach else [at], [layout.key_y] * (2 if reach else 1), **mark)
         if reach:

@@ -80,7 +80,8 @@ class LossCurves:
             self.lines[name].set_data(steps, heights)
             low, high = self.scale.limits
             ended = len(heights) > 0 and low <= heights[-1] <= high
-            self.ends[name].set_data(*((steps[-1:], heights[-1:]) if ended else ([], [])))
+            last = slice(-1, None) if ended else slice(0, 0)
+            self.ends[name].set_data(steps[last], heights[last])
 
 
 class DataPlot:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from gradwidgets.figures.axes.rounding import fractions_of_one, round_limits
 from gradwidgets.figures.axes.ticks import short
@@ -62,8 +63,10 @@ class SurfaceScale:
         if kind == "log":
             low = max(low, high - _DECADES) if np.isfinite(low) else high - _DECADES
         high = high if high > low else low + 1.0
-        if kind != "symlog":
-            low, high = (round_limits if kind == "linear" else fractions_of_one)(low, high, _ROUNDED)
+        if kind == "linear":
+            high = round_limits(low, high, _ROUNDED)[1]  # the lowest has the palest colour
+        elif kind == "log":
+            low, high = fractions_of_one(low, high, _ROUNDED)
         made = cls(kind, zero, unit, low, high)
         return replace(made, power=_rounded(power_of(made.levels(values))))
 
@@ -92,7 +95,7 @@ class SurfaceScale:
     def loss_at(self, level: float) -> float:
         """The loss at a level."""
         share = max(level, 0.0) ** (1 / self.power)
-        return float(self.loss(np.float64(self.low + share * (self.high - self.low))))
+        return float(self.loss(np.array(self.low + share * (self.high - self.low))))
 
     @property
     def ticks(self) -> dict[float, str]:
@@ -108,8 +111,11 @@ class SurfaceScale:
         """Share of the way from low to high → label, both ends first."""
         span = self.high - self.low
         if self.kind == "linear":
-            at = np.array([0, _ROUNDED, *range(3, _ROUNDED, 3)]) / _ROUNDED
-            return {float(a): short(float(self.low + a * span), span) for a in at}
+            unit = 10.0 ** math.floor(math.log10(span))  # the locator knows no span of 1e-300
+            values = MaxNLocator(7, steps=(1, 2, 2.5, 5, 10)).tick_values(self.low / unit, self.high / unit) * unit
+            inside = [float(value) for value in values if self.low <= value <= self.high]
+            inside = inside if len(inside) > 1 else [self.low, self.high]
+            return {(value - self.low) / span: short(value, span) for value in inside}
         if self.kind == "symlog":
             return self._symmetric(span)
         decades = np.arange(math.ceil(self.low - 1e-9), self.high + 1e-9)
