@@ -166,6 +166,44 @@ def test_what_somebody_holds_stays_and_is_closed_when_it_is_let_go(hold, panel, 
     notebook.until("not close_unheld() and not panels()")
 
 
+DURING = """
+from unittest.mock import patch
+letterboxes = []
+kernel = get_ipython().kernel
+
+def message(panel, **state):
+    kernel.comm_manager.comm_msg(None, None, {
+        "buffers": [],
+        "content": {"comm_id": panel.page.model_id, "data": {"method": "update", "state": state, "buffer_paths": []}},
+    })
+
+def arrives(**state):
+    collect = gc.collect
+    def collect_meanwhile():
+        there = [key for key, one in comm.get_comm_manager().comms.items() if type(one).__name__ == "_Letterbox"]
+        assert held.page.model_id in there
+        letterboxes.append(comm.get_comm_manager().comms[held.page.model_id])
+        message(held, **state)
+        return collect()
+    return patch("gradwidgets.widgets.kernel.unheld.gc.collect", collect_meanwhile)
+"""
+
+
+def test_a_message_that_arrives_while_references_are_looked_for_is_not_lost(notebook):
+    notebook.run(DURING)
+    notebook.run("held = OptimizerPlayground()\ndisplay(held)", "a")
+    notebook.clear("a")
+    notebook.until("held.page.gone")
+    unnamed = "patch('gradwidgets.widgets.kernel.unheld.named', lambda *_: False)"
+    notebook.run(f"with {unnamed}, arrives(size={{'width': 700}}): close_unheld()")
+    assert notebook.value("held.page.size, held.comm is None") == ({"width": 700}, False)
+    late = {"method": "update", "state": {"size": {"width": 800}}, "buffer_paths": []}
+    notebook.run(f"letterboxes[0].handle_msg({{'buffers': [], 'content': {{'data': {late}}}}})")  # on a slower thread
+    assert notebook.value("held.page.size") == {"width": 800}
+    notebook.run("held = None; letterboxes.clear()")
+    notebook.until("not close_unheld() and not panels()")
+
+
 def test_the_history_holds_nothing_and_says_what_became_of_it(notebook):
     notebook.run("OptimizerPlayground(lr=0.2)", "a")
     number = notebook.value("max(Out)")

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import threading
 import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -159,24 +160,55 @@ def _own(widget: widgets.Widget) -> list[widgets.Widget]:
     return list(found.values())
 
 
+class _Letterbox:
+    """Stands in for a comm: keeps the messages that arrive for it on another thread, until `hand_over`."""
+
+    def __init__(self) -> None:
+        self._messages: list[dict[str, Any]] = []
+        self._closed = False  # set by the comm manager, too
+        self._comm: Any = None
+        self._one_at_a_time = threading.RLock()
+
+    def handle_msg(self, message: dict[str, Any]) -> None:
+        """Keep a message; hand it over if that has been done with the others, as a thread may come late."""
+        with self._one_at_a_time:
+            if self._comm is None:
+                self._messages.append(message)
+            else:
+                self._comm.handle_msg(message)
+
+    def handle_close(self, _message: dict[str, Any]) -> None:
+        """Note that the page closed its side."""
+        self._closed = True
+
+    def hand_over(self, to: Any) -> None:
+        """Give the messages to the comm itself, in their order; close it if the page did."""
+        with self._one_at_a_time:
+            self._comm = to
+            for message in self._messages:
+                to.handle_msg(message)
+        if self._closed:
+            to.close()
+
+
 @contextlib.contextmanager
 def _put_aside(those: Collection[str]) -> Iterator[None]:
     """A block in which neither registries nor IPython's history reference these widgets; survivors are restored."""
     comms: dict[str, Any] = comm.get_comm_manager().comms
     history = Kept(get_ipython(), those)
     held = {key: weakref.ref(registry._instances.pop(key)) for key in those if key in registry._instances}
-    for key in held:
-        comms[key] = None  # for a message that arrives meanwhile, as if it did not exist
+    letters = {key: _Letterbox() for key in held}
+    comms.update(letters)
     try:
         yield
     finally:
-        for key, ref in held.items():
-            _restore(key, ref(), comms)
+        survivors = {
+            key: widget for key, ref in held.items() if (widget := ref()) is not None and widget.comm is not None
+        }
+        registry._instances.update(survivors)
+        comms.update({key: widget.comm for key, widget in survivors.items()})
+        for key in held.keys() - survivors.keys():
+            comms.pop(key, None)
         history.give_back()
-
-
-def _restore(key: str, widget: widgets.Widget | None, comms: dict[str, Any]) -> None:
-    if widget is None or widget.comm is None:
-        comms.pop(key, None)
-    else:
-        registry._instances[key], comms[key] = widget, widget.comm
+        for key, widget in survivors.items():
+            letters[key].hand_over(widget.comm)

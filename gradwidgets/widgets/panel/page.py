@@ -7,6 +7,7 @@ This small invisible widget runs page.js, accessible.js and views.js.
 from __future__ import annotations
 
 import pathlib
+import threading
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
@@ -48,6 +49,7 @@ class Page(anywidget.AnyWidget):
         self._views: dict[str, int] = {}  # number of views in each page
         self._turns: dict[str, int] = {}  # sequence number of each page's last report
         self._expected = False
+        self._counting = threading.RLock()  # reports may come on two threads
         self.on_msg(self._answer)
         self.observe(self._remember, "size")
 
@@ -77,10 +79,12 @@ class Page(anywidget.AnyWidget):
         page, turn, views, boxes = (content.get(name) for name in ("page", "turn", "views", "boxes"))
         if not (isinstance(page, str) and isinstance(turn, int) and isinstance(views, int | None)):
             return
-        if "views" in content and turn > self._turns.get(page, 0):  # threads may swap two
-            self._turns[page] = turn
-            boxes = boxes if isinstance(boxes, list) else []
-            self._count(page, views, [box for box in boxes if isinstance(box, str)])
+        if "views" in content:
+            with self._counting:
+                if turn > self._turns.get(page, 0):  # threads may swap two
+                    self._turns[page] = turn
+                    boxes = boxes if isinstance(boxes, list) else []
+                    self._count(page, views, [box for box in boxes if isinstance(box, str)])
 
     def _count(self, page: str, views: int | None, boxes: list[str]) -> None:
         """Record the number of views in a page; None if the page itself is closed, and may come back."""
