@@ -112,8 +112,8 @@ class SurfaceScale:
         span = self.high - self.low
         if self.kind == "linear":
             unit = 10.0 ** math.floor(math.log10(span))  # the locator knows no span of 1e-300
-            values = MaxNLocator(7, steps=(1, 2, 2.5, 5, 10)).tick_values(self.low / unit, self.high / unit) * unit
-            inside = [float(value) for value in values if self.low <= value <= self.high]
+            values = MaxNLocator(7, steps=(1, 2, 2.5, 5, 10)).tick_values(self.low / unit, self.high / unit)
+            inside = [value for value in (float(one) * unit for one in values) if self.low <= value <= self.high]
             inside = inside if len(inside) > 1 else [self.low, self.high]
             return {(value - self.low) / span: short(value, span) for value in inside}
         if self.kind == "symlog":
