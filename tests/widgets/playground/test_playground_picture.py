@@ -279,8 +279,8 @@ def test_the_png_shows_the_paths_too(playground):
     with_paths = decoded(playground.png())
     width, height = playground.canvas.get_width_height()
     assert with_paths.shape == (2 * height, 2 * width, 4)
-    red = (with_paths[..., 0] > 190) & (with_paths[..., 1] < 80) & (with_paths[..., 2] < 70)
-    assert red.sum() > 200
+    blue = (np.abs(with_paths[..., :3].astype(int) - (0x24, 0x57, 0xF0)) < 12).all(axis=-1)  # of MSE
+    assert blue.sum() > 200
     assert (with_paths[..., 3] == 255).all()
 
 
