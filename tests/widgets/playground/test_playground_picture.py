@@ -108,7 +108,7 @@ def test_a_start_off_the_view_is_followed_without_rescaling(playground):
 def test_an_objective_has_one_large_map_and_no_data(playground):
     playground.dataset = "himmelblau"
     assert list(drawing_of(playground).maps) == ["himmelblau"]
-    assert len(playground.figure.axes) == 2
+    assert drawing_of(playground).data is None and len(playground.figure.axes) == 3  # the bar of colours too
     assert len(drawn(playground, "minima", "himmelblau")) == 4
 
 
