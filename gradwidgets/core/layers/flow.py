@@ -32,7 +32,7 @@ from gradwidgets.core.layers.causes.smoothing import smoothed_in
 from gradwidgets.core.layers.causes.softmax_rows import ATTENTION, SOFTMAX
 from gradwidgets.core.layers.causes.stay_alike import copies_in
 from gradwidgets.core.layers.causes.unlisted import unlisted, with_makers
-from gradwidgets.core.layers.causes.zeroed import drops_all, zeroed_in
+from gradwidgets.core.layers.causes.zeroed import drops_all
 from gradwidgets.core.layers.codes.straight_residuals import straight_residuals
 from gradwidgets.core.layers.misuse.added_masks import added_masks, may_add_masks
 from gradwidgets.core.layers.misuse.attention_masks import MASK
@@ -80,6 +80,7 @@ from gradwidgets.core.layers.scores.lone_keys import lone_keys
 from gradwidgets.core.layers.scores.masked_scores import masked_by_zero
 from gradwidgets.core.layers.scores.softmax_twice import TWICE, taken_twice
 from gradwidgets.core.layers.scores.temperatures import cold
+from gradwidgets.core.layers.stopped.stopped_pass import stopped_in
 from gradwidgets.core.layers.summary import Measured, summarise
 from gradwidgets.core.layers.weights.between_passes import kept_graphs, made_anew, states_of
 from gradwidgets.core.layers.weights.by_weights import gradients_by_weights
@@ -198,7 +199,7 @@ def _run_further_passes(subject: Subject, found: Measured, given: Subject | None
     if found.zeros and not _waits(found):
         found.stops = stops_of(subject, found.zeros)
     if found.zeros and (not _waits(found) or drops_all(subject.model)):
-        found.zeroed = zeroed_in(subject)
+        found.zeroed, found.begun = stopped_in(subject)
         if not found.zeroed:
             others = [one for one in found.zeros if one.name not in found.stops]
             for row in left_out(unread_rows)(subject, others, found.graph):
