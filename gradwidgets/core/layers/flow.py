@@ -88,6 +88,7 @@ from gradwidgets.core.layers.weights.clipped_weights import clipped
 from gradwidgets.core.layers.weights.one_memory import in_one_memory
 from gradwidgets.core.layers.weights.plain_tensors import plain_tensors
 from gradwidgets.core.layers.weights.squashes import squashed
+from gradwidgets.core.layers.weights.unwritten import unwritten
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.subject.collection import NoCollection
 from gradwidgets.core.subject.home import at_home
@@ -277,7 +278,7 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
         seen.output, seen.views = output, (*tracked.views(), *look.taken())
         seen.operations += operations
         seen.lone_keys = tuple(one for one in lone if one is not None)
-        seen.operations += [*_of_weights(seen, gradients), *left_out(made_anew)(rows, dict(model.named_parameters()))]
+        seen.operations += [*_of_weights(model, seen, gradients), *left_out(made_anew)(rows, dict(model.named_parameters()))]
         seen.operations += [*left_out(in_one_memory)(model), *left_out(kept_graphs)(model, states, leaves)]
         seen.scrambling = [*(one for one in look.taken() if scrambles(*one)), *tracked.scrambling()]
         seen.turned = left_out(views_in)(*compared)
@@ -315,11 +316,11 @@ def _of_scores(operations: list[Operation], tracked: Tracked, names: Mapping[int
     return found + left_out(drowned)(sums, nodes) + left_out(constant_codes)(sums, names)
 
 
-def _of_weights(found: Measured, gradients: Mapping[int, Tensor]) -> list[Finding]:
-    """Check the weights' values: copies of each other, or clipped."""
+def _of_weights(model: nn.Module, found: Measured, gradients: Mapping[int, Tensor]) -> list[Finding]:
+    """Check the weights' values: copies of each other, clipped, or never written."""
     sizes = {key: found.numbers[norms.weight][0] for key, norms in found.norms.items()}
     copies = left_out(copies_in)(found.rows, sizes, gradients, found.graph)
-    return copies + left_out(clipped)(found.rows, found.graph)
+    return copies + left_out(clipped)(found.rows, found.graph) + left_out(unwritten)(model, sizes)
 
 
 def _sizes(norms: Mapping[int, Norms], numbers: Reducer) -> dict[int, float | None]:

@@ -44,6 +44,7 @@ _MEANINGS = {
 }  # fmt: skip
 # The same for findings on single operations of the model.
 _OPERATIONS = {
+    "uninitialised": ("such numbers are another each time, and saturate all behind them", "Write numbers into them."),
     "norm_of_one": ("the output does not depend on the input", "A norm over several numbers, or none."),
     "softmax_of_one": ("the softmax of a single number is always 1", "Another axis, or a sigmoid."),
     "linear chain": ("without an activation, several layers are one linear map", "An activation between them."),

@@ -25,6 +25,7 @@ from gradwidgets.core.layers.preflight.losses import (
     swapped,
 )
 from gradwidgets.core.layers.preflight.losses.call import OUTPUT, TARGET, Again, Call
+from gradwidgets.core.layers.preflight.losses.value.against import against
 from gradwidgets.core.layers.preflight.losses.value.bounded import Bounded
 from gradwidgets.core.layers.preflight.losses.value.cancelled import Cancelled
 from gradwidgets.core.layers.preflight.losses.value.chance_pairs import ChancePairs
@@ -226,6 +227,7 @@ class LossCall(FunctionMode):
         found = [*self._cancelled.told_in(found), *self._likelihoods.findings(), *self._endless.findings()]
         if loss is not None and not found:
             found += left_out(endless)(loss, self._named, self._targets, again)
+            found += [] if found else left_out(against)(loss, self._output, self._targets, again)
         if any(_is_same(one, loss) for one in self._back):
             found.append(
                 Finding(derivatives.WENT_BACK, "error", BACKWARD, {"backward": len(self._back), "most": 0}, action=ONCE)
