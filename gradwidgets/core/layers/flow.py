@@ -80,6 +80,7 @@ from gradwidgets.core.layers.scores.lone_keys import lone_keys
 from gradwidgets.core.layers.scores.masked_scores import masked_by_zero
 from gradwidgets.core.layers.scores.softmax_twice import TWICE, taken_twice
 from gradwidgets.core.layers.scores.temperatures import cold
+from gradwidgets.core.layers.stopped.saturated_outputs import saturated_outputs
 from gradwidgets.core.layers.stopped.stopped_pass import stopped_in
 from gradwidgets.core.layers.summary import Measured, summarise
 from gradwidgets.core.layers.weights.between_passes import kept_graphs, made_anew, states_of
@@ -176,6 +177,7 @@ def _run_further_passes(subject: Subject, found: Measured, given: Subject | None
     if math.isfinite(found.loss):
         found.same = same_in(subject, found.output, found.graph.waiting if found.graph else ())
         found.operations += smoothed_in(subject, found.output)
+        found.operations += left_out(saturated_outputs)(subject, found.output) if found.same is None else []
     found.operations += left_out(place_codes)(subject, found.output, found.added)
     if math.isfinite(found.loss):
         found.operations += left_out(unread_in)(subject, found.output, found.picks)

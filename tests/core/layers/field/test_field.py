@@ -33,7 +33,9 @@ from tests.core.layers.field.kinds_seventh import SEVENTH_SICK, SEVENTH_SOUND
 from tests.core.layers.field.kinds_sixth import SIXTH_SICK, SIXTH_SOUND
 from tests.core.layers.field.kinds_tenth import TENTH_SICK, TENTH_SOUND
 from tests.core.layers.field.kinds_third import THIRD_SICK, THIRD_SOUND
+from tests.core.layers.field.kinds_thirteenth import THIRTEENTH_SICK, THIRTEENTH_SOUND
 from tests.core.layers.field.kinds_told import TOLD_SICK, TOLD_SOUND
+from tests.core.layers.field.kinds_twelfth import TWELFTH_SICK, TWELFTH_SOUND
 from tests.core.layers.field.kinds_zeros import ZEROS_SICK, ZEROS_SOUND
 from tests.core.layers.field.more import MORE_SICK, MORE_SOUND
 from tests.core.layers.field.reports import REPORTS_SICK, REPORTS_SOUND
@@ -71,6 +73,8 @@ LAST_SICK, LAST_SOUND = (
         *NINTH_SICK,
         *TENTH_SICK,
         *ELEVENTH_SICK,
+        *TWELFTH_SICK,
+        *THIRTEENTH_SICK,
         *BACKWARDS_SICK,
     ),
     (
@@ -98,6 +102,8 @@ LAST_SICK, LAST_SOUND = (
         *NINTH_SOUND,
         *TENTH_SOUND,
         *ELEVENTH_SOUND,
+        *TWELFTH_SOUND,
+        *THIRTEENTH_SOUND,
         *UNUSUAL_SOUND,
         *BACKWARDS_SOUND,
     ),
