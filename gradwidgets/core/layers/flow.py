@@ -80,6 +80,7 @@ from gradwidgets.core.layers.scores.lone_keys import lone_keys
 from gradwidgets.core.layers.scores.masked_scores import masked_by_zero
 from gradwidgets.core.layers.scores.softmax_twice import TWICE, taken_twice
 from gradwidgets.core.layers.scores.temperatures import cold
+from gradwidgets.core.layers.stopped.own_slopes import OwnSlopes
 from gradwidgets.core.layers.stopped.saturated_outputs import saturated_outputs
 from gradwidgets.core.layers.stopped.stopped_pass import stopped_in
 from gradwidgets.core.layers.summary import Measured, summarise
@@ -259,6 +260,7 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
             operations += _of_scores(looked_at, tracked, names) if look.looks else []
             pools = left_out(pools_of)(tracked.of_model()) if look.looks else []
             suspects = suspects_in(tracked, model, look.inputs) if look.looks else Suspects()
+            slopes_left = OwnSlopes(tracked.nodes() if look.looks else (), tracked.layer_of)
             watch.place(tracked.vertex_of)
             tracked.watch(watch.gradients_at)
             watch.way_back()
@@ -280,12 +282,16 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
         seen.output, seen.views = output, (*tracked.views(), *look.taken())
         seen.operations += operations
         seen.lone_keys = tuple(one for one in lone if one is not None)
-        seen.operations += [*_of_weights(model, seen, gradients), *left_out(made_anew)(rows, dict(model.named_parameters()))]
+        seen.operations += [
+            *_of_weights(model, seen, gradients),
+            *left_out(made_anew)(rows, dict(model.named_parameters())),
+        ]
         seen.operations += [*left_out(in_one_memory)(model), *left_out(kept_graphs)(model, states, leaves)]
         seen.scrambling = [*(one for one in look.taken() if scrambles(*one)), *tracked.scrambling()]
         seen.turned = left_out(views_in)(*compared)
         seen.half = tracked.is_half()
         seen.own = left_out(own_functions)(tracked.nodes())
+        seen.operations += left_out(slopes_left.findings)()
         seen.draws = look.drew()
         seen.sums = sums
         seen.picks, seen.pools = left_out(tracked.picks)(PICKS), pools

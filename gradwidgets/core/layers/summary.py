@@ -185,7 +185,9 @@ def _function(name: str, place: str, before: tuple[str, ...], within: bool, shar
     """Make the result for one activation from the five numbers of `slopes_of`."""
     dead, saturated, rests_at, fourth, scale = shares
     if name in SOFTMAX:
-        return FunctionStats(name, place, dead, saturated, rests_at, before, within, spread=fourth, scale=scale)
+        return FunctionStats(
+            name, place, dead, saturated, _NAN, before, within, spread=fourth, scale=scale, largest=rests_at
+        )
     return FunctionStats(name, place, dead, saturated, rests_at, before, within, outside=fourth)
 
 

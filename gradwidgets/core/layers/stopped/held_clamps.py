@@ -52,7 +52,8 @@ class HeldClamp(Zeroed):
         ]
         many = f"all {self.low + self.high:,} numbers" if self.low + self.high > 1 else "the one number"
         at = f" ({self.place})" if self.place else ""
-        return f"{self.name}{at} is at its bound for {many} that it is given ({', '.join(parts)}), and passes no gradient"
+        held = f"{self.name}{at} is at its bound for {many} that it is given"
+        return f"{held} ({', '.join(parts)}), and passes no gradient"
 
 
 class HeldClamps:

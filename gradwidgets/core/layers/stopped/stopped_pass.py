@@ -111,4 +111,4 @@ class _Seen(FunctionMode):
         return replace(one) if is_zero else None
 
 
-_ACTIVATIONS = frozenset(("sigmoid", "tanh", "relu", "softmax", "hardsigmoid", "softplus", "sigmoid_", "tanh_", "relu_"))
+_ACTIVATIONS = {"sigmoid", "tanh", "relu", "softmax", "hardsigmoid", "softplus", "sigmoid_", "tanh_", "relu_"}

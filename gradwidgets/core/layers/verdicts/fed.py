@@ -1,4 +1,4 @@
-"""Layers and activations that are not dead by themselves: they are given zeros, or a clamp behind them is at its bound."""
+"""Layers and activations that are not dead by themselves: they get zeros, or a clamp behind them is at its bound."""
 
 from gradwidgets.core.layers.causes.zeroed import Zeroed
 from gradwidgets.core.layers.passes.functional_units import FunctionStats

@@ -41,7 +41,12 @@ def gates_and_more(scale):
     model = Runs(run, first=nn.Linear(12, 40), gate=nn.Linear(40, 2), head=nn.Linear(40, 4))
     with torch.no_grad():
         model.gate.weight.mul_(scale)
-    return model, torch.randn(32, 12), (classes(32, 4), torch.rand(32, 2)), lambda o, y: F.cross_entropy(o[0], y[0]) + F.mse_loss(o[1], y[1])
+    return (
+        model,
+        torch.randn(32, 12),
+        (classes(32, 4), torch.rand(32, 2)),
+        lambda o, y: F.cross_entropy(o[0], y[0]) + F.mse_loss(o[1], y[1]),
+    )
 
 
 def with_prior():
@@ -64,15 +69,30 @@ def with_lengths():
         return s.head(z), z.norm(dim=1)
 
     model = Runs(run, net=through(12, 32, 16), head=nn.Linear(16, 4))
-    return model, torch.randn(32, 12), classes(32, 4), lambda o, y: F.cross_entropy(o[0], y) + 0.01 * (o[1] - 1).pow(2).mean()
+    return (
+        model,
+        torch.randn(32, 12),
+        classes(32, 4),
+        lambda o, y: F.cross_entropy(o[0], y) + 0.01 * (o[1] - 1).pow(2).mean(),
+    )
 
 
 def begun_at_its_bias():
     """A second head that begins at its bias."""
-    model = Runs(lambda s, x: (s.head(h := F.relu(s.net(x))), s.scale(h)), net=nn.Linear(12, 32), head=nn.Linear(32, 1), scale=nn.Linear(32, 1))
+    model = Runs(
+        lambda s, x: (s.head(h := F.relu(s.net(x))), s.scale(h)),
+        net=nn.Linear(12, 32),
+        head=nn.Linear(32, 1),
+        scale=nn.Linear(32, 1),
+    )
     nn.init.normal_(model.scale.weight, std=1e-6)
     nn.init.constant_(model.scale.bias, -1.0)
-    return model, torch.randn(32, 12), torch.randn(32, 1), lambda o, y: (o[1] + (y - o[0]) ** 2 / (2 * (2 * o[1]).exp())).mean()
+    return (
+        model,
+        torch.randn(32, 12),
+        torch.randn(32, 1),
+        lambda o, y: (o[1] + (y - o[0]) ** 2 / (2 * (2 * o[1]).exp())).mean(),
+    )
 
 
 def sure_of_all():

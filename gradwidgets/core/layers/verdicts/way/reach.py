@@ -12,9 +12,9 @@ from gradwidgets.core.layers.verdicts.draws import cutting
 from gradwidgets.core.layers.verdicts.fed import begun_of, held_of
 from gradwidgets.core.layers.verdicts.units import DEAD
 from gradwidgets.core.layers.verdicts.verdict import Judged, listed, unless_fresh
+from gradwidgets.core.layers.verdicts.way.both_beside import both_beside
 from gradwidgets.core.layers.verdicts.way.cancelling import cancelled_layers
 from gradwidgets.core.layers.verdicts.way.cut_off import cure
-from gradwidgets.core.layers.verdicts.way.both_beside import both_beside
 from gradwidgets.core.layers.verdicts.way.exact_zeros import Layers, about, is_starved, named, nothing_arrives
 from gradwidgets.core.layers.verdicts.way.fade import FADE
 from gradwidgets.core.layers.verdicts.way.single import single
@@ -165,9 +165,7 @@ def _grouped(told: list[Zeroed]) -> str:
     groups: dict[tuple[str, str], list[Zeroed]] = {}
     for one in told:
         groups.setdefault((one.name, one.why or one.place), []).append(one)
-    return "; ".join(
-        f"{some[0]}{f' (so at {len(some)} places)' if len(some) > 1 else ''}" for some in groups.values()
-    )
+    return "; ".join(f"{some[0]}{f' (so at {len(some)} places)' if len(some) > 1 else ''}" for some in groups.values())
 
 
 def _stopping(judged: Judged) -> set[str]:

@@ -97,7 +97,7 @@ def _answers(on: Tensor, output: Tensor) -> Iterator[Tensor]:
 
 
 def _by_labels(asked: _Asked, value: float, on: Tensor) -> tuple[float, float] | None:
-    """Return the losses of right and of wrong answers, if the former are the highest and the latter fall without end."""
+    """Return the losses of right and of wrong answers, if the former are highest and the latter fall without end."""
     output = asked.output.detach()
     off = ~on if on.ndim < 2 or on.shape[1] < 2 or bool((on.sum(1) != 1).any()) else on.roll(1, 1)
     right = [asked(one) for one in _answers(on, output)]

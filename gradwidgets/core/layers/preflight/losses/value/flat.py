@@ -59,9 +59,7 @@ def flat(loss: Tensor, slopes: Slopes, targets: object, again: Again) -> list[Fi
     return []
 
 
-def _tried(
-    slopes: Slopes, targets: object, again: Again, others: Sequence[Other]
-) -> Iterator[tuple[Other, float]]:
+def _tried(slopes: Slopes, targets: object, again: Again, others: Sequence[Other]) -> Iterator[tuple[Other, float]]:
     """Yield other outputs and their losses; the numbers are put into the tensors of the output meanwhile."""
     held = [(g, one, one.detach().clone()) for g, one in slopes]
     for other in others if held else ():
