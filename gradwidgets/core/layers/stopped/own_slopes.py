@@ -4,7 +4,7 @@ import inspect
 import math
 import os
 import statistics
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -25,40 +25,60 @@ class OwnSlopes:
         layer_of: Returns the layer or module that an operation is part of; "" for the loss.
     """
 
-    def __init__(self, nodes: Iterable[Node], layer_of: Callable[[Node], str]) -> None:
+    def __init__(self, nodes: Sequence[Node], layer_of: Callable[[Node], str]) -> None:
         own = [one for one in nodes if isinstance(one, torch.autograd.function.BackwardCFunction)][:_MOST]
-        self._sizes: dict[type, dict[str, list[tuple[Tensor, Tensor]]]] = {}
-        self._handles = []
-        for one in own:
-            function: Any = type(one)  # torch does not declare _forward_cls
-            if not function._forward_cls.__module__.startswith("torch."):
-                self._handles.append(one.register_hook(self._hook(function._forward_cls, layer_of(one))))
+        own = [one for one in own if not _kind(one).__module__.startswith("torch.")]
+        self._nodes = nodes if own else ()
+        self._layers = {one: layer_of(one) for one in own}
+        self._sizes: dict[Node, tuple[Tensor, Tensor]] = {}
+        self._handles = [one.register_hook(self._hook(one)) for one in own]
 
-    def _hook(self, kind: type, layer: str) -> Any:
+    def _hook(self, node: Node) -> Any:
         def hook(after: tuple[Tensor | None, ...], before: tuple[Tensor | None, ...]) -> None:
-            self._sizes.setdefault(kind, {}).setdefault(layer, []).append((_norm(before), _norm(after)))
+            self._sizes[node] = _norm(before), _norm(after)
 
         return hook
 
     def findings(self) -> list[Finding]:
-        """Return for each function the share of the gradient that a call leaves, the median of its calls by layer."""
+        """Return for each function the share that a call leaves, by layer, and the most decades lost on one path."""
         for one in self._handles:
             one.remove()
-        return [self._told(kind, by_layer) for kind, by_layer in self._sizes.items()]
+        left = {one: share for one, sizes in self._sizes.items() if 0 < (share := _share(*sizes)) < math.inf}
+        kinds = dict.fromkeys(_kind(one) for one in left)
+        return [self._told(kind, {one: share for one, share in left.items() if _kind(one) is kind}) for kind in kinds]
 
-    def _told(self, kind: type, by_layer: dict[str, list[tuple[Tensor, Tensor]]]) -> Finding:
-        left = {layer: share for layer, sizes in by_layer.items() if 0 < (share := _median(sizes)) < math.inf}
-        return Finding(LEFT, "info", f"{kind.__name__}{_line(kind)}", {"left": left, "threshold": 1.0})
+    def _told(self, kind: type, left: dict[Node, float]) -> Finding:
+        by_layer: dict[str, list[float]] = {}
+        for one, share in left.items():
+            by_layer.setdefault(self._layers[one], []).append(share)
+        medians = {layer: statistics.median(some) for layer, some in by_layer.items()}
+        evidence = {"left": medians, "decades": self._decades(left), "threshold": 1.0}
+        return Finding(LEFT, "info", f"{kind.__name__}{_line(kind)}", evidence)
+
+    def _decades(self, left: dict[Node, float]) -> float:
+        """Return the most decades that calls lose on one path back from the loss."""
+        lost: dict[Node, float] = {}
+        for node in self._nodes:  # each before those whose results it takes
+            here = lost.get(node, 0.0) - (math.log10(left[node]) if node in left else 0.0)
+            for other, _ in node.next_functions:
+                if other is not None:
+                    lost[other] = max(lost.get(other, 0.0), here)
+        return max(lost.values(), default=0.0)
+
+
+def _kind(node: Node) -> type:
+    function: Any = type(node)  # torch does not declare _forward_cls
+    kind: type = function._forward_cls
+    return kind
+
+
+def _share(before: Tensor, after: Tensor) -> float:
+    return float(after) / float(before) if float(before) > 0 else math.nan
 
 
 def _norm(gradients: tuple[Tensor | None, ...]) -> Tensor:
     parts = [one.detach().double().norm() for one in gradients if one is not None and one.is_floating_point()]
     return torch.stack(parts).norm() if parts else torch.tensor(math.nan)
-
-
-def _median(sizes: list[tuple[Tensor, Tensor]]) -> float:
-    shares = [float(after) / float(before) for before, after in sizes if float(before) > 0]
-    return statistics.median(shares) if shares and all(map(math.isfinite, shares)) else math.nan
 
 
 def _line(kind: type) -> str:

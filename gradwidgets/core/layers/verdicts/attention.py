@@ -49,6 +49,8 @@ def _spread(judged: Judged, hit: list[FunctionStats]) -> list[Finding]:
         f"{worst}: the scores of a row have a standard deviation of {number(worst.spread, 2)}, where about 1 is usual "
         "at first: a row looks at one key, or at those that are like it, and hardly a gradient comes to the others"
     )
+    if worst.largest > LARGEST:
+        message += f"; the largest weight of a row is {number(worst.largest, 2)} on average"
     evidence = {"layer": str(worst), "spread": worst.spread, "threshold": SPREAD, "share": worst.saturated_fraction}
     return [Finding("saturated", "warning", message, evidence, judged.places([one.at for one in hit]), _SCALED)]
 
@@ -60,9 +62,10 @@ def _unscaled(judged: Judged, softmaxes: list[FunctionStats]) -> list[Finding]:
         return []
     worst = max(hit, key=lambda one: one.largest)
     message = (
-        f"{worst}: the largest weight of a row is {number(worst.largest, 2)} on average, of nine keys and more, and the "
-        f"scores, with a standard deviation of {number(worst.spread, 2)} in a row, are {number(worst.scale, 2)} times "
-        "what they are when divided by the root of the queries' width: a softmax that has nearly decided learns slowly"
+        f"{worst}: the largest weight of a row is {number(worst.largest, 2)} on average, of nine keys or more: a "
+        "softmax that has nearly decided learns slowly. Its scores have a standard deviation of "
+        f"{number(worst.spread, 2)} in a row, and are {number(worst.scale, 2)} times what they are divided by the root "
+        "of the queries' width"
     )
     evidence = {"layer": str(worst), "largest": worst.largest, "scale": worst.scale, "threshold": LARGEST}
     return [Finding("saturated", "info", message, evidence, judged.places([one.at for one in hit]), _SCALED)]

@@ -29,6 +29,7 @@ _MEANINGS = {
     "ctc": ("such samples have an infinite loss", "Longer inputs, shorter targets, or leave them out."),
     "constant_loss": ("nothing is learned, whatever the model does", "Look at the mask, the labels and the classes."),
     "flat_loss": ("a loss that is flat at the output trains nothing", "Take one that has a slope there."),
+    "collapsed": ("distances between samples say nothing", "Smaller steps, and easier negatives at first."),
     "loss_met": ("the batch trains nothing", "Harder samples, or nothing."),
     "detached_loss": ("nothing is learned", "Look for detach, item, no_grad, argmax on the way to the loss."),
     "swapped": ("the loss is another than is meant", "Change the arguments over."),

@@ -116,9 +116,9 @@ class Judged:
         return tuple(i for i, layer in enumerate(self.flow.layers) if layer.name in wanted)
 
 
-def listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str], most: int = _NAMED) -> str:
     """Join the first names, and say how many more there are."""
-    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def severity_of(value: float, error: float) -> Severity:

@@ -33,7 +33,7 @@ from tests.core.layers.field.kinds_seventh import SEVENTH_SICK, SEVENTH_SOUND
 from tests.core.layers.field.kinds_sixth import SIXTH_SICK, SIXTH_SOUND
 from tests.core.layers.field.kinds_tenth import TENTH_SICK, TENTH_SOUND
 from tests.core.layers.field.kinds_third import THIRD_SICK, THIRD_SOUND
-from tests.core.layers.field.kinds_thirteenth import THIRTEENTH_SICK, THIRTEENTH_SOUND
+from tests.core.layers.field.kinds_thirteenth import THIRTEENTH_NOTES, THIRTEENTH_SICK, THIRTEENTH_SOUND
 from tests.core.layers.field.kinds_told import TOLD_SICK, TOLD_SOUND
 from tests.core.layers.field.kinds_twelfth import TWELFTH_SICK, TWELFTH_SOUND
 from tests.core.layers.field.kinds_zeros import ZEROS_SICK, ZEROS_SOUND
@@ -142,7 +142,7 @@ def test_what_is_said_is_right(case, training):
     assert bool(short) == ((case.name, training) in OPEN), short
 
 
-@pytest.mark.parametrize(("make", "words", "never"), ELEVENTH_NOTES)
+@pytest.mark.parametrize(("make", "words", "never"), [*ELEVENTH_NOTES, *THIRTEENTH_NOTES])
 def test_what_is_only_noted(make, words, never):
     found = said(Case("noted", "", make))
     text = " ".join(f"{one} {one.action}" for one in found)

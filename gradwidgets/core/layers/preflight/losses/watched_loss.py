@@ -29,6 +29,7 @@ from gradwidgets.core.layers.preflight.losses.value.against import against
 from gradwidgets.core.layers.preflight.losses.value.bounded import Bounded
 from gradwidgets.core.layers.preflight.losses.value.cancelled import Cancelled
 from gradwidgets.core.layers.preflight.losses.value.chance_pairs import ChancePairs
+from gradwidgets.core.layers.preflight.losses.value.collapsed import collapsed
 from gradwidgets.core.layers.preflight.losses.value.constant import DETACHED, constant, owns_its_loss
 from gradwidgets.core.layers.preflight.losses.value.endless import endless
 from gradwidgets.core.layers.preflight.losses.value.flat import FLAT
@@ -227,7 +228,8 @@ class LossCall(FunctionMode):
         found = [*self._cancelled.told_in(found), *self._likelihoods.findings(), *self._endless.findings()]
         if loss is not None and not found:
             found += left_out(endless)(loss, self._named, self._targets, again)
-            found += [] if found else left_out(against)(loss, self._output, self._targets, again)
+            for check in (against, collapsed):
+                found += [] if found else left_out(check)(loss, self._output, self._targets, again)
         if any(_is_same(one, loss) for one in self._back):
             found.append(
                 Finding(derivatives.WENT_BACK, "error", BACKWARD, {"backward": len(self._back), "most": 0}, action=ONCE)

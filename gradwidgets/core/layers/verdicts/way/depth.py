@@ -54,7 +54,7 @@ def _cliff(judged: Judged, leaps: list[Leap]) -> Finding:
     graph, worst = judged.graph, max(leaps, key=lambda leap: abs(leap.decades))
     below, above = _station(judged, worst.below), _above(judged, worst.above)
     decades, lost = abs(worst.decades), worst.decades > 0
-    at, own = "" if worst.at is None else named(judged, worst.at), left_by_own(judged, worst)
+    at, own = "" if worst.at is None else named(judged, worst.at), left_by_own(judged, worst.decades)
     at = "" if at in ("", below, above) or own else f", at {at}"
     message = (
         f"{decades:.1f} decades of the gradient are {'lost' if lost else 'gained'} between {below} and {above}{at}"
@@ -278,6 +278,8 @@ def _fade(judged: Judged, fade: Fade, name: str, verb: str, word: str) -> Findin
         evidence |= {"applied in turn": repeated}
         action = (SMALLER if sign < 0 else LARGER).format(", ".join(repeated))
         half = repeated
+    elif name == "vanishing" and (own := left_by_own(judged, fade.decades)):
+        message, action = f"{message}; {own}", OF_OWN
     elif name == "exploding" and (sums := _plain_sums(judged, stations)):
         message += f"; it grows along {len(sums)} sums (the first {_in_place(judged, sums[-1])}), with no norm between"
         action = _SMALL_BRANCHES

@@ -18,6 +18,7 @@ from gradwidgets.core.results.wording import number
 
 _NUMBERS = re.compile(r"(\d+)")
 Layers = list[tuple[int, LayerStats]]
+_NAMED = 6  # the most layers that a sentence names
 _ACTION = (
     "Look for units that put out 0 for the whole batch (ReLUs behind biases far below 0), for outputs that are at the "
     "bound of a clamp, and for what is multiplied by 0 or rounded."
@@ -255,6 +256,17 @@ def named(judged: Judged, vertex: int) -> str:
     return graph.names[vertex] + (f" in {place}" if place and place != "(model)" else "")
 
 
+def siblings_first(names: list[str]) -> list[str]:
+    """Return names with those first that are alike but for a number, if there are too many to name all."""
+    if len(names) <= _NAMED:
+        return names
+    like: dict[str, list[str]] = {}
+    for name in names:
+        like.setdefault(_NUMBERS.sub("#", name), []).append(name)
+    groups = sorted(like.values(), key=len, reverse=True)
+    return [name for some in groups for name in some]
+
+
 def about(layers: Layers, of: int, severity: Severity, words: str, action: str = "") -> Finding:
     """Return a finding on layers without a gradient.
 
@@ -267,4 +279,11 @@ def about(layers: Layers, of: int, severity: Severity, words: str, action: str =
     """
     names = [layer.name for _, layer in layers]
     evidence = {"layers": names, "without": len(names), "of": of}
-    return Finding("no_gradient", severity, f"{listed(names)} {words}", evidence, tuple(i for i, _ in layers), action)
+    return Finding(
+        "no_gradient",
+        severity,
+        f"{listed(siblings_first(names), _NAMED)} {words}",
+        evidence,
+        tuple(i for i, _ in layers),
+        action,
+    )

@@ -156,7 +156,8 @@ def _of_zeroed(judged: Judged, found: Finding) -> Finding:
     message = f"{_grouped(told)}; so {found.message}"
     evidence = found.evidence | {"zeroed": [one.name for one in told]}
     meant = not judged.flow.stops and all(one.is_term for one in told) and ends == {"mul"}
-    severity: Severity = "info" if meant else "error"
+    held = all(isinstance(one, HeldClamp) for one in told)  # a clamp within the model has a finding of its own
+    severity: Severity = "info" if meant else found.severity if held else "error"
     return replace(found, message=message, evidence=evidence, action=told[0].cure, severity=severity)
 
 
