@@ -10,6 +10,7 @@ from torch.utils.hooks import RemovableHandle
 
 from gradwidgets.core.layers.causes.zeroed import Zeroed, told_zero
 from gradwidgets.core.layers.passes.passes import FlowError, Subject
+from gradwidgets.core.layers.passes.rows import ROOT
 from gradwidgets.core.layers.passes.tracking import names_by_id
 from gradwidgets.core.layers.stopped.begun_zeros import BegunZeros, called
 from gradwidgets.core.layers.stopped.held_clamps import HeldClamps
@@ -54,11 +55,13 @@ class _Seen(FunctionMode):
         self.clamps = HeldClamps()
         self._found: dict[tuple[str, str], tuple[Zeroed, bool]] = {}
         self._zeros = BegunZeros()
+        self._kinds: dict[str, str] = {}  # where the classes of the modules are from
         self._dropout = ""  # the dropout module that runs; "" for none
 
     def watched(self, model: nn.Module) -> Iterator[RemovableHandle]:
         """Yield hooks that record which modules run, and what they are given."""
         for name, module in model.named_modules():
+            self._kinds[name or ROOT] = type(module).__module__
             yield module.register_forward_pre_hook(self._zeros.entering(name))
             if isinstance(module, _DropoutNd):
                 yield module.register_forward_pre_hook(self._entering(name))
@@ -72,6 +75,11 @@ class _Seen(FunctionMode):
         """Return where zeros begin that are given to layers and activations, of operations that gave 0 each time."""
         always = {(one.name, one.place) for one in self.always()}
         return {name: one for name, one in self._zeros.found().items() if (one.name, one.place) in always}
+
+    @property
+    def _is_torchs(self) -> bool:
+        """Whether the module that runs is one of torch's."""
+        return self._kinds.get(self._zeros.place, "").startswith("torch.")
 
     def _entering(self, name: str) -> Callable[[nn.Module, object], None]:
         def hook(module: nn.Module, _: object) -> None:
@@ -96,7 +104,8 @@ class _Seen(FunctionMode):
         result = func(*args, **kwargs)
         if isinstance(result, Tensor):
             self._zeros.see(name, args, result, one)
-            self.clamps.see(name, args, kwargs, result)
+            if not self._is_torchs:  # an activation of torch's is measured by itself
+                self.clamps.see(name, args, kwargs, result)
             if name in _ACTIVATIONS:
                 self.clamps.made(called(name.strip("_"), self._zeros.place), result)
         return result

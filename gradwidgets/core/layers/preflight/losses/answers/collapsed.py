@@ -15,6 +15,7 @@ COLLAPSED = "collapsed"
 _FEWEST = 6  # samples
 _SPREAD = 1 / 3  # of the embeddings' size, over samples: a loss of distances does not feel their mean
 _LEVEL = 0.05  # relative difference from the loss of a single point
+_FAR = (1.0, 10.0, -10.0)  # how far all embeddings are moved
 _SAME = 1e-3  # relative difference up to which a loss does not change when the same is added to all embeddings
 _ACTION = (
     "Smaller steps, or semi-hard negatives in place of the hardest for the first epochs; embeddings of length 1 "
@@ -43,10 +44,12 @@ def collapsed(loss: Tensor, output: Sequence[Tensor], targets: object, loss_fn: 
     share = float((held - middle).norm(dim=1).mean() / held.norm(dim=1).mean())
     if not 0 < share < _SPREAD:
         return []
-    draw = torch.Generator().manual_seed(0)
-    moved = held + torch.randn(middle.shape, generator=draw).to(held) * held.abs().mean()
-    points, shifted = (_asked(one, other, targets, loss_fn) for other in (middle.expand_as(held), moved))
-    if not (abs(points - value) <= _LEVEL * value and abs(shifted - value) <= _SAME * value):
+    points = _asked(one, middle.expand_as(held), targets, loss_fn)
+    if not abs(points - value) <= _LEVEL * value:
+        return []
+    way = torch.randn(middle.shape, generator=torch.Generator().manual_seed(0)).to(held) * held.abs().mean()
+    moved = (_asked(one, held + far * way, targets, loss_fn) for far in _FAR)
+    if not all(abs(other - value) <= _SAME * value for other in moved):  # it feels more than distances
         return []
     return [_told(value, points, share, len(held))]
 
