@@ -10,11 +10,7 @@ from gradwidgets.core.operations.watching import Args
 
 
 class BegunZeros:
-    """Follows tensors that are all 0 through a pass, from the operation that made them so.
-
-    Attributes:
-        place: The module that runs.
-    """
+    """Follows tensors that are all 0 through a pass, from the operation that made them so."""
 
     def __init__(self) -> None:
         self._begun: dict[int, Zeroed] = {}
@@ -26,6 +22,11 @@ class BegunZeros:
     def place(self) -> str:
         """The module that runs."""
         return self._inside[-1] if self._inside else ROOT
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether a module runs, and not the loss."""
+        return bool(self._inside)
 
     def entering(self, name: str) -> Callable[[nn.Module, Args], None]:
         """Return a hook that records what a module is given."""

@@ -79,7 +79,7 @@ class _Seen(FunctionMode):
     @property
     def _is_torchs(self) -> bool:
         """Whether the module that runs is one of torch's."""
-        return self._kinds.get(self._zeros.place, "").startswith("torch.")
+        return self._zeros.is_inside and self._kinds.get(self._zeros.place, "").startswith("torch.")
 
     def _entering(self, name: str) -> Callable[[nn.Module, object], None]:
         def hook(module: nn.Module, _: object) -> None:
