@@ -32,7 +32,7 @@ from gradwidgets.core.layers.causes.smoothing import smoothed_in
 from gradwidgets.core.layers.causes.softmax_rows import ATTENTION, SOFTMAX
 from gradwidgets.core.layers.causes.stay_alike import copies_in
 from gradwidgets.core.layers.causes.unlisted import unlisted, with_makers
-from gradwidgets.core.layers.causes.zeroed import drops_all, zeroed_in
+from gradwidgets.core.layers.causes.zeroed import drops_all
 from gradwidgets.core.layers.codes.straight_residuals import straight_residuals
 from gradwidgets.core.layers.misuse.added_masks import added_masks, may_add_masks
 from gradwidgets.core.layers.misuse.attention_masks import MASK
@@ -81,6 +81,9 @@ from gradwidgets.core.layers.scores.lone_keys import lone_keys
 from gradwidgets.core.layers.scores.masked_scores import masked_by_zero
 from gradwidgets.core.layers.scores.softmax_twice import TWICE, taken_twice
 from gradwidgets.core.layers.scores.temperatures import cold
+from gradwidgets.core.layers.stopped.own_slopes import OwnSlopes
+from gradwidgets.core.layers.stopped.saturated_outputs import saturated_outputs
+from gradwidgets.core.layers.stopped.stopped_pass import stopped_in
 from gradwidgets.core.layers.summary import Measured, summarise
 from gradwidgets.core.layers.weights.between_passes import kept_graphs, made_anew, states_of
 from gradwidgets.core.layers.weights.by_weights import gradients_by_weights
@@ -88,6 +91,7 @@ from gradwidgets.core.layers.weights.clipped_weights import clipped
 from gradwidgets.core.layers.weights.one_memory import in_one_memory
 from gradwidgets.core.layers.weights.plain_tensors import plain_tensors
 from gradwidgets.core.layers.weights.squashes import squashed
+from gradwidgets.core.layers.weights.unwritten import unwritten
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.subject.collection import NoCollection
 from gradwidgets.core.subject.home import at_home
@@ -175,6 +179,7 @@ def _run_further_passes(subject: Subject, found: Measured, given: Subject | None
     if math.isfinite(found.loss):
         found.same = same_in(subject, found.output, found.graph.waiting if found.graph else ())
         found.operations += smoothed_in(subject, found.output)
+        found.operations += left_out(saturated_outputs)(subject, found.output) if found.same is None else []
     found.operations += left_out(place_codes)(subject, found.output, found.added)
     if math.isfinite(found.loss):
         found.operations += left_out(unread_in)(subject, found.output, found.picks)
@@ -201,7 +206,7 @@ def _run_further_passes(subject: Subject, found: Measured, given: Subject | None
     if found.zeros and not _waits(found):
         found.stops = stops_of(subject, found.zeros)
     if found.zeros and (not _waits(found) or drops_all(subject.model)):
-        found.zeroed = zeroed_in(subject)
+        found.zeroed, found.begun = stopped_in(subject)
         if not found.zeroed:
             others = [one for one in found.zeros if one.name not in found.stops]
             for row in left_out(unread_rows)(subject, others, found.graph):
@@ -261,6 +266,7 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
             equal = left_out(equal_shares)(looked_at)
             pools = left_out(pools_of)(tracked.of_model()) if look.looks else []
             suspects = suspects_in(tracked, model, look.inputs) if look.looks else Suspects()
+            slopes_left = OwnSlopes(tracked.nodes() if look.looks else (), tracked.layer_of)
             watch.place(tracked.vertex_of)
             tracked.watch(watch.gradients_at)
             watch.way_back()
@@ -282,12 +288,16 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
         seen.output, seen.views = output, (*tracked.views(), *look.taken())
         seen.operations += operations
         seen.lone_keys = tuple(one for one in lone if one is not None)
-        seen.operations += [*_of_weights(seen, gradients), *left_out(made_anew)(rows, dict(model.named_parameters()))]
+        seen.operations += [
+            *_of_weights(model, seen, gradients),
+            *left_out(made_anew)(rows, dict(model.named_parameters())),
+        ]
         seen.operations += [*left_out(in_one_memory)(model), *left_out(kept_graphs)(model, states, leaves)]
         seen.scrambling = [*(one for one in look.taken() if scrambles(*one)), *tracked.scrambling()]
         seen.turned = left_out(views_in)(*compared)
         seen.half = tracked.is_half()
         seen.own = left_out(own_functions)(tracked.nodes())
+        seen.operations += left_out(slopes_left.findings)()
         seen.draws = look.drew()
         seen.sums = sums
         seen.picks, seen.pools = left_out(tracked.picks)(PICKS), pools
@@ -320,11 +330,11 @@ def _of_scores(operations: list[Operation], tracked: Tracked, names: Mapping[int
     return found + left_out(drowned)(sums, nodes) + left_out(constant_codes)(sums, names)
 
 
-def _of_weights(found: Measured, gradients: Mapping[int, Tensor]) -> list[Finding]:
-    """Check the weights' values: copies of each other, or clipped."""
+def _of_weights(model: nn.Module, found: Measured, gradients: Mapping[int, Tensor]) -> list[Finding]:
+    """Check the weights' values: copies of each other, clipped, or never written."""
     sizes = {key: found.numbers[norms.weight][0] for key, norms in found.norms.items()}
     copies = left_out(copies_in)(found.rows, sizes, gradients, found.graph)
-    return copies + left_out(clipped)(found.rows, found.graph)
+    return copies + left_out(clipped)(found.rows, found.graph) + left_out(unwritten)(model, sizes)
 
 
 def _sizes(norms: Mapping[int, Norms], numbers: Reducer) -> dict[int, float | None]:

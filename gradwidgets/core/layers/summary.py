@@ -48,6 +48,7 @@ class Measured:
         culprit: Where the first number that is not finite comes from.
         along_time: The gradient along time, for each recurrent module.
         zeroed: Operations that return 0 whatever their input, searched for if a gradient is exactly 0.
+        begun: The operations that made all zeros of what layers and activations are given, by their names.
         mixed: What mixes the samples of the batch.
         views: Shapes before and after operations that reshape.
         along: Layers and operations that run along a first axis.
@@ -84,6 +85,7 @@ class Measured:
     culprit: Origin | None = None
     along_time: tuple[TimeProfile, ...] = ()
     zeroed: tuple[Zeroed, ...] = ()
+    begun: dict[str, Zeroed] = field(default_factory=dict)
     mixed: Mixed | None = None
     views: tuple[Shapes, ...] = ()
     along: tuple[Along, ...] = ()
@@ -163,6 +165,7 @@ def summarise(measured: Measured, certificate: Certificate, notes: list[str]) ->
         {row.name: row.cut for row in measured.rows if row.cut is not None} | measured.stops,
         measured.parameters,
         measured.lone_keys,
+        measured.begun,
     )
 
 
@@ -184,7 +187,9 @@ def _function(name: str, place: str, before: tuple[str, ...], within: bool, shar
     """Make the result for one activation from the five numbers of `slopes_of`."""
     dead, saturated, rests_at, fourth, scale = shares
     if name in SOFTMAX:
-        return FunctionStats(name, place, dead, saturated, rests_at, before, within, spread=fourth, scale=scale)
+        return FunctionStats(
+            name, place, dead, saturated, _NAN, before, within, spread=fourth, scale=scale, largest=rests_at
+        )
     return FunctionStats(name, place, dead, saturated, rests_at, before, within, outside=fourth)
 
 

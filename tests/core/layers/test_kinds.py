@@ -61,7 +61,7 @@ def test_a_term_that_counts_0_is_a_note():
 
 def test_zeros_that_a_step_ends_take_no_further_pass(monkeypatch):
     passes = []
-    monkeypatch.setattr(flow, "zeroed_in", lambda subject: passes.append(1) or ())
+    monkeypatch.setattr(flow, "stopped_in", lambda subject: passes.append(1) or ((), {}))
     model = through(16, 32, 4)
     nn.init.zeros_(model[2].weight)
     assert found(model)["no_gradient"].severity == "info" and passes == []

@@ -12,6 +12,7 @@ from gradwidgets.core.losses.graph import saved
 # The beginning of the names of torch's operations that compute a whole attention.
 ATTENTION = "scaled_dot_product"
 SOFTMAX = ("softmax", "safe_softmax", ATTENTION)
+_KEYS = 9  # of a row, from which its largest share is told
 _SURE = 0.99  # the largest entry of a row from which the row is flat
 _BEFORE = 8  # the most operations between the product of queries and keys and its softmax
 _PASSING = (
@@ -28,7 +29,11 @@ _ROWS, _MOST = 64, 1 << 18  # the most queries of a head, and scores in all, for
 
 
 def sure(node: Node) -> Tensor | None:
-    """Return five numbers, see `slopes_of`: the share of rows with an entry near 1, and spread and scale of scores."""
+    """Return five numbers, see `slopes_of`.
+
+    They are NaN, the share of rows with an entry near 1, the mean of a row's largest entry, and spread and scale of
+    scores.
+    """
     try:
         rows, axis = (
             (saved(node, "result").detach(), saved(node, "dim")) if hasattr(node, "_saved_dim") else (_scored(node), -1)
@@ -39,9 +44,19 @@ def sure(node: Node) -> Tensor | None:
     if rows is None or not rows.ndim or not rows.numel() or rows.shape[axis] < 2 or rows.layout is not torch.strided:
         return None
     none = rows.new_tensor(math.nan)
-    steep = (rows.amax(axis) > _SURE).float().mean()
+    most = rows.amax(axis)
+    steep = (most > _SURE).float().mean()
+    pairs = axis in (-1, rows.ndim - 1) and rows.shape[axis] >= _KEYS and _is_of_pairs(node)
     spread, scale = _scores(node, rows.shape[-1]) if axis in (-1, rows.ndim - 1) else (none, math.nan)
-    return torch.stack((none, steep, none, spread.to(steep.dtype), torch.full_like(none, scale))).float()
+    largest = most.mean().to(none.dtype) if pairs else none
+    return torch.stack((none, steep, largest, spread.to(steep.dtype), torch.full_like(none, scale))).float()
+
+
+def _is_of_pairs(node: Node) -> bool:
+    """Whether its scores are products of batches of queries and keys, and not of features and weights."""
+    if hasattr(node, "_saved_query"):
+        return True
+    return any(name in ("bmm", "baddbmm") for name, _ in before(node, _BEFORE))
 
 
 @torch.no_grad()

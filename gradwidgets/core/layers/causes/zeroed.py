@@ -1,18 +1,13 @@
 """Operations that multiply everything by 0: a dropout of everything, an empty mask, a factor of 0."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
-from gradwidgets.core.layers.passes.passes import FlowError, Subject
-from gradwidgets.core.operations.watching import Args, Kwargs, Op
+from gradwidgets.core.operations.watching import Args, Kwargs
 from gradwidgets.core.results.result import Result
 from gradwidgets.core.results.wording import number
-from gradwidgets.core.subject.mode import FunctionMode
-from gradwidgets.core.subject.user_code import place_of_call
 
 _DROPOUTS = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout", "dropout_")
 _PRODUCTS = ("mul", "mul_", "multiply", "multiply_", "__mul__", "__rmul__", "__imul__")
@@ -47,72 +42,20 @@ def drops_all(model: nn.Module) -> bool:
     return any(isinstance(one, _DropoutNd) and one.training and one.p >= 1 for one in model.modules())
 
 
-def zeroed_in(subject: Subject) -> tuple[Zeroed, ...]:
-    """Run the model and its loss forward once more, and return what is multiplied by 0 in every call.
-
-    Args:
-        subject: A copy of the model, which runs.
-    """
-    seen = _Seen()
-    handles = []
-    for name, module in subject.model.named_modules():
-        if isinstance(module, _DropoutNd):
-            handles.append(module.register_forward_pre_hook(seen.entering(name)))
-            handles.append(module.register_forward_hook(seen.leaving))
-    try:
-        with seen:
-            subject.loss()
-    except FlowError:
-        return ()
-    finally:
-        for one in handles:
-            one.remove()
-    return tuple(one for one, always in seen.found.values() if always)
-
-
 _Found = tuple[bool, str, str]  # whether the output is 0, why, and what to do about it
 
 
-class _Seen(FunctionMode):
-    """Records multiplications by their place, and whether it was by 0 each time.
+def told_zero(name: str, args: Args, kwargs: Kwargs) -> tuple[bool, str, str, bool] | None:
+    """Return what is known of a function that may multiply by 0 before it is called; None for any other function.
 
-    Attributes:
-        found: For each module or function, and its place, the operation, and whether it was 0 each time.
-        module: The dropout module that runs; "" for none.
+    Returns:
+        Whether its result is 0 whatever its input is, why, what to do about it, and whether it is a single number.
     """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: dict[tuple[str, str], tuple[Zeroed, bool]] = {}
-        self.module = ""
-
-    def entering(self, name: str) -> Callable[[nn.Module, object], None]:
-        """Return a hook that records which dropout runs."""
-
-        def hook(module: nn.Module, _: object) -> None:
-            self.module = name
-
-        return hook
-
-    def leaving(self, *_: object) -> None:
-        """Record that the dropout is done, as a hook."""
-        self.module = ""
-
-    def __torch_function__(self, func: Op, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> object:
-        """Inspect a call, and make it."""
-        kwargs, name = kwargs or {}, getattr(func, "__name__", "")
-        told = _WAYS[name](name, args, kwargs) if name in _WAYS and args else None
-        if told is not None:
-            term = name in _PRODUCTS and all(one.numel() == 1 for one in args if isinstance(one, Tensor))
-            self._note(name, *told, term)
-        return func(*args, **kwargs)
-
-    def _note(self, name: str, is_zero: bool, why: str, cure: str, term: bool) -> None:
-        place = "" if self.module else place_of_call()
-        key = self.module or name, place
-        one = Zeroed(self.module or name.strip("_"), why, place, _NOTHING if term else cure, term)
-        known = self.found.get(key)
-        self.found[key] = (one, is_zero and (known is None or known[1]))
+    told = _WAYS[name](name, args, kwargs) if name in _WAYS and args else None
+    if told is None:
+        return None
+    term = name in _PRODUCTS and all(one.numel() == 1 for one in args if isinstance(one, Tensor))
+    return *told[:2], _NOTHING if term else told[2], term
 
 
 def _dropout(name: str, args: Args, kwargs: Kwargs) -> _Found | None:

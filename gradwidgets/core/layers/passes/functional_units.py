@@ -51,6 +51,7 @@ class FunctionStats(Result):
         spread: For a softmax, the standard deviation of the scores within a row, mean over rows; NaN for others.
         scale: For attention, the factor of the scores times the root of the width of queries and keys, which is
             usually 1; NaN where it is not known.
+        largest: For attention to nine keys and more, the largest entry of a row, mean over rows; NaN for others.
         call: For one of several calls of a module, the call in words; "" for a function.
     """
 
@@ -65,6 +66,7 @@ class FunctionStats(Result):
     spread: float = math.nan
     scale: float = math.nan
     call: str = ""
+    largest: float = math.nan
 
     @property
     def at(self) -> str:

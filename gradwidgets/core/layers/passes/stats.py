@@ -171,6 +171,7 @@ class LayerFlow(Result):
         cuts: By the names of layers, what cuts off their gradient or, for those in `stops`, stops it.
         parameters: Why single parameters get no gradient in layers whose other parameters do, by their names.
         lone_keys: The vertices of softmaxes over a single entry, which always return 1.
+        begun: The operations of `zeroed` that made all zeros of what layers and activations are given, by their names.
     """
 
     layers: tuple[LayerStats, ...]
@@ -194,6 +195,7 @@ class LayerFlow(Result):
     cuts: Mapping[str, Cut] = field(default_factory=dict, repr=False, compare=False)
     parameters: Mapping[str, Cut] = field(default_factory=dict, repr=False, compare=False)
     lone_keys: tuple[int, ...] = field(default=(), repr=False, compare=False)
+    begun: Mapping[str, Zeroed] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def origin(self) -> str:

@@ -131,6 +131,11 @@ class Tracked:
         """Return the vertex of an operation; None for one outside of the graph."""
         return self._vertex.get(node)
 
+    def layer_of(self, node: Node) -> str:
+        """Return the module that runs an operation; "" for the loss."""
+        call = self._call[self._vertex[node]] if node in self._vertex else None
+        return call.name if call is not None else ""
+
     def nodes(self) -> list[Node]:
         """Return all operations."""
         return list(self._vertex)

@@ -13,6 +13,8 @@ ONE_KEY = 0.9
 # initialization, one is at 6 (Switch) and the others are below 1.2; without a scale, queries and keys of variance 1
 # give the root of their width, 8 for 64.
 SPREAD = 7.5
+# Largest weight of a row from which attention is nearly one-hot, and scale relative to 1 / √width that may be why.
+LARGEST, WIDE = 0.8, 2.0
 # A scale relative to 1 / √width, and the standard deviation of scores, below which attention is even.
 FAINT, EVEN = 0.02, 1e-2
 _BEHIND = 8  # the most functions from a softmax to the product with the values
@@ -24,7 +26,8 @@ def steep(judged: Judged) -> list[Finding]:
     softmaxes = [one for one in judged.flow.functions if one.name in SOFTMAX]
     hit = [one for one in softmaxes if one.saturated_fraction > ONE_KEY and _gives_weights(judged, one)]
     if not hit:
-        return _spread(judged, [one for one in softmaxes if one.spread > SPREAD and _gives_weights(judged, one)])
+        far = [one for one in softmaxes if one.spread > SPREAD and _gives_weights(judged, one)]
+        return _spread(judged, far) if far else _unscaled(judged, softmaxes)
     worst = max(hit, key=lambda one: one.saturated_fraction)
     message = (
         f"{worst}: {percent(worst.saturated_fraction)} of its rows have all on one entry, where a softmax is flat: the "
@@ -46,8 +49,26 @@ def _spread(judged: Judged, hit: list[FunctionStats]) -> list[Finding]:
         f"{worst}: the scores of a row have a standard deviation of {number(worst.spread, 2)}, where about 1 is usual "
         "at first: a row looks at one key, or at those that are like it, and hardly a gradient comes to the others"
     )
+    if worst.largest > LARGEST:
+        message += f"; the largest weight of a row is {number(worst.largest, 2)} on average"
     evidence = {"layer": str(worst), "spread": worst.spread, "threshold": SPREAD, "share": worst.saturated_fraction}
     return [Finding("saturated", "warning", message, evidence, judged.places([one.at for one in hit]), _SCALED)]
+
+
+def _unscaled(judged: Judged, softmaxes: list[FunctionStats]) -> list[Finding]:
+    """Note attention that looks at nearly one key, and whose scores are not divided by the root of the width."""
+    hit = [one for one in softmaxes if one.largest > LARGEST and one.scale > WIDE and _gives_weights(judged, one)]
+    if not hit:
+        return []
+    worst = max(hit, key=lambda one: one.largest)
+    message = (
+        f"{worst}: the largest weight of a row is {number(worst.largest, 2)} on average, of nine keys or more: a "
+        "softmax that has nearly decided learns slowly. Its scores have a standard deviation of "
+        f"{number(worst.spread, 2)} in a row, and are {number(worst.scale, 2)} times what they are divided by the root "
+        "of the queries' width"
+    )
+    evidence = {"layer": str(worst), "largest": worst.largest, "scale": worst.scale, "threshold": LARGEST}
+    return [Finding("saturated", "info", message, evidence, judged.places([one.at for one in hit]), _SCALED)]
 
 
 def even(judged: Judged) -> list[Finding]:
@@ -71,7 +92,7 @@ def even(judged: Judged) -> list[Finding]:
 def _gives_weights(judged: Judged, softmax: FunctionStats) -> bool:
     """Whether a softmax gives the weights of a sum, as in attention, and not an output or a choice."""
     graph = judged.graph
-    if softmax.name == ATTENTION or _is_attention(judged, softmax.place):
+    if softmax.name == ATTENTION or _is_attention(judged, softmax.place) or _is_inside(softmax):
         return True
     for vertex, name in enumerate(graph.names):
         if name != softmax.name or (graph.places[vertex] or "") != softmax.place:
@@ -84,6 +105,11 @@ def _gives_weights(judged: Judged, softmax: FunctionStats) -> bool:
             if graph.names[vertex] in PRODUCTS and not graph.is_layer[vertex]:
                 return True
     return False
+
+
+def _is_inside(softmax: FunctionStats) -> bool:
+    """Whether it is of queries and keys within a layer, what follows it there being unknown."""
+    return softmax.within and softmax.largest == softmax.largest
 
 
 def _is_attention(judged: Judged, name: str) -> bool:

@@ -29,6 +29,7 @@ _MEANINGS = {
     "ctc": ("such samples have an infinite loss", "Longer inputs, shorter targets, or leave them out."),
     "constant_loss": ("nothing is learned, whatever the model does", "Look at the mask, the labels and the classes."),
     "flat_loss": ("a loss that is flat at the output trains nothing", "Take one that has a slope there."),
+    "collapsed": ("distances between samples say nothing", "Smaller steps, and easier negatives at first."),
     "loss_met": ("the batch trains nothing", "Harder samples, or nothing."),
     "detached_loss": ("nothing is learned", "Look for detach, item, no_grad, argmax on the way to the loss."),
     "swapped": ("the loss is another than is meant", "Change the arguments over."),
@@ -45,6 +46,7 @@ _MEANINGS = {
 }  # fmt: skip
 # The same for findings on single operations of the model.
 _OPERATIONS = {
+    "uninitialised": ("such numbers are another each time, and saturate all behind them", "Write numbers into them."),
     "norm_of_one": ("the output does not depend on the input", "A norm over several numbers, or none."),
     "softmax_of_one": ("the softmax of a single number is always 1", "Another axis, or a sigmoid."),
     "linear chain": ("without an activation, several layers are one linear map", "An activation between them."),

@@ -307,10 +307,12 @@ def _without_consequences(found: list[Finding], judged: Judged) -> list[Finding]
     if any("same neighbours" in one.evidence for one in found):  # the weights of equal values make no difference
         found = [one for one in found if not (one.name == "cliff" and "softmax" in str(one.evidence["at"]))]
         gone.add("same output")
+    if any("times" in one.evidence for one in found if one.name == "same output"):  # what saturates it
+        gone.add("cliff")
     found = _without_replaced(_without_effects_of_copies(found, judged))
     gone |= {"term_without_gradient"} if judged.flow.stops else set()  # "no_gradient" reports these
     same = judged.flow.same
-    if same is not None and not same.is_padding and _has_cause(found):
+    if same is not None and not same.is_padding and (_has_cause(found) or judged.flow.begun):
         gone.add("same output")
     return [one for one in found if one.name not in gone]
 

@@ -9,6 +9,7 @@ _LOGARITHMS = ("log", "log1_p", "log2", "log10", "binary_cross_entropy", "xlogy"
 _LESS = ("rsub", "sub", "neg")
 _PROBABILITIES = ("Sigmoid", "sigmoid", "Hardsigmoid", "hardsigmoid")
 _BOUNDED = ("Tanh", "tanh", "Softsign", "softsign")
+_SHAPES = ("view", "unsafe_view", "reshape_alias", "permute", "transpose", "squeeze", "unsqueeze", "clone")
 _FEW = 6  # the most operations of a loss up to the logarithm of an output
 _OF_LOGITS = (
     "Leave the {0} out of the model and take a loss of logits, which has a slope at both ends: BCEWithLogitsLoss, or "
@@ -49,7 +50,7 @@ def of_rectifier(judged: Judged, one: LayerStats | FunctionStats) -> str:
 def of_output(judged: Judged, one: LayerStats | FunctionStats) -> str:
     """Return what to do about it; "" if it is not the last, or of another kind."""
     kind = one.kind if isinstance(one, LayerStats) else one.name
-    vertex = last_of(judged, one) if kind in _PROBABILITIES + _BOUNDED else None
+    vertex = _last_of(judged, one) if kind in _PROBABILITIES + _BOUNDED else None
     if vertex is None:
         return ""
     found = _behind(judged, vertex) if kind in _PROBABILITIES else []
@@ -58,6 +59,23 @@ def of_output(judged: Judged, one: LayerStats | FunctionStats) -> str:
         return _SMALLER
     of_rest = found[logarithm] != "binary_cross_entropy" and any(name in _LESS for name in found[:logarithm])
     return _OF_LOGITS.format(kind.lower()) + (_GENERATOR if of_rest else "")
+
+
+def _last_of(judged: Judged, one: LayerStats | FunctionStats) -> int | None:
+    """Return its vertex, if its output leaves the model, perhaps in another shape, and is used nowhere else."""
+    if (found := last_of(judged, one)) is not None:
+        return found
+    graph = judged.graph
+    if not isinstance(one, LayerStats):
+        return None
+    ways = [v for v in range(len(graph)) if graph.is_layer[v] and graph.names[v] == one.name]
+    vertex = ways[0] if len(ways) == 1 else None
+    while vertex is not None and len(graph.onward[vertex]) == 1:
+        other = graph.onward[vertex][0]
+        if graph.places[other] is None:
+            return vertex
+        vertex = other if not graph.is_layer[other] and graph.names[other] in _SHAPES else None
+    return None
 
 
 def _behind(judged: Judged, vertex: int) -> list[str]:

@@ -1,6 +1,9 @@
 """A model whose output is the same for all samples."""
 
+from dataclasses import replace
+
 from gradwidgets.core.layers.causes.same_outputs import SAME, Same
+from gradwidgets.core.layers.stopped.saturated_outputs import SAME as SAME_OUTPUT
 from gradwidgets.core.layers.verdicts.verdict import Judged
 from gradwidgets.core.layers.verdicts.way.walk import PRODUCTS
 from gradwidgets.core.results.finding import Finding
@@ -22,7 +25,8 @@ def same_for_all(judged: Judged) -> list[Finding]:
     """Report an output that is the same for all samples although the inputs differ."""
     same = judged.flow.same
     if same is None:
-        return []
+        some = [one for one in judged.flow.operations if one.name == SAME_OUTPUT]
+        return [replace(one, where=judged.places([str(one.evidence["layer"])])) for one in some]
     message = (
         f"the model says the same of all {counted(same.count, 'sample')}, though their inputs differ: what it gives "
         f"differs by {number(same.share, 2)} of its size. {_where(same)}"

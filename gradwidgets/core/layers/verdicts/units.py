@@ -9,6 +9,7 @@ from gradwidgets.core.layers.passes.functional_units import FunctionStats
 from gradwidgets.core.layers.passes.stats import LayerStats
 from gradwidgets.core.layers.verdicts.attention import steep
 from gradwidgets.core.layers.verdicts.clamps import HARD, OUTSIDE, is_last, of_clamp
+from gradwidgets.core.layers.verdicts.fed import is_explained
 from gradwidgets.core.layers.verdicts.last_activation import of_output, of_rectifier
 from gradwidgets.core.layers.verdicts.verdict import Judged, listed, unless_fresh
 from gradwidgets.core.results.finding import Finding, Severity
@@ -76,7 +77,7 @@ def _share(
     """Report the worst activation by a share of its units or outputs, if that is above a limit."""
     activations: list[LayerStats | FunctionStats] = [*judged.flow.layers]
     activations += [one for one in judged.flow.functions if one.name not in SOFTMAX]
-    hit = [one for one in activations if share(one) > limits[0]]
+    hit = [one for one in activations if share(one) > limits[0] and not is_explained(judged, one)]
     if not hit:
         return []
     dead = name == "dead_units"

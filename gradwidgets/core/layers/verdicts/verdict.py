@@ -95,11 +95,20 @@ class Judged:
         )
 
     def called(self, name: str) -> list[str]:
-        """Return a layer's name in a list; for a layer that is not torch's, the names of its own parameters."""
+        """Return a layer's name in a list; for a layer that is not torch's, the names of its own parameters.
+
+        Where some of these take part with a gradient, however small, the others are left out: they may be frozen.
+        """
         kind = next((one.kind for one in self.flow.layers if one.name == name), "")
         above = "" if name == ROOT else f"{name}."
         sizes = {} if hasattr(nn, kind) else self.graph.sizes
-        return [one for one in sizes if one.startswith(above) and "." not in one[len(above) :]] or [name]
+        own = [one for one in sizes if one.startswith(above) and "." not in one[len(above) :]]
+        return [one for one in own if one in self._taking_part] or own or [name]
+
+    @cached_property
+    def _taking_part(self) -> frozenset[str]:
+        """The parameters that autograd followed."""
+        return frozenset(name for some in self.graph.parameters for name in some)
 
     def places(self, names: Sequence[str]) -> tuple[int, ...]:
         """Return the indices of layers, by their names."""
@@ -107,9 +116,9 @@ class Judged:
         return tuple(i for i, layer in enumerate(self.flow.layers) if layer.name in wanted)
 
 
-def listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str], most: int = _NAMED) -> str:
     """Join the first names, and say how many more there are."""
-    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def severity_of(value: float, error: float) -> Severity:

@@ -21,6 +21,7 @@ from tests.core.layers.field.kinds_drawn_later import DRAWN_LATER_SICK, DRAWN_LA
 from tests.core.layers.field.kinds_eighth import EIGHTH_SICK, EIGHTH_SOUND
 from tests.core.layers.field.kinds_eleventh import ELEVENTH_NOTES, ELEVENTH_SICK, ELEVENTH_SOUND
 from tests.core.layers.field.kinds_fifth import FIFTH_SICK, FIFTH_SOUND
+from tests.core.layers.field.kinds_fourteenth import FOURTEENTH_SICK, FOURTEENTH_SOUND
 from tests.core.layers.field.kinds_fourth import FOURTH_SICK, FOURTH_SOUND
 from tests.core.layers.field.kinds_graphs import GRAPHS_SICK, GRAPHS_SOUND
 from tests.core.layers.field.kinds_later import LATER_SICK, LATER_SOUND
@@ -33,6 +34,7 @@ from tests.core.layers.field.kinds_seventh import SEVENTH_SICK, SEVENTH_SOUND
 from tests.core.layers.field.kinds_sixth import SIXTH_SICK, SIXTH_SOUND
 from tests.core.layers.field.kinds_tenth import TENTH_SICK, TENTH_SOUND
 from tests.core.layers.field.kinds_third import THIRD_SICK, THIRD_SOUND
+from tests.core.layers.field.kinds_thirteenth import THIRTEENTH_NOTES, THIRTEENTH_SICK, THIRTEENTH_SOUND
 from tests.core.layers.field.kinds_told import TOLD_SICK, TOLD_SOUND
 from tests.core.layers.field.kinds_twelfth import TWELFTH_NOTES, TWELFTH_SICK, TWELFTH_SOUND
 from tests.core.layers.field.kinds_zeros import ZEROS_SICK, ZEROS_SOUND
@@ -73,6 +75,8 @@ LAST_SICK, LAST_SOUND = (
         *TENTH_SICK,
         *ELEVENTH_SICK,
         *TWELFTH_SICK,
+        *THIRTEENTH_SICK,
+        *FOURTEENTH_SICK,
         *BACKWARDS_SICK,
     ),
     (
@@ -101,6 +105,8 @@ LAST_SICK, LAST_SOUND = (
         *TENTH_SOUND,
         *ELEVENTH_SOUND,
         *TWELFTH_SOUND,
+        *THIRTEENTH_SOUND,
+        *FOURTEENTH_SOUND,
         *UNUSUAL_SOUND,
         *BACKWARDS_SOUND,
     ),
@@ -139,7 +145,7 @@ def test_what_is_said_is_right(case, training):
     assert bool(short) == ((case.name, training) in OPEN), short
 
 
-@pytest.mark.parametrize(("make", "words", "never"), [*ELEVENTH_NOTES, *TWELFTH_NOTES])
+@pytest.mark.parametrize(("make", "words", "never"), [*ELEVENTH_NOTES, *TWELFTH_NOTES, *THIRTEENTH_NOTES])
 def test_what_is_only_noted(make, words, never):
     found = said(Case("noted", "", make))
     text = " ".join(f"{one} {one.action}" for one in found)

@@ -24,6 +24,8 @@ from gradwidgets.core.layers.preflight.losses import (
     signs,
     swapped,
 )
+from gradwidgets.core.layers.preflight.losses.answers.against import against
+from gradwidgets.core.layers.preflight.losses.answers.collapsed import collapsed
 from gradwidgets.core.layers.preflight.losses.call import OUTPUT, TARGET, Again, Call
 from gradwidgets.core.layers.preflight.losses.value.bounded import Bounded
 from gradwidgets.core.layers.preflight.losses.value.cancelled import Cancelled
@@ -229,6 +231,8 @@ class LossCall(FunctionMode):
         found = [*self._cancelled.told_in(found), *self._likelihoods.findings(), *self._endless.findings()]
         if loss is not None and not found:
             found += left_out(endless)(loss, self._named, self._targets, again)
+            for check in (against, collapsed):
+                found += [] if found else left_out(check)(loss, self._output, self._targets, again)
         found += [] if loss is None else left_out(self._elsewhere.findings)(loss)
         if any(_is_same(one, loss) for one in self._back):
             found.append(

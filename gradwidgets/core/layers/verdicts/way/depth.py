@@ -5,8 +5,10 @@ from itertools import pairwise
 
 from gradwidgets.core.layers.passes.module_graph import ModuleGraph
 from gradwidgets.core.layers.passes.profile import Trend, gradient_trend, signal_trend, trend, weighted_layers
+from gradwidgets.core.layers.verdicts.left import OF_OWN, left_by_own
 from gradwidgets.core.layers.verdicts.units import SATURATED
 from gradwidgets.core.layers.verdicts.verdict import Judged, listed, severity_of, unless_fresh
+from gradwidgets.core.layers.verdicts.way.applied_in_turn import LARGER, SMALLER, applied_in_turn
 from gradwidgets.core.layers.verdicts.way.exact_zeros import named
 from gradwidgets.core.layers.verdicts.way.fade import FADE, Fade
 from gradwidgets.core.layers.verdicts.way.walk import Leap
@@ -14,11 +16,13 @@ from gradwidgets.core.layers.weights.squashes import ENOUGH, SQUASHED, SQUASHES
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
 
+LARGE = 100.0  # a loss that is worth saying beside a gradient that grows
 ERROR = 5.0  # decades from which a change is an error
 SIGNAL = 3.0  # decades that outputs may gain from the first layers to the last
 SMALL = 0.4  # a factor explains lost decades if it is smaller than 1 by at least this share of them
 _NORMS = ("native_batch_norm", "native_layer_norm", "native_group_norm", "cudnn_batch_norm")
 HUGE = 1e6  # a loss that is too large for any learning rate
+LARGE = 100.0  # a loss that is worth saying beside a gradient that grows
 _SMALL_BRANCHES = (
     "Begin every branch small, its last layer at 0 or scaled by 1/√blocks, or put a norm before each branch and one "
     "behind the last sum."
@@ -50,8 +54,8 @@ def _cliff(judged: Judged, leaps: list[Leap]) -> Finding:
     graph, worst = judged.graph, max(leaps, key=lambda leap: abs(leap.decades))
     below, above = _station(judged, worst.below), _above(judged, worst.above)
     decades, lost = abs(worst.decades), worst.decades > 0
-    at = "" if worst.at is None else named(judged, worst.at)
-    at = "" if at in ("", below, above) else f", at {at}"
+    at, own = "" if worst.at is None else named(judged, worst.at), left_by_own(judged, worst.decades)
+    at = "" if at in ("", below, above) or own else f", at {at}"
     message = (
         f"{decades:.1f} decades of the gradient are {'lost' if lost else 'gained'} between {below} and {above}{at}"
     )
@@ -62,6 +66,8 @@ def _cliff(judged: Judged, leaps: list[Leap]) -> Finding:
     if factors and lost:
         message += f"; {listed(factors)}, which goes in there, is trained and begins small"
         severity, action = "info", "Nothing, where it is meant to begin small, as LayerScale does."
+    elif own:
+        message, action = f"{message}; {own}", OF_OWN
     elif same and lost:
         message += f"; all units of {same} have the same weights, so that what comes back through them cancels out"
         severity, action = "info", f"Nothing: the first step tells them apart; or draw the weights of {same} at random."
@@ -265,7 +271,16 @@ def _fade(judged: Judged, fade: Fade, name: str, verb: str, word: str) -> Findin
         message += f"; at {listed(gone)} nothing is left" if gone else ""
     half = [graph.names[one] for one in layers[len(layers) // 2 :]]
     action = ""
-    if name == "exploding" and (sums := _plain_sums(judged, stations)):
+    again, repeated = applied_in_turn(graph, fade.decades, sign)
+    if repeated:
+        message += f"; {again}"
+        message += f"; the loss is {number(judged.flow.loss, 2)}" if sign < 0 and judged.flow.loss >= LARGE else ""
+        evidence |= {"applied in turn": repeated}
+        action = (SMALLER if sign < 0 else LARGER).format(", ".join(repeated))
+        half = repeated
+    elif name == "vanishing" and (own := left_by_own(judged, fade.decades)):
+        message, action = f"{message}; {own}", OF_OWN
+    elif name == "exploding" and (sums := _plain_sums(judged, stations)):
         message += f"; it grows along {len(sums)} sums (the first {_in_place(judged, sums[-1])}), with no norm between"
         action = _SMALL_BRANCHES
     elif name == "exploding" and judged.flow.loss >= HUGE:

@@ -6,8 +6,10 @@ from dataclasses import replace
 
 from gradwidgets.core.layers.passes.rows import ROOT
 from gradwidgets.core.layers.passes.stats import LayerStats
+from gradwidgets.core.layers.verdicts.fed import is_explained
 from gradwidgets.core.layers.verdicts.units import DEAD, SATURATED
 from gradwidgets.core.layers.verdicts.verdict import Judged, listed
+from gradwidgets.core.layers.verdicts.way.both_beside import still_zero
 from gradwidgets.core.layers.verdicts.way.cut_off import stop_cure
 from gradwidgets.core.layers.verdicts.way.factors import BOTH, both_zero, multiplied
 from gradwidgets.core.layers.verdicts.way.walk import Leap
@@ -16,6 +18,7 @@ from gradwidgets.core.results.wording import number
 
 _NUMBERS = re.compile(r"(\d+)")
 Layers = list[tuple[int, LayerStats]]
+_NAMED = 6  # the most layers that a sentence names
 _ACTION = (
     "Look for units that put out 0 for the whole batch (ReLUs behind biases far below 0), for outputs that are at the "
     "bound of a clamp, and for what is multiplied by 0 or rounded."
@@ -51,7 +54,7 @@ def nothing_arrives(judged: Judged, zero: Layers) -> Finding:
     if copies and len(copies) == len(ends):
         return _cancelled(judged, zero, copies)
     words = f"{get} a gradient of exactly 0"
-    if any(layer.weight_norm == 0 for _, layer in zero) and (factors := both_zero(judged)):
+    if still_zero(judged) and (factors := both_zero(judged)):
         found = about(zero, len(trained), "error", f"{words}: {multiplied(factors)}", BOTH)
         return replace(found, evidence=found.evidence | {"factors": [name for one in factors for name in one]})
     if all(layer.weight_norm == 0 for _, layer in zero):
@@ -134,9 +137,10 @@ def _blocked(judged: Judged, zero: Layers) -> Finding:
     flow, trained, ends = judged.flow, judged.trained, judged.walk.ends
     words = f"{'gets' if len(zero) == 1 else 'get'} a gradient of exactly 0"
     severity: Severity = "error"
-    dead = [layer.name for layer in flow.layers if layer.dead_fraction > DEAD[1]]
-    dead += [str(one) for one in flow.functions if one.dead_fraction > DEAD[1] and not one.is_stuck]
-    stuck = [str(one) for one in flow.functions if one.dead_fraction > DEAD[1] and one.is_stuck]
+    layers = [one for one in flow.layers if one.dead_fraction > DEAD[1] and not is_explained(judged, one)]
+    others = [one for one in flow.functions if one.dead_fraction > DEAD[1] and not is_explained(judged, one)]
+    dead = [one.name for one in layers] + [str(one) for one in others if not one.is_stuck]
+    stuck = [str(one) for one in others if one.is_stuck]
     if dead or stuck:
         where = f"the dead units of {listed(dead)}" if dead else f"{listed(stuck)}, where its slope is 0"
         words, severity = f"{words}: nothing comes back through {where}{_gated(judged, zero)}", "warning"
@@ -236,7 +240,8 @@ def _starved(judged: Judged, layers: list[LayerStats]) -> str:
     said = []
     for layer in layers[:3]:
         bias = " (its bias does not)" if layer.bias_grad_norm > 0 else ""
-        zeros = "all of the model's input is 0" if _is_first(judged, layer) else "all that comes into it is 0"
+        first = _is_first(judged, layer) and layer.name not in judged.flow.begun
+        zeros = "all of the model's input is 0" if first else "all that comes into it is 0"
         said.append(f"{layer.name}: its weight gets a gradient of exactly 0{bias}, since {zeros}")
     more = f", and so it is with {len(layers) - 3} more" if len(layers) > 3 else ""
     return "; ".join(said) + more
@@ -251,6 +256,17 @@ def named(judged: Judged, vertex: int) -> str:
     return graph.names[vertex] + (f" in {place}" if place and place != "(model)" else "")
 
 
+def siblings_first(names: list[str]) -> list[str]:
+    """Return names with those first that are alike but for a number, if there are too many to name all."""
+    if len(names) <= _NAMED:
+        return names
+    like: dict[str, list[str]] = {}
+    for name in names:
+        like.setdefault(_NUMBERS.sub("#", name), []).append(name)
+    groups = sorted(like.values(), key=len, reverse=True)
+    return [name for some in groups for name in some]
+
+
 def about(layers: Layers, of: int, severity: Severity, words: str, action: str = "") -> Finding:
     """Return a finding on layers without a gradient.
 
@@ -263,4 +279,11 @@ def about(layers: Layers, of: int, severity: Severity, words: str, action: str =
     """
     names = [layer.name for _, layer in layers]
     evidence = {"layers": names, "without": len(names), "of": of}
-    return Finding("no_gradient", severity, f"{listed(names)} {words}", evidence, tuple(i for i, _ in layers), action)
+    return Finding(
+        "no_gradient",
+        severity,
+        f"{listed(siblings_first(names), _NAMED)} {words}",
+        evidence,
+        tuple(i for i, _ in layers),
+        action,
+    )

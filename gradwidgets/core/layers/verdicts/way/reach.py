@@ -3,12 +3,16 @@
 import re
 from dataclasses import replace
 
+from gradwidgets.core.layers.causes.zeroed import Zeroed
 from gradwidgets.core.layers.passes.underflow import SCALE_IT
 from gradwidgets.core.layers.preflight.losses.value.constant import DETACHED
 from gradwidgets.core.layers.preflight.losses.value.terms import TERM
+from gradwidgets.core.layers.stopped.held_clamps import HeldClamp
 from gradwidgets.core.layers.verdicts.draws import cutting
+from gradwidgets.core.layers.verdicts.fed import begun_of, held_of
 from gradwidgets.core.layers.verdicts.units import DEAD
 from gradwidgets.core.layers.verdicts.verdict import Judged, listed, unless_fresh
+from gradwidgets.core.layers.verdicts.way.both_beside import both_beside
 from gradwidgets.core.layers.verdicts.way.cancelling import cancelled_layers
 from gradwidgets.core.layers.verdicts.way.cut_off import cure
 from gradwidgets.core.layers.verdicts.way.exact_zeros import Layers, about, is_starved, named, nothing_arrives
@@ -93,6 +97,7 @@ def _found(judged: Judged) -> list[Finding]:
     zero = [(i, layer) for i, layer in judged.trained if layer.weight_grad_norm == 0]
     zero = [one for one in zero if one not in none_left]
     found += single(judged)
+    found += [] if judged.is_met else both_beside(judged, {layer.name for _, layer in zero})
     small = [one for one in zero if one[1].name in judged.flow.underflowing]
     zero = [one for one in zero if one not in small]
     found += _beside(judged)
@@ -141,16 +146,27 @@ def _of_zeroed(judged: Judged, found: Finding) -> Finding:
     zeroed = judged.flow.zeroed
     ends = {named(judged, end.at).partition(" in ")[0] for end in judged.walk.ends if end.at}
     told = [one for one in zeroed if one.name in ends or _plain(one.name) in ends]
+    told = [one for one in told if not isinstance(one, HeldClamp)]
     if not ends:  # no layer with weights of its own is before such an operation
         stopping = _stopping(judged)
-        told = [one for one in zeroed if one.name in stopping and not one.is_term]
+        told = [one for one in zeroed if one.name in stopping and not one.is_term and not isinstance(one, HeldClamp)]
+    told = [*held_of(judged, found.evidence["layers"]), *(told or begun_of(judged))]
     if not told or found.severity == "info":
         return found
-    message = f"{'; '.join(map(str, told))}; so {found.message}"
+    message = f"{_grouped(told)}; so {found.message}"
     evidence = found.evidence | {"zeroed": [one.name for one in told]}
     meant = not judged.flow.stops and all(one.is_term for one in told) and ends == {"mul"}
-    severity: Severity = "info" if meant else "error"
+    held = all(isinstance(one, HeldClamp) for one in told)  # a clamp within the model has a finding of its own
+    severity: Severity = "info" if meant else found.severity if held else "error"
     return replace(found, message=message, evidence=evidence, action=told[0].cure, severity=severity)
+
+
+def _grouped(told: list[Zeroed]) -> str:
+    """Return a clause on each operation, and how often the same is done at other places."""
+    groups: dict[tuple[str, str], list[Zeroed]] = {}
+    for one in told:
+        groups.setdefault((one.name, one.why or one.place), []).append(one)
+    return "; ".join(f"{some[0]}{f' (so at {len(some)} places)' if len(some) > 1 else ''}" for some in groups.values())
 
 
 def _stopping(judged: Judged) -> set[str]:

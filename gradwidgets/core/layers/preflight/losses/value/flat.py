@@ -44,7 +44,8 @@ def flat(loss: Tensor, slopes: Slopes, targets: object, again: Again) -> list[Fi
     """
     slopes = [(g, one) for g, one in slopes if numbers(one) is not None and not one.is_complex()]
     value = float(loss.detach())
-    tried = [(went, there) for there, went in _tried(slopes, targets, again) if math.isfinite(went)]
+    others = _others(slopes) + right_answers(slopes, targets)
+    tried = [(went, there) for there, went in _tried(slopes, targets, again, others) if math.isfinite(went)]
     if not tried:
         return []
     lowest, there = min(tried, key=lambda one: one[0])
@@ -58,13 +59,10 @@ def flat(loss: Tensor, slopes: Slopes, targets: object, again: Again) -> list[Fi
     return []
 
 
-def _tried(
-    slopes: Slopes, targets: object, again: Again, others: Sequence[Other] = ()
-) -> Iterator[tuple[Other, float]]:
+def _tried(slopes: Slopes, targets: object, again: Again, others: Sequence[Other]) -> Iterator[tuple[Other, float]]:
     """Yield other outputs and their losses; the numbers are put into the tensors of the output meanwhile."""
     held = [(g, one, one.detach().clone()) for g, one in slopes]
-    shares = all(bool(((old >= 0) & (old <= 1)).all()) for _, _, old in held)
-    for other in (others or (_SHARES if shares else _NUMBERS)) if held else ():
+    for other in others if held else ():
         try:
             for g, one, old in held:
                 one.data.copy_(other(old, g))
@@ -73,6 +71,25 @@ def _tried(
         finally:
             for _, one, old in held[::-1]:
                 one.data.copy_(old)
+
+
+def _others(slopes: Slopes) -> tuple[Other, ...]:
+    """Return other outputs, of shares for an output of shares."""
+    return _SHARES if _are_shares(slopes) else _NUMBERS
+
+
+def _are_shares(slopes: Slopes) -> bool:
+    return all(bool(((one >= 0) & (one <= 1)).all()) for _, one in slopes)
+
+
+def right_answers(slopes: Slopes, targets: object) -> tuple[Other, ...]:
+    """Return the output that says what the targets say, of a single one as large as they are; none for others."""
+    if len(slopes) != 1 or not isinstance(targets, Tensor) or targets.numel() != slopes[0][1].numel():
+        return ()
+    want = targets.detach().to(slopes[0][1]).reshape(slopes[0][1].shape)
+    if _are_shares(slopes):
+        return ((lambda old, g: want.clamp(0, 1)),)
+    return ((lambda old, g: want), (lambda old, g: (2 * want - 1) * _far(old)))
 
 
 def _far(old: Tensor) -> Tensor:
