@@ -118,7 +118,7 @@ class GradientMonitor(Noting):
         self._in_closure = False  # whether a sample waits for a closure's first call
         self._pending = 0.0  # seconds that the next sample's cost includes
         self._once = 0.0  # seconds that the budget does not count
-        self._striking = Striking()
+        self._striking, self._struck = Striking(), 0.0  # and the newest such loss
         self._loss = NotedLoss()
         self._losses = LossRecord()
         # A monitor that is garbage collected within its block removes its hooks.
@@ -210,6 +210,8 @@ class GradientMonitor(Noting):
             return
         self._left = True
         self._pace.stop()
+        if self._steps and self._loss.waits_for_a_step(self._struck):  # a loop may end because of it
+            self._losses.add(self._steps + 1, self._struck, *self._sampler.about)
         model = self._model()
         if model is not None and (known := _watching.get(model)) is not None and known() is self:
             del _watching[model]

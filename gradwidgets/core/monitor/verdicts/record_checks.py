@@ -3,6 +3,7 @@
 from gradwidgets.core.layers.verdicts.verdict import Check, gravest
 from gradwidgets.core.monitor.verdicts.course.alike import collapsed
 from gradwidgets.core.monitor.verdicts.course.gone import gone
+from gradwidgets.core.monitor.verdicts.course.last_leap import leaped_at_last
 from gradwidgets.core.monitor.verdicts.course.odd_batch import with_the_batch
 from gradwidgets.core.monitor.verdicts.course.rate_cuts import against_its_measure
 from gradwidgets.core.monitor.verdicts.course.rate_turns import begins_again, negative, seldom_called
@@ -349,7 +350,7 @@ RECORD_CHECKS: dict[str, Check] = {
     "leap": Check(
         "one step throws away what dozens have learned",
         "Look at that batch; lower the learning rate; clip.",
-        lambda judged: perhaps_in_order(judged, with_the_batch(judged, leaped(judged))),
+        lambda judged: perhaps_in_order(judged, with_the_batch(judged, leaped(judged))) or leaped_at_last(judged),
     ),
     "fading": Check(
         "without a gradient nothing more is learned",
