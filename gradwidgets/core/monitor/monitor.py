@@ -57,7 +57,9 @@ class GradientMonitor(Noting):
         budget: For "auto", the largest share that the monitor adds to the time of training without it. On an
             accelerator the time of a sample includes waiting for the backward pass, so the share there is too high.
         grace: For "auto", seconds that the budget does not count, so that a short training is seen too: about ten
-            samples of a few dozen steps. They are spent at up to ten times its rate.
+            samples of a few dozen steps. They are spent at up to ten times its rate. Unless it is 0, some twenty of the
+            first 200 steps are sampled, no more than ten steps apart, whatever share of the time that takes, as long as
+            the cheapest sample costs less than this; a longer training has time to make up for it.
         activations: Whether to record mean and spread of the layers' outputs, and the dead units of torch's activation
             modules, from forward hooks that are there during sampled steps only. An activation that is called as a
             function has no module to hook.
