@@ -214,6 +214,13 @@ class GroupFacts(TypedDict):
     moves: float
 
 
+class ScaleFacts(TypedDict, total=False):
+    """The scale of a GradScaler at samples, see `scaling.Scales.told`."""
+
+    steps: list[int]
+    scales: list[float]
+
+
 class PartFacts(TypedDict, total=False):
     """What happens to one part of a model, or at some of the steps, and not to the others."""
 
@@ -222,4 +229,5 @@ class PartFacts(TypedDict, total=False):
     turns: dict[str, int]
     ahead: dict[str, int]
     idle: IdleFacts
+    scales: ScaleFacts
     no_graph: dict[str, int]

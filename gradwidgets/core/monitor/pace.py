@@ -12,6 +12,7 @@ _HASTE = 10.0  # times the budget, while the grace lasts
 _SPARSE = 1.3  # times the steps so far is the next sample at the latest, while there is a grace
 _DOZEN, _EACH = 12, 2  # samples that the grace pays for, and the most steps from one of them to the next
 _SHORT, _GAP = 200, 9  # steps at first, of which some twenty are sampled, and the most from one of them to the next
+_SELDOM, _DEAR = 4, 20.0  # times that gap where samples cost more than the grace; times the grace, up to which
 _FIRST = 5  # samples, each of which may cost as much as the grace
 _OUTLIER = 4.0  # times the running mean: more is a validation between two steps, and no step
 _CYCLES = (2, 3, 4, 5, 6)  # steps after which a loop may repeat, as five steps of a critic and one of a generator
@@ -177,8 +178,10 @@ class Pace:
         if self._count < _DOZEN and self._least <= (self.grace if self._count < _FIRST else self.grace / _DOZEN):
             due = min(due, max(step + 1, self._sampled + _EACH))
             last = min(last, due + 1)
-        if self.grace and self._least <= self.grace and step < _SHORT:
-            due = min(due, max(step + 1, self._sampled + _GAP))
+        if self.grace and step < _SHORT and self._least <= _DEAR * self.grace:
+            # A single cost above the grace may be the machine's, and another sample shows it.
+            gap = _GAP if self._least <= self.grace else _SELDOM * _GAP
+            due = min(due, max(step + 1, self._sampled + gap))
             last = min(last, due + 1)
         steps = range(due, max(due, last) + 1)
         return next((one for one in steps if self._crowd(one) <= _CROWDED), min(steps, key=self._crowd))

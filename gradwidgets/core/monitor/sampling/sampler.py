@@ -198,6 +198,7 @@ class Sampler(Sampled):
         """Collect what belongs to a sample besides its numbers, part by part, so that one failure affects one part."""
         softly = self.notes.softly
         softly(None, self.observers.between.sampled)
+        softly(None, self.observers.scales.sampled, step, self._scaler)
         softly(None, self._note_missing, owned, step)
         if optimizer is not None:
             softly(None, self._note_unheld, optimizer)
