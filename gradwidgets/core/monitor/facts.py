@@ -20,6 +20,7 @@ class RuleFacts(TypedDict, total=False):
     eps: float
     climbs: bool
     shares: dict[str, float]
+    decays: dict[str, float]
 
 
 class RivalFacts(TypedDict, total=False):

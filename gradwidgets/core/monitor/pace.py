@@ -29,11 +29,12 @@ class Pace:
     first sample, which includes work that is done only once, does not count for the budget; a dozen are taken at the
     start, about every second step, if twelve times the cost of the cheapest so far is within the grace, however slow a
     busy machine makes the others; of the first two hundred steps about every ninth at least, as long as the cheapest
-    sample costs no more than the grace, so that what is seen of a short training hardly depends on the machine; and where a sample costs less than a step, some are spread over the whole training,
-    fewer the longer it is. Steps may come in turns, as those of two optimizers do. So that the samples do not always
-    fall on the same turn, "auto" waits up to half as long again where the turn that is due has had more than its share
-    of the latest samples. Where several optimizers are watched, `every` counts each one's own steps, and "auto" waits a
-    few steps for one that has been sampled less than the others.
+    sample costs no more than the grace, so that what is seen of a short training hardly depends on the machine; and
+    where a sample costs less than a step, some are spread over the whole training, fewer the longer it is. Steps may
+    come in turns, as those of two optimizers do. So that the samples do not always fall on the same turn, "auto" waits
+    up to half as long again where the turn that is due has had more than its share of the latest samples. Where several
+    optimizers are watched, `every` counts each one's own steps, and "auto" waits a few steps for one that has been
+    sampled less than the others.
 
     Args:
         every: Steps from one sample to the next, or "auto".

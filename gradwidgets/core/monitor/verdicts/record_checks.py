@@ -8,6 +8,7 @@ from gradwidgets.core.monitor.verdicts.course.odd_batch import with_the_batch
 from gradwidgets.core.monitor.verdicts.course.rate_cuts import against_its_measure
 from gradwidgets.core.monitor.verdicts.course.rate_turns import begins_again, negative, seldom_called
 from gradwidgets.core.monitor.verdicts.course.rates import slow_groups, warming
+from gradwidgets.core.monitor.verdicts.course.strong_decay import outweighed
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
 from gradwidgets.core.monitor.verdicts.record_beginning import dropped, frozen, large_eps, zero_weights
 from gradwidgets.core.monitor.verdicts.record_breaks import bad_batch, small_batch, sudden_rise
@@ -249,7 +250,7 @@ RECORD_CHECKS: dict[str, Check] = {
     "decay": Check(
         "the weights are drawn to 0, whatever the data say",
         "Make weight decay smaller.",
-        decay,
+        lambda judged: decay(judged) or outweighed(judged),
     ),
     "first_loss": Check(
         "the first steps are spent on taking back what was drawn",
