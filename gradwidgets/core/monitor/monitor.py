@@ -11,9 +11,16 @@ from torch import nn
 
 from gradwidgets.core.monitor.pace import Pace
 from gradwidgets.core.monitor.quantities import Sample
-from gradwidgets.core.monitor.sampling.sampler import Sampler
+from gradwidgets.core.monitor.sampling.sampler import STRANGER, Sampler
 from gradwidgets.core.monitor.taps import Hook, Removable, take_away
-from gradwidgets.core.monitor.told.checks_of_arguments import seconds, share, whole, yes_or_no
+from gradwidgets.core.monitor.told.checks_of_arguments import (
+    has_parameters,
+    holds_some,
+    seconds,
+    share,
+    whole,
+    yes_or_no,
+)
 from gradwidgets.core.monitor.told.noting import Noting
 from gradwidgets.core.monitor.told.step_hooks import add_step_hooks
 from gradwidgets.core.monitor.training.closures import WatchedCalls
@@ -75,7 +82,7 @@ class GradientMonitor(Noting):
 
     Raises:
         TypeError: An argument is of the wrong type.
-        ValueError: One is out of its range.
+        ValueError: One is out of its range, or the model has no parameters.
     """
 
     @at_home
@@ -93,8 +100,7 @@ class GradientMonitor(Noting):
         scaler: "torch.amp.GradScaler | None" = None,
         preflight: bool = True,
     ) -> None:
-        if not isinstance(model, nn.Module):
-            raise TypeError(f"model must be a torch.nn.Module; got {type(model).__name__}")
+        has_parameters(model)
         if optimizer is not None and not isinstance(optimizer, torch.optim.Optimizer):
             raise TypeError(f"optimizer must be a torch.optim.Optimizer or None; got {type(optimizer).__name__}")
         if scaler is not None and not all(callable(getattr(scaler, one, None)) for one in ("is_enabled", "get_scale")):
@@ -108,6 +114,8 @@ class GradientMonitor(Noting):
         self._updates = updates
         keep = whole("keep", keep, 2)
         self._sampler = Sampler(model, optimizer is not None, activations, self._updates, keep, scaler)
+        if optimizer is not None and not holds_some(optimizer, model):
+            self._sampler.notes["stranger"] = STRANGER  # it may yet be given them
         self._turns = self._sampler.turns
         self._first = FirstLook() if yes_or_no("preflight", preflight) else None
         self._given = Given(self._sampler.observers.inputs)

@@ -41,6 +41,7 @@ from gradwidgets.core.monitor.verdicts.record_order import (
     sorted_classes,
 )
 from gradwidgets.core.monitor.verdicts.record_turns import unbalanced
+from gradwidgets.core.monitor.verdicts.steps.record_by_hand import shrunk_by_hand
 from gradwidgets.core.monitor.verdicts.steps.record_clips import (
     always_clipped,
     clipped_in_parts,
@@ -140,6 +141,11 @@ RECORD_CHECKS: dict[str, Check] = {
         "what is meant to stay as it is moves",
         "Call requires_grad_(False) on the module.",
         not_frozen,
+    ),
+    "by_hand": Check(
+        "weights that nothing teaches fade",
+        "Leave parameters without a gradient out of what is written by hand.",
+        shrunk_by_hand,
     ),
     "frozen_norms": Check(
         "what was learned with the old statistics meets others",

@@ -62,8 +62,9 @@ def _told(
     strong = " and ".join(number(one, 2) for one in own)
     *_, before, last = judged.losses[1].tensor_split(4)
     level = ", and falls no more" if float(last.mean()) > _LEVEL * float(before.mean()) else ""
+    verb = "outweighs" if times > 1 else "is about as strong as"
     message = (
-        f"weight decay {'outweighs the' if times > 1 else 'is about as strong as the'} gradient: with {strong} its part of a step is up to {number(times, 2)} times the "
+        f"weight decay {verb} the gradient: with {strong} its part of a step is up to {number(times, 2)} times the "
         f"gradient's, and the weights of {listed(names)} shrink from a norm of {number(begun, 3)} to "
         f"{number(end, 3)}, {percent(end / begun)} of it; the loss is {number(ends[1], 3)} ({number(ends[0], 3)} at "
         f"first){level}"
