@@ -147,6 +147,17 @@ class SmallBatchFacts(TypedDict, total=False):
     largest: int
 
 
+class StillFacts(TypedDict, total=False):
+    """A part of the inputs that never changes, see `same_parts.SameParts.told`."""
+
+    name: str
+    first: int
+    last: int
+    of: int
+    whole: bool
+    samples: int
+
+
 class InputFacts(TypedDict, total=False):
     """The inputs of sampled steps, see `inputs_seen.InputsSeen.told`."""
 
@@ -155,6 +166,7 @@ class InputFacts(TypedDict, total=False):
     shapes: list[list[int]]
     same: int
     small: SmallBatchFacts
+    still: list[StillFacts]
 
 
 class PullFacts(TypedDict, total=False):

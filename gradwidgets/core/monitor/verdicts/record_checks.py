@@ -8,6 +8,8 @@ from gradwidgets.core.monitor.verdicts.course.odd_batch import with_the_batch
 from gradwidgets.core.monitor.verdicts.course.rate_cuts import against_its_measure
 from gradwidgets.core.monitor.verdicts.course.rate_turns import begins_again, negative, seldom_called
 from gradwidgets.core.monitor.verdicts.course.rates import slow_groups, warming
+from gradwidgets.core.monitor.verdicts.course.rounds import in_rounds
+from gradwidgets.core.monitor.verdicts.course.same_part import same_part
 from gradwidgets.core.monitor.verdicts.course.strong_decay import outweighed
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
 from gradwidgets.core.monitor.verdicts.record_beginning import dropped, frozen, large_eps, zero_weights
@@ -223,10 +225,15 @@ RECORD_CHECKS: dict[str, Check] = {
         # Of targets it is said by "one_class".
         in_an_order,
     ),
+    "in_order": Check(
+        "what the model is asked for is never all of the data",
+        "Shuffle.",
+        in_rounds,
+    ),
     "same_batch": Check(
         "what is learned is one batch",
         "Go through the loader.",
-        same_batch,
+        lambda judged: same_batch(judged) or same_part(judged),
     ),
     "evaluation": Check(
         "dropout and batch norms are not what they are in training",
