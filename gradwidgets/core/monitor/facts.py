@@ -20,6 +20,7 @@ class RuleFacts(TypedDict, total=False):
     eps: float
     climbs: bool
     shares: dict[str, float]
+    decays: dict[str, float]
 
 
 class RivalFacts(TypedDict, total=False):
@@ -146,6 +147,17 @@ class SmallBatchFacts(TypedDict, total=False):
     largest: int
 
 
+class StillFacts(TypedDict, total=False):
+    """A part of the inputs that never changes, see `same_parts.SameParts.told`."""
+
+    name: str
+    first: int
+    last: int
+    of: int
+    whole: bool
+    samples: int
+
+
 class InputFacts(TypedDict, total=False):
     """The inputs of sampled steps, see `inputs_seen.InputsSeen.told`."""
 
@@ -154,6 +166,7 @@ class InputFacts(TypedDict, total=False):
     shapes: list[list[int]]
     same: int
     small: SmallBatchFacts
+    still: list[StillFacts]
 
 
 class PullFacts(TypedDict, total=False):
@@ -214,6 +227,13 @@ class GroupFacts(TypedDict):
     moves: float
 
 
+class ScaleFacts(TypedDict, total=False):
+    """The scale of a GradScaler at samples, see `scaling.Scales.told`."""
+
+    steps: list[int]
+    scales: list[float]
+
+
 class PartFacts(TypedDict, total=False):
     """What happens to one part of a model, or at some of the steps, and not to the others."""
 
@@ -222,4 +242,5 @@ class PartFacts(TypedDict, total=False):
     turns: dict[str, int]
     ahead: dict[str, int]
     idle: IdleFacts
+    scales: ScaleFacts
     no_graph: dict[str, int]

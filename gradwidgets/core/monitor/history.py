@@ -141,8 +141,8 @@ class History(Recorded):
             cleared, see `KeptParts.told`; under "groups" those of an optimizer whose rates are a hundred times apart,
             see `GroupRates.told`; under "turns" what comes every few steps only, see `WritesInTurn.told`; under "ahead"
             the lines of a clip before the backward pass, see `clip_ahead`; under "idle" rows that shrink without a
-            gradient, see `IdleRows.told`; under "no_graph" at how many "steps" "of" all the model ran without gradients
-            only.
+            gradient, see `IdleRows.told`; under "scales" those of a GradScaler, see `Scales.told`; under "no_graph" at
+            how many "steps" "of" all the model ran without gradients only.
     """
 
     steps: Tensor

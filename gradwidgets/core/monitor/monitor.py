@@ -11,9 +11,16 @@ from torch import nn
 
 from gradwidgets.core.monitor.pace import Pace
 from gradwidgets.core.monitor.quantities import Sample
-from gradwidgets.core.monitor.sampling.sampler import Sampler
+from gradwidgets.core.monitor.sampling.sampler import STRANGER, Sampler
 from gradwidgets.core.monitor.taps import Hook, Removable, take_away
-from gradwidgets.core.monitor.told.checks_of_arguments import seconds, share, whole, yes_or_no
+from gradwidgets.core.monitor.told.checks_of_arguments import (
+    has_parameters,
+    holds_some,
+    seconds,
+    share,
+    whole,
+    yes_or_no,
+)
 from gradwidgets.core.monitor.told.noting import Noting
 from gradwidgets.core.monitor.told.step_hooks import add_step_hooks
 from gradwidgets.core.monitor.training.closures import WatchedCalls
@@ -57,7 +64,9 @@ class GradientMonitor(Noting):
         budget: For "auto", the largest share that the monitor adds to the time of training without it. On an
             accelerator the time of a sample includes waiting for the backward pass, so the share there is too high.
         grace: For "auto", seconds that the budget does not count, so that a short training is seen too: about ten
-            samples of a few dozen steps. They are spent at up to ten times its rate.
+            samples of a few dozen steps. They are spent at up to ten times its rate. Unless it is 0, some twenty of the
+            first 200 steps are sampled, no more than ten steps apart, whatever share of the time that takes, as long as
+            the cheapest sample costs less than this; a longer training has time to make up for it.
         activations: Whether to record mean and spread of the layers' outputs, and the dead units of torch's activation
             modules, from forward hooks that are there during sampled steps only. An activation that is called as a
             function has no module to hook.
@@ -73,7 +82,7 @@ class GradientMonitor(Noting):
 
     Raises:
         TypeError: An argument is of the wrong type.
-        ValueError: One is out of its range.
+        ValueError: One is out of its range, or the model has no parameters.
     """
 
     @at_home
@@ -91,8 +100,7 @@ class GradientMonitor(Noting):
         scaler: "torch.amp.GradScaler | None" = None,
         preflight: bool = True,
     ) -> None:
-        if not isinstance(model, nn.Module):
-            raise TypeError(f"model must be a torch.nn.Module; got {type(model).__name__}")
+        has_parameters(model)
         if optimizer is not None and not isinstance(optimizer, torch.optim.Optimizer):
             raise TypeError(f"optimizer must be a torch.optim.Optimizer or None; got {type(optimizer).__name__}")
         if scaler is not None and not all(callable(getattr(scaler, one, None)) for one in ("is_enabled", "get_scale")):
@@ -106,6 +114,8 @@ class GradientMonitor(Noting):
         self._updates = updates
         keep = whole("keep", keep, 2)
         self._sampler = Sampler(model, optimizer is not None, activations, self._updates, keep, scaler)
+        if optimizer is not None and not holds_some(optimizer, model):
+            self._sampler.notes["stranger"] = STRANGER  # it may yet be given them
         self._turns = self._sampler.turns
         self._first = FirstLook() if yes_or_no("preflight", preflight) else None
         self._given = Given(self._sampler.observers.inputs)
@@ -118,7 +128,7 @@ class GradientMonitor(Noting):
         self._in_closure = False  # whether a sample waits for a closure's first call
         self._pending = 0.0  # seconds that the next sample's cost includes
         self._once = 0.0  # seconds that the budget does not count
-        self._striking = Striking()
+        self._striking, self._struck = Striking(), 0.0  # and the newest such loss
         self._loss = NotedLoss()
         self._losses = LossRecord()
         # A monitor that is garbage collected within its block removes its hooks.
@@ -210,6 +220,8 @@ class GradientMonitor(Noting):
             return
         self._left = True
         self._pace.stop()
+        if self._steps and self._loss.waits_for_a_step(self._struck):  # a loop may end because of it
+            self._losses.add(self._steps + 1, self._struck, *self._sampler.about)
         model = self._model()
         if model is not None and (known := _watching.get(model)) is not None and known() is self:
             del _watching[model]

@@ -11,6 +11,8 @@ _AIM = 0.7  # of the budget: a sample also empties caches, which makes the steps
 _HASTE = 10.0  # times the budget, while the grace lasts
 _SPARSE = 1.3  # times the steps so far is the next sample at the latest, while there is a grace
 _DOZEN, _EACH = 12, 2  # samples that the grace pays for, and the most steps from one of them to the next
+_SHORT, _GAP = 200, 9  # steps at first, of which some twenty are sampled, and the most from one of them to the next
+_SELDOM, _DEAR = 4, 20.0  # times that gap where samples cost more than the grace; times the grace, up to which
 _FIRST = 5  # samples, each of which may cost as much as the grace
 _OUTLIER = 4.0  # times the running mean: more is a validation between two steps, and no step
 _CYCLES = (2, 3, 4, 5, 6)  # steps after which a loop may repeat, as five steps of a critic and one of a generator
@@ -26,11 +28,13 @@ class Pace:
     the cost of one sample allows, so that time that a long validation adds is not used up at once. With a grace, the
     first sample, which includes work that is done only once, does not count for the budget; a dozen are taken at the
     start, about every second step, if twelve times the cost of the cheapest so far is within the grace, however slow a
-    busy machine makes the others; and where a sample costs less than a step, some are spread over the whole training,
-    fewer the longer it is. Steps may come in turns, as those of two optimizers do. So that the samples do not always
-    fall on the same turn, "auto" waits up to half as long again where the turn that is due has had more than its share
-    of the latest samples. Where several optimizers are watched, `every` counts each one's own steps, and "auto" waits a
-    few steps for one that has been sampled less than the others.
+    busy machine makes the others; of the first two hundred steps about every ninth at least, as long as the cheapest
+    sample costs no more than the grace, so that what is seen of a short training hardly depends on the machine; and
+    where a sample costs less than a step, some are spread over the whole training, fewer the longer it is. Steps may
+    come in turns, as those of two optimizers do. So that the samples do not always fall on the same turn, "auto" waits
+    up to half as long again where the turn that is due has had more than its share of the latest samples. Where several
+    optimizers are watched, `every` counts each one's own steps, and "auto" waits a few steps for one that has been
+    sampled less than the others.
 
     Args:
         every: Steps from one sample to the next, or "auto".
@@ -174,6 +178,11 @@ class Pace:
         # A busy machine may have made all of the first few samples expensive.
         if self._count < _DOZEN and self._least <= (self.grace if self._count < _FIRST else self.grace / _DOZEN):
             due = min(due, max(step + 1, self._sampled + _EACH))
+            last = min(last, due + 1)
+        if self.grace and step < _SHORT and self._least <= _DEAR * self.grace:
+            # A single cost above the grace may be the machine's, and another sample shows it.
+            gap = _GAP if self._least <= self.grace else _SELDOM * _GAP
+            due = min(due, max(step + 1, self._sampled + gap))
             last = min(last, due + 1)
         steps = range(due, max(due, last) + 1)
         return next((one for one in steps if self._crowd(one) <= _CROWDED), min(steps, key=self._crowd))

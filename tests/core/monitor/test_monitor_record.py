@@ -265,11 +265,3 @@ def test_frames_and_words():
 def test_bad_arguments_are_named(error, words, arguments):
     with pytest.raises(error, match=words):
         GradientMonitor(**{"model": nn.Linear(1, 1), **arguments})
-
-
-def test_a_model_without_parameters():
-    model, other = nn.ReLU(), net()
-    with GradientMonitor(model, every=1) as monitor:
-        step(other, sgd(other))
-    assert monitor.history.layers == ()
-    assert monitor.history.to_frame().empty

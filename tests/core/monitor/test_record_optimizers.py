@@ -2,6 +2,7 @@
 
 import time
 
+import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -132,15 +133,25 @@ def test_an_optimizer_that_is_given_its_parameters_later_is_none_of_another_mode
     assert not {"unheld", "no_step"} & set(found(monitor)) and not monitor.notes
 
 
-def test_a_monitor_that_was_never_entered_says_so_and_so_does_one_of_a_model_without_parameters():
+def test_a_monitor_that_was_never_entered_says_so():
     model = small()
     monitor = GradientMonitor(model)
     step(model, torch.optim.SGD(model.parameters(), 0.1), monitor)
     assert "never entered" in found(monitor)["not_watched"].message
-    kink = nn.ReLU()
-    with GradientMonitor(kink) as monitor:
-        kink(torch.ones(2))
-    assert "no parameters" in found(monitor)["not_watched"].message
+
+
+def test_what_can_teach_nothing_is_said_at_once():
+    with pytest.raises(ValueError, match=r"ReLU, which has no parameters.*the model that is trained"):
+        GradientMonitor(nn.ReLU())
+    monitor = GradientMonitor(small(), torch.optim.SGD(small().parameters(), 0.1))
+    assert "the optimizer holds none of the model's parameters" in repr(monitor) and monitor.notes
+    model = small()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    with GradientMonitor(model, optimizer) as monitor:
+        monitor.note_targets(torch.empty(0, 4))
+        assert "targets of shape (0, 4) are empty" in monitor.notes[0]
+        step(model, optimizer, monitor)  # and the training goes on
+    assert monitor.steps == 1
 
 
 def test_what_a_step_costs_does_not_grow_with_the_optimizers_before_it():

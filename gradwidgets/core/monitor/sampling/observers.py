@@ -20,7 +20,7 @@ from gradwidgets.core.monitor.training.parts.idle_rows import IdleRows
 from gradwidgets.core.monitor.training.parts.kept_parts import KeptParts
 from gradwidgets.core.monitor.training.parts.rivals import Rivals
 from gradwidgets.core.monitor.training.parts.writes_in_turn import WritesInTurn
-from gradwidgets.core.monitor.training.scaling import Overflow
+from gradwidgets.core.monitor.training.scaling import Overflow, Scales
 from gradwidgets.core.monitor.training.steppers import Steppers
 from gradwidgets.core.monitor.training.thrown import Thrown
 
@@ -44,6 +44,7 @@ class Observers:
         pulls: Classes that single batches make likelier.
         overflow: Gradients that are there while no step comes.
         calls: The calls of closures.
+        scales: The scaler's scale.
         kept: Layers whose gradients are never cleared.
         groups: Parameter groups with rates that are far apart.
         norms: Batch norms with frozen weights.
@@ -65,7 +66,7 @@ class Observers:
         self.between, self.rivals = Between(), Rivals()
         self.steppers, self.thrown, self.leftover = Steppers(one=one), Thrown(), Leftover()
         self.inputs, self.after, self.pulls = InputsSeen(), AfterStep(), Pulls()
-        self.overflow, self.calls = Overflow(), ClosureCalls()
+        self.overflow, self.calls, self.scales = Overflow(), ClosureCalls(), Scales()
         self.kept, self.groups = KeptParts(), GroupRates()
         self.norms, self.rounded, self.turns = FrozenNorms(), RoundedAway(), WritesInTurn()
         self.idle = IdleRows()
@@ -159,6 +160,8 @@ class Observers:
         facts: PartFacts = {"kept": self.kept.told, "groups": self.groups.told, "turns": self.turns.told}
         if self.ahead:
             facts["ahead"] = self.ahead
+        if scales := self.scales.told:
+            facts["scales"] = scales
         nothing: IdleFacts = {}
         if idle := self._notes.softly(nothing, lambda: self.idle.told):
             facts["idle"] = idle

@@ -25,6 +25,7 @@ from gradwidgets.core.monitor.training.scaling import scale_of
 from gradwidgets.core.monitor.updates import Updates, plain_lr
 from gradwidgets.core.results.wording import counted
 
+STRANGER = "the optimizer holds none of the model's parameters"
 _WAITS = 4  # losses without a step
 _SECOND = 2  # step, at which the loop's own code is looked at
 _PATIENCE = 3  # samples that may fail before no more are taken
@@ -116,6 +117,8 @@ class Sampler(Sampled):
     def note_targets(self, targets: Tensor) -> None:
         """Take a batch's targets; training goes on whatever happens here."""
         record = self.observers.targets
+        if not targets.numel():  # as of a picture without objects, so that it must end no training
+            self.notes["no targets"] = f"targets of shape {tuple(targets.shape)} are empty: nothing is known by them"
         with self.notes.guarded("the targets"), torch.no_grad():
             record.add(targets)
             if record.unclear:
@@ -135,7 +138,7 @@ class Sampler(Sampled):
         self.observers.given = {"given": type(optimizer).__name__, "holds": held}
         self.notes.pop("stranger", None)
         if self._table.owned and not held:
-            self.notes["stranger"] = "the optimizer holds none of the model's parameters"
+            self.notes["stranger"] = STRANGER
 
     def close(self) -> None:
         """Let go of the model and of every hook in it."""
@@ -198,6 +201,7 @@ class Sampler(Sampled):
         """Collect what belongs to a sample besides its numbers, part by part, so that one failure affects one part."""
         softly = self.notes.softly
         softly(None, self.observers.between.sampled)
+        softly(None, self.observers.scales.sampled, step, self._scaler)
         softly(None, self._note_missing, owned, step)
         if optimizer is not None:
             softly(None, self._note_unheld, optimizer)

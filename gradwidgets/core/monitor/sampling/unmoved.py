@@ -12,6 +12,10 @@ from gradwidgets.core.monitor.training.cut_graphs import CutLook
 from gradwidgets.core.monitor.training.first_graph import StandStill
 
 LOOK_EVERY = 8  # samples, for parameters that are new in the model
+_RUN = {  # by how layers without a gradient ran
+    ("no_grad", "checkpoint"): "though they are used, since their layers run without a graph",
+    ("detached",): "though their layers run: their output is cut from the loss (detach, .data, argmax), or not used",
+}
 
 
 class _Lacking(NamedTuple):
@@ -19,6 +23,7 @@ class _Lacking(NamedTuple):
 
     when: str
     why: str
+    names: tuple[str, ...]
 
 
 class Untrained:
@@ -50,14 +55,19 @@ class Untrained:
     @property
     def sentences(self) -> dict[str, str]:
         """The note on parameters without a gradient, once it is known which of them are used all the same."""
-        layers = {name: name.rpartition(".")[0] or name for name in self.missing}
-        used = [name for name, layer in layers.items() if self.cut.found.get(layer) in ("no_grad", "checkpoint")]
-        if not used or self._lacking is None:
+        if self._lacking is None:
             return {}
-        when, why = self._lacking
-        rest = [name for name in self.missing if name not in used]
-        words = f"{when}, though they are used, since their layers run without a graph: {listed(used)}"
-        return {"missing": f"{words}; {why}: {listed(rest)}" if rest else words}
+        when, why, names = self._lacking
+        found = [self.cut.ran.get(name.rpartition(".")[0] or name, "") for name in names]
+        if not any(found):
+            return {}
+        parts = []
+        for how, words in _RUN.items():
+            if some := [name for name, one in zip(names, found, strict=True) if one in how]:
+                parts.append(f"{words}: {listed(some)}")
+        if rest := [name for name, one in zip(names, found, strict=True) if not one]:
+            parts.append(f"{why}: {listed(rest)}")
+        return {"missing": f"{when}, {'; '.join(parts)}"}
 
     def is_held(self, names: set[str]) -> None:
         """Parameters turn out to be held by an optimizer that makes its first step."""
@@ -123,7 +133,7 @@ class Untrained:
         self.missing = tuple(one.name for one in without)
         # Where all lack one, it is more likely that the gradients were cleared than that no parameter is used.
         why = "so unused in what the loss was made of" if len(without) < len(owned) else "none made, or all cleared"
-        self._lacking = _Lacking(f"no gradient at step {step}", why)
+        self._lacking = _Lacking(f"no gradient at step {step}", why, self.missing)
         self._notes["missing"] = f"{self._lacking.when}, {why}: {listed(self.missing)}"
 
     def _look_for_cuts(self, missing: Sequence[Owned], model: nn.Module, table: LayerTable, held: set[int]) -> None:

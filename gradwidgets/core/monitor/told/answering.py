@@ -74,4 +74,6 @@ class Answering:
             later = percent(self._pace.budget)
             share += f" so far: the first steps are looked at more closely, later ones within {later}"
         samples = f"{counted(len(self._sampler), 'sample')} of {counted(self._steps, 'step')}"
+        stranger = self._sampler.notes.get("stranger", "")
+        share += f"; {stranger}" if stranger else ""
         return f"<GradientMonitor: {counted(self._sampler.layers, 'layer')}, {samples}{share}>"

@@ -3,6 +3,26 @@
 import math
 from numbers import Integral, Real
 
+import torch
+from torch import nn
+
+
+def has_parameters(model: object) -> None:
+    """Refuse what is no module, and a module that can learn nothing."""
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be a torch.nn.Module; got {type(model).__name__}")
+    if next(model.parameters(), None) is None:
+        raise ValueError(
+            f"model must have something to learn; got {type(model).__name__}, which has no parameters: give the "
+            "monitor the model that is trained"
+        )
+
+
+def holds_some(optimizer: torch.optim.Optimizer, model: nn.Module) -> bool:
+    """Whether an optimizer holds any of a model's parameters."""
+    own = {id(one) for one in model.parameters()}
+    return any(id(one) in own for group in optimizer.param_groups for one in group["params"])
+
 
 def whole(name: str, value: object, low: int, or_else: str = "") -> int:
     """Return a whole number ≥ low."""

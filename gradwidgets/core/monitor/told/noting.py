@@ -22,6 +22,7 @@ class Noting(Answering):
     _sampled: bool
     _loss: NotedLoss
     _striking: Striking
+    _struck: float
 
     @at_home
     def note_loss(self, value: float | Tensor) -> None:
@@ -56,6 +57,7 @@ class Noting(Answering):
         """Have the step of a striking loss sampled, so that its gradients are known too."""
         if not self._active or not isinstance(value, float) or not self._striking(value):
             return
+        self._struck = value
         self._given.look()
         if self._first is not None and not math.isfinite(value):
             step = self._loss.step_of(self._steps - self._in_closure)

@@ -19,11 +19,13 @@ class CutLook:
         found: By the modules' names: "no_grad" where it ran without a graph, "checkpoint" where torch's reentrant
             checkpoint ran it without one, "detached" where its output had a graph; "aside" in place of these where no
             optimizer holds its parameters, as if they were not to be trained.
+        ran: The same without "aside".
     """
 
     def __init__(self) -> None:
         self.handles: list[Removable] = []
         self.found: dict[str, str] = {}
+        self.ran: dict[str, str] = {}
         self._validating = False
         self._aside: frozenset[str] = frozenset()
 
@@ -55,8 +57,9 @@ class CutLook:
         tensor = first_tensor(output)
         if not self._validating and tensor is not None:
             without = "checkpoint" if _is_checkpointed() else "no_grad"
-            how = "detached" if tensor.requires_grad else self.found.get(name, without)
+            how = "detached" if tensor.requires_grad else self.ran.get(name, without)
             self.found[name] = "aside" if name in self._aside else how
+            self.ran[name] = how
 
 
 def _is_checkpointed() -> bool:

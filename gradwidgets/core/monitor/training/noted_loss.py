@@ -133,6 +133,10 @@ class NotedLoss:
         after = steps > 0 if self._after is None else self._after
         return steps if after else steps + 1
 
+    def waits_for_a_step(self, value: float) -> bool:
+        """Whether a loss was noted, and no step has come since."""
+        return self._value is value
+
     def step(self) -> float | Tensor | None:
         """Return the loss of the step that is about to happen, None for none, and forget it for the next step."""
         value, self._value = self._value, None

@@ -59,17 +59,36 @@ def memory_of(optimizer: object) -> float:
 
 
 def shares_of(optimizer: object, held: Iterable[Owned], layers: Sequence[str]) -> RuleFacts:
-    """The "shares" of the largest learning rate that layers of other groups have, by their names; empty for none."""
+    """What groups of parameters have of their own, by layers' names; empty where all are alike.
+
+    Returns:
+        The "shares" of the largest learning rate that layers with a lower one have, and all layers' weight "decays".
+    """
     groups = getattr(optimizer, "param_groups", ())
     most = _largest(groups, "lr")
     if len(groups) < 2 or not most > 0:
         return {}
-    rates = {id(one): _largest([group], "lr") / most for group in groups for one in group["params"]}
+    held, told = list(held), RuleFacts()
+    if slow := {name: share for name, share in _by_layer(groups, "lr", held, layers).items() if share < most}:
+        told["shares"] = {name: share / most for name, share in slow.items()}
+    decays = _by_layer(groups, "weight_decay", held, layers)
+    if len(set(decays.values())) > 1:
+        told["decays"] = decays
+    return told
+
+
+def _by_layer(
+    groups: Iterable[dict[str, Any]], name: str, held: Iterable[Owned], layers: Sequence[str]
+) -> dict[str, float]:
+    """A setting of the groups by layers' names: the largest of each layer's parameters."""
+    values = {
+        id(one): value for group in groups if (value := _largest([group], name)) == value for one in group["params"]
+    }
     found: dict[str, float] = {}
     for one in held:
-        name = layers[one.column]
-        found[name] = max(found.get(name, 0.0), rates.get(id(one.parameter), 1.0))
-    return {"shares": slow} if (slow := {name: share for name, share in found.items() if share < 1}) else {}
+        if (value := values.get(id(one.parameter))) is not None:
+            found[layers[one.column]] = max(found.get(layers[one.column], 0.0), value)
+    return found
 
 
 def _largest(groups: Iterable[dict[str, Any]], name: str) -> float:

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from gradwidgets.core.monitor.facts import ScaleFacts
 from gradwidgets.core.monitor.owners import Owned
 from gradwidgets.core.monitor.taps import Hook, Removable, take_away
 
 _LOOKS = 32
+_CHANGES = 1000
 
 
 def scale_of(optimizer: object, scaler: "torch.amp.GradScaler | None") -> tuple[float, str]:
@@ -41,6 +43,28 @@ def scale_of(optimizer: object, scaler: "torch.amp.GradScaler | None") -> tuple[
         f"the optimizer steps on gradients that are still {scale:g} times too large: call scaler.step(optimizer). They "
         f"are recorded divided"
     )
+
+
+class Scales:
+    """The scaler's scale at sampled steps, where it changes."""
+
+    def __init__(self) -> None:
+        self._steps: list[int] = []
+        self._scales: list[float] = []
+
+    def sampled(self, step: int, scaler: "torch.amp.GradScaler | None") -> None:
+        """Read the scale; nothing is read before there is one."""
+        if scaler is None or not scaler.is_enabled() or getattr(scaler, "_scale", None) is None:
+            return
+        scale = float(scaler.get_scale())
+        if len(self._steps) < _CHANGES and (not self._scales or self._scales[-1] != scale):
+            self._steps.append(step)
+            self._scales.append(scale)
+
+    @property
+    def told(self) -> ScaleFacts:
+        """The "steps" of samples with a new scale, and these "scales"; empty without a scaler."""
+        return {"steps": self._steps[:], "scales": self._scales[:]} if self._steps else {}
 
 
 class Overflow:

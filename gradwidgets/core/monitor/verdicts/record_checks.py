@@ -3,10 +3,14 @@
 from gradwidgets.core.layers.verdicts.verdict import Check, gravest
 from gradwidgets.core.monitor.verdicts.course.alike import collapsed
 from gradwidgets.core.monitor.verdicts.course.gone import gone
+from gradwidgets.core.monitor.verdicts.course.last_leap import leaped_at_last
 from gradwidgets.core.monitor.verdicts.course.odd_batch import with_the_batch
 from gradwidgets.core.monitor.verdicts.course.rate_cuts import against_its_measure
 from gradwidgets.core.monitor.verdicts.course.rate_turns import begins_again, negative, seldom_called
 from gradwidgets.core.monitor.verdicts.course.rates import slow_groups, warming
+from gradwidgets.core.monitor.verdicts.course.rounds import in_rounds
+from gradwidgets.core.monitor.verdicts.course.same_part import same_part
+from gradwidgets.core.monitor.verdicts.course.strong_decay import outweighed
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
 from gradwidgets.core.monitor.verdicts.record_beginning import dropped, frozen, large_eps, zero_weights
 from gradwidgets.core.monitor.verdicts.record_breaks import bad_batch, small_batch, sudden_rise
@@ -39,6 +43,7 @@ from gradwidgets.core.monitor.verdicts.record_order import (
     sorted_classes,
 )
 from gradwidgets.core.monitor.verdicts.record_turns import unbalanced
+from gradwidgets.core.monitor.verdicts.steps.record_by_hand import shrunk_by_hand
 from gradwidgets.core.monitor.verdicts.steps.record_clips import (
     always_clipped,
     clipped_in_parts,
@@ -139,6 +144,11 @@ RECORD_CHECKS: dict[str, Check] = {
         "Call requires_grad_(False) on the module.",
         not_frozen,
     ),
+    "by_hand": Check(
+        "weights that nothing teaches fade",
+        "Leave parameters without a gradient out of what is written by hand.",
+        shrunk_by_hand,
+    ),
     "frozen_norms": Check(
         "what was learned with the old statistics meets others",
         "Call .eval() on batch norms that are to stay as they are.",
@@ -215,10 +225,15 @@ RECORD_CHECKS: dict[str, Check] = {
         # Of targets it is said by "one_class".
         in_an_order,
     ),
+    "in_order": Check(
+        "what the model is asked for is never all of the data",
+        "Shuffle.",
+        in_rounds,
+    ),
     "same_batch": Check(
         "what is learned is one batch",
         "Go through the loader.",
-        same_batch,
+        lambda judged: same_batch(judged) or same_part(judged),
     ),
     "evaluation": Check(
         "dropout and batch norms are not what they are in training",
@@ -248,7 +263,7 @@ RECORD_CHECKS: dict[str, Check] = {
     "decay": Check(
         "the weights are drawn to 0, whatever the data say",
         "Make weight decay smaller.",
-        decay,
+        lambda judged: decay(judged) or outweighed(judged),
     ),
     "first_loss": Check(
         "the first steps are spent on taking back what was drawn",
@@ -349,7 +364,7 @@ RECORD_CHECKS: dict[str, Check] = {
     "leap": Check(
         "one step throws away what dozens have learned",
         "Look at that batch; lower the learning rate; clip.",
-        lambda judged: perhaps_in_order(judged, with_the_batch(judged, leaped(judged))),
+        lambda judged: perhaps_in_order(judged, with_the_batch(judged, leaped(judged))) or leaped_at_last(judged),
     ),
     "fading": Check(
         "without a gradient nothing more is learned",

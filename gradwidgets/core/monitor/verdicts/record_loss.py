@@ -9,6 +9,7 @@ from torch import Tensor
 from gradwidgets.core.monitor.verdicts.course.rise_causes import cause_of_rise
 from gradwidgets.core.monitor.verdicts.course.sum_rises import ONE_BY_ONE, why_no_runaway
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord, at_last, first_and_last, medians
+from gradwidgets.core.monitor.verdicts.record_jumps import now_from
 from gradwidgets.core.monitor.verdicts.steps.record_schedule import lower_rate, raise_rate
 from gradwidgets.core.monitor.verdicts.steps.record_steps import steps_are_small
 from gradwidgets.core.monitor.verdicts.steps.record_sums import many_passes
@@ -246,7 +247,11 @@ def diverging(judged: JudgedRecord) -> list[Finding]:
     message = f"the loss is {at_last(values, max(3, len(values) // 10))}; it began at {number(first, 3)}"
     blown = _blown_up(judged, start)
     passes = many_passes(judged)
-    action = f"{passes}Lower the learning rate; clip, between backward() and step(); look for a sign that is turned."
+    sign = "" if blown else "; look for a sign that is turned"  # a rate that is too high throws the loss up at once
+    action = (
+        f"{passes}Lower the learning rate{now_from(judged)}, tenfold at first; clip, between backward() and "
+        f"step(){sign}."
+    )
     climbs = end > _CLIMBS * start and float(values[len(values) // 2 :].min()) > highest_at_first
     if end > _UP * start or climbs or (end > 2 * start and end > _UP * max(lowest, 0.0)):
         if lowest < first:
@@ -265,7 +270,7 @@ def diverging(judged: JudgedRecord) -> list[Finding]:
             return [Finding("diverging", "info" if harder else "error", message, evidence, action=action)]
         return [Finding("diverging", "error", message + blown, evidence, action=action)]
     if top > _UP * start and end > _LEFT * start:
-        message += f" and was {number(top, 3)} or more for {_TOP} steps in a row: nothing was gained by it"
+        message += f" and was {number(top, 3)} or more for {_TOP} steps in a row{blown}: nothing was gained by it"
         if "another network" in judged.history.of_loss:  # whose weights move the level of this loss
             return [Finding("diverging", "info", message, evidence, action=_IF_RIVALS)]
         return [Finding("diverging", "warning", message, evidence, action=action)]

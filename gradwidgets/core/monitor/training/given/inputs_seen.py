@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from gradwidgets.core.monitor.facts import InputFacts, SmallBatchFacts
+from gradwidgets.core.monitor.training.given.same_parts import SameParts
 
 _NUMBERS = 256  # of an input
 _MOST = 512  # steps
@@ -51,13 +52,14 @@ class InputsSeen:
 
     Attributes:
         small: Batches of any step that are far smaller than others.
+        parts: Parts of all inputs that never change.
         due: Whether the next step is sampled, and its inputs were not seen yet.
         new: Those numbers of the next step; None before they were seen.
     """
 
     def __init__(self) -> None:
         self.due = True
-        self.small = SmallBatches()
+        self.small, self.parts = SmallBatches(), SameParts()
         self._first: Tensor | None = None
         self.new: Tensor | None = None
         self._same = 0
@@ -78,6 +80,7 @@ class InputsSeen:
 
     def sampled(self, step: int) -> None:
         """Keep and compare the input, as its step is sampled."""
+        self.parts.sampled()
         new, self.new = self.new, None
         if new is None or len(self._steps) >= _MOST:
             return
@@ -97,4 +100,8 @@ class InputsSeen:
             return {}
         told: InputFacts = {"steps": self._steps[:], "sizes": self._sizes[:]}
         told |= {"shapes": self._shapes[:], "same": self._same}
-        return {**told, "small": small} if (small := self.small.told) else told
+        if small := self.small.told:
+            told["small"] = small
+        if still := self.parts.told:
+            told["still"] = still
+        return told

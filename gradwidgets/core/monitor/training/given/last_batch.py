@@ -98,6 +98,7 @@ class Given:
             if named:
                 self._seen.small.see(named[0][1])
             if self._seen.due and named:
+                self._seen.parts.see(arguments, keywords)
                 self._seen.see(named[0][1])
                 self.answers.begins(model, named[0][1])
 

@@ -30,6 +30,7 @@ EXPLAINS = {
     "momentum": ("leap", "diverging", "large_updates"),
     "one_class": ("guessing",),
     "one_class_a_batch": ("leap", "diverging", "large_updates", "beyond_rule"),
+    "in_order": ("leap",),
     "beyond_rule": ("leap", "diverging", "large_updates", "sudden_rise"),
     "put_back": ("guessing", "small_updates"),
     "no_step": ("too_short",),

@@ -4,52 +4,46 @@ import math
 from dataclasses import replace
 
 import torch
-from torch import Tensor
 
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
+from gradwidgets.core.monitor.verdicts.steps.scaled_clips import MOSTLY, ONE_VALUE, SAMPLES, SIGNS, moves, while_scaled
 from gradwidgets.core.results.finding import Finding, Severity
 from gradwidgets.core.results.wording import number, percent
 
-_MOSTLY = 0.9  # of the samples
-_SAMPLES = 10
 _OFTEN = 0.25  # of the steps that were looked at: a clip with an effect there is more than a precaution
 _FEW_STEPS, _HALF = 5, 0.5  # steps at which a part of a sum was clipped; of those that were looked at
 _TIMES = 100.0  # times another layer's gradient, which then belongs to another part of the loss
 _LARGE_LOSS = 100.0
-_ONE_VALUE = 1e-4  # relative: a clipped norm is its limit but for rounding
-_VARIES = 1e-3  # relative spread of a layer's part of the norm
-_SIGNS = 0.5  # root mean square in the largest element, above which most elements are as large
 _DIVIDE = ("adadelta", "muon", "sophia", "prodigy", "novograd")  # besides Adam's and RMSprop's kind
-_SCALES = range(8, 41)  # powers of two by which a loss is scaled in half precision
-_FIRST = 16  # that of torch's GradScaler
 _TOO_LARGE = 1000.0  # times what a share less a label can be: no layer is given numbers as large by design
 _HARMLESS = "Nothing, if it is meant so; a max_norm that is seldom reached bounds the rare large gradient alone."
-_USUAL = (
-    0.01, 0.05, 0.1, 0.2, 0.25, 0.3, 0.5, 1.0, 2.0, 2.5, 3.0, 4.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0, 100.0,
-)  # fmt: skip
 
 
 def always_clipped(judged: JudgedRecord) -> list[Finding]:
     """A gradient whose norm is one value at nearly every step, or most of whose elements are."""
     for group in judged.groups:
         total = judged.total[group]
-        if len(group) < _SAMPLES or not bool(total.isfinite().all()) or not float(total.max()) > 0:
+        if not bool(total.isfinite().all()) or not float(total.max()) > 0:
             continue
-        if found := _while_scaled(judged, group) or _by_norm(judged, group) or _clipped_by_value(judged, group):
+        if found := while_scaled(judged, group) or _of_many(judged, group):
             return [found]
     return []
+
+
+def _of_many(judged: JudgedRecord, group: list[int]) -> Finding | None:
+    return (_by_norm(judged, group) or _clipped_by_value(judged, group)) if len(group) >= SAMPLES else None
 
 
 def _by_norm(judged: JudgedRecord, group: list[int]) -> Finding | None:
     total = judged.total[group]
     limit = judged.known.max_norm or float(total.median())
     # From below: clip_grad_norm_ divides by the norm and a little more.
-    there = (total - limit).abs() <= _ONE_VALUE * limit
+    there = (total - limit).abs() <= ONE_VALUE * limit
     share, norm, largest = float(there.double().mean()), judged.history.norm[group], judged.history.largest[group]
-    if share < _MOSTLY or not limit > 0 or not _moves(norm[there], largest[there]):
+    if share < MOSTLY or not limit > 0 or not moves(norm[there], largest[there]):
         return None
     at = f"{number(limit, 3)} at {percent(share)} of the sampled steps"
-    evidence = {"max_norm": limit, "share of samples at it": share, "threshold": _MOSTLY}
+    evidence = {"max_norm": limit, "share of samples at it": share, "threshold": MOSTLY}
     message, rule = f"the gradient's norm is {at}: it is clipped there", judged.history.rule
     found = _taken_by_one(judged, group, Finding("always_clipped", "warning", message, evidence))
     if found.message != message or not _divides(judged, group):
@@ -93,83 +87,19 @@ def _taken_by_one(judged: JudgedRecord, group: list[int], found: Finding) -> Fin
     return replace(found, message=message, evidence=evidence, action=action)
 
 
-def _while_scaled(judged: JudgedRecord, group: list[int]) -> Finding | None:
-    """A norm, or a largest element, that is a limit divided by the scale of a loss in half precision."""
-    history, total = judged.history, judged.total[group]
-    limit, share = _limit_of(total, judged.known.max_norm)
-    what, moving = "norm", [history.norm[group], history.largest[group]]
-    if not limit:
-        largest, rms = (values[group][:, judged.weighted] for values in (history.largest, history.rms))
-        limit, share = _limit_of(largest[(rms > _SIGNS * largest)], None) if _same(largest) else (0.0, 0.0)
-        what, moving = "largest element", [history.norm[group]]
-        total = largest.nan_to_num(nan=0.0).max(1).values
-    if not limit or not _moves(*moving):
-        return None
-    now = float(total.median())
-    message = (
-        f"the gradient's {what} is {number(now, 3)} at {percent(share)} of the sampled steps, which is "
-        f"{number(limit, 3)} divided by {limit / now:,.0f}: it is clipped while it is still scaled, and what is left "
-        "after that is small, whatever its size was"
-    )
-    action = (
-        "Call scaler.unscale_(optimizer) after backward() and before the clipping (of a scale of your own: divide by "
-        "it there), so that the gradient's own size is clipped."
-    )
-    evidence = {"max_norm": limit, what: now, "scale": limit / now, "share": share, "threshold": _MOSTLY}
-    return Finding("always_clipped", "warning", message, evidence, action=action)
-
-
-def _limit_of(values: Tensor, known: float | None) -> tuple[float, float]:
-    """The limit of which most values are a large power of two below, and their share; (0, 0) if there is none.
-
-    The scale may be halved or doubled during the training. If the limit is known, it may be any large number.
-    """
-    values = values[values > 0]
-    if len(values) < _SAMPLES:
-        return 0.0, 0.0
-    middle = float(values.median())
-    # If the limit is unknown, the one is tried first whose scale is nearest to a scaler's first scale.
-    for limit in (known,) if known else sorted(_USUAL, key=lambda one: abs(math.log2(one / middle) - _FIRST)):
-        powers = (limit / values).log2()
-        whole = (powers - powers.round()).abs() <= 2 * _ONE_VALUE
-        share = float((whole & (powers.round() >= _SCALES[0]) & (powers.round() <= _SCALES[-1])).double().mean())
-        if known and share < _MOSTLY and math.log2(limit / middle) >= _SCALES[0]:
-            share = float(((values - middle).abs() <= _ONE_VALUE * middle).double().mean())
-        if share >= _MOSTLY:
-            return limit, share
-    return 0.0, 0.0
-
-
-def _same(largest: Tensor) -> bool:
-    """Whether most of these are one value times powers of two."""
-    known = largest[largest > 0]
-    if not len(known):
-        return False
-    powers = (known / known.median()).log2()
-    return float(((powers - powers.round()).abs() <= 2 * _ONE_VALUE).double().mean()) >= _MOSTLY
-
-
 def _clipped_by_value(judged: JudgedRecord, group: list[int]) -> Finding | None:
     """Most elements, and not only the largest, have one size in all layers."""
     largest, rms = (values[group][:, judged.weighted] for values in (judged.history.largest, judged.history.rms))
     limit = float(largest.nanmedian())
-    at = (largest - limit).abs() <= _ONE_VALUE * limit
-    share = float((at & (rms > _SIGNS * limit))[~largest.isnan()].double().mean())
-    if not share >= _MOSTLY or not limit > 0 or not _moves(judged.history.norm[group][at.any(1)]):
+    at = (largest - limit).abs() <= ONE_VALUE * limit
+    share = float((at & (rms > SIGNS * limit))[~largest.isnan()].double().mean())
+    if not share >= MOSTLY or not limit > 0 or not moves(judged.history.norm[group][at.any(1)]):
         return None
     message = (
         f"the gradient's largest element is {number(limit, 3)} in {percent(share)} of layers and samples, and most "
         "elements are about as large: it is clipped by value there, and little but signs is left"
     )
-    return Finding("always_clipped", "warning", message, {"clip_value": limit, "share": share, "threshold": _MOSTLY})
-
-
-def _moves(*quantities: Tensor) -> bool:
-    """Whether layers' numbers change, though their sum does not: otherwise the gradient is constant, not clipped."""
-    values = torch.cat(quantities, 1)
-    values = values[:, values.isfinite().all(0)]
-    spread = values.std(0) / values.mean(0).clamp(min=1e-300)
-    return bool((spread > _VARIES).any())
+    return Finding("always_clipped", "warning", message, {"clip_value": limit, "share": share, "threshold": MOSTLY})
 
 
 def clipped_late(judged: JudgedRecord) -> list[Finding]:
@@ -179,7 +109,7 @@ def clipped_late(judged: JudgedRecord) -> list[Finding]:
         return _clipped_ahead(judged, ahead)
     if sum(one["made"] for one in judged.history.optimizers.get("lines", []) if one["held"]) != 1:
         return []  # a clip in time for another optimizer may clip all gradients
-    if not told or told["of"] < _SAMPLES or told["steps"] < _MOSTLY * told["of"] or not told["shorter"]:
+    if not told or told["of"] < SAMPLES or told["steps"] < MOSTLY * told["of"] or not told["shorter"]:
         return []  # a factor of 1 clips nothing
     message = (
         f"the gradients are made shorter after optimizer.step(), at {told['shorter']:,} of {told['of']:,} "
@@ -193,7 +123,7 @@ def clipped_late(judged: JudgedRecord) -> list[Finding]:
 def _clipped_ahead(judged: JudgedRecord, lines: dict[str, int]) -> list[Finding]:
     """A clip before the backward pass, when gradients are None, so that no gradient is clipped."""
     writes = judged.history.writes
-    if writes is None or judged.samples < _SAMPLES or not bool((writes == 0).all()):
+    if writes is None or judged.samples < SAMPLES or not bool((writes == 0).all()):
         return []
     message = (
         f"the gradients are clipped (line {lines['clip']:,} of the loop's code) before backward() (line "
