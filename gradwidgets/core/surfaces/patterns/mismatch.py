@@ -85,7 +85,7 @@ def gradient_mismatch(look: Look) -> Finding | None:
     weighs = cuts.holds and only_weighs(look.own, at)
     arrival = arriving(look) if weighs or (cuts.holds and found.share >= _ALL_OVER) else Arrival(0.0)
     apart = elsewhere(look, arrival) if cuts.holds else None
-    meant, line = arrival.share >= REACHED, only_added(look.own, at) if apart and not weighs else None
+    meant, line = arrival.share >= REACHED, only_added(look.own, at) if apart and apart.far and not weighs else None
     if apart is not None and line is not None:
         return _of_a_term(look, found, f"{apart.words}; what is detached is a term of the sum{line}", evidence)
     if meant and apart is not None:

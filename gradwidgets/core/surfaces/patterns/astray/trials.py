@@ -194,7 +194,7 @@ def _leads_there(look: Look, view: View) -> Tensor | None:
         losses, _ = finish(view.at(points, gradient=False))
         if _share_lost(losses) > _share_lost(look.lattice.loss) or not bool(losses.isfinite().any()):
             return None
-        if not bool(look.in_targets(_lowest(points, losses)[None])):
+        if not bool(look.in_targets(_lowest(points, losses)[None], 1 / _POINTS_SLOW[view.dims])):
             return None
         descents = finish(descending(view))
         if _loses_its_bottom(look, view, descents):

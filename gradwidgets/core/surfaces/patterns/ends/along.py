@@ -44,7 +44,7 @@ def arriving(look: Look) -> Arrival:
     if not bool(begun.any()):
         return Arrival(0.0)
     ends, losses = ends[begun], losses[begun]
-    good = look.in_targets(ends) if look.given else losses <= look.lowest + ABOVE * look.height
+    good = look.in_targets(ends, LAST) if look.given else losses <= look.lowest + ABOVE * look.height
     middle = ends.median(0).values
     near = ((ends - middle).abs() <= _TOGETHER * look.spans).all(-1)
     most = float(near.double().mean()) > _MOST

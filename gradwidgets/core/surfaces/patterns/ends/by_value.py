@@ -11,7 +11,8 @@ from gradwidgets.core.surfaces.patterns.ends.along import LAST, Arrival
 from gradwidgets.core.surfaces.patterns.in_view import View
 from gradwidgets.core.surfaces.patterns.look import Look
 
-_OF_HEIGHT, _OF_ITSELF = 0.01, 0.05  # of the loss's height; of the lowest loss: an end so far above it is elsewhere
+_OF_HEIGHT = 0.01  # of the loss's height: an end so far above the lowest loss is elsewhere
+_FAR, _SAID = 0.05, 0.01  # of the lowest loss: an end so far above it is no end at it; is not said to be there
 _AS_LOW = 0.9  # of the ends
 _FIRST, _SHORTEST = 0.05, 1e-6  # of the view: how far around a place it is looked for a lower one
 _RING = 8
@@ -24,10 +25,12 @@ class Elsewhere:
     Attributes:
         words: Both places with their losses.
         above: By how much the loss at the end is higher.
+        far: Whether that is more than slightly.
     """
 
     words: str
     above: float
+    far: bool
 
 
 def elsewhere(look: Look, arrival: Arrival) -> Elsewhere | None:
@@ -41,16 +44,21 @@ def elsewhere(look: Look, arrival: Arrival) -> Elsewhere | None:
     lowest, least = _lowest_by_value(look)
     off = _within_a_step(look.view, arrival.ends)
     above = losses - least
-    apart = (above > _OF_HEIGHT * look.height + off) | (above > _OF_ITSELF * abs(least) + _ROUNDING * look.height + off)
-    if float((~apart).double().mean()) >= _AS_LOW:
+    slight, far = (
+        (above > _OF_HEIGHT * look.height + off) | (above > share * abs(least) + _ROUNDING * look.height + off)
+        for share in (_SAID, _FAR)
+    )
+    if float((~slight).double().mean()) >= _AS_LOW:
         return None
+    is_far = float((~far).double().mean()) < _AS_LOW
+    apart = far if is_far else slight
     k = int(torch.where(apart, (losses - losses.median()).abs(), torch.inf).argmin())
     end = place(look.names, arrival.ends[k].tolist())
     words = (
         f"descents along autograd's gradient end at {end}{' say' * (arrival.together is None)} (loss "
         f"{number(float(losses[k]))}), the lowest is at {place(look.names, lowest.tolist())} (loss {number(least)})"
     )
-    return Elsewhere(words, float(above[k]))
+    return Elsewhere(words, float(above[k]), is_far)
 
 
 _ROUNDING = 1e-6  # of the loss's height
