@@ -11,14 +11,17 @@ from torch import Tensor
 from gradwidgets.core.operations.falling import slopes_of_terms
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.slices import Slices, finish
-from gradwidgets.core.results.wording import counted, number, place
+from gradwidgets.core.results.wording import counted, number, percent, place
+from gradwidgets.core.surfaces.patterns.astray.chance import is_chance, is_symmetric
 from gradwidgets.core.surfaces.patterns.astray.comparisons import undecided
 from gradwidgets.core.surfaces.patterns.astray.edits import MOST, edits_of
+from gradwidgets.core.surfaces.patterns.astray.exchanges import scalars_of
 from gradwidgets.core.surfaces.patterns.astray.outliers import outliers_of, without
 from gradwidgets.core.surfaces.patterns.astray.views import FORMS, Exchanged, Negated, Reformed, edited, with_data
 from gradwidgets.core.surfaces.patterns.ends.bottomless import finding_fall
 from gradwidgets.core.surfaces.patterns.ends.descents import Descents, descending
 from gradwidgets.core.surfaces.patterns.ends.of_note import target_point
+from gradwidgets.core.surfaces.patterns.ends.target import POINT
 from gradwidgets.core.surfaces.patterns.in_view import View
 from gradwidgets.core.surfaces.patterns.look import Look
 
@@ -77,6 +80,8 @@ def explaining(look: Look, finding: Finding) -> Slices[Finding]:
             if time.perf_counter() - began > _SECONDS:
                 break
             lowest, tried = _leads_there(look, view), tried + 1
+            if lowest is not None and is_chance(look, view):
+                continue
             causes += [] if lowest is None else [Cause(words, lowest)]
             yield min(1.0, tried / MOST)
         if causes:
@@ -94,10 +99,16 @@ def _told(look: Look, finding: Finding, tried: int, causes: list[Cause]) -> Find
     more = len(causes) - _TOLD
     beside = f"; and so with {counted(more, 'other change')}" if more > 0 else ""
     evidence = finding.evidence | {"tried": tried, "leading there": [one.words for one in causes]}
-    message = f"{finding.message}; {', and '.join(said)}, in the target{beside}"
+    message = f"{finding.message}; {', and '.join(said)}, in the target{_of_a_point(look)}{beside}"
     return replace(
         finding, message=message, evidence=evidence, action=(_TRY if len(causes) == 1 else _GUESSES).format(tried)
     )
+
+
+def _of_a_point(look: Look) -> str:
+    """By how much a target that is a point is widened, in words; "" for any other."""
+    point = bool(list(target_point(look.wanted, look.names)))
+    return f", a point that is taken {percent(POINT)} of the view wide either way" if point else ""
 
 
 def _pulls_at_target(look: Look) -> str:
@@ -131,6 +142,8 @@ def _of_data(look: Look) -> str | None:
 
 def _operations(look: Look) -> Iterator[tuple[str, View]]:
     """The loss with labels swapped, with one operation changed, and with another sign."""
+    for name, p in scalars_of(dict(look.own.fixed)).items():
+        yield f"1 − {name} in place of {name}", with_data(look.view, {name: 1 - p})
     negated, some = ("the whole of it negated", Negated(look.view)), look.lattice.points[look.lattice.finite]
     # What is never below 0 is hardly a loss with its sign turned round.
     below = bool((look.lattice.loss[look.lattice.finite] < 0).any())
@@ -171,17 +184,19 @@ def _arguments(look: Look) -> Iterator[tuple[str, View]]:
     for name, other in combinations(data, 2):
         if data[name].shape == data[other].shape:
             yield f"{name} and {other} exchanged", with_data(look.view, {name: data[other], other: data[name]})
+    signed = FORMS[:4] if not is_symmetric(look) else FORMS[1:4]
     for name, one in data.items():
-        for form in FORMS[:4]:
+        for form in signed:
             yield f"{form.words.format(name)} in place of {name}", with_data(look.view, {name: form.of(one)})
 
 
 def _forms(look: Look) -> Iterator[tuple[str, View]]:
     """The loss with a parameter in another form."""
+    symmetric = is_symmetric(look)
     for axis, name in enumerate(look.names):
         low, high = look.bounds[axis].tolist()
         above = high / (high - min(low, 0.0))
-        for form in FORMS:
+        for form in FORMS[symmetric:]:
             if not form.positive or above >= _POSITIVE:
                 yield f"{form.words.format(name)} in place of {name}", Reformed(look.view, axis, form)
 
