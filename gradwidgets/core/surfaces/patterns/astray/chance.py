@@ -48,7 +48,9 @@ def is_symmetric(look: Look) -> bool:
         there = _lowest(other)
         if there is None or bool(((there - at).abs() > _SYMMETRIC * look.spans).any()):
             continue
-        own, turned = (_loss_at(view, look.lattice.points[:: len(look.lattice.points) // 7]) for view in (look.view, other))
+        own, turned = (
+            _loss_at(view, look.lattice.points[:: len(look.lattice.points) // 7]) for view in (look.view, other)
+        )
         if bool(((own - turned).abs() > _EXACT * own.abs().max()).any()):
             return True
     return False
@@ -88,7 +90,9 @@ def _drawn(fixed: Mapping[str, object], seed: int) -> dict[str, object]:
         if not isinstance(one, Tensor) or not one.ndim or len(one) < _ROWS:
             continue
         count = len(one)
-        rows = torch.randint(count, (count,), generator=torch.Generator().manual_seed(1000 * seed + count)).sort().values
+        rows = (
+            torch.randint(count, (count,), generator=torch.Generator().manual_seed(1000 * seed + count)).sort().values
+        )
         drawn[name] = one[rows][:, rows] if one.ndim > 1 and one.shape[1] == count else one[rows]
     return drawn
 
@@ -101,7 +105,11 @@ def _is_near(look: Look, view: View) -> bool:
 def _lowest(view: View) -> Tensor | None:
     points = view.lattice((_POINTS_SLOW if view.slow else _POINTS)[view.dims])
     losses = _loss_at(view, points)
-    return points[int(losses.nan_to_num(torch.inf, torch.inf, torch.inf).argmin())] if bool(losses.isfinite().any()) else None
+    return (
+        points[int(losses.nan_to_num(torch.inf, torch.inf, torch.inf).argmin())]
+        if bool(losses.isfinite().any())
+        else None
+    )
 
 
 def _loss_at(view: View, points: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Changes of a loss that exchange something: two arguments throughout, two branches, a number of `fixed` for another."""
+"""Changes of a loss that exchange something: two arguments throughout, two branches, a number of `fixed`."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field

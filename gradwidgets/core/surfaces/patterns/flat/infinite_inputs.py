@@ -1,4 +1,4 @@
-"""Operations that make something finite of nothing but infinity, as relu does of −infinity, at every point of a view."""
+"""Operations that make something finite of nothing but infinity, as relu does of −infinity, all over a view."""
 
 from dataclasses import dataclass
 
