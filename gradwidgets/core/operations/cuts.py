@@ -168,7 +168,7 @@ def cutting_along(function: LossFunction, point: Tensor, other: Tensor) -> dict[
     logs = [_Inputs(), _Inputs()]
     try:
         for place, log in zip((point, other), logs, strict=True):
-            function.run_at(place, torch.float64, log)
+            function.run_at(place, function.dtype, log)
     except Exception:
         return {}
     here, there = (log.seen for log in logs)
