@@ -74,6 +74,7 @@ from gradwidgets.core.layers.recurrent.time_gradients import gradients_along_tim
 from gradwidgets.core.layers.recurrent.unread_states import unread_states
 from gradwidgets.core.layers.recurrent.unused_states import unused_states
 from gradwidgets.core.layers.scores.cosines_across import ACROSS, across
+from gradwidgets.core.layers.scores.equal_scores import always_equal, equal_shares
 from gradwidgets.core.layers.scores.hidden_softmaxes import between_layers
 from gradwidgets.core.layers.scores.kept_scores import SHARED, kept_alone
 from gradwidgets.core.layers.scores.lone_keys import lone_keys
@@ -186,8 +187,10 @@ def _run_further_passes(subject: Subject, found: Measured, given: Subject | None
     found.output = None
     found.operations += left_out(own_backwards)(subject, found.own) if found.own else []
     if found.draws:
-        found.drawn = drawn_in(subject)
-        found.operations += left_out(always_dropped)(subject)
+        draws = drawn_in(subject)
+        found.drawn = draws.cutting
+        found.operations += left_out(always_dropped)(subject) if draws.drops else []
+        found.operations += draws.states
     if found.half:
         overflows = left_out(overflows_in)(subject)
         found.operations += overflows
@@ -205,6 +208,8 @@ def _run_further_passes(subject: Subject, found: Measured, given: Subject | None
                 row.unread = True
     if found.sums and not any(one.name == MASK for one in found.operations):
         found.operations += left_out(added_masks)(subject)
+    if found.equal and not any(one.name == MASK for one in found.operations):
+        found.operations += left_out(always_equal)(subject, found.equal, found.rows, gradients)
     if found.scrambling:
         found.operations.append(of_axes(found.scrambling[0], *place_of(subject, found.scrambling[0])))
     elif found.turned:
@@ -253,6 +258,7 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
             operations += left_out(of_order)(*compared)
             lone = [tracked.vertex_of(one) for one in left_out(lone_keys)(looked_at)]
             operations += _of_scores(looked_at, tracked, names) if look.looks else []
+            equal = left_out(equal_shares)(looked_at)
             pools = left_out(pools_of)(tracked.of_model()) if look.looks else []
             suspects = suspects_in(tracked, model, look.inputs) if look.looks else Suspects()
             watch.place(tracked.vertex_of)
@@ -288,7 +294,7 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
         seen.added = left_out(sums_of)(tracked.sums())
         seen.along = (*look.steps_first(), *tracked.along_samples(), *left_out(gates)(looked_at, tracked.nodes()))
         seen.operations += left_out(straight_residuals)(tracked.nodes())
-        seen.suspects = suspects
+        seen.suspects, seen.equal = suspects, equal
     return seen
 
 

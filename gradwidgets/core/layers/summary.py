@@ -69,6 +69,7 @@ class Measured:
         parameters: Why single parameters get no gradient in layers whose other parameters do, by their names.
         lone_keys: The vertices of softmaxes over a single entry.
         suspects: What further passes have to check of batches, rows and positional encodings.
+        equal: Shapes of softmaxes that give the same to all entries.
     """
 
     rows: list[Row]
@@ -104,6 +105,7 @@ class Measured:
     parameters: dict[str, Cut] = field(default_factory=dict)
     lone_keys: tuple[int, ...] = ()
     suspects: Suspects = field(default_factory=Suspects)
+    equal: list[tuple[int, ...]] = field(default_factory=list)
 
     @cached_property
     def zeros(self) -> list[Row]:

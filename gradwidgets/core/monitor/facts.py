@@ -101,7 +101,7 @@ class LeftoverFacts(TypedDict, total=False):
 
 
 class IdleFacts(TypedDict, total=False):
-    """Rows of an embedding that weight decay shrinks without a gradient, see `idle_rows.IdleRows.told`."""
+    """Rows of a table that weight decay shrinks without a gradient, see `idle_rows.IdleRows.told`."""
 
     name: str
     all: int

@@ -1,4 +1,4 @@
-"""Comparisons whose answer at a point is neither that on its one side nor that on the other."""
+"""Comparisons whose answer at a point differs from the answers on both sides of it."""
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ _COMPARISONS = frozenset(("gt", "lt", "ge", "le", "eq", "ne", "isclose"))
 
 
 def only_there(function: LossFunction, point: Tensor, step: Tensor) -> bool:
-    """Whether a comparison answers at a point, (P,), what it does a step, (P,), to neither side of it."""
+    """Whether a comparison's answer at a point, (P,), differs from its answers a step, (P,), to either side."""
     logs = [_Answers(), _Answers(), _Answers()]
     try:
         for side, log in zip((-1, 0, 1), logs, strict=True):
@@ -25,7 +25,7 @@ def only_there(function: LossFunction, point: Tensor, step: Tensor) -> bool:
 
 
 class _Answers(Watching):
-    """Notes what comparisons answer on the way forward."""
+    """Notes the answers of comparisons in the forward pass."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,4 +38,4 @@ class _Answers(Watching):
         return result
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
-        """Nothing: comparisons are made on the way forward."""
+        """Skip the backward pass: comparisons are made in the forward pass."""

@@ -1,4 +1,4 @@
-"""Differences of numbers that are nearly the same: what is left of them is rounding."""
+"""Differences of nearly equal numbers, of which little but rounding is left."""
 
 import contextlib
 
@@ -9,14 +9,14 @@ from gradwidgets.core.losses.loss_function import LossFunction
 from gradwidgets.core.operations.watching import Args, Kwargs, Op, Watching
 
 _BESIDE = (1e-4, 1e-6, 1e-8)  # of the view: how far away on both sides
-_LEFT = 1e-10  # of the larger number: of a difference that is smaller hardly six digits are right
-_OWN = 1e-2  # of the distance to the point, relative to the point: what is left of a difference from it is larger
+_CANCELLED = 1e-10  # of the larger number: a smaller difference has hardly six correct digits
+_OF_DISTANCE = 1e-2  # of the distance to the point, relative to the point: a difference from the point itself is larger
 _DIFFERENCES = ("sub", "add", "rsub")
-_ASIDE = 1e-3  # of the view: how far away a difference is above 0 that is a square
+_BESIDE_ROOT = 1e-3  # of the view: how far beside the point a square must be above 0
 
 
 def rounded_there(function: LossFunction, point: Tensor, spans: Tensor) -> bool:
-    """Whether a loss cancels right beside a point, on both sides, more than the way from it explains.
+    """Whether a loss cancels on both sides of a point, more than the distance from the point explains.
 
     Args:
         function: The loss.
@@ -24,7 +24,7 @@ def rounded_there(function: LossFunction, point: Tensor, spans: Tensor) -> bool:
         spans: The widths of the view, (P,).
     """
     for far in _BESIDE:
-        allowed = min(_LEFT, _OWN * float((far * spans / point.abs().clamp_min(1e-300)).max()))
+        allowed = min(_CANCELLED, _OF_DISTANCE * float((far * spans / point.abs().clamp_min(1e-300)).max()))
         sides = [_differences(function, point + side * far * spans) for side in (-1, 1)]
         little = [side.least <= allowed for side in sides]
         if any(little) and all(some or side.nothing for some, side in zip(little, sides, strict=True)):
@@ -33,17 +33,17 @@ def rounded_there(function: LossFunction, point: Tensor, spans: Tensor) -> bool:
 
 
 def root_of_squares(function: LossFunction, point: Tensor, spans: Tensor) -> bool:
-    """Whether a root at a point, (P,), is of a difference that is 0 there and above 0 beside: squares multiplied out.
+    """Whether a root at a point, (P,), is of a square multiplied out: a difference that is 0 there and above 0 beside.
 
-    That of c² − x² is below 0 beside, and of one parameter; where it ends the loss does.
+    The difference c² − x² is below 0 beside its zero, and only one part of it has a parameter: the loss ends there.
     """
     here, beside = _roots(function, point), []
-    for way in torch.eye(len(point), dtype=torch.float64) * spans * _ASIDE:
+    for way in torch.eye(len(point), dtype=torch.float64) * spans * _BESIDE_ROOT:
         beside += [_roots(function, point + side * way) for side in (-1, 1)]
     for k, (given, size) in enumerate(here):
-        if bool((given.abs() <= _LEFT * size).any()) and bool((size > 0).any()):
+        if bool((given.abs() <= _CANCELLED * size).any()) and bool((size > 0).any()):
             near = [log[k] for log in beside if len(log) == len(here)]
-            return bool(near) and all(bool((one >= -_LEFT * far).all()) for one, far in near)
+            return bool(near) and all(bool((one >= -_CANCELLED * far).all()) for one, far in near)
     return False
 
 
@@ -62,11 +62,11 @@ def _differences(function: LossFunction, point: Tensor) -> "_Differences":
 
 
 class _Differences(Watching):
-    """Notes how much is left of differences.
+    """Notes how small differences are, relative to the larger of their two numbers.
 
     Attributes:
-        least: Of the larger number, where least is left but not nothing; 1 for none.
-        nothing: Whether nothing is left of one.
+        least: The smallest difference above 0, relative to the larger number; 1 for none.
+        nothing: Whether a difference is 0.
     """
 
     keeps = False
@@ -86,16 +86,16 @@ class _Differences(Watching):
         return result
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
-        """Nothing: the way forward tells."""
+        """Skip the backward pass: differences are taken in the forward pass."""
 
 
 class _Roots(Watching):
-    """Notes roots of differences, both of whose parts follow the parameters: their input, and its parts' size."""
+    """Notes, for roots of differences whose two parts both depend on the parameters, the input and the parts' size."""
 
     def __init__(self) -> None:
         super().__init__()
         self.found: list[tuple[Tensor, Tensor]] = []
-        self._sizes: dict[int, Tensor] = {}  # where a difference lies → how large its larger part is
+        self._sizes: dict[int, Tensor] = {}  # address of a difference → the size of its larger part
 
     def run(self, name: str, func: Op, args: Args, kwargs: Kwargs) -> object:
         result = func(*args, **kwargs)
@@ -109,4 +109,4 @@ class _Roots(Watching):
         return result
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
-        """Nothing: the way forward tells."""
+        """Skip the backward pass: differences are taken in the forward pass."""

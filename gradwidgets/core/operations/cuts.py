@@ -1,4 +1,4 @@
-"""What stands between a loss and its gradient: operations that cut it, and custom autograd functions."""
+"""What can come between a loss and its gradient: operations that cut it, and custom autograd functions."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -71,14 +71,14 @@ _COMPARING = dict.fromkeys(("gt", "lt", "ge", "le", "eq", "ne"), "a comparison")
 
 @dataclass(frozen=True)
 class Cuts:
-    """What was met on the way.
+    """The operations that cut a gradient, and the custom autograd functions, that a loss runs.
 
     Attributes:
-        operations: What cuts gradients, in words.
-        own: Names of functions with a backward of their own.
+        operations: The operations that cut a gradient, in words.
+        own: The names of the custom autograd functions.
         constant: The call that takes a gradient inside the loss without a graph, "torch.autograd.grad" or "backward";
             "" for none.
-        line: The line of the loss in which the first of the operations is, in words; "" where it is not known.
+        line: The line of the loss that calls the first of the operations, in words; "" if it is not known.
     """
 
     operations: tuple[str, ...] = ()
@@ -88,7 +88,7 @@ class Cuts:
 
     @property
     def action(self) -> str:
-        """What to do about it, where that is known; else ""."""
+        """What to do about them; "" if that is not known."""
         if self.constant:
             return f"Call {self.constant} with create_graph=True."
         if self.own:
@@ -98,17 +98,17 @@ class Cuts:
 
     @property
     def holds(self) -> bool:
-        """Whether all there is are values that are held, which a factor or a target may be on purpose."""
+        """Whether only values are detached, as a factor or a target may be on purpose."""
         held = (DETACHED, "detach", ".data")
         named = all(name in held or _CURES.get(name) == _TENSOR for name in self.operations)
         return bool(self.operations) and named and not (self.own or self.constant)
 
     @property
     def sentence(self) -> str:
-        """What is cut, in words; "" where nothing is to be seen."""
+        """What cuts the gradient, in words; "" if nothing does."""
         parts = [f"{name} has a backward of its own" for name in self.own]
         if self.constant:
-            # It detaches its own results: that is no further cut.
+            # It detaches its results itself, which is no further cut.
             parts.append(f"{self.constant} is called in it without create_graph=True, so what it gives is a constant")
         elif self.operations:
             cut = f"cut{'s' * (len(self.operations) == 1)}"
@@ -117,7 +117,7 @@ class Cuts:
 
 
 def cuts_of(function: LossFunction, point: Tensor) -> Cuts:
-    """Run the loss at one point, (P,), and see what cuts its gradient."""
+    """Run the loss at one point, (P,), and find what cuts its gradient."""
     watch = _Cuts()
     try:
         function.run_at(point, function.dtype, watch)
@@ -128,9 +128,9 @@ def cuts_of(function: LossFunction, point: Tensor) -> Cuts:
 
 
 def only_weighs(function: LossFunction, point: Tensor) -> bool:
-    """Whether all that is detached, by name, does nothing at a point, (P,), but multiply or divide what has a gradient.
+    """Whether what is detached by name does nothing at a point, (P,), but multiply or divide what has a gradient.
 
-    So do a weight, an advantage and a normaliser that are held on purpose.
+    A weight, an advantage or a normaliser that is detached on purpose does just that.
     """
     watch = _Weighing()
     try:
@@ -159,12 +159,12 @@ def only_added(function: LossFunction, point: Tensor) -> str | None:
 
 
 def cure_for(cutting: tuple[str, ...]) -> str:
-    """What to do about operations that cut a gradient, in words; "" where that is not known of the first."""
+    """What to do about operations that cut a gradient, in words; "" if that is not known for the first."""
     return _CURES.get(cutting[0], "") if cutting else ""
 
 
 def cutting_along(function: LossFunction, point: Tensor, other: Tensor) -> dict[str, str]:
-    """What cuts the gradient along a way: operations without one whose input differs at two points, (P,), by line."""
+    """The operations without a gradient whose input differs at two points, (P,), each with its line in the loss."""
     logs = [_Inputs(), _Inputs()]
     try:
         for place, log in zip((point, other), logs, strict=True):
@@ -181,21 +181,21 @@ def cutting_along(function: LossFunction, point: Tensor, other: Tensor) -> dict[
     return cutting
 
 
-_Seen = tuple[str, Tensor, str]  # what cuts, what it is given, the line of the loss in words
+_Seen = tuple[str, Tensor, str]  # the operation's name, its input, its line in the loss in words
 
 
 class _Detached(FunctionMode):
-    """Notes what is detached by name: autograd detaches on its own, too, what it keeps.
+    """Notes what the loss detaches by name: autograd itself also detaches what it saves.
 
     Attributes:
-        of_parameters: Of each, whether its numbers are the parameters', or what was detached of them.
+        of_parameters: For each, whether its numbers depend on the parameters.
     """
 
     def __init__(self, seen: "list[_Seen]") -> None:
         super().__init__()
         self._seen = seen
         self.of_parameters: list[bool] = []
-        self._values: list[Tensor] = []  # the parameters' own, once detached
+        self._values: list[Tensor] = []  # numbers that depend on the parameters, detached
 
     def __torch_function__(self, func: Any, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> object:
         result = func(*args, **(kwargs or {}))
@@ -216,7 +216,7 @@ class _Detached(FunctionMode):
         self.of_parameters.append(follows)
 
 
-_READING_DATA = Tensor.data.__get__  # type: ignore[attr-defined]  # of a class it is a descriptor
+_READING_DATA = Tensor.data.__get__  # type: ignore[attr-defined]  # read from the class, it is a descriptor
 _DETACHING = {
     Tensor.detach: "detach", torch.detach: "detach", _READING_DATA: ".data", Tensor.item: "item",
     Tensor.__float__: "float()", Tensor.__int__: "int()", Tensor.tolist: "tolist", Tensor.numpy: "numpy",
@@ -230,11 +230,11 @@ _WEIGHING = frozenset(("mul", "rmul", "multiply", "div", "rdiv", "truediv", "rtr
 
 
 class _Weighing(FunctionMode):
-    """Follows what is detached by name, and sees what it meets.
+    """Follows what is detached by name to the operations that combine it with something that has a gradient.
 
     Attributes:
-        weighs: Whether it multiplies, or divides, something that has a gradient.
-        else_: Whether it meets such a thing in another way.
+        weighs: Whether one of them multiplies or divides.
+        else_: Whether one of them does anything else.
     """
 
     def __init__(self) -> None:
@@ -257,7 +257,7 @@ class _Weighing(FunctionMode):
         return result
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
-        """Nothing: the way forward has them all."""
+        """Skip the backward pass: detaching happens in the forward pass."""
 
 
 _NUDGE, _ALIKE = 0.03, 1e-6  # of a value that is held; of a gradient, or a loss
@@ -299,7 +299,7 @@ class _Nudging(FunctionMode):
 
 
 class _Inputs(Watching):
-    """Notes what operations are given that have no gradient of use."""
+    """Notes the inputs of operations that have no useful gradient."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -322,11 +322,11 @@ class _Inputs(Watching):
         return func(*args, **kwargs)
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
-        """Nothing: what is cut shows on the way forward."""
+        """Skip the backward pass: what is cut shows in the forward pass."""
 
 
 class _InnerGradients(FunctionMode):
-    """Notes gradients that the loss takes itself and that have none of their own."""
+    """Notes gradients that the loss computes itself and that cannot be differentiated again."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -354,11 +354,11 @@ class _Cuts(Watching):
 
     @property
     def named(self) -> list[str]:
-        """What cuts, as it is written: torch detaches for what makes numbers of tensors, too."""
+        """What cuts, under the name in the loss's code: item() and the like detach inside torch, too."""
         taken = list(zip(self._taken, self._by_name.of_parameters, strict=True))
         written = [name for (name, *_), of_parameters in taken if of_parameters and _CURES.get(name) == _TENSOR]
         by_name = any(name == "detach" and follows for (name, *_), follows in taken)
-        # What the forward of a custom autograd function saves is detached too, by torch.
+        # torch also detaches what the forward of a custom autograd function saves.
         if written or (self.own_backwards and not by_name):
             return [*written, *(name for name in self.operations if name != DETACHED)]
         without = any(name in (_NO_GRAD, ".data") for name, *_ in self._taken) and not self.own_backwards
@@ -366,7 +366,7 @@ class _Cuts(Watching):
 
     @property
     def line(self) -> str:
-        """The line of what cuts first, of what `named` tells; "" where it is not known."""
+        """The line of the first of `named`; "" if it is not known."""
         of_parameters = zip(self._taken, self._by_name.of_parameters, strict=True)
         lines = {name: line for (name, _, line), follows in reversed(list(of_parameters)) if follows}
         first = next(iter(self.named), "")

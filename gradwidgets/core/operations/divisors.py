@@ -1,4 +1,4 @@
-"""Divisors that come to 0: whether through it, from one sign to the other, or only up to it."""
+"""Divisors that become 0: whether they change their sign there, or only touch 0."""
 
 from dataclasses import dataclass, field
 
@@ -10,25 +10,25 @@ from gradwidgets.core.operations.remedies import ANGLE, SHARES, TURNS
 from gradwidgets.core.operations.watching import Args, Kwargs, Op, Watching
 
 _BESIDE = 1e-3  # of the view: how far away on both sides
-_ALIKE = 10.0  # times: the numbers on both sides are as large, give or take
+_ALIKE = 10.0  # the divisor on one side is at most so many times as large as on the other
 _BOUNDING = ("clamp", "clamp_min", "maximum")
 _ROOTS = ("sqrt", "norm", "linalg_vector_norm", "std", "pow")
 
 
 def divisor_turns(function: LossFunction, point: Tensor, bounds: Tensor) -> bool:
-    """Whether a divisor goes through 0 at a point, from one sign to the other, in view.
+    """Whether a divisor changes its sign at a point, within the view.
 
     Args:
         function: The loss.
-        point: (P,), where it is singular.
-        bounds: The view's lower and upper ends, (P, 2): what a divisor does beyond them no training meets.
+        point: (P,), where the loss is singular.
+        bounds: The view's lower and upper ends, (P, 2): a divisor is not looked at beyond them.
     """
     spans = bounds[:, 1] - bounds[:, 0]
     for way in torch.eye(len(point), dtype=torch.float64) * spans * _BESIDE:
         sides = [point + side * way for side in (-1, 0, 1)]
         if any(bool(((side < bounds[:, 0]) | (side > bounds[:, 1])).any()) for side in sides):
             continue
-        logs = [_watched(function, side).divisors for side in sides]
+        logs = [_seen_at(function, side).divisors for side in sides]
         if len({len(log) for log in logs}) != 1:
             continue
         for left, here, right in zip(*logs, strict=True):
@@ -38,16 +38,16 @@ def divisor_turns(function: LossFunction, point: Tensor, bounds: Tensor) -> bool
 
 
 def zero_of(function: LossFunction, point: Tensor) -> str:
-    """What has made a divisor 0 at a point, (P,), where a special cure is known: "sign", "root", or ""."""
-    watch = _watched(function, point)
+    """What made a divisor 0 at a point, (P,), if a special cure is known: "sign" or "root", else ""."""
+    watch = _seen_at(function, point)
     if not any(bool((divisor == 0).any()) for divisor in watch.divisors):
         return ""
     return "sign" if watch.signs else "root" if watch.roots else ""
 
 
 def turning(function: LossFunction, point: Tensor) -> str:
-    """What to do about a divisor that goes through 0 at a point, (P,)."""
-    seen = _watched(function, point).of_quotients
+    """What to do about a divisor that changes its sign at a point, (P,)."""
+    seen = _seen_at(function, point).of_quotients
     return ANGLE if "atan" in seen else SHARES if {"scores", "labels"} <= seen else TURNS
 
 
@@ -58,14 +58,14 @@ def _through_zero(left: Tensor, here: Tensor, right: Tensor) -> Tensor:
 
 @dataclass(eq=False)
 class _Seen:
-    """What is divided by on the way forward, and whether signs and roots of 0 are in it.
+    """The divisors of the forward pass, and whether signs and roots of 0 are in them.
 
     Attributes:
-        divisors: All of them, in order.
-        signs: Whether one is made of a sign of 0.
-        roots: Whether one is made of a root of 0.
-        of_quotients: "atan" if it is taken of a quotient; of divisors that are sums "scores", if what a sum is taken of
-            is below 0 in part, "labels", if it is data of 0 and 1.
+        divisors: All divisors, in order.
+        signs: Whether one is computed from a sign of 0.
+        roots: Whether one is computed from a root of 0.
+        of_quotients: "atan" if a quotient is given to atan; "scores" if a divisor sums numbers that are partly below 0,
+            and "labels" if one sums data of 0 and 1.
     """
 
     divisors: list[Tensor] = field(default_factory=list)
@@ -74,7 +74,7 @@ class _Seen:
     of_quotients: set[str] = field(default_factory=set)
 
 
-def _watched(function: LossFunction, point: Tensor) -> _Seen:
+def _seen_at(function: LossFunction, point: Tensor) -> _Seen:
     watch = _Divisors()
     try:
         function.run_at(point, torch.float64, watch)
@@ -84,14 +84,14 @@ def _watched(function: LossFunction, point: Tensor) -> _Seen:
 
 
 class _Divisors(Watching):
-    """Notes what is divided by on the way forward."""
+    """Notes the divisors of the forward pass."""
 
     def __init__(self) -> None:
         super().__init__()
         self.seen = _Seen()
-        self._quotients: set[int] = set()  # where they lie
-        self._sums: dict[int, set[str]] = {}  # where sums lie → what they are taken of
-        self._made_of: dict[int, set[str]] = {}  # where what is 0 lies → the roots and signs that have made it
+        self._quotients: set[int] = set()  # addresses of quotients
+        self._sums: dict[int, set[str]] = {}  # address of a sum → the kinds of numbers in it
+        self._made_of: dict[int, set[str]] = {}  # address of a tensor with zeros → "root", "sign": what made them
 
     def run(self, name: str, func: Op, args: Args, kwargs: Kwargs) -> object:
         inverse = name == "reciprocal" or (name == "pow" and isinstance(args[1], int | float) and args[1] < 0)
@@ -132,7 +132,7 @@ class _Divisors(Watching):
                 self._sums[result.data_ptr()] = set().union(*kinds)
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
-        """Nothing: the way forward has them all."""
+        """Skip the backward pass: only divisors of the forward pass count."""
 
 
 def _kind_of(summed: Tensor) -> set[str]:

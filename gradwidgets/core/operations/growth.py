@@ -8,7 +8,7 @@ from gradwidgets.core.operations.watching import HANDED_ON, Args, Kwargs, Op, Wa
 
 
 def largest_growth(function: LossFunction, point: Tensor, spans: Tensor) -> str:
-    """The operation whose slope grows most towards a point; "" where there is none to be seen.
+    """The operation whose slope grows most towards a point; "" if none can be seen.
 
     Args:
         function: The loss.
@@ -34,7 +34,7 @@ def largest_growth(function: LossFunction, point: Tensor, spans: Tensor) -> str:
         _times(made, made_away) / max(1.0, _times(given, given_away))
         for (_, given, made), (_, given_away, made_away) in zip(logs[0].sizes, logs[1].sizes, strict=True)
     ]
-    # What grows on the way forward makes the way back grow, in whatever multiplies by it.
+    # What grows in the forward pass makes gradients grow too, in every operation that multiplies by it.
     forward = [growth * (not back) for growth, back in zip(growths, logs[0].back_from, strict=True)]
     grown = forward if max(forward) > _GROWN else growths
     return names[next(k for k, growth in enumerate(grown) if growth >= _ALIKE * max(grown))]
@@ -44,13 +44,13 @@ def _times(near: float, away: float) -> float:
     return near / max(away, 1e-300)
 
 
-_NEAR, _FAR = 1e-6, 1e-3  # of the view: how far away from a point it is looked at operations
-_ALIKE = 0.5  # of the largest growth: a square of what grows grows as much again, and is not the cause
-_GROWN = 10.0  # times from there to here: a logarithm grows less
+_NEAR, _FAR = 1e-6, 1e-3  # of the view: the distances from the point at which operations are compared
+_ALIKE = 0.5  # of the largest growth: the first operation above this is the cause, a square after it may grow more
+_GROWN = 10.0  # times from the far distance to the near one: a logarithm grows less
 
 
 class _Growth(Watching):
-    """Notes of every operation how large what it is given is, and what it makes."""
+    """Notes how large the inputs and the result of every operation are."""
 
     def __init__(self) -> None:
         super().__init__()

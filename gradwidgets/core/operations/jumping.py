@@ -1,4 +1,4 @@
-"""Which operation makes a loss jump, in words, with what is done about that one."""
+"""Which operation makes a loss jump, in words, and what to do about it."""
 
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -11,9 +11,9 @@ from gradwidgets.core.losses.loss_function import LossFunction
 from gradwidgets.core.operations.watching import Args, Kwargs, Op, Watching, in_line
 
 _BESIDE = 1e-7  # of the view's width: how far away on both sides
-_TIMES = 1e3  # so many times as far as its input a result moves that jumps
-_LEAST = 1e-4  # of its size: less is no jump
-_CHOOSING = frozenset(("index", "masked_select", "nonzero"))  # as many as a mask has
+_TIMES = 1e3  # a result that jumps moves so many times as far as its input
+_LEAST = 1e-4  # of a result's size: a smaller change is no jump
+_CHOOSING = frozenset(("index", "masked_select", "nonzero"))  # a mask decides the size of their results
 _COMPARISONS = frozenset(("gt", "lt", "ge", "le", "eq", "ne"))
 _MEET = "Make the pieces meet: look at the constant that joins them, and at the place where they are joined."
 _SOFT = "Take what has a slope in its place: a sigmoid of the distance to the limit, or relu of it."
@@ -32,7 +32,7 @@ class Jumping:
         operation: torch's name for it, "if" for a branch of Python's.
         sentence: What it does, in words.
         action: What to do.
-        line: The line of the loss, in words; "" where it is not known.
+        line: The line of the loss that calls it, in words; "" if it is not known.
     """
 
     operation: str
@@ -80,7 +80,7 @@ _CALLED = {"to_copy": "the cast to whole numbers", "floor_divide": "//"}
 
 
 def jumping_at(function: LossFunction, point: Tensor, spans: Tensor) -> Jumping | None:
-    """The first operation that jumps at a point, (P,), along the axis along which the loss jumps most.
+    """The first operation that jumps at a point, (P,), on the axis along which the loss jumps most.
 
     Args:
         function: The loss.
@@ -96,7 +96,7 @@ def jumping_at(function: LossFunction, point: Tensor, spans: Tensor) -> Jumping 
             function.run_at(point + sign * steps[axis], torch.float64, log)
     except Exception:
         return None
-    return _first(*(log.seen for log in logs))
+    return _first_jump(*(log.seen for log in logs))
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +108,7 @@ class _Result:
 
 
 class _Results(Watching):
-    """Notes what every operation was given on the way forward, and what it made."""
+    """Notes the inputs and the result of every operation in the forward pass."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -123,30 +123,30 @@ class _Results(Watching):
         return result
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
-        """Nothing: a jump shows on the way forward."""
+        """Skip the backward pass: a jump shows in the forward pass."""
 
 
-def _first(below: list[_Result], above: list[_Result]) -> Jumping | None:
-    """The first operation whose result moves though what it is given does not."""
+def _first_jump(below: list[_Result], above: list[_Result]) -> Jumping | None:
+    """The first operation whose result moves far though its inputs do not."""
     compared = at = ""
     for one, other in zip_longest(below, above):
         if one is None or other is None or one.name != other.name:
-            return _of("if", "if")
+            return _jumping("if", "if")
         if one.made.shape != other.made.shape:
             chosen = compared and (one.name in _CHOOSING or _are_of_other_shapes(one, other))
-            return _of("mask", one.name, at) if chosen else _of("if", "if")
+            return _jumping("mask", one.name, at) if chosen else _jumping("if", "if")
         if one.made.dtype == torch.bool:
             turned = not compared and not torch.equal(one.made, other.made)
             compared, at = (one.name, one.line) if turned else (compared, at)
         elif one.name == "where" and compared and _moves(one, other):
-            return _of("where", "where", one.line)
+            return _jumping("where", "where", one.line)
         elif _moves(one, other):
             chosen = any(part.dtype == torch.bool for part in one.given)
             name, line = (compared, at) if compared and chosen else (one.name, one.line)
             kind = _ALIKE.get(name, name)
-            kind = "own size" if kind == "div" and not _divisor_turns(one, other) else kind
-            return _of(kind, name, line) if kind in _KNOWN else None
-    return _of("comparison", compared, at) if compared else None
+            kind = "own size" if kind == "div" and not _divisor_changes_sign(one, other) else kind
+            return _jumping(kind, name, line) if kind in _KNOWN else None
+    return _jumping("comparison", compared, at) if compared else None
 
 
 def _are_of_other_shapes(one: _Result, other: _Result) -> bool:
@@ -154,8 +154,8 @@ def _are_of_other_shapes(one: _Result, other: _Result) -> bool:
     return [part.shape for part in one.given] != [part.shape for part in other.given]
 
 
-def _divisor_turns(one: _Result, other: _Result) -> bool:
-    """Whether what is divided by is of another sign on the other side, where the result jumps."""
+def _divisor_changes_sign(one: _Result, other: _Result) -> bool:
+    """Whether the divisor changes its sign where the result jumps."""
     jumped = (one.made - other.made).abs() > _LEAST * torch.maximum(one.made.abs(), other.made.abs())
     turned = one.given[-1] * other.given[-1] < 0
     return bool((jumped & turned).any())
@@ -175,7 +175,7 @@ def _gap(one: Tensor, other: Tensor) -> float:
     return float((one.double() - other.double()).abs().max())
 
 
-def _of(kind: str, name: str, line: str = "") -> Jumping:
+def _jumping(kind: str, name: str, line: str = "") -> Jumping:
     sentence, action = _KNOWN[kind]
     used = f"torch.{name}" if name in ("round", "floor", "ceil", "trunc") else "torch.round"
     action = action.format(used) if kind == "round" else action

@@ -1,4 +1,4 @@
-"""What made a value or a gradient that is not finite: an operation, or the data."""
+"""What made a loss or a gradient not finite: an operation, or the data."""
 
 from dataclasses import dataclass, field, replace
 
@@ -41,8 +41,8 @@ class Culprit:
         which: "loss" or "gradient".
         sentence: What happened, in words.
         action: What to do.
-        of: What was seen of that operation; None where that tells no more.
-        steep: Of torch.where the operations in the branch that it does not take; else none.
+        of: What was noted about that operation; None if there is nothing to add.
+        steep: For torch.where, the operations in the branch that it does not take; else none.
     """
 
     operation: str
@@ -54,16 +54,16 @@ class Culprit:
 
 
 def blame(function: LossFunction, point: Tensor, dtype: torch.dtype = torch.float64) -> Culprit | None:
-    """Run the loss at one point again and watch every operation.
+    """Run the loss at one point again, and find what makes it or its gradient not finite.
 
     Args:
         function: The loss.
-        point: (P,), where loss or gradient is not finite.
-        dtype: In which to run it.
+        point: (P,), where the loss or its gradient is not finite.
+        dtype: The precision in which it is run.
 
     Returns:
         The data that are not finite, or the first operation whose result is not finite though its inputs are, or
-        whose backward makes NaN; None if there is none to be seen.
+        whose backward makes NaN; None if none can be seen.
     """
     watch = NonFiniteWatch()
     try:
@@ -81,7 +81,7 @@ def blame(function: LossFunction, point: Tensor, dtype: torch.dtype = torch.floa
 
 
 def _of_number(watch: NonFiniteWatch) -> Culprit:
-    """NaN that stands in the loss's code as a number, or is a number that it holds."""
+    """Blame a NaN that is written in the loss's code as a number, or is a number that the loss holds."""
     sentence = f"a number in it is NaN before any operation: the one that {watch.written} takes"
     return Culprit(
         "data", "gradient" if watch.loss_is_finite else "loss", sentence, "See where that number comes from."
@@ -100,7 +100,7 @@ def hidden_at(function: LossFunction, point: Tensor) -> str:
 
 
 def _with_item(culprit: Culprit, event: Event, function: LossFunction, point: Tensor) -> Culprit:
-    """A culprit with the item of the data that it has come to grief on, where there is one."""
+    """Add to a culprit the item of the data that causes it, if there is one."""
     if culprit.of is not None and not culprit.of.back:
         event = culprit.of
     if event.why in ("constant", "number", "detached") and (said := number_to_blame(function, point)):
@@ -134,7 +134,7 @@ def _cure_of(item: Item, event: Event, culprit: Culprit) -> str:
 
 
 def _of_data(where: str, kind: str, event: Event | None, which: str) -> Culprit:
-    """Data that are to blame; of a mask, of minus infinity, what makes it show."""
+    """Blame the data; for a mask of minus infinity, say how it reaches the loss."""
     if not kind.startswith(MASK):
         return Culprit("data", which, f"{where} is {kind}", ACTIONS["data"])
     then = "it comes through to the loss" if event is None else f"{event.operation} makes NaN of it"
@@ -144,7 +144,7 @@ def _of_data(where: str, kind: str, event: Event | None, which: str) -> Culprit:
 
 
 def _culprit(watch: NonFiniteWatch, event: Event) -> Culprit:
-    """Who is to blame, in words."""
+    """Say in words which operation is to blame."""
     first, chain = _chain(watch.inf, event)
     chain += _REPLACED[watch.loss_is_finite] * watch.replaced
     if first.lost_by and first.operation != first.lost_by:
@@ -165,7 +165,7 @@ def _culprit(watch: NonFiniteWatch, event: Event) -> Culprit:
 
 
 def _chain(inf: Event | None, event: Event) -> tuple[Event, str]:
-    """The event to blame, with what came of it."""
+    """The event to blame, and its consequences in words."""
     if event.own:
         return event, f"{event.operation} in {event.name} makes it"
     if not event.of_infinity:
@@ -179,7 +179,7 @@ def _chain(inf: Event | None, event: Event) -> tuple[Event, str]:
 
 
 def _made_of(event: Event) -> str:
-    """What an operation makes its result of, in words."""
+    """What an operation made its result from, in words."""
     of = "of that" if event.lost_by and event.lost_by != event.operation else "from finite numbers"
     return _MADE_OF.get(event.why, of)
 

@@ -1,4 +1,4 @@
-"""Watching a loss for the first numbers that are not finite, and for what has led to them."""
+"""Watches a loss for the first numbers that are not finite, and for their cause."""
 
 from dataclasses import dataclass
 
@@ -14,9 +14,12 @@ _CONSTANTS = frozenset(("scalar_tensor", "full", "full_like"))
 _CUTTING_OFF = frozenset(("relu", "clamp", "clamp_min", "threshold"))
 _SQUARING = frozenset(("pow", "square", "norm", "linalg_vector_norm"))
 _DIVIDING = frozenset(("div", "reciprocal"))
-_WITHIN_ONE, _ROUNDED = frozenset(("acos", "asin", "atanh")), 1e-6  # what takes −1 to 1; what rounding adds to that
-_Key = tuple[int, torch.Size]  # where a tensor lies, and its shape: a view lies there too
-# What only moves elements, of a mask as of a gradient.
+_WITHIN_ONE, _ROUNDED = (
+    frozenset(("acos", "asin", "atanh")),
+    1e-6,
+)  # defined from −1 to 1; beyond that by rounding
+_Key = tuple[int, torch.Size]  # a tensor's address and its shape: its views have the same address
+# Operations that only move elements: they are applied to a mask as well as to a gradient.
 _MOVING = frozenset((
     "view", "reshape", "unsqueeze", "squeeze", "expand", "t", "transpose", "permute", "select", "slice", "alias",
     "clone", "detach", "unsafe_view",
@@ -28,22 +31,22 @@ class Event:
     """An operation that made something not finite.
 
     Attributes:
-        who: The operation, or the one whose backward it belongs to.
+        who: The operation, or in the backward pass the one whose backward it belongs to.
         operation: The operation itself.
-        back: Whether that was on the way back.
-        of_infinity: Whether NaN came of infinity.
-        of_data: Whether it came of data that are not finite.
+        back: Whether it was run in the backward pass.
+        of_infinity: Whether it made NaN from infinity.
+        of_data: Whether its input is not finite because the data are not.
         why: What is special about its input: "below" zero, "beyond" ±1, a "constant" divisor of 0, a "count" of 0, a
             "detached" divisor of 0, the "energy" of data that are 0, "empty", a "single" value, an "indefinite"
             matrix; a divisor that is 0 "partly", or the "number" 0; or "".
-        operand: The input that makes it so, a divisor say; None where that is not known.
-        bad: Where that one is not to be taken, of its shape.
-        sources: Where the data lie that it is made of.
-        free: Whether no parameter has a part in it.
-        lost_by: The operation that has made its input next to 0, as "exp" or "1 − sigmoid"; "" for none.
+        operand: The input that is to blame, such as a divisor; None if it is not known.
+        bad: The elements of `operand` that the operation cannot take, as a mask of its shape.
+        sources: The addresses of the data from which `operand` is computed.
+        free: Whether `operand` does not depend on the parameters.
+        lost_by: The operation that made its input almost 0, such as "exp" or "1 − sigmoid"; "" for none.
         own: Whether it belongs to the backward of a custom autograd function.
-        of_where: Whether it is given the gradient of 0 that torch.where hands to what it has not taken.
-        taken: Whether it is known that torch.where takes it there: a gradient of 0 is then no doing of where's.
+        of_where: Whether it is given the gradient of 0 that torch.where passes to the branch that it does not take.
+        taken: Whether torch.where is known to take this branch there: a gradient of 0 then has another reason.
     """
 
     who: str
@@ -63,27 +66,27 @@ class Event:
 
     @property
     def is_sum(self) -> bool:
-        """Whether gradients that meet are summed: between two operations, not by one of them."""
+        """Whether it is autograd's sum of gradients that meet, which belongs to no operation's backward."""
         return self.back and self.operation == "add"
 
     @property
     def name(self) -> str:
-        """Who does it, in words."""
+        """The operation, or the backward that it belongs to, in words."""
         return f"the backward of {self.who}" if self.back else self.who
 
 
 class NonFiniteWatch(Watching):
-    """Notes the first infinity made of finite numbers, the first NaN made of none, and data that are not finite.
+    """Notes the first operations that make infinity and NaN, and data that are not finite.
 
     Attributes:
-        inf: Where the first infinity came from.
-        nan: Where the first NaN came from.
-        data: Whether something not finite came in that no operation had made.
-        loss_is_finite: Whether the loss is.
-        loss_is_nan: Whether it is NaN.
-        replaced: Whether nan_to_num has put numbers in the place of what is not finite.
-        written: The first operation that takes a NaN which stands in the formula as a number; "" for none.
-        steep: What has an infinite slope whatever is handed to its backward, in the order of the way forward.
+        inf: The operation that made the first infinity from finite numbers; None for none.
+        nan: The operation that made the first NaN from numbers that are not NaN; None for none.
+        data: Whether an input was not finite that no operation had made.
+        loss_is_finite: Whether the loss is finite.
+        loss_is_nan: Whether the loss is NaN.
+        replaced: Whether nan_to_num replaced numbers that are not finite.
+        written: The first operation that is given NaN as a number written in the formula; "" for none.
+        steep: Operations whose slope is infinite whatever gradient comes in, in the order of the forward pass.
     """
 
     def __init__(self) -> None:
@@ -94,22 +97,22 @@ class NonFiniteWatch(Watching):
         self.steep: list[str] = []
         self._provenance = Provenance()
         self.replaced, self.written = False, ""
-        self._squares: set[int] = set()  # where squares of data lie, and sums of them
-        self._made: set[int] = set()
-        self._cut_off: set[int] = set()  # where results lie of what a clamp has cut off
-        self._of_data: set[int] = set()  # where results lie that are not finite as the data are not
-        self._left_out: dict[_Key, Tensor] = {}  # gradients behind a torch.where → what of them it has not taken
-        self._turned = False  # whether a determinant is below zero, by its sign
-        self._below: set[int] = set()  # where determinants lie that are below zero
+        self._squares: set[int] = set()  # addresses of squares of data, and of their sums
+        self._made: set[int] = set()  # addresses of all results
+        self._cut_off: set[int] = set()  # addresses of results of relu and clamps
+        self._of_data: set[int] = set()  # addresses of results that are not finite because the data are not
+        self._left_out: dict[_Key, Tensor] = {}  # gradients behind a torch.where → the elements that it did not take
+        self._negative_sign = False  # whether the sign of a determinant is −1
+        self._negative_determinants: set[int] = set()  # addresses of determinants that are below zero
 
     def run(self, name: str, func: Op, args: Args, kwargs: Kwargs) -> object:
-        """Run an operation and see whether it is the first to make something that is not finite."""
+        """Run an operation and note whether it is the first to make a number that is not finite."""
         given = floats_in((args, kwargs))
         nan_in, inf_in = any(map(_has_nan, given)), any(map(_has_inf, given))
         written = any(isinstance(one, float) and one != one for one in tree_leaves((args, kwargs)))
         if written and not self.node:
             self.written = self.written or name
-        # NaN that stands in the formula as a number: no operation has made it.
+        # A NaN that is written in the formula as a number was made by no operation.
         nan_in |= name in _CONSTANTS or written
         of_data = any(t.data_ptr() in self._of_data for t in given)
         if not self.node and (nan_in or inf_in):
@@ -124,13 +127,13 @@ class NonFiniteWatch(Watching):
         self.replaced |= name == "nan_to_num" and (nan_in or inf_in)
         self._note_squares(name, given, out)
         self._note_steep(name, given)
-        self._note_turned(name, out)
+        self._note_determinant(name, out)
         if self.node:
             self._note_left_out(name, func, args, out)
         if self.nan is None and any(map(_has_nan, out)):
             if not nan_in:
                 self.nan = self._event(name, args, out, inf_in, of_data)
-            elif name == "where" and self._turned and not self.node:
+            elif name == "where" and self._negative_sign and not self.node:
                 self.nan = Event("logdet", name, False, False, why="indefinite")
         handed_on = name in HANDED_ON or nan_in or inf_in
         if self.inf is None and not handed_on and any(map(_has_inf, out)):
@@ -139,29 +142,29 @@ class NonFiniteWatch(Watching):
         return result
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
-        """Follow a value back to the leaves, and know whether it is finite."""
+        """Run the backward pass, and note whether the value is finite."""
         self.loss_is_finite = bool(value.detach().isfinite())
         self.loss_is_nan = bool(value.detach().isnan())
         super().back(value, leaves)
 
     def event(self) -> Event | None:
-        """The operation that decides, first of all one of the way that is not finite."""
+        """The event to blame: of the forward pass if the loss is not finite, else rather of the backward pass."""
         both = [one for one in (self.nan, self.inf) if one is not None]
         if not self.loss_is_finite:
             made = [one for one in both if not one.back]
             return (made[0] if self.loss_is_nan or self.inf is None else self.inf) if made else None
-        # What the way forward hid behind a choice meets the way back.
+        # What torch.where hid in the forward pass still reaches the backward pass.
         return next(iter([one for one in both if one.back] or both), None)
 
     def _event(self, name: str, args: Args, out: list[Tensor], of_infinity: bool, of_data: bool) -> Event:
         why, operand, bad = self._reason(name, args, out)
-        if not why and not of_infinity and _of_what_is_cut_off(name, args, self._cut_off):
+        if not why and not of_infinity and _takes_cut_off(name, args, self._cut_off):
             why, bad = "cut off", None
         who, back = self.node or name, bool(self.node)
         lost_by = self._provenance.lost_by(floats_in(args))
         if back and who in DIVIDING and not lost_by:
             lost_by = self._provenance.faint_by(floats_in(args))  # it divides by the square
-        own, left_out = back and self.own, self._how_left_out(args, out) if back else None
+        own, left_out = back and self.own, self._is_left_out(args, out) if back else None
         sources: frozenset[int] = frozenset()
         free = False
         if bad is not None and operand is not None:
@@ -172,19 +175,19 @@ class NonFiniteWatch(Watching):
             who, name, back, of_infinity, of_data, why, operand, bad, sources, free, lost_by, own, of_where, taken
         )
 
-    def _how_left_out(self, args: Args, out: list[Tensor]) -> bool | None:
-        """Whether what is not finite is something that torch.where has not taken; None where it has had no part."""
+    def _is_left_out(self, args: Args, out: list[Tensor]) -> bool | None:
+        """Whether torch.where did not take the elements that are not finite; None where it is not involved."""
         bad = ~out[0].isfinite()
         handed = [self._left_out[_key(one)] for one in floats_in(args) if _key(one) in self._left_out]
         return any(bool((_of_shape(one, bad.shape) & bad).any()) for one in handed) if handed else None
 
     def _note_left_out(self, name: str, func: Op, args: Args, out: list[Tensor]) -> None:
-        """Follow, on the way back, which elements torch.where has not taken."""
+        """Follow, in the backward pass, the elements that torch.where did not take."""
         if not out:
             return
         masks = [self._left_out[_key(one)] for one in floats_in(args) if _key(one) in self._left_out]
         if self.node == "where" and name == "where":
-            # Of what it has taken it hands the gradient on, to the rest it gives a single 0.
+            # It passes the gradient to the elements that it took, and a single 0 to the others.
             left_out = args[0] if args[1].ndim == 0 and args[2].ndim else ~args[0]
         elif not masks:
             return
@@ -209,15 +212,15 @@ class NonFiniteWatch(Watching):
         if twice or handed_on or name in _SQUARING:
             self._squares |= {tensor.data_ptr() for tensor in out}
 
-    def _note_turned(self, name: str, out: list[Tensor]) -> None:
-        """torch.logdet puts NaN where the sign of a determinant is −1: a number in its formula."""
+    def _note_determinant(self, name: str, out: list[Tensor]) -> None:
+        """Note determinants below zero: torch.logdet writes NaN where the sign is −1, as a number in its formula."""
         if self.node or name not in ("linalg_slogdet", "linalg_det"):
             return
         turned = bool((out[0] < 0).any())
         if name == "linalg_slogdet":
-            self._turned = turned
+            self._negative_sign = turned
         elif turned:
-            self._below.add(out[0].data_ptr())
+            self._negative_determinants.add(out[0].data_ptr())
 
     def _reason(self, name: str, args: Args, made: list[Tensor]) -> tuple[str, Tensor | None, Tensor | None]:
         """What is special about the input of an operation that is not finite: `why`, `operand` and `bad` of `Event`."""
@@ -238,7 +241,7 @@ class NonFiniteWatch(Watching):
             return self._divisor(divisor) if name == "div" else "", divisor, divisor == 0
         if any(part in name for part in ("log", "sqrt", "pow")) and first.shape == bad.shape:
             if bool((first < 0)[bad].any()):
-                return "indefinite" if first.data_ptr() in self._below else "below", None, None
+                return "indefinite" if first.data_ptr() in self._negative_determinants else "below", None, None
             return "", first, first == 0
         if name in _WITHIN_ONE and first.shape == bad.shape and bool((first.abs() > 1 + _ROUNDED)[bad].any()):
             return "beyond", None, None
@@ -255,8 +258,8 @@ class NonFiniteWatch(Watching):
         return "count" if self._provenance.is_count(divisor) else "detached"
 
 
-def _of_what_is_cut_off(name: str, args: Args, cut_off: set[int]) -> bool:
-    """Whether an operation that is infinite at 0 is given what a clamp has cut off there."""
+def _takes_cut_off(name: str, args: Args, cut_off: set[int]) -> bool:
+    """Whether an operation that is infinite at 0 is given the result of a relu or a clamp."""
     given = [part for part in args if isinstance(part, Tensor)]
     return bool(given) and name in ("log", "log2", "log10", "reciprocal", "div") and given[-1].data_ptr() in cut_off
 
@@ -266,7 +269,7 @@ def _key(tensor: Tensor) -> _Key:
 
 
 def _of_shape(mask: Tensor, shape: torch.Size) -> Tensor:
-    """A mask in another shape: as it is where it goes into that, else all of it if any of it is true."""
+    """Expand a mask to a shape; where that is impossible, every element is true if any was."""
     try:
         return mask.expand(shape)
     except RuntimeError:

@@ -1,4 +1,4 @@
-"""Where the numbers of a computation come from: whether from the parameters, and which operation has lost one to 0."""
+"""Where the numbers of a computation come from: the parameters or the data, and operations that underflow."""
 
 from collections.abc import Iterable
 
@@ -6,28 +6,28 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-# What gives a number above 0 on paper, whatever it is given.
+# Operations whose results are above 0 in exact arithmetic; a product if no factor is 0.
 _ABOVE_ZERO = frozenset(("exp", "exp2", "sigmoid", "softmax", "erfc", "special_ndtr", "softplus", "prod", "mul"))
 _EXPONENTIALS = ("exp", "exp2")
 _TENDS_TO_ONE = frozenset(("sigmoid", "softmax", "tanh", "exp", "erf"))
 _DIFFERENCES = ("sub", "rsub")
-# What takes no more than the shape of what it is given.
+# Operations that use only the shape of their input.
 _SHAPES = frozenset(("full_like", "zeros_like", "ones_like", "empty_like", "new_zeros", "new_ones", "new_full"))
-_MOST = 8  # data of one tensor that are kept in mind
+_MOST = 8  # how many data are remembered for one tensor
 
 
 class Provenance:
-    """Follows numbers through operations, by where they lie; all tensors must live as long as this does."""
+    """Follows numbers through operations by their addresses; all tensors must live as long as this does."""
 
     def __init__(self) -> None:
-        self._counts: dict[int, bool] = {}  # of the parameters: whether only by way of comparisons and counts
-        self._lost: dict[int, str] = {}  # next to 0: which operation has made it so
-        self._faint: dict[int, str] = {}  # so near to 0 that its square is next to 0, the same
+        self._counts: dict[int, bool] = {}  # results of the parameters → whether only through comparisons and counts
+        self._lost: dict[int, str] = {}  # tensors that are almost 0 → the operation that made them so
+        self._faint: dict[int, str] = {}  # tensors whose square is almost 0 → the operation that made them so
         self._makers: dict[int, str] = {}
-        self._sources: dict[int, frozenset[int]] = {}  # where the data lie that a tensor is made of
+        self._sources: dict[int, frozenset[int]] = {}  # tensors → the addresses of the data they are computed from
 
     def note(self, name: str, given: object, made: object) -> None:
-        """Take note of an operation.
+        """Note an operation.
 
         Args:
             name: torch's name for it.
@@ -46,7 +46,7 @@ class Provenance:
                 self._counts[tensor.data_ptr()] = all(from_parameters) or not tensor.is_floating_point()
             if lost and _is_next_to_zero(tensor):
                 self._lost[tensor.data_ptr()] = lost
-            # Its backward multiplies by the square of what it has made, not of what it was given.
+            # The backward of reciprocal multiplies by the square of its result, not of its input.
             if faint and (name == "reciprocal" or _is_next_to_zero(tensor, squared=True)):
                 self._faint[tensor.data_ptr()] = faint
             self._makers.setdefault(tensor.data_ptr(), name)
@@ -57,20 +57,20 @@ class Provenance:
         return tensor.requires_grad or tensor.data_ptr() in self._counts
 
     def sources(self, given: Iterable[Tensor]) -> frozenset[int]:
-        """Where the data lie that tensors are made of, themselves if they are data; not the parameters."""
+        """The addresses of the data that tensors are computed from, their own if they are data; not the parameters'."""
         own = [frozenset(() if self.of_parameters(t) else (t.data_ptr(),)) for t in given]
         return frozenset().union(*(self._sources.get(t.data_ptr(), one) for t, one in zip(given, own, strict=True)))
 
     def is_count(self, tensor: Tensor) -> bool:
-        """Whether the parameters reach a tensor by way of comparisons and counts alone."""
+        """Whether a tensor depends on the parameters through comparisons and counts alone."""
         return self._counts.get(tensor.data_ptr(), False)
 
     def lost_by(self, given: Iterable[Tensor]) -> str:
-        """The operation that made a number of these next to 0 that is above 0 on paper; "" if there is none."""
+        """The operation that made a number in these almost 0 that is above 0 in exact arithmetic; "" for none."""
         return next((self._lost[t.data_ptr()] for t in given if t.data_ptr() in self._lost), "")
 
     def faint_by(self, given: Iterable[Tensor]) -> str:
-        """The exponential that made a number of these so small that its square is next to 0; "" if there is none."""
+        """The exponential that made a number in these so small that its square is almost 0; "" if there is none."""
         return next((self._faint[t.data_ptr()] for t in given if t.data_ptr() in self._faint), "")
 
     def _loses(self, name: str, given: list[Tensor], made: list[Tensor]) -> str:

@@ -66,7 +66,7 @@ MASK_TIMES = (
     f"{_LARGE}."
 )
 MASK_HIDES = f"A target must not be among what is masked, nor all that there is to choose; or {_LARGE}."
-# Why an operation is not finite → what is done about that, whatever the operation.
+# What to do for a reason why an operation is not finite, whichever operation it is.
 NOTHING = "Nothing is counted, a mask is empty say: divide by count.clamp(min=1), or leave such a batch out."
 ITEMS = "One item of several has nothing to divide by: leave such items out, or add a small eps to the divisor."
 MASK_ROWS = "Nothing is counted for that item: divide by count.clamp(min=1), or leave such items out of the mean."
@@ -161,8 +161,8 @@ def cure(name: str, why: str, lost_by: str = "") -> str:
 
     Args:
         name: The operation.
-        why: For what reason, as `Event.why`; "own" for the backward of a custom autograd function.
-        lost_by: What has made its input next to 0, as `Event.lost_by`.
+        why: The reason, as in `Event.why`; "own" for the backward of a custom autograd function.
+        lost_by: The operation that made its input almost 0, as in `Event.lost_by`.
     """
     if why == "below":
         return next(action for part, action in _BELOW.items() if part in name)
@@ -173,7 +173,7 @@ def hidden_by_where(names: Sequence[str]) -> str:
     """What to do about operations without a finite gradient in a branch that torch.where does not take.
 
     Args:
-        names: The operations, in the order of the way forward.
+        names: The operations, in the order of the forward pass.
     """
     hides = "torch.where hides a value, not its gradient."
     if names[0].startswith("exp"):
@@ -191,5 +191,5 @@ def action_for(name: str) -> str:
 
 
 def known_for(name: str) -> str:
-    """The same; "" where nothing is known of that operation."""
+    """What to do about an operation that is not finite; "" if no special action is known for it."""
     return next((action for part, action in ACTIONS.items() if part in name), "")

@@ -1,4 +1,4 @@
-"""Forms of what overflows, or is rounded to 0, that do neither."""
+"""Stable forms of operations that overflow or underflow."""
 
 _LOGARITHM = {
     "exp": (
@@ -59,7 +59,7 @@ _OVERFLOWS = {
 
 
 def of_what_is_lost(name: str, lost_by: str) -> str:
-    """The form of an operation, log say, of what another, exp say, has made next to 0; "" where none is known."""
+    """The stable form of an operation, say log, whose input another, say exp, made almost 0; "" if none is known."""
     if "log" in name:
         return _LOGARITHM.get(lost_by, "")
     if "−" in lost_by:
@@ -69,5 +69,5 @@ def of_what_is_lost(name: str, lost_by: str) -> str:
 
 
 def of_what_overflows(name: str) -> str:
-    """The form of an operation that overflows; "" where none is known."""
+    """The stable form of an operation that overflows; "" if none is known."""
     return next((form for part, form in _OVERFLOWS.items() if part in name), "")

@@ -1,4 +1,4 @@
-"""Which operation lets no gradient through, where a loss has none."""
+"""Which operation stops the gradient where a loss has none."""
 
 from collections.abc import Callable
 
@@ -16,10 +16,10 @@ _MOVING = frozenset((
     "view", "reshape_alias", "unsqueeze", "squeeze", "expand", "t", "transpose", "permute", "select", "slice", "index",
     "clone", "neg",
 ))  # fmt: skip
-_LINED = frozenset(
+_WITH_LINE = frozenset(
     ("clamp", "clip", "clamp_min", "clamp_max", "relu", "hardtanh", "relu6", "where", "minimum", "maximum")
 )
-_LITTLE = 1e-3  # of a gradient that comes in: less is none
+_LITTLE = 1e-3  # of the gradient that comes in: a smaller one counts as none
 _BOUNDS = (
     "Bound it smoothly (sigmoid, tanh, softplus); a parameter itself may be clamped after each step, under "
     "torch.no_grad()."
@@ -89,22 +89,22 @@ ACTIONS = {
 
 
 def stopping(function: LossFunction, point: Tensor, axis: int | None = None) -> str:
-    """Run the loss at one point, and see where its gradient ends.
+    """Run the loss at one point, and find the operation that stops its gradient.
 
     Args:
         function: The loss.
         point: (P,), where the gradient is zero or as good as zero.
-        axis: Of which parameter; None for all.
+        axis: The parameter whose gradient is followed; None for all.
 
     Returns:
-        torch's name of the operation nearest to the loss that is given a gradient and passes none on; "" where there
-        is none in `ACTIONS` that does.
+        torch's name for the operation nearest to the loss that is given a gradient and passes none on; "" if there is
+        none, or none in `ACTIONS`.
     """
     return stopping_where(function, point, axis)[0]
 
 
 def stopping_where(function: LossFunction, point: Tensor, axis: int | None = None) -> tuple[str, str]:
-    """`stopping`, and the line of the loss in which it stands, in words; "" where that is not known."""
+    """`stopping`, and the line of the loss that calls the operation, in words; "" if that is not known."""
     watch = _Stops(axis)
     try:
         function.run_at(point, torch.float64, watch)
@@ -119,23 +119,23 @@ def action_for(name: str) -> str:
 
 
 class _Stops(FunctionMode):
-    """Notes the first operation that is given a gradient and passes none on, on the way back to a leaf."""
+    """Notes the first operation of the backward pass that is given a gradient and passes none on to the leaves."""
 
     def __init__(self, axis: int | None) -> None:
         super().__init__()
         self.name, self.line, self._axis = "", "", axis
         self._lines: dict[Node, str] = {}
-        self._takers: dict[Node, str] = {}  # a clamp → what takes its result
-        self._lower: set[Node] = set()  # what is below a minimum that counts for the loss, and not against it
+        self._takers: dict[Node, str] = {}  # node → the operation that takes its result
+        self._below_minimum: set[Node] = set()  # nodes behind a minimum with which the loss grows
 
     def __torch_function__(self, func: Op, types: object, args: Args = (), kwargs: Kwargs | None = None) -> object:
         result = func(*args, **(kwargs or {}))
-        if isinstance(result, Tensor) and getattr(func, "__name__", "") in _LINED and result.grad_fn is not None:
+        if isinstance(result, Tensor) and getattr(func, "__name__", "") in _WITH_LINE and result.grad_fn is not None:
             self._lines[result.grad_fn] = in_line()
         return result
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
-        if value.grad_fn is None:  # of a leaf too, whose graph has no operation
+        if value.grad_fn is None:  # a leaf has none either: its graph has no operation
             return
         wanted = leaves if self._axis is None else [leaves[self._axis]]
         leads = _leading_to(value.grad_fn, {id(leaf) for leaf in wanted})
@@ -152,11 +152,11 @@ class _Stops(FunctionMode):
         def note(passed: Gradients, given: Gradients) -> None:
             come, gone = _largest(given), _largest(passed)
             if node.name().startswith("Minimum") and all(bool((one >= 0).all()) for one in given if one is not None):
-                self._lower |= _below(node)
+                self._below_minimum |= _below(node)
             if not self.name and come > 0 and gone <= _LITTLE * come:
                 name = "overlap" if _is_overlap(node) else plain_name(node.name()) + _side(node)
                 before = f"{name} before {self._takers.get(node, '')}"
-                before = "clamp in a minimum" if name == "clamp" and node in self._lower else before
+                before = "clamp in a minimum" if name == "clamp" and node in self._below_minimum else before
                 self.name = before if before in ACTIONS else name if action_for(name) else ""
                 self.line = self._lines.get(node, "")
 
@@ -164,7 +164,7 @@ class _Stops(FunctionMode):
 
 
 def _below(node: Node) -> set[Node]:
-    """All nodes that a node passes gradients on to."""
+    """All nodes to which a node's gradients are passed on."""
     found, stack = set(), [node]
     while stack:
         new = [child for child, _ in stack.pop().next_functions if child is not None and child not in found]
@@ -174,7 +174,7 @@ def _below(node: Node) -> set[Node]:
 
 
 def _given_to(node: Node) -> list[Node]:
-    """What a node is given the results of, past what only moves numbers."""
+    """The nodes whose results a node is given, with operations that only move elements skipped."""
     found = [child for child, _ in node.next_functions if child is not None]
     if plain_name(node.name()) in _MOVING:
         return []
@@ -185,7 +185,7 @@ def _given_to(node: Node) -> list[Node]:
 
 
 def _side(node: Node) -> str:
-    """Of a clamp that stops on one side alone, which it is."""
+    """The bound of a clamp that has only one, "_min" or "_max"; "" for every other operation."""
     bounds = [getattr(node, f"_saved_{side}", None) for side in ("min", "max")]
     if "Clamp" not in node.name() or (bounds[0] is None) == (bounds[1] is None):
         return ""
@@ -193,7 +193,7 @@ def _side(node: Node) -> str:
 
 
 def _is_overlap(node: Node) -> bool:
-    """Whether a clamp, or a relu, cuts off the lower of two ends less the higher of two starts."""
+    """Whether a clamp, or a relu, is given the lower of two ends minus the higher of two starts."""
     if not node.name().startswith(("Clamp", "Relu")):
         return False
     below = [child for child, _ in node.next_functions if child is not None]
@@ -204,7 +204,7 @@ def _is_overlap(node: Node) -> bool:
 
 
 def _leading_to(root: Node, leaves: set[int]) -> set[Node]:
-    """The nodes of a graph from which one of the leaves is reached."""
+    """The nodes of a graph from which one of the leaves can be reached."""
     leads: dict[Node, bool] = {}
     stack = [root]
     while stack:

@@ -1,4 +1,4 @@
-"""Watching every operation of a loss at one point, forwards and backwards."""
+"""Watches every operation of a loss at one point, forwards and backwards."""
 
 import linecache
 import re
@@ -16,12 +16,12 @@ from torch.utils._pytree import tree_leaves
 from gradwidgets.core.losses.graph import nodes_of
 from gradwidgets.core.subject.mode import DispatchMode
 
-# An operation as torch hands it over: what to call, with what, and with what by name.
+# An operation as torch passes it on: the function, its arguments and its keyword arguments.
 Op = Callable[..., Any]
 Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
 
-# What only hands infinity on, or puts it there on purpose.
+# Operations that only pass infinity on, or write it on purpose.
 HANDED_ON = frozenset((
     "full_like", "full", "clone", "to_copy", "detach", "alias", "view", "expand", "empty", "lift_fresh",
     "scalar_tensor", "constant_pad_nd", "masked_fill", "copy", "fill", "zeros_like", "ones_like", "select",
@@ -29,12 +29,12 @@ HANDED_ON = frozenset((
 ))  # fmt: skip
 
 _LONGEST = 80  # characters of a line that is quoted
-# What is above these in the stack is nobody's loss.
+# The loss is below these modules in the stack: what is above them does not belong to it.
 _CALLING = ("gradwidgets.core.losses.loss_call", "gradwidgets.core.losses.loss_function")
 
 
 def in_line() -> str:
-    """The line of the loss's own source that is being run, in words; "" where it cannot be read."""
+    """The line of the loss's source that is running, in words; "" where it cannot be read."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and (name := frame.f_globals.get("__name__", "")).partition(".")[0] in _OURS:
         frame = None if name in _CALLING else frame.f_back
@@ -50,26 +50,26 @@ _OURS = ("torch", "gradwidgets")
 
 
 class Watching(DispatchMode):
-    """A block that sees every operation; a subclass says what it looks for.
+    """A mode that sees every operation; its subclasses decide what to look for.
 
     Attributes:
-        keeps: Whether all tensors live until the end, so that one is told from another by where it lies.
-        node: Which operation's backward runs; "" on the way forward.
-        own: Whether that backward is a custom autograd function's.
-        hid: Whether torch.where left out, on the way forward, what is not finite.
+        keeps: Whether all tensors are kept alive, so that an address identifies a tensor.
+        node: The operation whose backward is running; "" in the forward pass.
+        own: Whether that backward belongs to a custom autograd function.
+        hid: Whether torch.where hid, in the forward pass, numbers that are not finite.
     """
 
     keeps = True
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """No: to be kept from torch's compiler, it would be imported at the first operation, which takes seconds."""
+        """No: if torch's compiler had to skip this mode, the first operation would import it, which takes seconds."""
         return False
 
     def __init__(self) -> None:
         super().__init__()
         self.node, self.own, self.hid = "", False, False
-        self._kept: list[object] = []  # memory that is used again would be taken for what lay there before
+        self._kept: list[object] = []  # else another tensor could get the address of one that was freed
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> object:
         kwargs = kwargs or {}
@@ -86,17 +86,17 @@ class Watching(DispatchMode):
 
         Args:
             name: torch's name for it.
-            func: What to call.
-            args: With what.
-            kwargs: With what by name.
+            func: The operation.
+            args: Its arguments.
+            kwargs: Its keyword arguments.
 
         Returns:
-            What it returned.
+            Its result.
         """
         raise NotImplementedError
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
-        """Follow a value back to the leaves; meanwhile `node` says whose backward runs."""
+        """Run the backward pass from a value; meanwhile `node` is the operation whose backward is running."""
         if not value.requires_grad:
             return
 
@@ -131,7 +131,7 @@ def name_of(node: Node) -> str:
 
 @lru_cache(maxsize=1024)
 def plain_name(node: str) -> str:
-    """What an operation is called whose backward has this name: "sqrt" of "SqrtBackward0"."""
+    """Return an operation's name for that of its backward: "sqrt" for "SqrtBackward0"."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", re.sub(r"Backward\d*$", "", node)).lower().strip("_")
 
 

@@ -1,4 +1,4 @@
-"""What makes a loss the same everywhere: data of zeros that multiply it away."""
+"""Why a loss is the same everywhere: data that are all 0 and multiply the parameters away."""
 
 import torch
 from torch import Tensor
@@ -24,11 +24,11 @@ _UNKNOWN = (
 
 
 def why_constant(function: LossFunction, point: Tensor) -> tuple[str, str]:
-    """Why a loss is the same everywhere, in words, "" where that is not to be seen, and what to do.
+    """Say why a loss is the same everywhere, "" if the reason cannot be seen, and what to do about it.
 
     Args:
         function: The loss.
-        point: (P,), any in view.
+        point: (P,), any point in view.
     """
     watch = _Factors()
     try:
@@ -46,13 +46,13 @@ def why_constant(function: LossFunction, point: Tensor) -> tuple[str, str]:
 
 
 class _Factors(Watching):
-    """Notes factors of 0 that no parameter has a part in, and follows what they leave nothing of.
+    """Notes factors of 0 that do not depend on the parameters, and follows the results that they make 0.
 
     Attributes:
-        zeros: The first such tensor; None where there is none.
-        by_number: Whether a number 0 is a factor.
-        divides: Whether it is divided by something made of the parameters after that.
-        whole: Whether they leave nothing of the parameters in the loss.
+        zeros: The first tensor that is such a factor; None if there is none.
+        by_number: Whether the number 0 is a factor.
+        divides: Whether a result that they made 0 is then divided by something that depends on the parameters.
+        whole: Whether the loss no longer depends on the parameters.
     """
 
     def __init__(self) -> None:
@@ -60,25 +60,25 @@ class _Factors(Watching):
         self.zeros: Tensor | None = None
         self.by_number = self.divides = self.whole = False
         self._provenance = Provenance()
-        self._gone: set[int] = set()  # where results lie that the parameters are multiplied out of
+        self._independent: set[int] = set()  # addresses of results that no longer depend on the parameters
 
     def run(self, name: str, func: Op, args: Args, kwargs: Kwargs) -> object:
-        """Run an operation and see what it leaves of the parameters."""
+        """Run an operation and note whether its result still depends on the parameters."""
         result = func(*args, **kwargs)
         given = tree_leaves((args, kwargs))
         ours = [one for one in given if isinstance(one, Tensor) and self._provenance.of_parameters(one)]
-        if ours and isinstance(result, Tensor) and self._goes(name, given, ours, result):
-            self._gone.add(result.data_ptr())
+        if ours and isinstance(result, Tensor) and self._loses_parameters(name, given, ours, result):
+            self._independent.add(result.data_ptr())
         self._provenance.note(name, (args, kwargs), result)
         return result
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
-        """Nothing but a look at the end: the way forward has them all."""
-        self.whole = value.data_ptr() in self._gone
+        """Look up whether the loss still depends on the parameters; no backward pass is needed."""
+        self.whole = value.data_ptr() in self._independent
 
-    def _goes(self, name: str, given: list[object], ours: list[Tensor], result: Tensor) -> bool:
-        """Whether nothing of the parameters, in tensors of ours, is left in an operation's result."""
-        gone = [one for one in ours if one.data_ptr() in self._gone]
+    def _loses_parameters(self, name: str, given: list[object], ours: list[Tensor], result: Tensor) -> bool:
+        """Whether an operation's result no longer depends on the parameters, on which its inputs `ours` depend."""
+        gone = [one for one in ours if one.data_ptr() in self._independent]
         self.divides |= name == "div" and bool(gone) and len(gone) < len(ours)
         if len(gone) == len(ours):
             return True
@@ -90,7 +90,7 @@ class _Factors(Watching):
             return bool(gone) or self._has_zeros(others) or by_number
         if name == "div":
             return bool(gone)
-        # As a weight within a loss of torch's: of numbers that are not all 0 nothing is left.
+        # A weight of 0 inside one of torch's losses: numbers that are not all 0 have become 0.
         return any(bool(one.any()) for one in ours) and self._has_zeros(others)
 
     def _has_zeros(self, others: list[object]) -> bool:

@@ -1,1 +1,1 @@
-"""What all results share; findings, long work in slices, and the wording of numbers and errors."""
+"""The base class of results, findings, long work in slices, and the wording of numbers and errors."""

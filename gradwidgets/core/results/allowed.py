@@ -37,12 +37,12 @@ def check_flag(name: str, value: object) -> None:
         raise TypeError(f"{name} must be True or False; got {value!r:.60}")
 
 
-# To a type checker no float is a `Real`: what follows an isinstance of that it takes for unreachable, and passes over.
+# For type checkers a float is no `Real`: they would skip the code after such an isinstance check as unreachable.
 def is_number(value: object) -> TypeGuard[float]:
-    """Whether it is a real number, NumPy's too; True and False are none."""
+    """Whether a value is a real number, NumPy's included; True and False are not."""
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def is_whole(value: object) -> TypeGuard[int]:
-    """Whether it is a whole number by its type, NumPy's too; True and False are none."""
+    """Whether a value is a whole number by its type, NumPy's included; True and False are not."""
     return isinstance(value, Integral) and not isinstance(value, bool)

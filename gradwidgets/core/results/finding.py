@@ -33,8 +33,8 @@ class Finding(Result):
 
     def __str__(self) -> str:
         """The finding as one line of text."""
-        told = f"{self.severity}: {self.name}: {self.message}"
-        return f"{told.rstrip('.')}. {self.action}" if self.action else told
+        line = f"{self.severity}: {self.name}: {self.message}"
+        return f"{line.rstrip('.')}. {self.action}" if self.action else line
 
 
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:

@@ -1,4 +1,4 @@
-"""Work in parts, as long as there is time for it."""
+"""Work in parts that are run as long as there is time for them."""
 
 import math
 import time
@@ -8,25 +8,25 @@ from gradwidgets.core.results.slices import Slices
 
 T = TypeVar("T")
 
-_OVERTIME = 0.4  # of the time there was: a part that was begun within it may go on so long after it
-_ASKED = 0.5  # of all the time: so long a part that was asked for by name may take in any case
+_OVERTIME = 0.4  # of the total time: so long after the deadline a part that was begun before it may run
+_ASKED_SHARE = 0.5  # of the total time: so long a part that was asked for by name may run in any case
 
 
 class TimeLeft:
     """The time that is left for work in parts.
 
     Args:
-        deadline: When of `time.perf_counter` no further part is begun; None for never.
-        seconds: All the time that there was; 0 for no limit.
+        deadline: The time, of `time.perf_counter`, after which no further part is begun; None for no deadline.
+        seconds: The total time; 0 for no limit.
 
     Attributes:
-        left_out: What there was no time for, in words.
+        left_out: The parts for which there was no time, in words.
     """
 
     def __init__(self, deadline: float | None = None, seconds: float = 0.0) -> None:
         self.left_out: list[str] = []
         self._deadline, self._seconds = math.inf if deadline is None else deadline, seconds
-        self._latest = self._deadline + _OVERTIME * self.seconds  # no part goes on after it
+        self._latest = self._deadline + _OVERTIME * self.seconds  # when a running part is stopped
 
     @property
     def limited(self) -> bool:
@@ -44,9 +44,9 @@ class TimeLeft:
         Args:
             what: The work in words, for `left_out`.
             work: The work, in slices.
-            asked: Whether it was asked for by name: then it gets half of all the time there was, whatever is left.
+            asked: Whether it was asked for by name: then it gets half of the total time, however little is left.
         """
-        latest = time.perf_counter() + _ASKED * self._seconds if asked else 0.0
+        latest = time.perf_counter() + _ASKED_SHARE * self._seconds if asked else 0.0
         if time.perf_counter() > max(self._deadline, latest):
             self.left_out.append(what)
             return None

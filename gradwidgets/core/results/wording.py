@@ -31,7 +31,7 @@ def percent(share: float) -> str:
 
 
 def named(name: str) -> str:
-    """Return a layer's name, one that would read as a number in quotes: "fc.weight", "'2'", "'0.1'"."""
+    """Return a layer's name, in quotes if it would read as a number: "fc.weight", "'2'", "'0.1'"."""
     return f"'{name}'" if name.replace(".", "").isdecimal() else name
 
 

@@ -1,4 +1,4 @@
-"""Patterns that are accepted: what is found of them is listed, and counts for nothing."""
+"""Patterns that the user accepts: their findings are listed, but do not count."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import replace
@@ -11,11 +11,11 @@ ALLOWED = "Allowed."
 
 
 def allowed_names(allow: object) -> set[str]:
-    """The names in `allow`, all of them known.
+    """Return the names in `allow`, after a check that all of them are known.
 
     Raises:
-        TypeError: They are no names.
-        ValueError: One of them is none of `PATTERNS`.
+        TypeError: They are not names.
+        ValueError: One of them is not in `PATTERNS`.
     """
     if not isinstance(allow, Iterable):
         raise TypeError(f"allow must be names of patterns, ['saddle'] say; got {allow!r:.60}")
@@ -27,11 +27,11 @@ def allowed_names(allow: object) -> set[str]:
 
 
 def allowing(findings: Iterable[Finding], allowed: Collection[str]) -> list[Finding]:
-    """Findings, worst first, of which those that are allowed count for nothing.
+    """Return the findings, worst first, with the allowed ones as infos.
 
     Args:
-        findings: What was found.
-        allowed: Names of patterns.
+        findings: All findings.
+        allowed: The names of the patterns that are allowed.
     """
     return worst_first(_as_allowed(one) if one.name in allowed else one for one in findings)
 

@@ -1,4 +1,4 @@
-"""A sampled loss as something to descend on."""
+"""A sampled loss as an objective for descents."""
 
 import torch
 
@@ -7,10 +7,10 @@ from gradwidgets.core.surfaces.surface import SurfaceGrid, loss_of
 
 
 class SampledObjective(Objective):
-    """A sampled loss, called where the grid may have no point; a curve gets a second parameter that nothing depends on.
+    """A sampled loss, evaluated at any point; a curve gets a second parameter on which nothing depends.
 
     Args:
-        grid: The loss.
+        grid: The sampled loss.
     """
 
     def __init__(self, grid: SurfaceGrid) -> None:

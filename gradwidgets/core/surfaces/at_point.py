@@ -1,4 +1,4 @@
-"""What a loss is like at one point."""
+"""A loss at one point: its value, its gradient and its curvature."""
 
 import torch
 from torch import Tensor
@@ -12,16 +12,16 @@ from gradwidgets.core.surfaces.surface import SurfaceGrid, loss_of
 def at_point(
     grid: SurfaceGrid, place: tuple[float, ...], *, curvature: bool
 ) -> tuple[float, tuple[float, ...], tuple[float, ...] | None]:
-    """Evaluate a sampled loss where its grid may have no point.
+    """Evaluate a sampled loss at any point.
 
     Args:
-        grid: The loss.
-        place: A number for each axis.
-        curvature: Whether second derivatives are wanted too.
+        grid: The sampled loss.
+        place: The point, a number for each axis.
+        curvature: Whether to compute second derivatives too.
 
     Returns:
-        Its value, NaN where it raises; its gradient, a number for each axis; the Hessian's eigenvalues, ascending, ()
-        where there is no second derivative, None where they were not wanted.
+        Its value, NaN if it raises; its gradient, a number for each axis; the Hessian's eigenvalues, ascending, () if
+        there is no second derivative, None without `curvature`.
     """
     point = torch.tensor([place], dtype=torch.float64)
     try:

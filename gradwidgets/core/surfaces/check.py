@@ -1,4 +1,4 @@
-"""One loss, checked: its surface, a table at inputs that tell, a verdict; for the eye or for a test suite."""
+"""Checks one loss: its surface, a table at representative inputs and a verdict, for a person or for a test suite."""
 
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -39,14 +39,14 @@ Axes = Mapping[str, tuple[float, float]]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LossReport(Result):
-    """What is to be said of a loss.
+    """The report on a loss.
 
     Attributes:
-        name: What the loss is called.
+        name: The loss's name.
         grid: Its surface and gradient field.
         rows: The table at representative inputs.
         findings: The verdict, worst first.
-        certificate: The proof that whatever the loss holds is as it was before.
+        certificate: The proof that everything that the loss holds is unchanged.
     """
 
     name: str
@@ -61,7 +61,7 @@ class LossReport(Result):
         return is_ok(self.findings)
 
     def to_frame(self) -> "pandas.DataFrame":
-        """The table as a pandas DataFrame, a row for each `ProbeRow`; the inputs' columns are the parameters' names."""
+        """The table as a pandas DataFrame, a row per `ProbeRow`; the inputs' columns have the parameters' names."""
         import pandas
 
         rows = []
@@ -74,10 +74,10 @@ class LossReport(Result):
         return pandas.DataFrame(rows)
 
     def to_markdown(self) -> str:
-        """The report as Markdown: a heading with the verdict, a list of the findings, the table with a line an input.
+        """The report as Markdown: a heading with the verdict, a list of the findings, a table with a line per input.
 
         Returns:
-            The text, with a newline at its end. Whatever a name or a message holds means nothing but itself.
+            The text, with a newline at its end. Special characters in names and messages are escaped.
         """
         return as_markdown(self.name, self.grid, self.findings, self.rows)
 
@@ -87,14 +87,14 @@ class LossReport(Result):
         The loss is not called again. The page needs no other file, fetches nothing and runs nothing.
 
         Args:
-            path: Where; a file that is there already is replaced.
+            path: The file to write; an existing one is replaced.
 
         Returns:
             The path.
 
         Raises:
-            TypeError: `path` is no path.
-            OSError: It cannot be written there: FileNotFoundError where there is no such folder.
+            TypeError: `path` is not a path.
+            OSError: The file cannot be written: FileNotFoundError if there is no such folder.
         """
         from gradwidgets.figures.base.style import STYLES
         from gradwidgets.figures.surface.report_picture import report_picture
@@ -104,7 +104,7 @@ class LossReport(Result):
         path, marked = Path(path), marks(self.findings)
         pictures = {theme: report_picture(self.grid, marked, style) for theme, style in STYLES.items()}
         page = as_page(self.name, self.grid, self.findings, self.rows, pictures)
-        # Half of a surrogate pair, which UTF-8 has no bytes for, must not keep a report from being written.
+        # UTF-8 cannot encode half of a surrogate pair, but that must not keep a report from being written.
         path.write_text(page, encoding="utf-8", errors="xmlcharrefreplace", newline="\n")
         return path
 
@@ -130,34 +130,35 @@ def check_loss(
 ) -> LossReport | PairsReport:
     """Say what is wrong with a loss, or that nothing is.
 
-    What takes longer than a second shows how far it is, where tqdm is installed.
+    A check that takes longer than a second shows a progress bar, if tqdm is installed.
 
     Args:
         loss: Any callable that takes tensors by name; see `sample_surface`.
         axes: One or two of its parameters, name → (low, high); with `pairs` three and more.
         fixed: Its other parameters.
-        probes: Inputs of one's own for the table; see `probe`.
+        probes: Further inputs for the table; see `probe`.
         target: Where it should lead; see `find_patterns`.
-        resolution: Grid points along each axis of the picture; no verdict depends on it. None for 81, or 41 of a loss
+        resolution: Grid points along each axis of the picture; no verdict depends on it. None for 81, or 41 for a loss
             that must be called point by point.
-        dtype: The precision of the training: the loss is looked at in it, as under autocast, beside float64. "float32",
-            "float16" or "bfloat16", or torch's.
-        seconds: About how long it may take, of a loss that must be called point by point or that has much data: its
-            grid is coarser then, what there is no time for is left out, and the notes say so. None for as long as it
-            takes.
-        directions: For a loss of a whole tensor, logits of shape (B, C) say: axis → a tensor of that shape. The axes
-            are then amounts of these, added to the tensor in `fixed` that has their shape, or to zeros.
-        pairs: Whether to look at every pair of three axes and more, the others held near the middle of theirs.
-        allow: Names in `PATTERNS` that are accepted, "saddle" say: what is found of them is listed as allowed, an info.
+        dtype: The precision of the training: the loss is evaluated in it, as under autocast, as well as in float64.
+            "float32", "float16" or "bfloat16", or torch's dtype.
+        seconds: About how long the check may take. For a loss that must be called point by point, or that has much
+            data, the grid is then coarser, and parts for which there is no time are left out; the notes say so. None
+            for no limit.
+        directions: For a loss of a whole tensor, say logits of shape (B, C): axis → a tensor of that shape. The axes
+            are then multiples of these, added to the tensor in `fixed` that has their shape, or to zeros.
+        pairs: Whether to check every pair of three or more axes, the others held near the middle of their range.
+        allow: Names in `PATTERNS` to accept, such as "saddle": their findings are listed as allowed, as infos.
 
     Returns:
-        The report; `print` it, or ask for its `ok`. With `pairs` one of all pairs, the worst three in its text.
+        The report; `print` it, or ask for its `ok`. With `pairs`, a report on all pairs, with the worst three in its
+        text.
 
     Raises:
         TypeError: As in `sample_surface`, `probe` and `find_patterns`.
-        ValueError: Likewise; or `seconds` is not above 0, something was given that does not go with `pairs`, or
-            `allow` holds a name that there is not.
-        LossError: The loss cannot be evaluated at all; a ValueError.
+        ValueError: Likewise; or `seconds` is not above 0, an argument does not go with `pairs`, or `allow` has an
+            unknown name.
+        LossError: The loss cannot be evaluated at all; it is a ValueError.
     """
     if isinstance(loss, Mapping):
         raise TypeError(f"check_loss takes one loss; call it for each of {', '.join(map(repr, loss))}")
@@ -202,13 +203,13 @@ def assert_loss(
     dtype: torch.dtype | str = "float32",
     directions: Mapping[str, torch.Tensor] | None = None,
 ) -> None:
-    """Fail, with the evidence, if a loss has something wrong: for a test suite.
+    """Fail, with the evidence, if something is wrong with a loss; for a test suite.
 
     Args:
         loss: As in `check_loss`.
         axes: As in `check_loss`.
         max_dead: The share of the view that may be dead.
-        finite: Whether all of it must be finite.
+        finite: Whether it must be finite in all of the view.
         allow: As in `check_loss`.
         fixed: As in `check_loss`.
         probes: As in `check_loss`; at each of them there must be a finite gradient, and one that is not zero unless
@@ -220,10 +221,10 @@ def assert_loss(
 
     Raises:
         AssertionError: Something is wrong; the message says what, and then the report.
-        ValueError: As in `check_loss`, or `allow` holds a name that there is not.
+        ValueError: As in `check_loss`.
         TypeError: As in `check_loss`.
     """
-    __tracebackhide__ = True  # pytest then shows the test and the evidence, not this
+    __tracebackhide__ = True  # pytest then shows the test and the evidence, not this frame
     check_flag("finite", finite)
     if not (is_number(max_dead) and 0 <= max_dead <= 1):
         raise ValueError(f"max_dead must be a share from 0 to 1; got {max_dead!r:.60}")
@@ -243,7 +244,7 @@ def assert_loss(
     ]
     look = Look(report.grid, target)
     dead = dead_share(look)
-    held = any(is_meant(one) for one in report.findings)  # then the gradient is another one than the loss's
+    held = any(is_meant(one) for one in report.findings)  # then the gradient is not the loss's on purpose
     if (
         dead > max_dead
         and not held
@@ -259,7 +260,7 @@ def assert_loss(
             inputs = ", ".join(f"{name} {number(value)}" for name, value in row.inputs.items())
             wrong.append(f"{row.flag} for {row.parameter} at {row.input_name!r} ({inputs})")
     if wrong:
-        # What is wrong at a probe is no finding: that all else is well shaped must not be the verdict then.
-        told = [finding for finding in report.findings if finding.severity != "ok"]
-        evidence = as_text(report.name, report.grid, told, report.rows, ok=False)
+        # An error at a probe is no finding, so a finding that all is well shaped must not be listed beside it.
+        listed = [finding for finding in report.findings if finding.severity != "ok"]
+        evidence = as_text(report.name, report.grid, listed, report.rows, ok=False)
         raise AssertionError("\n".join([f"{report.name}: {len(wrong)} wrong", *wrong, "", evidence]))

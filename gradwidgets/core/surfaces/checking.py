@@ -1,4 +1,4 @@
-"""The work behind `check_loss`, in slices: grid, verdict, table, within the time there is."""
+"""The work behind `check_loss`, in slices: grid, verdict and table, within a limit of time."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -13,28 +13,29 @@ from gradwidgets.core.operations.non_finite import blame
 from gradwidgets.core.results.finding import Finding, worst_first
 from gradwidgets.core.results.slices import Slices, part_of, together
 from gradwidgets.core.results.wording import number, place
-from gradwidgets.core.surfaces.patterns.broadcast import TORCHS_WORDS
+from gradwidgets.core.surfaces.patterns.data.broadcast import TORCHS_WORDS
 from gradwidgets.core.surfaces.patterns.ends.target import Target
-from gradwidgets.core.surfaces.patterns.registry import PATTERNS, lowest_place, surveying
+from gradwidgets.core.surfaces.patterns.registry import PATTERNS, lowest_place
+from gradwidgets.core.surfaces.patterns.survey import surveying
 from gradwidgets.core.surfaces.probe import ProbeRow, as_points, probing
-from gradwidgets.core.surfaces.proportion import marked, told
+from gradwidgets.core.surfaces.proportion import marked, worst_of
 from gradwidgets.core.surfaces.surface import SurfaceGrid, check_resolution, sample_surface, sampling_function
 
 FINE, FINE_SLOW = 81, 41  # points along each axis; no verdict depends on it, so a slow loss is drawn coarser
-_TRIED = 5  # points along each axis from which it is told how long one takes
-_TIMED, _MORE = 4096, 8  # points that are timed at most; so many times more where they took hardly any time
-_HARDLY = 0.01  # of a budget, or of a second
-_WHOLE = {1: 50_000, 2: 200_000}  # points that a whole look takes, over so many axes
-_BEGUN = 0.8  # of a budget: no part is begun after it
-_GRID_SHARE = 0.3  # of a budget, for the grid
+_TRIED = 5  # points along each axis from which the time of one is measured
+_TIMED, _MORE = 4096, 8  # points that are timed at most; so many times more if that took hardly any time
+_HARDLY = 0.01  # of the time limit, or of a second
+_WHOLE = {1: 50_000, 2: 200_000}  # number of axes → points that a whole check evaluates
+_BEGUN = 0.8  # of the time limit: no part is begun after it
+_GRID_SHARE = 0.3  # of the time limit, for the grid
 
 
 @dataclass(frozen=True, eq=False)
 class Checked:
-    """What is to be said of a loss.
+    """The result of checking a loss.
 
     Attributes:
-        name: The name of the loss.
+        name: The loss's name.
         grid: Its surface.
         rows: The table.
         findings: The verdict, worst first.
@@ -84,11 +85,11 @@ def checking(
     table = probing(function, grid.axes, probes, lowest=known)
     rows = yield from part_of(together(table, function.kept), 0.9, 0.1)
     rows = marked(rows, survey.look)
-    return Checked(function.name, grid, rows, obeying(survey.findings, function, rows, told(rows, survey.look)))
+    return Checked(function.name, grid, rows, with_table(survey.findings, function, rows, worst_of(rows, survey.look)))
 
 
 def _pace(function: LossFunction, axes: Mapping[str, tuple[float, float]], seconds: float | None) -> Slices[float]:
-    """How many seconds a point takes, and with it how the loss computes many; 0 where they need not be counted."""
+    """Measure how many seconds a point takes; 0 if that does not matter. Also sets the function's `costly`."""
     few = yield from sampling_function(function, axes, _TRIED)
     at_once = function.method != "pointwise" and function.block >= FINE ** len(axes)
     if at_once and seconds is None:
@@ -108,7 +109,7 @@ def _pace(function: LossFunction, axes: Mapping[str, tuple[float, float]], secon
 
 
 def _afforded(resolution: int | None, dims: int, pace: float, seconds: float | None) -> tuple[int, str]:
-    """How fine a grid there is time for, and a note where that is coarser than was asked for."""
+    """The resolution for which there is time, and a note if it is coarser than what was asked for."""
     wanted = resolution or (FINE_SLOW if pace else FINE)
     if not pace or seconds is None:
         return wanted, ""
@@ -116,16 +117,16 @@ def _afforded(resolution: int | None, dims: int, pace: float, seconds: float | N
     return fine, "" if fine == wanted else f"coarse: within {number(seconds)} s, {fine} points along each axis"
 
 
-def obeying(
+def with_table(
     findings: list[Finding], function: LossFunction, rows: Iterable[ProbeRow], absurd: Finding | None
 ) -> list[Finding]:
-    """Findings that know of what the table shows: a value that is not finite, or absurd, is never passed over.
+    """Add to the findings what only the table shows: a value that is not finite, or out of all proportion.
 
     Args:
-        findings: What was found.
+        findings: The findings on the surface.
         function: The loss.
         rows: The table.
-        absurd: What is to be said of rows that are out of all proportion, or None.
+        absurd: The finding on rows that are out of all proportion, or None.
     """
     if any(one.name in ("non_finite", "precision", "singular") for one in findings):
         return findings

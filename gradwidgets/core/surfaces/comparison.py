@@ -1,4 +1,4 @@
-"""Two variants of a loss on the same axes: where their gradients part, and what else differs, in words."""
+"""Compares two losses on the same axes: how their gradients differ, and what else does, in words."""
 
 import math
 from collections.abc import Mapping
@@ -19,29 +19,29 @@ from gradwidgets.core.surfaces.surface import SurfaceGrid
 STARVED = 0.1  # of a parameter's median gradient: below, it hardly moves
 NOTABLE = 0.02  # of the view: shares that differ by less are not worth a sentence
 NEAR, AGAINST = 30.0, 90.0  # degrees
-SAME = 1.0  # degrees: gradients so near to each other have one direction
+SAME = 1.0  # degrees: gradients within it have the same direction
 ALL = 0.999  # of the view counts as all of it
-APART = 2.0  # cells: lowest points so near to each other are the same
-EVEN = 1.25  # from low to high ratios of two gradients' sizes: up to here one number says it
-ALIKE = 1.05  # times: a size so near to another is the same
+APART = 2.0  # cells: lowest points within it are the same
+EVEN = 1.25  # high over low ratio of two gradients' sizes: up to it one number describes them
+ALIKE = 1.05  # times: sizes within it are the same
 
 _ONE_WAY = "the two have the same gradient direction"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison(Result):
-    """What differs between two losses.
+    """The differences between two losses.
 
     Attributes:
-        angle: Between the two gradients in the parameters' plane, in degrees from 0 to 180, of the losses' shape;
-            0 or 180 for curves. NaN where either gradient is zero, or a loss or gradient is not finite.
-        names: What the losses are called.
+        angle: The angle between the two gradients in the parameters' plane, in degrees from 0 to 180, of the losses'
+            shape; 0 or 180 for curves. NaN where either gradient is zero, or a loss or gradient is not finite.
+        names: The losses' names.
         sentences: The differences in words, at least one sentence.
         ratio: How many times as large as the first loss's gradient the second's is, both by their length in the
             parameters' plane: the median over the points where there is an angle, so that a pole does not matter. NaN
-            where there is none.
-        ratio_low: The lower quartile of the same.
-        ratio_high: The upper one: half of those points lie between the two.
+            if there is none.
+        ratio_low: The lower quartile of these ratios.
+        ratio_high: Their upper quartile.
     """
 
     angle: Tensor
@@ -52,7 +52,7 @@ class Comparison(Result):
     ratio_high: float = math.nan
 
     def __str__(self) -> str:
-        """The differences, one in a line."""
+        """The differences, one per line."""
         return "\n".join([f"{self.names[0]} beside {self.names[1]}:", *(f"  {one}" for one in self.sentences)])
 
 
@@ -69,17 +69,17 @@ def compare_surfaces(
     Args:
         first: A surface or a curve.
         second: Another over the same axes, at the same points.
-        names: What to call them, two different names.
-        surveys: Name → what was found on it already, so that it is not looked for again.
+        names: Their names, which must differ.
+        surveys: Name → a survey of that loss, so that it need not be done again.
 
     Returns:
         The angle between their gradients, the ratio of their sizes, and the differences in words: dead ground,
         parameters that hardly move, where they are not finite or singular, how far the gradients agree in direction and
-        size, and the lowest points. The angle and what is said of it do not depend on a loss's scale, nor on a
+        size, and the lowest points. The angle and the sentence about it do not depend on a loss's scale, nor on a
         constant added to it.
 
     Raises:
-        ValueError: The axes or their points differ, or the names are not two.
+        ValueError: The axes or their points differ, or there are not two different names.
     """
     given = tuple(names)
     if len(given) != 2 or given[0] == given[1]:
@@ -101,11 +101,11 @@ def compare_surfaces(
     lines = {name: singular_lines(look.grid) for name, look in looks.items()}
     direction, scaled = _direction(angle, finite), ""
     if direction.startswith(_ONE_WAY):
-        scaled = _scaled(ratios, names, same=_same(first.loss[both], second.loss[both]))
+        scaled = _multiple(ratios, names, same=_same(first.loss[both], second.loss[both]))
     said = [
-        _dead(looks),
-        *_starved(looks),
-        *_singular(looks, lines),
+        _dead_ground(looks),
+        *_without_gradient(looks),
+        *_singular_places(looks, lines),
         direction + scaled,
         "" if scaled else _sizes(ratios, names, _view(both)),
         _lowest(looks, lines),
@@ -135,8 +135,8 @@ def _check_same_axes(first: SurfaceGrid, second: SurfaceGrid) -> None:
 
 
 def _angle(one: Tensor, other: Tensor) -> Tensor:
-    """Between vectors, (…, P) with P 1 or 2, in degrees."""
-    # Of length about 1 first, so that no product is too small or too large for a float.
+    """The angle between vectors, (…, P) with P 1 or 2, in degrees."""
+    # Scaled to length about 1 first, so that no product underflows or overflows.
     one, other = (vector / vector.abs().amax(-1, keepdim=True) for vector in (one, other))
     dot = (one * other).sum(-1)
     cross = torch.zeros_like(dot)
@@ -156,7 +156,7 @@ def _same(one: Tensor, other: Tensor) -> bool:
     return bool(((one - other)[finite].abs() <= 1e-12 * size).all())
 
 
-def _dead(looks: Mapping[str, Look]) -> str:
+def _dead_ground(looks: Mapping[str, Look]) -> str:
     shares = {}
     for name, look in looks.items():
         constant = look.height == 0 and bool(look.finite.any())
@@ -169,7 +169,7 @@ def _dead(looks: Mapping[str, Look]) -> str:
     return f"{percent(shares[more])} of the view is dead ground for {more}, {percent(shares[less])} for {less}"
 
 
-def _starved(looks: Mapping[str, Look]) -> list[str]:
+def _without_gradient(looks: Mapping[str, Look]) -> list[str]:
     said: dict[str, list[str]] = {}
     for axis, parameter in enumerate(next(iter(looks.values())).names):
         shares, without = {}, []
@@ -178,7 +178,7 @@ def _starved(looks: Mapping[str, Look]) -> list[str]:
             if not len(slopes):
                 continue
             if not bool((slopes > 0).any()):
-                without += [name] if look.steep else []  # with no gradient at all it is dead ground
+                without += [name] if look.steep else []  # without any gradient it is dead ground
             elif (usual := float(slopes.median())) > 0:
                 shares[name] = float((slopes < (1 - 1e-9) * STARVED * usual).double().mean())
         if len(without) == 1:
@@ -193,7 +193,7 @@ def _starved(looks: Mapping[str, Look]) -> list[str]:
     return [sentence.replace("{}", _listed(p)) for sentence, p in said.items()]
 
 
-def _singular(looks: Mapping[str, Look], lines: Mapping[str, dict[str, tuple[float, ...]]]) -> list[str]:
+def _singular_places(looks: Mapping[str, Look], lines: Mapping[str, dict[str, tuple[float, ...]]]) -> list[str]:
     one, other = looks
     places = {
         name: [f"{parameter} = {number(value, 3)}" for parameter, values in lines[name].items() for value in values]
@@ -244,14 +244,14 @@ def _direction(angle: Tensor, finite: Tensor) -> str:
 
 
 def _ratios(first: Tensor, second: Tensor) -> Tensor:
-    """How many times as large the second's gradients are, ascending, (N,); from gradients of (N, P) both, P 1 or 2."""
-    # hypot squares nothing: sizes may be anything that a float can say.
+    """The sizes of the second gradients relative to the first, ascending, (N,); gradients are (N, P), P 1 or 2."""
+    # hypot squares nothing, so that no size underflows or overflows.
     sizes = [torch.hypot(*part.T) if part.shape[-1] == 2 else part[:, 0].abs() for part in (first, second)]
     return (sizes[1] / sizes[0]).sort().values
 
 
 def _quantile(ordered: Tensor, share: float) -> float:
-    """Between two numbers their geometric mean, so that ratios and their reciprocals have reciprocal quantiles."""
+    """A quantile; between two numbers their geometric mean, so that reciprocals have reciprocal quantiles."""
     place = share * (len(ordered) - 1)
     low, high = float(ordered[math.floor(place)]), float(ordered[math.ceil(place)])
     return low if low == high else math.sqrt(low) * math.sqrt(high)
@@ -265,46 +265,46 @@ def _quartiles(ratios: Tensor) -> tuple[float, float, float]:
     return median, low, high
 
 
-def _scaled(ratios: Tensor, names: tuple[str, str], *, same: bool) -> str:
-    """What to add where one gradient is the other times a number; "" where it is not."""
+def _multiple(ratios: Tensor, names: tuple[str, str], *, same: bool) -> str:
+    """A clause for gradients of which one is a multiple of the other; "" if it is not."""
     middle = _quantile(ratios, 0.5)
-    if not _even(ratios, 0.01, 1 + 1e-6):
+    if not _is_even(ratios, 0.01, 1 + 1e-6):
         return ""
     if abs(middle - 1) <= 1e-6:
         return ": there they are the same" if same else ": they differ by a constant"
     return f": {names[1] if middle > 1 else names[0]} is {number(max(middle, 1 / middle))} times as steep"
 
 
-def _even(ratios: Tensor, share: float, most: float) -> bool:
-    """Whether they differ by no more than so many times, without a share of the lowest and of the highest."""
+def _is_even(ratios: Tensor, share: float, most: float) -> bool:
+    """Whether ratios differ by at most `most` times, without a share of the lowest and one of the highest."""
     low, high = _quantile(ratios, share), _quantile(ratios, 1 - share)
     return low > 0 and math.isfinite(high) and high / low <= most
 
 
 def _sizes(ratios: Tensor, names: tuple[str, str], view: str) -> str:
-    """How the sizes of the gradients differ, in a sentence; "" where there are none, or beyond what floats can say."""
+    """How the sizes of the gradients differ, in a sentence; "" if there are none, or their ratios overflow."""
     median, low, high = _quartiles(ratios)
     if not (low > 0 and math.isfinite(high)):
         return ""
     one, other = names
-    if not _even(ratios, 0.25, EVEN):
+    if not _is_even(ratios, 0.25, EVEN):
         span = f"{number(low, 2)} to {number(high, 2)} times in half of {view}"
         return f"the gradient of {other} is {_as_large(median)} as that of {one} at the median, {span}"
-    about = "" if _even(ratios, 0.01, 1 + 1e-6) else "about "
+    about = "" if _is_even(ratios, 0.01, 1 + 1e-6) else "about "
     if 1 / ALIKE <= median <= ALIKE:
         said = f"the gradients of the two are {about}equally large"
     else:
         said = f"the gradient of {other} is {about}{_as_large(median)} as that of {one}"
-    if _even(ratios, 0.05, EVEN):
+    if _is_even(ratios, 0.05, EVEN):
         return said
     low, high = _quantile(ratios, 0.05), _quantile(ratios, 0.95)
     return f"{said} in half of {view}, {number(low, 2)} to {number(high, 2)} times in nine tenths of it"
 
 
 def _as_large(ratio: float) -> str:
-    """How many times as large, "as" to follow."""
-    told = number(ratio, 2)
-    return {"1": "as large", "0.5": "half as large", "2": "twice as large"}.get(told, f"{told} times as large")
+    """Say how many times as large something is; the sentence must go on with "as"."""
+    text = number(ratio, 2)
+    return {"1": "as large", "0.5": "half as large", "2": "twice as large"}.get(text, f"{text} times as large")
 
 
 def _lowest(looks: Mapping[str, Look], lines: Mapping[str, dict[str, tuple[float, ...]]]) -> str:

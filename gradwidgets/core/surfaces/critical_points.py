@@ -1,4 +1,4 @@
-"""Where a gradient is zero at a point, and what kind of point that is."""
+"""Critical points: where the gradient is zero, and whether that is a minimum, a maximum or a saddle."""
 
 import math
 from dataclasses import dataclass
@@ -15,16 +15,16 @@ from gradwidgets.core.surfaces.surface import SurfaceGrid
 
 Kind = Literal["minimum", "maximum", "saddle", "degenerate"]
 
-_MOST = 40  # candidates that are looked at; of a loss that is slow, fewer
+_MOST = 40  # candidates at most; fewer for a slow loss
 _MOST_SLOW = 4
-_ABOVE = 0.01  # of the usual loss's height above the lowest: so high ground is none of a lowest valley's
+_ABOVE = 0.01  # of the median's height above the lowest: higher cells do not belong to the lowest valley
 _ITERATIONS = 12
-_INSIDE = 9  # places along each side of a cell, where it is looked for a kink
-_KINKS = 0.23  # of those places: a line and another across hold fewer
-_RING = 16
+_INSIDE = 9  # points along each side of a cell that is searched for a kink
+_KINKS = 0.23  # of those points: two crossing lines hold fewer
+_RING = 16  # points around a cell
 _ARRIVED = 1e-7  # of the view's width: a last step so short ends Newton's method
 _SETTLED = 1e-10  # the same: after a step so short another would be rounding
-_BENT = 1e-8  # of a steep slope, over the view: what bends less is flat ground, where a slope dies away
+_BENT = 1e-8  # of a steep slope, over the view: less curvature is flat ground, where a slope fades
 _FLAT = 1e-6  # of the larger eigenvalue: a smaller one counts as zero
 
 
@@ -33,10 +33,10 @@ class CriticalPoint(Result):
     """A point at which the gradient is zero, or jumps through zero.
 
     Attributes:
-        point: Where, in the order of the axes.
-        kind: "minimum", "maximum", "saddle", or "degenerate" where the curvature does not tell.
+        point: The point, in the order of the axes.
+        kind: "minimum", "maximum", "saddle", or "degenerate" if the curvature does not decide.
         loss: The loss there.
-        eigenvalues: Of the Hessian there, ascending; () at a kink, where there is none.
+        eigenvalues: The eigenvalues of the Hessian there, ascending; () at a kink, where there is no Hessian.
     """
 
     point: tuple[float, ...]
@@ -50,14 +50,14 @@ def finding_critical_points(
 ) -> Slices[list[CriticalPoint]]:
     """Find the critical points in view, in slices.
 
-    Between grid points whose gradients change sign in every direction one may lie: Newton's method goes there,
-    and what is left of the gradient must be as good as zero.
+    One may lie between grid points over which every part of the gradient changes its sign: Newton's method goes there,
+    and the gradient must then be as good as zero.
 
     Args:
-        grid: Over two axes or one.
-        function: What was sampled.
-        usable: Grid points that may be a candidate's corner, of the loss's shape: finite and not on flat ground.
-        steep: A typical size of the gradient per axis width, what zero is measured by.
+        grid: The grid, over two axes or one.
+        function: The loss that was sampled.
+        usable: Grid points that may be a corner of a candidate's cell, of the loss's shape: finite and not flat.
+        steep: A typical size of the gradient per width of an axis, relative to which it counts as zero.
 
     Returns:
         The points, by ascending loss.
@@ -74,14 +74,14 @@ def finding_critical_points(
     last = torch.full((len(at),), float("inf"), dtype=torch.float64)
     for k in range(steps):
         gradient, hessian = yield from differences_of_gradients(function, at, STEP * spans)
-        alive &= _finite(gradient, hessian)  # LAPACK refuses what is not
+        alive &= _finite(gradient, hessian)  # LAPACK refuses other numbers
         hessian, gradient = (torch.where(alive.view(-1, *(1,) * (t.ndim - 1)), t, 0.0) for t in (hessian, gradient))
         moved = at - torch.linalg.lstsq(hessian, gradient[..., None]).solution[..., 0]
         alive &= moved.isfinite().all(-1)
         near = ((moved - home).abs() <= 1.5 * cell).all(-1)
-        # A step out of the cell and its neighbours is no refinement; half the way may be.
+        # A step beyond the neighbouring cells is no refinement: go back halfway to the middle of the cell.
         moved = torch.where(near[:, None], moved, (at + home) / 2)
-        last = torch.where(near, ((moved - at) / spans).norm(dim=-1), math.inf)  # half of the way is no arrival
+        last = torch.where(near, ((moved - at) / spans).norm(dim=-1), math.inf)  # after going back it has not arrived
         at = torch.where(alive[:, None], moved, at)
         yield 0.1 + 0.6 * (k + 1) / steps
         if bool((~alive | (last <= _SETTLED)).all()):
@@ -92,22 +92,26 @@ def finding_critical_points(
     smooth = alive & arrived & _finite(gradient, hessian)
     candidates: list[CriticalPoint | None] = [None] * len(at)
     if bool(smooth.any()):
-        judged = yield from part_of(_smooth(function, at[smooth], hessian[smooth], spans, steep), 0.7, 0.15)
+        judged = yield from part_of(_judging_smooth(function, at[smooth], hessian[smooth], spans, steep), 0.7, 0.15)
         for i, one in zip(smooth.nonzero().flatten().tolist(), judged, strict=True):
             candidates[i] = one
     if not bool(smooth.all()):
-        judged = yield from part_of(_kinked(function, home[~smooth], cell), 0.85, 0.15)
+        judged = yield from part_of(_judging_kinked(function, home[~smooth], cell), 0.85, 0.15)
         for i, one in zip((~smooth).nonzero().flatten().tolist(), judged, strict=True):
             candidates[i] = one
     found: list[CriticalPoint] = []
     for one in candidates:
-        if one is not None and _inside(one, grid) and not any(_same(one, other, 0.75 * cell) for other in found):
+        if (
+            one is not None
+            and _is_in_view(one, grid)
+            and not any(_are_same(one, other, 0.75 * cell) for other in found)
+        ):
             found.append(one)
     return sorted(found, key=lambda one: one.loss)
 
 
 def _finite(gradient: torch.Tensor, hessian: torch.Tensor) -> torch.Tensor:
-    """Where both are, (N,)."""
+    """Where both are finite, (N,)."""
     return gradient.isfinite().all(-1) & hessian.isfinite().flatten(1).all(-1)
 
 
@@ -126,7 +130,7 @@ def _corners(grid: SurfaceGrid, usable: Tensor, function: LossFunction) -> tuple
     most = _MOST if not function.slow else _MOST_SLOW
     if len(where) > most:
         order = all_of[:, *where.T].norm(dim=-1).amin(0).argsort()
-        # A valley along which the loss is lowest has more of them than a saddle above it: each has half of the places.
+        # A lowest valley has more of these cells than a saddle above it: each gets half of the candidates.
         losses = torch.stack([grid.loss[corner] for corner in corners])[:, *where.T].amin(0)[order]
         least, usual = grid.loss[usable].min(), grid.loss[usable].median()
         high = losses > least + _ABOVE * (usual - least)
@@ -137,7 +141,7 @@ def _corners(grid: SurfaceGrid, usable: Tensor, function: LossFunction) -> tuple
     return low, high
 
 
-def _smooth(
+def _judging_smooth(
     function: LossFunction, points: Tensor, differences: Tensor, spans: Tensor, steep: float
 ) -> Slices[list[CriticalPoint | None]]:
     """Judge points where the gradient is zero, (K, P), by their curvature."""
@@ -163,7 +167,7 @@ def _kind(eigenvalues: Tensor) -> Kind:
     return "maximum" if down else "minimum"
 
 
-def _kinked(function: LossFunction, centres: Tensor, cell: Tensor) -> Slices[list[CriticalPoint | None]]:
+def _judging_kinked(function: LossFunction, centres: Tensor, cell: Tensor) -> Slices[list[CriticalPoint | None]]:
     """Judge candidates without curvature, (K, P), by the losses in and around their cells."""
     dims = centres.shape[1]
     grid = torch.linspace(-1, 1, _INSIDE, dtype=torch.float64)
@@ -181,10 +185,12 @@ def _kinked(function: LossFunction, centres: Tensor, cell: Tensor) -> Slices[lis
 
 
 def _kink(places: Tensor, losses: Tensor, around: Tensor, sizes: Tensor) -> CriticalPoint | None:
-    """Judge one by the losses at places inside its cell, those around it, and the slopes inside."""
-    # At a kink the gradient jumps; where it shrinks on the way, Newton's method had its chance.
+    """Judge one candidate by the losses inside and around its cell, and by the slopes inside."""
+    # At a kink the gradient jumps; where it shrinks instead, Newton's method would have found the point.
     small = sizes < 0.3 * float(sizes.max())
-    if not bool((sizes > 0).any()) or (bool((small & (sizes > 0)).any()) and not _thin(small, places.shape[-1])):
+    if not bool((sizes > 0).any()) or (
+        bool((small & (sizes > 0)).any()) and not _lies_on_lines(small, places.shape[-1])
+    ):
         return None
     if not (losses.isfinite().all() and around.isfinite().all()):
         return None
@@ -196,8 +202,8 @@ def _kink(places: Tensor, losses: Tensor, around: Tensor, sizes: Tensor) -> Crit
     return None
 
 
-def _thin(small: Tensor, dims: int) -> bool:
-    """Whether gentle slopes in a cell lie on nothing but lines: right on a kink torch takes a slope in between."""
+def _lies_on_lines(small: Tensor, dims: int) -> bool:
+    """Whether gentle slopes in a cell lie on lines only: exactly on a kink torch takes a slope in between."""
     if float(small.double().mean()) > _KINKS:
         return False
     mask = small.reshape([_INSIDE] * dims)
@@ -206,9 +212,9 @@ def _thin(small: Tensor, dims: int) -> bool:
     return not bool(mask.any())
 
 
-def _inside(one: CriticalPoint, grid: SurfaceGrid) -> bool:
+def _is_in_view(one: CriticalPoint, grid: SurfaceGrid) -> bool:
     return all(low <= value <= high for value, (low, high) in zip(one.point, grid.axes.values(), strict=True))
 
 
-def _same(one: CriticalPoint, other: CriticalPoint, reach: Tensor) -> bool:
+def _are_same(one: CriticalPoint, other: CriticalPoint, reach: Tensor) -> bool:
     return all(abs(a - b) <= float(r) for a, b, r in zip(one.point, other.point, reach, strict=True))

@@ -1,4 +1,4 @@
-"""Losses to look at, each with something to see."""
+"""Example losses, each of which shows something that can be wrong."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,10 +15,10 @@ class Example:
     Attributes:
         loss: The loss, or several to compare, by name.
         axes: Parameter name → (low, high), the horizontal one first.
-        about: What there is to see, in a sentence.
+        about: What it shows, in a sentence.
         fixed: Its other parameters.
         probes: Inputs worth a row in the table.
-        ranges: Other parameter → (low, high), where the loss takes no more than that.
+        ranges: Other parameter → (low, high), if the loss accepts only such values.
     """
 
     loss: Callable[..., Tensor] | Mapping[str, Callable[..., Tensor]]
@@ -30,12 +30,12 @@ class Example:
 
 
 def barrier(v: Tensor, strength: Tensor) -> Tensor:
-    """strength·v²: ½ strength·(2v) of push back towards 0, and none at 0."""
+    """strength·v²: its gradient 2·strength·v leads back to 0, and is 0 there."""
     return strength * v**2
 
 
 def pair(a: Tensor, b: Tensor, margin: Tensor) -> Tensor:
-    """(a − b)², 0 from `margin` apart on: what a and b do to each other, equal and opposite."""
+    """(a − b)², constant beyond `margin`: the gradients for a and b are equal and opposite."""
     gap = a - b
     return torch.where(gap.abs() < margin, gap**2, margin**2 * torch.ones_like(gap))
 
@@ -51,7 +51,7 @@ def log_space(A: Tensor, B: Tensor) -> Tensor:
 
 
 def hinge(score: Tensor, margin: Tensor) -> Tensor:
-    """max(0, margin − score): nothing to gain beyond the margin."""
+    """max(0, margin − score): it has no gradient beyond the margin."""
     return functional.relu(margin - score)
 
 
@@ -66,7 +66,7 @@ def root_where(x: Tensor, y: Tensor) -> Tensor:
 
 
 def safe_root_where(x: Tensor, y: Tensor) -> Tensor:
-    """The same, with a safe value under the root where it is not taken."""
+    """√x where x > 0, else −x, plus y², with a safe value under the root in the branch that is not taken."""
     positive = x > 0
     return torch.where(positive, torch.where(positive, x, torch.ones_like(x)).sqrt(), -x) + y**2
 
@@ -77,7 +77,7 @@ def double_well(a: Tensor, b: Tensor, tilt: Tensor) -> Tensor:
 
 
 def imbalanced(a: Tensor, b: Tensor, ratio: Tensor) -> Tensor:
-    """½(ratio·a² + b²): one way so many times steeper than the other."""
+    """½(ratio·a² + b²): `ratio` times as steep along a as along b."""
     return (ratio * a**2 + b**2) / 2
 
 

@@ -1,4 +1,4 @@
-"""Is it the loss's gradient? Autograd beside central differences, as a map."""
+"""Compares autograd's gradient with central differences of the loss, as a map."""
 
 import math
 from dataclasses import dataclass, field
@@ -17,9 +17,9 @@ from gradwidgets.core.surfaces.patterns.look import Look
 from gradwidgets.core.surfaces.patterns.mismatch import disagreement
 from gradwidgets.core.surfaces.surface import SurfaceGrid
 
-GENTLE = 0.01  # of a steep slope: gaps between gentler slopes are measured by that
-BEND = 1e-3  # of a steep slope: a kink that changes it by less is none to speak of
-SLOW = 441  # points at which a loss is checked that must be called point by point: 21 × 21
+GENTLE = 0.01  # of a steep slope: gaps between gentler slopes are relative to that
+BEND = 1e-3  # of a steep slope: a kink that changes a slope by less does not count
+SLOW = 441  # points at which a loss is checked if it must be called point by point: 21 × 21
 
 _KINK = "a kink or a jump is within reach"
 _ROUNDING = "the loss's rounding hides the slope"
@@ -28,23 +28,23 @@ _EDGE = "the loss right beside is not finite"
 
 @dataclass(frozen=True, eq=False, repr=False)
 class GradientCheck(Result):
-    """Autograd's gradient beside the slope that central differences of the loss have, in float64.
+    """Autograd's gradient compared with central differences of the loss, in float64.
 
     Attributes:
         gap: How far apart they are, of the loss's shape: the larger of the axes' gaps, each relative to the larger of
-            its two slopes, or to one hundredth of a steep slope in view where both are gentler. NaN where loss,
+            its two slopes, or to one hundredth of a steep slope in view if both are gentler. NaN where loss,
             gradient or differences are not finite, or differences cannot be computed.
-        wrong: Where they disagree beyond what rounding explains, of the same shape.
-        unclear: Where differences cannot tell, of the same shape.
-        worst: The largest gap where differences can tell, among the wrong ones if there are any; NaN if there is none.
-        where: At which point that is, in the order of the axes; None if there is none.
-        share: In how much of the view they disagree. Beside a survey this, `worst` and `where` are those that it says,
-            of points that no grid decides.
+        wrong: Where they differ by more than rounding explains, of the same shape.
+        unclear: Where differences cannot decide, of the same shape.
+        worst: The largest gap where differences can decide, among the wrong ones if there are any; NaN for none.
+        where: The point of that gap, in the order of the axes; None for none.
+        share: The share of the view in which they disagree. With a survey this, `worst` and `where` are the survey's,
+            from points that do not depend on the grid.
         names: The axes, the horizontal one first.
-        checked: How many points along each axis were checked, as the loss's shape; the others have their nearest's
-            result.
-        why_unclear: Reason → the share of the view for which it is one.
-        obstacle: Why no gradient could be checked at all; "" where one could.
+        checked: How many points along each axis were checked, as the loss's shape; the others have the result of
+            the nearest one.
+        why_unclear: Reason → the share of the view to which it applies.
+        obstacle: Why no gradient could be checked at all; "" if one could.
     """
 
     gap: Tensor
@@ -60,7 +60,7 @@ class GradientCheck(Result):
 
     @property
     def sentence(self) -> str:
-        """What came out, for a person to read."""
+        """The result in words."""
         if self.obstacle:
             return self.obstacle
         if self.where is None:
@@ -84,7 +84,7 @@ class GradientCheck(Result):
         return said
 
     def __str__(self) -> str:
-        """What came out, in a sentence."""
+        """The result in words."""
         return self.sentence
 
 
@@ -94,13 +94,13 @@ def check_gradient(grid: SurfaceGrid, look: Look | None = None) -> Slices[Gradie
 
     Args:
         grid: The surface or curve, from `sample_surface`.
-        look: What is known of it already, from a survey of the same grid.
+        look: The `Look` of a survey of the same grid, if there is one.
 
     Returns:
-        The comparison. A loss that must be called point by point is compared at 441 points at most, spread evenly.
+        The comparison. A loss that must be called point by point is checked at no more than 441 points, spread evenly.
 
     Raises:
-        TypeError: `grid` is no surface.
+        TypeError: `grid` is not a surface.
         ValueError: The grid does not know which loss it was sampled from.
     """
     if not isinstance(grid, SurfaceGrid):
@@ -118,7 +118,7 @@ def check_gradient(grid: SurfaceGrid, look: Look | None = None) -> Slices[Gradie
     if not bool(finite.any()):
         return _nothing(look, "where it was looked, loss and gradient are not finite: there is no gradient to check")
     points = points.flatten(0, -2)[finite]
-    # In float64 whatever the loss holds: differences of what is rounded to float32 are mostly rounding.
+    # In float64 whatever the loss holds: differences of float32 numbers are mostly rounding.
     _, own = yield from part_of(look.view.at(points), 0.0, 0.1)
     axes = range(points.shape[1])
     found = yield from part_of(differing(look.function, points, own, look.bounds, look.steep, axes), 0.1, 0.7)
@@ -126,12 +126,12 @@ def check_gradient(grid: SurfaceGrid, look: Look | None = None) -> Slices[Gradie
     gap, wrong, reasons = _judged(found, sharp(own, single, look.spans, look.steep), look)
     unclear = reasons.any(0)
     worst, where = _worst(found, gap, wrong, unclear, points)
-    told = disagreement(look) if surveyed and bool(wrong.any()) else None
+    at_survey = disagreement(look) if surveyed and bool(wrong.any()) else None
 
     nearest = torch.meshgrid(*map(_nearest, chosen, grid.loss.shape), indexing="ij")
 
     def spread(values: Tensor, empty: Tensor) -> Tensor:
-        """From the points that were checked to the view."""
+        """Spread values from the points that were checked to all grid points."""
         checked = empty.expand(finite.shape).clone()
         checked[finite] = values
         return torch.where(look.finite, checked.reshape(shape)[nearest], empty)
@@ -141,15 +141,15 @@ def check_gradient(grid: SurfaceGrid, look: Look | None = None) -> Slices[Gradie
     why = {reason: look.share(spread(mask, no)) for reason, mask in whys if bool(mask.any())}
     gap, wrong, unclear = spread(gap, nan), spread(wrong, no), spread(unclear, no)
     share = float(wrong.double().mean())
-    if told is not None:
-        share, worst, where = told.share, told.gap, told.point
+    if at_survey is not None:
+        share, worst, where = at_survey.share, at_survey.gap, at_survey.point
     return GradientCheck(gap, wrong, unclear, worst, where, share, grid.names, tuple(shape), why)
 
 
 def _judged(found: Differences, sharp_at: Tensor, look: Look) -> tuple[Tensor, Tensor, Tensor]:
-    """The gaps and where they are wrong, (N,) each; and the reasons why differences cannot tell, (3, N)."""
+    """The gaps and where they are wrong, (N,) each; and the reasons why differences cannot decide, (3, N)."""
     clear = found.slope.isfinite().all(-1)
-    # A steep slope may be one that autograd does not know of.
+    # Autograd may have no gradient for the steepest slopes.
     sizes = (found.slope.nan_to_num() * look.spans).norm(dim=-1)[clear & ~found.doubtful.any(-1)]
     known = float(sizes.kthvalue(max(1, round(0.99 * len(sizes)))).values) if len(sizes) else 0.0
     steep = max(look.steep, known) / look.spans
@@ -172,7 +172,7 @@ def _worst(
         return math.nan, None
     gaps = torch.where(among, gap, torch.full_like(gap, -1.0))
     worst = float(gaps.max())
-    # Of places that are as good as equally wrong, the one where most is missing.
+    # Among points that are almost equally wrong, the one with the largest absolute gap.
     size = torch.where(gaps >= 0.999 * worst, found.gap.nan_to_num().amax(-1), torch.full_like(gap, -1.0))
     return worst, tuple(points[size.argmax()].tolist())
 
@@ -193,7 +193,7 @@ def _in_float32(function: LossFunction, points: Tensor) -> Slices[Tensor | None]
 
 
 def _chosen(grid: SurfaceGrid) -> list[Tensor]:
-    """Which rows and columns are checked."""
+    """The indices of the rows and columns that are checked."""
     most = max(grid.loss.shape)
     if grid.method == "pointwise":
         most = int(SLOW ** (1 / grid.loss.ndim))
@@ -201,5 +201,5 @@ def _chosen(grid: SurfaceGrid) -> list[Tensor]:
 
 
 def _nearest(chosen: Tensor, count: int) -> Tensor:
-    """For each of so many rows the place in `chosen` of the row that is nearest to it."""
+    """For each of `count` rows, the index in `chosen` of the nearest row."""
     return (torch.arange(count)[:, None] - chosen).abs().argmin(1)

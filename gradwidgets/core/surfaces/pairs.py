@@ -1,4 +1,4 @@
-"""A loss of three scalars and more: every pair of them looked at, the worst shown."""
+"""Checks a loss of three or more numbers over every pair of them, and shows the worst pairs."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -16,18 +16,18 @@ from gradwidgets.core.surfaces.allowing import allowing
 from gradwidgets.core.surfaces.checking import Checked, checking
 
 SHOWN = 3
-_HELD = 0.59  # of its range: right in the middle a factor is often 0, and what it multiplies would look unused
+_HELD = 0.59  # of its range: in the exact middle a factor is often 0, and what it multiplies would look unused
 _COARSE = 21  # points along each axis: no verdict depends on it
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Pair(Result):
-    """Two parameters of a loss, the others held.
+    """A loss over two of its parameters, the others held.
 
     Attributes:
         axes: The two, name → (low, high).
-        fixed: The others: those that were given, and the other axes, a little above their middle.
-        findings: The verdict on them, worst first.
+        fixed: The others: the given ones, and the other axes at a value a little above their middle.
+        findings: The verdict, worst first.
     """
 
     axes: dict[str, tuple[float, float]]
@@ -42,10 +42,10 @@ class Pair(Result):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PairsReport(Result):
-    """What is to be said of a loss over every pair of its parameters.
+    """The report on a loss over every pair of its parameters.
 
     Attributes:
-        name: What the loss is called.
+        name: The loss's name.
         pairs: All pairs, worst first: `SurfaceExplorer(loss, pair.axes, fixed=pair.fixed)` opens one.
     """
 
@@ -54,7 +54,7 @@ class PairsReport(Result):
 
     @property
     def worst(self) -> list[Pair]:
-        """The three worst."""
+        """The three worst pairs."""
         return self.pairs[:SHOWN]
 
     @property
@@ -65,15 +65,15 @@ class PairsReport(Result):
     def __str__(self) -> str:
         """The worst pairs with their verdicts, and how to open one."""
         lines = [f"{self.name} over {len(self.pairs)} pairs: {'ok' if self.ok else 'not ok'}; the worst:"]
-        told: list[str] = []  # a cure of several pairs is said once
+        shown: list[str] = []  # an action for several pairs is shown once
         for k, pair in enumerate(self.worst):
             held = {name: value for name, value in pair.fixed.items() if isinstance(value, float)}
             beside = ", ".join(f"{name} {number(value)}" for name, value in held.items())
             lines.append(f"  {' and '.join(pair.axes)}{f', with {beside}' if beside else ''}")
             for one in pair.findings:
                 lines.append(f"    {one.severity:7} {one.name}: {one.message}")
-                lines += [f"            {one.action}"] if one.action and one.action not in told else []
-                told.append(one.action)
+                lines += [f"            {one.action}"] if one.action and one.action not in shown else []
+                shown.append(one.action)
             lines.append(f"    open it: pair = report.pairs[{k}]; SurfaceExplorer(loss, pair.axes, fixed=pair.fixed)")
         return "\n".join(lines)
 
@@ -86,19 +86,19 @@ def checking_pairs(
     dtype: torch.dtype | str = "float32",
     seconds: float | None = None,
 ) -> Slices[PairsReport]:
-    """Survey every pair of axes, the others held a little above the middle of theirs.
+    """Check every pair of axes, the others held a little above the middle of their range.
 
     Args:
         loss: Any callable that takes tensors by name.
-        axes: Three and more of its parameters, name → (low, high).
+        axes: Three or more of its parameters, name → (low, high).
         fixed: Its other parameters.
-        allowed: Names of patterns that are accepted.
+        allowed: The names of patterns to accept.
         dtype: As in `checking`.
-        seconds: Likewise, for each pair.
+        seconds: As in `checking`, for each pair.
 
     Raises:
         TypeError: `axes` does not map names to pairs of numbers.
-        ValueError: There are fewer than three axes, or a range is none.
+        ValueError: There are fewer than three axes, or a range is not valid.
     """
     if not isinstance(axes, Mapping) or not all(isinstance(name, str) for name in axes):
         raise TypeError(f"axes must map parameter names to (low, high); got {axes!r:.80}")

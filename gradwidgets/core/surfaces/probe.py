@@ -1,4 +1,4 @@
-"""A table of a loss and its gradients at a few inputs that tell."""
+"""A table of a loss and its gradients at a few representative inputs."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -19,9 +19,9 @@ from gradwidgets.core.subject.home import at_home
 SMALL = 0.01  # of an axis: how far from zero, or from the middle, the "small" input lies
 _SEARCHED = 17  # points along an axis from which the lowest is refined
 _SCALES, _SCALES_SLOW = 10, 2  # lengths of a step along an axis, each half the one before; all pairs in one call
-_OFFSETS = 41  # places along a parameter at which it is told whether a loss moves in steps
+_OFFSETS = 41  # points along a parameter at which a loss is checked for steps
 _FINEST = 2.0**-59  # of the first step: where the refinement ends
-_REFINED, _REFINED_SLOW = 60, 3  # calls at most; of a loss that is called point by point, fewer and smaller
+_REFINED, _REFINED_SLOW = 60, 3  # calls at most; fewer and smaller ones for a loss that is called point by point
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -29,15 +29,15 @@ class ProbeRow(Result):
     """A loss and one of its partial derivatives at one input.
 
     Attributes:
-        component: The loss, or the part of it.
-        parameter: The one that the gradient is for.
+        component: The name of the loss, or of the part of it.
+        parameter: The parameter that the gradient is for.
         input_name: What kind of input: "zero", "small", "converged", "degenerate", or the user's own name.
         inputs: Parameter name → value.
         loss: The loss there.
         gradient: ∂loss/∂parameter there; NaN where there is no gradient path.
-        flag: What is to be seen to: "zero gradient", "non-finite loss", "non-finite gradient", "no gradient path",
+        flag: What needs attention: "zero gradient", "non-finite loss", "non-finite gradient", "no gradient path",
             "vanishes in float32", "loss not finite in float32", "gradient not finite in float32"; in a report
-            "overflows in float32" and "out of all proportion" too; "" if nothing is.
+            "overflows in float32" and "out of all proportion" too; "" if nothing does.
     """
 
     component: str
@@ -63,17 +63,16 @@ def probe(
         loss: As in `sample_surface`, or several by name, its components.
         axes: Its one or two parameters, name → (low, high).
         fixed: Its other parameters.
-        probes: Inputs of one's own, name → a number for each axis, in order or by name: where training begins,
-            where it is now. A name of the usual ones replaces that one.
+        probes: Further inputs, name → a number for each axis, in order or by name, such as where training begins.
+            One with the name of a usual input replaces that input.
 
     Returns:
-        For each component, input and parameter a row. The usual inputs are zero (if in view), small (near zero),
+        A row for each component, input and parameter. The usual inputs are zero (if in view), small (near zero),
         converged (the lowest point found in view, refined), and degenerate (the corners of the view).
 
     Raises:
         TypeError: As in `sample_surface`, or a probe is not made of numbers.
-        ValueError: As in `sample_surface`, or a probe has another number of parts than there are axes, or one that is
-            not finite.
+        ValueError: As in `sample_surface`, or a probe does not have one finite number for each axis.
         LossError: The loss cannot be evaluated at all; a ValueError.
     """
     parts = loss if isinstance(loss, Mapping) else {None: loss}
@@ -99,7 +98,7 @@ def probing(
         function: The loss.
         axes: As in `probe`.
         probes: As in `probe`.
-        component: What to call it; its own name if None.
+        component: The component's name; the loss's own name if None.
         lowest: A low point to refine, if one is known.
     """
     checked = check_loss_axes(axes)
@@ -107,7 +106,7 @@ def probing(
     own = as_points(probes, function.parameters)
     converged = yield from _lowest(function, low, high, lowest)
     ended = yield from function.valuing(converged[None], gradient=False)
-    # Where the loss is not finite anywhere, nothing has converged.
+    # If the loss is finite nowhere, nothing has converged.
     lowest_found = {"converged": converged} if bool(ended.loss.isfinite().all()) else {}
     inputs = [
         (name, point)
@@ -133,8 +132,8 @@ def as_points(probes: Mapping[str, object] | None, parameters: tuple[str, ...]) 
     """Probes by name as points, (P,) each.
 
     Raises:
-        TypeError: They are no mapping, or one is not made of numbers.
-        ValueError: One has another number of parts than there are axes, or one that is not finite.
+        TypeError: They are not a mapping, or one is not made of numbers.
+        ValueError: One does not have one finite number for each axis.
     """
     if probes is not None and not isinstance(probes, Mapping):
         raise TypeError(f"probes must be name → a number for each axis; got {probes!r:.60}")
@@ -154,7 +153,7 @@ def as_inputs(name: str, value: object, parameters: tuple[str, ...]) -> Tensor:
         parts = [value]
     else:
         try:
-            parts = list(value)  # type: ignore[call-overload]  # whether it holds any, it says itself
+            parts = list(value)  # type: ignore[call-overload]  # it raises TypeError if it cannot be iterated
         except TypeError:
             raise TypeError(f"probes[{name!r}] must be a number for each axis; got {value!r:.60}") from None
     parts = list(map(plain, parts))
@@ -238,7 +237,7 @@ def _rows(function: LossFunction, component: str, input_names: Sequence[str], po
         inputs = dict(zip(function.parameters, point, strict=True))
         for i, name in enumerate(function.parameters):
             slope = gradients[k][i]
-            # Where the loss is lowest, what is left of a gradient is rounding.
+            # Where the loss is lowest, the rest of its gradient is rounding.
             low = None if single is None or input_name == "converged" else single[k][i]
             flag = _flag(loss, slope, reached[i], low, (k, i) in stepping)
             if flag in ("", "vanishes in float32", "zero gradient") and loss_too is not None and single is not None:
@@ -259,7 +258,7 @@ def _in_float32(function: LossFunction, points: Tensor) -> tuple[list[float], li
 
 
 def _lost_in_float32(loss: float, slope: float, single_loss: float, single: float) -> str:
-    """What float32 makes NaN or infinite of a finite loss and slope that it could hold, in words."""
+    """The flag for a loss or a slope that is not finite in float32 though float32 could hold it; "" for none."""
     if not max(abs(loss), abs(slope)) <= torch.finfo(torch.float32).max:
         return ""
     if not math.isfinite(single_loss):
@@ -282,17 +281,17 @@ def _flag(loss: float, slope: float, reached: bool, single: float | None, steps:
 
 
 def _steps(function: LossFunction, points: Tensor, which: list[tuple[int, int]]) -> list[bool]:
-    """Whether the loss moves in steps: flat all along a parameter, here and beside, yet not the same.
+    """Whether the loss is a staircase along a parameter: its slope is zero everywhere, yet its value changes.
 
     Args:
         function: The loss.
         points: (N, P).
-        which: For which points and parameters to tell.
+        which: The points and parameters to check, by index.
     """
     if not which or function.costly:
         return [False] * len(which)
     offsets = torch.linspace(-1, 1, _OFFSETS, dtype=torch.float64) * 1.037
-    # On one line alone a slope may be zero by symmetry.
+    # On a single line a slope may be zero by symmetry.
     aside = torch.tensor([0.0, 0.173, -0.291], dtype=torch.float64)
     lines, many = [], len(aside) * _OFFSETS
     for k, i in which:
@@ -309,7 +308,7 @@ def _steps(function: LossFunction, points: Tensor, which: list[tuple[int, int]])
 
 
 def _is_stepped(losses: Tensor, slopes: Tensor) -> bool:
-    """Whether slopes are zero all along lines, the first of which the loss changes along."""
+    """Whether slopes are zero all along several lines though the loss changes along the first."""
     first = losses[:_OFFSETS]
     first = first[first.isfinite()]
     return bool((first != first[:1]).any()) and bool((slopes[losses.isfinite()] == 0).all())

@@ -1,4 +1,4 @@
-"""Rows of the table whose values or gradients are out of all proportion to the loss, and what is said of them."""
+"""Rows of the table whose values or gradients are out of all proportion to the loss, and the finding on them."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -12,13 +12,13 @@ from gradwidgets.core.surfaces.patterns.look import Look
 from gradwidgets.core.surfaces.probe import ProbeRow
 
 OUT = "out of all proportion"
-# Times the loss's change over the view: float32 shows nothing of that change beside so much.
+# Times the loss's change over the view: beside a larger number float32 cannot show that change.
 _MOST = 1 / torch.finfo(torch.float32).eps
 _ACTION = "Does training get there? Keep it away, by a bound or a larger eps, or clip the gradient."
 
 
 def marked(rows: Iterable[ProbeRow], look: Look) -> list[ProbeRow]:
-    """Rows, those that had no flag with one where they are absurd.
+    """Return the rows, with a flag for those out of all proportion that have none.
 
     Args:
         rows: The table.
@@ -27,8 +27,8 @@ def marked(rows: Iterable[ProbeRow], look: Look) -> list[ProbeRow]:
     return [row if row.flag else replace(row, flag=_flag(row, look)) for row in rows]
 
 
-def told(rows: Sequence[ProbeRow], look: Look) -> Finding | None:
-    """What is to be said of the most absurd of marked rows; None where there is none."""
+def worst_of(rows: Sequence[ProbeRow], look: Look) -> Finding | None:
+    """The finding on the worst of the marked rows; None if there is none."""
     out = [row for row in rows if row.flag == OUT or row.flag.startswith("overflows")]
     if not out:
         return None
@@ -51,7 +51,7 @@ def _flag(row: ProbeRow, look: Look) -> str:
 
 
 def _times(row: ProbeRow, look: Look) -> tuple[float, float]:
-    """How many times the loss's change over the view a row's loss lies above the lowest, and its slope amounts to."""
+    """A row's loss above the lowest, and its slope over the view, in multiples of the loss's change over the view."""
     if not look.height > 0:
         return 0.0, 0.0
     width = float(look.spans[look.names.index(row.parameter)])

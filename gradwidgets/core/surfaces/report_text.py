@@ -1,4 +1,4 @@
-"""A loss's report in words: as plain text, as Markdown, as a page of HTML that needs nothing else."""
+"""A loss's report in words: as plain text, as Markdown, as a self-contained page of HTML."""
 
 import base64
 import html
@@ -15,9 +15,9 @@ from gradwidgets.core.surfaces.probe import ProbeRow
 from gradwidgets.core.surfaces.surface import SurfaceGrid
 
 _SIGNS = {"ok": "✓", "info": "i", "warning": "▲", "error": "✗"}  # nothing is told by colour alone
-# Of a page: it fetches nothing and runs nothing, whatever a name may hold.
+# The page's policy: it fetches nothing and runs nothing, whatever a name contains.
 _ALLOWED = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-# What Markdown would take for more than itself: an underscore only at a word's edge, an ampersand only before a letter.
+# Characters with a meaning in Markdown: an underscore only at a word's edge, an ampersand only before a letter.
 _SPECIAL = re.compile(r"[\\`*\[\]<>|~$]|(?<![^\W_])_|_(?![^\W_])|&(?=[#\w])")
 
 
@@ -31,12 +31,12 @@ class ProbeLine:
     """A loss at one input of the table, with its gradients for all parameters.
 
     Attributes:
-        name: What kind of input.
+        name: The kind of input.
         inputs: Parameter name → value.
         loss: The loss there.
         gradients: Parameter name → ∂loss/∂parameter there.
-        flag: What is to be seen to, for which parameters if not for all; "" if nothing is.
-        expected: Whether that is as it should be: no gradient at the lowest of the inputs.
+        flag: What needs attention, and for which parameters if not for all; "" if nothing does.
+        expected: Whether that is as it should be: a zero gradient at the lowest of the inputs.
     """
 
     name: str
@@ -48,19 +48,19 @@ class ProbeLine:
 
 
 def probe_lines(rows: Sequence[ProbeRow]) -> list[ProbeLine]:
-    """Put the rows of one loss together, those of one input in a line."""
+    """Group the rows of one loss into one line for each input."""
     lowest = min((row.loss for row in rows if math.isfinite(row.loss)), default=math.nan)
     lines = []
     for (name, _), group in itertools.groupby(rows, key=lambda row: (row.input_name, tuple(row.inputs.values()))):
         same = list(group)
-        flags, told = dict.fromkeys(row.flag for row in same if row.flag), []
+        flags, texts = dict.fromkeys(row.flag for row in same if row.flag), []
         for flag in flags:
             where = [row.parameter for row in same if row.flag == flag]
-            told.append(flag + ("" if len(where) == len(same) else f" for {', '.join(where)}"))
+            texts.append(flag + ("" if len(where) == len(same) else f" for {', '.join(where)}"))
         loss = same[0].loss
         expected = set(flags) == {"zero gradient"} and math.isclose(loss, lowest, rel_tol=1e-9, abs_tol=1e-12)
         gradients = {row.parameter: row.gradient for row in same}
-        flag = ", ".join([*told, *(["the lowest here"] if expected else [])])
+        flag = ", ".join([*texts, *(["the lowest here"] if expected else [])])
         lines.append(ProbeLine(name, same[0].inputs, loss, gradients, flag, expected))
     return lines
 
@@ -69,11 +69,11 @@ def as_text(name: str, grid: SurfaceGrid, findings: Sequence[Finding], rows: Seq
     """The verdict and the table as plain text.
 
     Args:
-        name: What the loss is called.
+        name: The loss's name.
         grid: Its surface.
         findings: The verdict, worst first.
         rows: The table.
-        ok: What the first line says.
+        ok: The verdict in the first line.
     """
     lines = [f"{name} over {_view(grid)}: {_verdict(ok)} ({grid.method})"]
     for finding in findings:
@@ -101,7 +101,7 @@ def as_markdown(name: str, grid: SurfaceGrid, findings: Sequence[Finding], rows:
     """The verdict as a list and the table as a table of Markdown, with a heading; everything escaped.
 
     Args:
-        name: What the loss is called.
+        name: The loss's name.
         grid: Its surface.
         findings: The verdict, worst first.
         rows: The table.
@@ -126,10 +126,10 @@ def as_page(
     rows: Sequence[ProbeRow],
     pictures: Mapping[str, bytes],
 ) -> str:
-    """All of a report as one page of HTML, light or dark as the reader's screen is; everything escaped.
+    """The whole report as one page of HTML, light or dark as the browser prefers; everything escaped.
 
     Args:
-        name: What the loss is called.
+        name: The loss's name.
         grid: Its surface.
         findings: The verdict, worst first.
         rows: The table.
@@ -172,7 +172,7 @@ def as_page(
 
 
 def marks(findings: Sequence[Finding]) -> dict[str, tuple[float, ...]]:
-    """What a picture marks: a number for each finding that has a place, in their order, → the place."""
+    """The marks in a picture: the number of each finding that has a place, in order → that place."""
     return {label: one.where for label, one in _marked(findings).items() if one.where is not None}
 
 
@@ -231,8 +231,8 @@ def _html_table(rows: Sequence[ProbeRow]) -> str:
     kinds = ["expected" if line.expected else "flagged" if line.flag else "usual" for line in probe_lines(rows)]
     body = ""
     for kind, (first, *rest) in zip(kinds, cells, strict=True):
-        told = "".join(f"<td>{_safe(cell)}</td>" for cell in rest)
-        body += f'<tr class="{kind}"><th scope="row">{_safe(first)}</th>{told}</tr>\n'
+        columns = "".join(f"<td>{_safe(cell)}</td>" for cell in rest)
+        body += f'<tr class="{kind}"><th scope="row">{_safe(first)}</th>{columns}</tr>\n'
     return f"""<section>
 <h2>At inputs that tell</h2>
 <div class="wide" tabindex="0">
@@ -246,7 +246,7 @@ def _html_table(rows: Sequence[ProbeRow]) -> str:
 
 
 def _table(rows: Sequence[ProbeRow]) -> list[list[str]]:
-    """The cells, the heads' line first; [] without rows."""
+    """The table's cells line by line, the heads first; [] without rows."""
     lines = probe_lines(rows)
     if not lines:
         return []
@@ -268,7 +268,7 @@ def _view(grid: SurfaceGrid) -> str:
 
 
 def _range(low: float, high: float) -> str:
-    """Two numbers, with as many digits as it takes to tell them apart."""
+    """Two numbers, with as many digits as are needed to distinguish them."""
     for digits in (4, 8, 17):
         ends = [number(end, digits) if digits == 4 else f"{end:.{digits}g}".replace("-", "−") for end in (low, high)]
         if ends[0] != ends[1]:
@@ -290,7 +290,7 @@ def _sentence(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Text in one line of Markdown, that means nothing but itself."""
+    """Text as one line of Markdown, with special characters escaped."""
     return _SPECIAL.sub(r"\\\g<0>", " ".join(text.split()))
 
 

@@ -1,4 +1,4 @@
-"""An objective or a loss over a grid: what a map draws."""
+"""An objective or a loss over a grid, as a map shows it."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -36,10 +36,10 @@ class SurfaceGrid(Result):
         grad_x: ∂loss/∂x, as `loss`; zero where no gradient path leads to x.
         grad_y: ∂loss/∂y, as `loss`; None for a curve.
         method: How the values were computed: in one "vectorized" call, by "vmap", or "pointwise".
-        no_path: The axes that no gradient path leads to.
+        no_path: The axes to which no gradient path leads.
         failed: Sentence → the number of points at which the loss raised it; they are NaN.
-        notes: What the loss does beside returning a value, and how that was dealt with.
-        function: What was sampled, for a closer look; takes no part in comparisons.
+        notes: Side effects of the loss, and how they were dealt with.
+        function: The loss or objective that was sampled; ignored in comparisons.
     """
 
     x_name: str
@@ -62,7 +62,7 @@ class SurfaceGrid(Result):
 
     @property
     def axes(self) -> dict[str, tuple[float, float]]:
-        """Name → (low, high)."""
+        """The axes, name → (low, high)."""
         return {name: (float(side[0]), float(side[-1])) for name, side in zip(self.names, self.sides, strict=True)}
 
     @property
@@ -72,7 +72,7 @@ class SurfaceGrid(Result):
 
     @property
     def points(self) -> Tensor:
-        """Where it was sampled, horizontal first: (H, W, 2), or (W, 1) for a curve."""
+        """The points at which it was sampled, horizontal first: (H, W, 2), or (W, 1) for a curve."""
         if self.y is None:
             return self.x[:, None]
         vertical, horizontal = torch.meshgrid(self.y, self.x, indexing="ij")
@@ -86,7 +86,7 @@ class SurfaceGrid(Result):
 
 
 def loss_of(grid: SurfaceGrid) -> LossFunction:
-    """The loss that was sampled; a TypeError where that was an objective, or the grid does not know it."""
+    """The loss that was sampled; raises TypeError if that was an objective, or is not known."""
     if not isinstance(grid.function, LossFunction):
         raise TypeError(f"the grid must be of a loss: take one from sample_surface; got one of {grid.function!r:.60}")
     return grid.function
@@ -100,13 +100,13 @@ def sample_surface(
     *,
     fixed: Mapping[str, object] | None = None,
 ) -> Slices[SurfaceGrid]:
-    """An objective, or any loss, and its gradient over one or two of its parameters, in float64.
+    """Sample an objective, or any loss, and its gradient over one or two of its parameters, in float64.
 
     Args:
-        loss: An `Objective`; or a callable that takes tensors by the names in `axes` and `fixed` and returns one: a
-            value a point, or a scalar, as `nn.MSELoss()` does.
+        loss: An `Objective`; or a callable that takes tensors by the names in `axes` and `fixed` and returns one:
+            a value per point, or a scalar, as `nn.MSELoss()` does.
         axes: Parameter name → (low, high), both ends included, the first drawn horizontally. One axis gives a
-            curve. An objective has a view of its own.
+            curve. By default an objective's own view.
         resolution: Grid points along each axis, 2 to 2001; by default 101 for an objective, 81 for a loss.
         fixed: The loss's other parameters, numbers or tensors of data.
 
@@ -117,7 +117,7 @@ def sample_surface(
         TypeError: Bounds or resolution are not numbers, or `loss` is not callable.
         ValueError: A wrong parameter name (the message has the right ones), bounds that are not finite with
             low < high, or a resolution out of range.
-        LossError: The loss raises everywhere, or returns no real tensor of one value a point; a ValueError.
+        LossError: The loss raises everywhere, or does not return a real tensor of one value per point; a ValueError.
     """
     if isinstance(loss, Objective):
         if fixed:
@@ -134,7 +134,7 @@ def sample_surface(
 def sampling_function(
     function: LossFunction, axes: Mapping[str, tuple[float, float]], resolution: int
 ) -> Slices[SurfaceGrid]:
-    """A loss function over checked axes, in slices."""
+    """Sample a loss function over checked axes, in slices."""
     sides = _coordinates(axes, resolution)
     if len(axes) == 1:
         points = sides[0][:, None]
@@ -167,7 +167,7 @@ def sample_surfaces(
     axes: Mapping[str, tuple[float, float]] | None = None,
     resolution: int = 101,
 ) -> Slices[dict[str, SurfaceGrid]]:
-    """`sample_surface` for several objectives; regressions on the same data share one pass over it.
+    """Sample several objectives as `sample_surface` does; regressions on the same data share one pass over it.
 
     Args:
         objectives: By name.
@@ -184,10 +184,14 @@ def sample_surfaces(
     count = check_resolution(resolution)
     lines = {name: one for name, one in objectives.items() if isinstance(one, Regression)}
     if one_sample(objectives.values()):
-        return (yield from _regressions(lines, axes, count))
+        return (yield from _sampling_regressions(lines, axes, count))
     done: dict[str, SurfaceGrid] = {}
     for name, one in objectives.items():
-        work = _regressions({name: lines[name]}, axes, count) if name in lines else _one(name, one, axes, count)
+        work = (
+            _sampling_regressions({name: lines[name]}, axes, count)
+            if name in lines
+            else _sampling_one(name, one, axes, count)
+        )
         done |= yield from part_of(work, len(done) / len(objectives), 1 / len(objectives))
     return done
 
@@ -195,7 +199,7 @@ def sample_surfaces(
 sampling_each = sample_surfaces.in_slices
 
 
-def _regressions(
+def _sampling_regressions(
     lines: Mapping[str, Regression], axes: Mapping[str, tuple[float, float]] | None, resolution: int
 ) -> Slices[dict[str, SurfaceGrid]]:
     line = next(iter(lines.values()))
@@ -208,7 +212,7 @@ def _regressions(
     }
 
 
-def _one(
+def _sampling_one(
     name: str, objective: Objective, given: Mapping[str, tuple[float, float]] | None, resolution: int
 ) -> Slices[dict[str, SurfaceGrid]]:
     axes = check_axes(objective.view if given is None else given, objective.parameters)
@@ -248,7 +252,7 @@ def _coordinates(axes: Mapping[str, tuple[float, float]], resolution: int) -> tu
     sides = []
     for low, high in axes.values():
         side = torch.linspace(low, high, resolution, dtype=torch.float64)
-        # A middle that rounding put beside zero would miss what happens at zero.
+        # With a middle that rounding put beside zero, the grid would miss what happens at zero.
         sides.append(torch.where(side.abs() < 1e-12 * (high - low), 0.0, side))
     return tuple(sides)
 

@@ -25,12 +25,12 @@ from gradwidgets.core.objectives.axes import check_loss_axes
 from gradwidgets.core.results.allowed import choose
 from gradwidgets.core.results.slices import part_of, together
 from gradwidgets.core.subject.threads import in_one_thread
-from gradwidgets.core.surfaces.checking import obeying
+from gradwidgets.core.surfaces.checking import with_table
 from gradwidgets.core.surfaces.gradient_check import check_gradient
 from gradwidgets.core.surfaces.patterns import Survey, surveying
 from gradwidgets.core.surfaces.patterns.ends.target import Target
 from gradwidgets.core.surfaces.probe import as_points, probing
-from gradwidgets.core.surfaces.proportion import marked, told
+from gradwidgets.core.surfaces.proportion import marked, worst_of
 from gradwidgets.core.surfaces.surface import sampling_function
 from gradwidgets.widgets.kernel.as_usual import as_usual
 
@@ -218,8 +218,8 @@ class LossProblem:
             table = probing(functions[name], axes, probes, component=name, lowest=lowest[0] if lowest else None)
             own = yield from part_of(together(table, functions[name].kept), begun + 0.3 / count, 0.1 / count)
             own = marked(own, survey.look)
-            absurd = told(own, survey.look)
-            surveys[name] = replace(survey, findings=obeying(survey.findings, functions[name], own, absurd))
+            absurd = worst_of(own, survey.look)
+            surveys[name] = replace(survey, findings=with_table(survey.findings, functions[name], own, absurd))
             rows += own
         comparison = _compared(grids, surveys) if count == 2 else None
         return LossResult(settings, grids, surveys, rows, checks, comparison, exact=True)

@@ -107,3 +107,61 @@ def test_no_module_is_hidden_behind_the_parameters_of_another():
     assert modules_of(inner) == "net.a.0.weight, net.a.2.weight, net.b.weight and 1 more"
     assert modules_of([*inner[:3], "net.a.4.weight", "net.c.weight"]) == "net.a, net.b.weight, net.c.weight"
     assert modules_of([f"{k}.weight" for k in range(10)]).endswith("7.weight and 2 more")
+
+
+class Table(nn.Module):
+    """A table of codes that is read by indices, as an embedding is."""
+
+    def __init__(self, how, rows):
+        super().__init__()
+        self.table, self.head, self.how = nn.Parameter(0.3 * torch.randn(rows, 16)), nn.Linear(16, 5), how
+
+    def forward(self, ids):
+        if self.how == "select":
+            return self.head(self.table.index_select(0, ids.flatten()).view(*ids.shape, 16).mean(1))
+        return self.head((F.embedding(ids, self.table) if self.how == "function" else self.table[ids]).mean(1))
+
+
+class Dense(nn.Module):
+    """A matrix of a module of one's own, by which inputs are multiplied."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight, self.head = nn.Parameter(0.3 * torch.randn(40, 12)), nn.Linear(40, 5)
+
+    def forward(self, x):
+        return self.head(F.relu(x @ self.weight.T))
+
+
+def of_table(make, draw, decay):
+    """What is said of idle rows after 40 steps."""
+    torch.manual_seed(0)
+    model = make()
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-2, weight_decay=decay)
+    with GradientMonitor(model, optimizer) as monitor:
+        for _ in range(40):
+            loss = F.cross_entropy(model(draw()), torch.randint(0, 5, (32,)))
+            optimizer.zero_grad()
+            loss.backward()
+            monitor.note_loss(loss)
+            optimizer.step()
+    return first_of(diagnose(monitor.history, losses=monitor.losses), "idle_rows")
+
+
+@pytest.mark.parametrize(("how", "rows", "most"), [("index", 200, 60), ("select", 90, 20), ("function", 300, 50)])
+def test_rows_of_a_parameter_that_no_index_asks_for_are_told_like_an_embeddings(how, rows, most):
+    told = of_table(lambda: Table(how, rows), lambda: torch.randint(0, most, (32, 6)), 0.1)
+    assert told.severity == "info" and f"{rows - most} of {rows} rows in table" in told.message
+
+
+@pytest.mark.parametrize(
+    ("make", "draw", "decay"),
+    [
+        (lambda: Table("index", 40), lambda: torch.randint(0, 40, (32, 6)), 0.1),
+        (lambda: Table("index", 400), lambda: torch.randint(0, 400, (32, 6)), 0.1),
+        (lambda: Table("index", 200), lambda: torch.randint(0, 60, (32, 6)), 0.0),
+        (Dense, lambda: torch.randn(32, 12), 0.1),
+    ],
+)
+def test_rows_that_all_come_up_or_are_not_decayed_are_no_idle_ones(make, draw, decay):
+    assert of_table(make, draw, decay) is None

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 
 from gradwidgets.core.layers.axes.mixing import evaluated
+from gradwidgets.core.layers.causes.drawn import DROPS
 from gradwidgets.core.layers.passes.passes import FlowError, Subject, copied, run
 from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.results.finding import Finding
@@ -13,7 +14,6 @@ from gradwidgets.core.subject.mode import FunctionMode
 from gradwidgets.core.subject.user_code import place_of_call
 
 ALWAYS = "always dropped"
-_DROPS = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
 _ATTENTION = "scaled_dot_product_attention"
 
 
@@ -46,7 +46,8 @@ class _Drops(FunctionMode):
         p = keywords.get("p", args[1] if len(args) > 1 and isinstance(args[1], float) else 0.5)
         if name == _ATTENTION:
             p = keywords.get("dropout_p", args[4] if len(args) > 4 else 0.0)
-        if (name in _DROPS and keywords.get("training", True) is True and p) or (name == _ATTENTION and p):
+        told = name == _ATTENTION or keywords.get("training", True) is True
+        if name in DROPS and told and p:
             self.calls.append((name, float(p), place_of_call()))
         with torch._C.DisableTorchFunction():
             return func(*args, **keywords)

@@ -134,20 +134,29 @@ def _has_slice(code: types.CodeType) -> bool:
     if any(isinstance(one, types.CodeType) and _has_slice(one) for one in code.co_consts):
         return True
     steps = list(dis.get_instructions(code))
-    return any(_in_steps(one) and _is_first(steps, place) for place, one in enumerate(steps))
+    return any(_in_steps(steps, place) and _is_first(steps[place + 1 :]) for place in range(len(steps)))
 
 
-def _in_steps(one: dis.Instruction) -> bool:
-    constant = one.argval if isinstance(one.argval, slice) else None
-    return (one.opname == "BUILD_SLICE" and one.arg == 3) or (constant is not None and constant.step is not None)
+def _in_steps(steps: list[dis.Instruction], place: int) -> bool:
+    """Whether an instruction gives a slice that leaves rows out."""
+    one = steps[place]
+    if one.opname == "BUILD_SLICE" and one.arg == 3:
+        return _leaves_out(steps[place - 1].argval) if steps[place - 1].opname == "LOAD_CONST" else True
+    whole = one.argval[0] if isinstance(one.argval, tuple) and one.argval else one.argval
+    return isinstance(whole, slice) and _leaves_out(whole.step)
 
 
-def _is_first(steps: list[dis.Instruction], place: int) -> bool:
-    """Whether a slice is the only index, or the first one in a tuple."""
-    before = steps[max(place - 8, 0) : place]
-    after = next((one for one in steps[place + 1 :] if one.opname not in ("CACHE", "NOP")), None)
-    return after is not None and (after.opname != "BUILD_TUPLE" or not any(map(_is_slice, before)))
+def _leaves_out(step: object) -> bool:
+    return isinstance(step, int) and step > 1
 
 
-def _is_slice(one: dis.Instruction) -> bool:
-    return one.opname == "BUILD_SLICE" or one.argval is Ellipsis or isinstance(one.argval, slice)
+def _is_first(after: list[dis.Instruction]) -> bool:
+    """Whether a slice is the only index or the first in a tuple, from the instructions after it."""
+    above = 0  # values on the stack above the slice
+    for one in after:
+        if one.opname == "BUILD_TUPLE" and one.argval > above:
+            return bool(one.argval == above + 1)
+        above += dis.stack_effect(one.opcode, one.arg, jump=False)
+        if above < 0:
+            break
+    return True

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,13 +20,20 @@ from torch.utils import _pytree as pytree
 from gradwidgets.core.layers.causes.mentioned import mentions
 from gradwidgets.core.layers.causes.routes import Routes, Step
 from gradwidgets.core.layers.passes.passes import FlowError, Subject
+from gradwidgets.core.layers.recurrent.drawn_states import FROM_NOTHING, DrawnStates
 from gradwidgets.core.operations.watching import Args, Kwargs, Op
+from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.result import Result
 from gradwidgets.core.subject.mode import FunctionMode
 from gradwidgets.core.subject.user_code import place_of_call
 
 # Functions that draw random numbers by the parameters that they are given.
 DRAWS = ("normal", "bernoulli", "multinomial", "poisson", "binomial")
+# Functions that may drop.
+DROPS = (
+    "dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout",
+    "scaled_dot_product_attention",
+)  # fmt: skip
 _OF_CLASSES = ("bernoulli", "multinomial", "poisson", "binomial")
 _MENTIONS = frozenset((*DRAWS, "sample", "sample_n", "bernoulli_"))
 
@@ -50,8 +57,22 @@ class Drawn(Result):
     reached: bool
 
 
-def drawn_in(subject: Subject) -> Drawn | None:
-    """Run the model and its loss forward once more; return the first draw that cuts off its parameters, or None.
+class Draws(NamedTuple):
+    """The random draws of a pass.
+
+    Attributes:
+        cutting: The first that cuts off its parameters, or None.
+        drops: Whether a function of dropout is called.
+        states: What to say of recurrent layers that begin at random numbers, in training mode.
+    """
+
+    cutting: Drawn | None = None
+    drops: bool = False
+    states: tuple[Finding, ...] = ()
+
+
+def drawn_in(subject: Subject) -> Draws:
+    """Run the model and its loss forward once more, and return what they draw.
 
     Args:
         subject: A copy of the model, which runs.
@@ -61,7 +82,12 @@ def drawn_in(subject: Subject) -> Drawn | None:
         with seen:
             loss = subject.loss()
     except FlowError:
-        return None
+        return Draws()
+    drops, states = any(one.name in DROPS for one in seen.steps), seen.states.told() if seen.states else ()
+    return Draws(_cutting(seen, loss), drops, tuple(states))
+
+
+def _cutting(seen: "_Seen", loss: Tensor) -> Drawn | None:
     routes = Routes(seen.steps, seen.constant)
     for draw in seen.draws:
         told = routes.told(draw.step, draw.sources, loss)
@@ -90,7 +116,14 @@ def draws_itself(module: nn.Module) -> bool:
 
 def may_draw(model: nn.Module, loss_fn: Callable[..., object]) -> bool:
     """Whether the code of a model or its loss contains the name of a draw; needed only if dropout draws as well."""
-    return mentions(model, loss_fn, _MENTIONS)
+    if mentions(model, loss_fn, _MENTIONS):
+        return True
+    # What is drawn in place is too often a draw of weights, in a method that no pass calls.
+    return _recurs(model) and mentions(model, None, FROM_NOTHING - {"normal_", "uniform_"}, ("__init__",))
+
+
+def _recurs(model: nn.Module) -> bool:
+    return any(isinstance(one, (nn.RNNBase, nn.RNNCellBase)) for one in model.modules())
 
 
 @dataclass(eq=False)
@@ -115,6 +148,7 @@ class _Seen(FunctionMode):
         named = list(model.named_parameters())
         self.names = {id(one): name.rpartition(".")[0] or name for name, one in named}
         self.constant = {id(one) for one in (*model.buffers(), *(one for _, one in named), *_held(model))}
+        self.states = DrawnStates(self.names) if model.training and _recurs(model) else None
         self._stems: dict[int, list[Tensor]] = {}  # by the id of a tensor without a gradient: its inputs with one
 
     def __torch_function__(self, func: Op, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> object:
@@ -126,6 +160,8 @@ class _Seen(FunctionMode):
             return result
         step = Step(getattr(func, "__name__", ""), given, gave, args)
         self.steps.append(step)
+        if self.states is not None:
+            self.states.took(step)
         stems = [stem for one in given for stem in ([one] if one.requires_grad else self._stems.get(id(one), ()))]
         if (stems and not torch.is_grad_enabled()) or (stems and step.name in DRAWS):
             self._drawn(step, stems)

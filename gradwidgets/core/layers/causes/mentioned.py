@@ -1,6 +1,6 @@
 """The names in the code of a model or of its loss, read without running it."""
 
-from collections.abc import Callable, Set
+from collections.abc import Callable, Collection, Set
 from types import CodeType
 
 from torch import nn
@@ -8,16 +8,20 @@ from torch import nn
 _DEEP = 4  # the most nested calls of functions that are read
 
 
-def mentions(model: nn.Module, loss_fn: Callable[..., object] | None, wanted: Set[str]) -> bool:
+def mentions(
+    model: nn.Module, loss_fn: Callable[..., object] | None, wanted: Set[str], but: Collection[str] = ()
+) -> bool:
     """Whether the code contains one of some names, itself or in a function that it calls.
 
     Args:
         model: The model.
         loss_fn: The loss function; None to read the model alone.
         wanted: The names, of functions and attributes.
+        but: Methods of the model's classes that are not read.
     """
     kinds = {type(one) for one in model.modules()}
-    own = [vars(kind).values() for kind in kinds if not kind.__module__.startswith("torch.")]
+    kinds = {one for one in kinds if not one.__module__.startswith("torch.")}
+    own = [[one for name, one in vars(kind).items() if name not in but] for kind in kinds]
     held = [vars(one).values() for one in model.modules()]
     waiting = [(one, 0) for some in (*own, *held, [loss_fn]) for one in some]
     met: set[object] = set()

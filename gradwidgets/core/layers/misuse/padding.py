@@ -86,6 +86,8 @@ def _keys(hidden: Tensor, samples: int, steps: int) -> Tensor | None:
 def _is_turned_over(hidden: Tensor, padding: Tensor) -> bool:
     """Whether exactly the tokens that are no padding are hidden; in samples without padding all, or none, may be."""
     some = padding.any(1)
+    if not bool(hidden[some].any()):  # samples of one token throughout have nothing that could be hidden
+        return False
     return bool((hidden[some] != padding[some]).all()) and bool((hidden[~some] == hidden[~some][:, :1]).all())
 
 

@@ -1,9 +1,8 @@
 """Reading numbers from tensors of any kind, and naming the tensors in a collection."""
 
 import dataclasses
-import functools
 from collections.abc import Callable, Iterator, Mapping
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
@@ -29,13 +28,16 @@ def tried(function: Callable[P, T], otherwise: Callable[[], T]) -> Callable[P, T
         otherwise: Makes the result after an error.
     """
 
-    @functools.wraps(function)
-    def careful(*arguments: P.args, **keywords: P.kwargs) -> T:
+    def careful(*arguments: Any, **keywords: Any) -> T:  # without `wraps`: a pass makes and calls a hundred of them
+        before = torch.is_grad_enabled()
         try:
-            with torch._C.DisableTorchFunction(), torch.no_grad():
+            with torch._C.DisableTorchFunction():
+                torch._C._set_grad_enabled(False)
                 return function(*arguments, **keywords)
         except Exception:  # there are more kinds of tensors than are known beforehand, and none may break a pass
             return otherwise()
+        finally:
+            torch._C._set_grad_enabled(before)
 
     return careful
 

@@ -50,8 +50,8 @@ def preflight(model: nn.Module, inputs: object, targets: object, loss_fn: Callab
         is wrong. `name` is one of "non_finite_data", "non_finite_weights", "input_scale", "target_scale",
         "batch_of_one", "empty_batch", "constant_inputs", "tokens", "broadcast", "not_logits", "not_log_probabilities",
         "not_probabilities", "labels", "target_range", "out_of_reach", "ctc", "constant_loss", "flat_loss", "loss_met",
-        "detached_loss", "swapped", "term_without_gradient", "self_similarity", "first_loss", "summed_loss",
-        "padded_targets", "moving_target", "variance", "falls without end", "dropout last",
+        "detached_loss", "swapped", "term_without_gradient", "term_elsewhere", "self_similarity", "first_loss",
+        "summed_loss", "padded_targets", "moving_target", "variance", "falls without end", "dropout last",
         "no_gradient" (there is nothing to train), "backward_in_loss" (or in the model's own forward), "torch_warning"
         and "raised" (an error of the model or the loss that no other finding explains).
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from gradwidgets.core.layers.causes.stay_alike import MODULES
 from gradwidgets.core.layers.passes.stats import LayerFlow, LayerStats
 from gradwidgets.core.layers.preflight.losses.first import follows
+from gradwidgets.core.layers.scores.equal_scores import EQUAL
 from gradwidgets.core.layers.scores.hidden_softmaxes import HIDDEN
 from gradwidgets.core.layers.verdicts.attention import even
 from gradwidgets.core.layers.verdicts.before import BEFORE, OPERATIONS
@@ -301,6 +302,8 @@ def _without_consequences(found: list[Finding], judged: Judged) -> list[Finding]
         found = [one for one in found if not (one.name == "cliff" and "softmax" in str(one.evidence["at"]))]
     if any(one.name == "mask" and one.severity == "error" for one in found):  # all that is seen is then alike
         found = [one for one in found if not (one.name == "cliff" and _attends(one))]
+    inert = {name for one in found if one.name == EQUAL for name in one.evidence["layers"]}
+    found = [one for one in found if not (one.name == "cliff" and inert & set(one.evidence["between"]))]
     if any("same neighbours" in one.evidence for one in found):  # the weights of equal values make no difference
         found = [one for one in found if not (one.name == "cliff" and "softmax" in str(one.evidence["at"]))]
         gone.add("same output")

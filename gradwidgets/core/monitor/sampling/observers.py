@@ -49,7 +49,7 @@ class Observers:
         norms: Batch norms with frozen weights.
         rounded: Vectors of half precision that no step moves.
         turns: Writes to a gradient that come every few steps.
-        idle: Rows of an embedding that weight decay shrinks without a gradient.
+        idle: Rows of a table that weight decay shrinks without a gradient.
         mode: The steps in evaluation mode.
         setting: The settings of the model at first that may keep it from learning.
         ahead: Where the loop clips before the gradient is there, see `clip_ahead`.

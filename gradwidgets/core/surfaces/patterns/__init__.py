@@ -1,5 +1,6 @@
-"""What can be wrong with a loss, one pattern a file or two of a kind; `PATTERNS` lists them all."""
+"""What can be wrong with a loss, with one file for a pattern or for a few related ones; `PATTERNS` lists them all."""
 
-from gradwidgets.core.surfaces.patterns.registry import PATTERNS, Pattern, Survey, find_patterns, surveying
+from gradwidgets.core.surfaces.patterns.registry import PATTERNS, Pattern
+from gradwidgets.core.surfaces.patterns.survey import Survey, find_patterns, surveying
 
 __all__ = ["PATTERNS", "Pattern", "Survey", "find_patterns", "surveying"]

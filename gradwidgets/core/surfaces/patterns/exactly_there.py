@@ -1,4 +1,4 @@
-"""Gradients that are another function's exactly on a line, or at a point, and right beside are not."""
+"""Gradients that are wrong exactly on a line, or at a point, and right everywhere beside it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ from gradwidgets.core.surfaces.patterns.in_view import finite
 from gradwidgets.core.surfaces.patterns.look import Look
 
 _ALONG = 12  # points of a line
-_MOST = 0.8  # of them: so many disagree on a line that does
-_LARGE = 0.02  # of the larger slope: less is no gap to speak of
-_STEEP = 1e-3  # of a steep slope: the same of the loss
+_MOST = 0.8  # of them: so many must disagree
+_LARGE = 0.02  # of the larger slope: a smaller gap does not count
+_STEEP = 1e-3  # of a steep slope of the loss: a smaller gap does not count
 _BESIDE = 1e-4  # of the view: how far away it must be right again
 _BRANCH = (
     "Give that branch its limit's slope as well as its value: a series in what goes to 0, x + x²/2 in place of 0 say, "
@@ -36,9 +36,9 @@ class _Place:
 
     Attributes:
         point: (P,).
-        gap: Relative to the larger slope.
-        axis: Of the line's number, None for a single point.
-        name: Of the start it is, "" for none.
+        gap: The gap, relative to the larger slope.
+        axis: The axis along which the line has a fixed value; None for a single point.
+        name: The name of the start that is the point; "" for none.
     """
 
     point: Tensor
@@ -48,7 +48,7 @@ class _Place:
 
 
 def wrong_exactly(look: Look) -> Finding | None:
-    """A gradient that is wrong on a line of numbers that are likely to be special, or at a start that was given."""
+    """A gradient that is wrong where a parameter has a special value, or at a start that was given."""
     if not look.known or look.height == 0:
         return None
     try:
@@ -75,13 +75,13 @@ def _places(look: Look) -> Iterator[_Place]:
     inside = {n: p for n, p in look.starts.items() if bool(((p >= look.view.low) & (p <= look.view.high)).all())}
     if inside:
         points = torch.stack(list(inside.values()))
-        for k, gap in _wrong(look, points):
+        for k, gap in _wrong_gradients(look, points):
             if _is_right_beside(look, points[k]):
                 yield _Place(points[k], gap, name=list(inside)[k])
     if look.view.slow:
         return
     lines = list(_lines(look))
-    gaps = dict(_wrong(look, torch.cat([points for _, points in lines]))) if lines else {}
+    gaps = dict(_wrong_gradients(look, torch.cat([points for _, points in lines]))) if lines else {}
     for count, (axis, points) in enumerate(lines):
         own = [gaps.get(count * len(points) + k, 0.0) for k in range(len(points))]
         k = max(range(len(points)), key=own.__getitem__)
@@ -90,7 +90,7 @@ def _places(look: Look) -> Iterator[_Place]:
 
 
 def _lines(look: Look) -> Iterator[tuple[int, Tensor]]:
-    """Lines at numbers that losses are likely to be special at, inside the view: axis and points, (N, P)."""
+    """Lines in view at numbers at which losses are often special: the axis and points, (N, P)."""
     special, dims = look.view.special(), len(look.names)
     shares = (torch.arange(_ALONG, dtype=torch.float64) + 0.583) / _ALONG
     for axis in range(dims):
@@ -102,8 +102,8 @@ def _lines(look: Look) -> Iterator[tuple[int, Tensor]]:
             yield axis, points
 
 
-def _wrong(look: Look, points: Tensor) -> list[tuple[int, float]]:
-    """Which of some points have a wrong gradient, by number, and how wrong."""
+def _wrong_gradients(look: Look, points: Tensor) -> list[tuple[int, float]]:
+    """The indices of points with a wrong gradient, and the gaps there."""
     loss, own = finish(look.view.at(points))
     good = finite(loss, own)
     if not bool(good.any()):
@@ -118,7 +118,7 @@ def _wrong(look: Look, points: Tensor) -> list[tuple[int, float]]:
 
 def _is_right_beside(look: Look, point: Tensor) -> bool:
     away = _BESIDE * look.spans * torch.tensor([[1.0], [-1.0]], dtype=torch.float64)
-    return not _wrong(look, look.view.within(point + away))
+    return not _wrong_gradients(look, look.view.within(point + away))
 
 
 def _is_a_branch(look: Look, found: _Place) -> bool:

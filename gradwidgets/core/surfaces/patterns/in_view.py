@@ -1,4 +1,4 @@
-"""What is in view of a loss, wherever it is asked for: values in float64, and points that no grid prefers."""
+"""A loss anywhere in view: its values in float64, and points at which to evaluate it."""
 
 import math
 
@@ -9,25 +9,25 @@ from gradwidgets.core.losses.loss_call import LossError
 from gradwidgets.core.losses.loss_function import LossFunction
 from gradwidgets.core.results.slices import Slices
 
-# A share of a cell off its middle: no symmetry of a loss meets points that lie like this.
+# Of a cell: how far a point is off its middle, so that no symmetry of a loss meets the points.
 _OFF = 0.2 * (math.sqrt(2) - 1)
 
 
 class View:
-    """A loss over one or two axes, in the reference's float64.
+    """A loss over one or two axes, in float64.
 
     Args:
-        function: The loss; how it computes many points must be known.
+        function: The loss; its `method` must be known.
         bounds: The axes' lower and upper ends, (P, 2).
 
     Attributes:
-        function: The same in float64 whatever its data; the loss itself if it cannot be computed so.
-        itself: The loss as it is.
-        names: The axes.
+        function: The loss in float64 whatever its data; the loss itself if it cannot be computed so.
+        itself: The loss as it was given.
+        names: The axes' names.
         low: Their lower ends, (P,).
         high: Their upper ends, (P,).
         spans: Their widths, (P,).
-        slow: Whether points are to be counted, see `LossFunction.slow`.
+        slow: Whether every point is costly, see `LossFunction.slow`.
     """
 
     def __init__(self, function: LossFunction, bounds: Tensor) -> None:
@@ -39,7 +39,7 @@ class View:
 
     @property
     def dims(self) -> int:
-        """How many axes there are, P."""
+        """The number of axes, P."""
         return len(self.names)
 
     def at(self, points: Tensor, gradient: bool = True) -> Slices[tuple[Tensor, Tensor]]:
@@ -62,18 +62,18 @@ class View:
         return torch.minimum(torch.maximum(points, self.low), self.high)
 
     def lattice(self, count: int) -> Tensor:
-        """So many points along each axis, evenly and off all that is likely to be special, (N, P)."""
+        """A lattice of `count` points along each axis, evenly spaced and off special numbers, (N, P)."""
         shares = (torch.arange(count, dtype=torch.float64) + 0.5 + _OFF) / count
         return self.low + torch.cartesian_prod(*[shares] * self.dims).reshape(-1, self.dims) * self.spans
 
     def mesh(self, count: int) -> Tensor:
-        """So many points along each axis, the ends included, as a grid: (count, …, P)."""
+        """A grid of `count` points along each axis, the ends included, (count, …, P)."""
         shares = torch.linspace(0, 1, count, dtype=torch.float64)
         points = self.low + torch.cartesian_prod(*[shares] * self.dims).reshape(-1, self.dims) * self.spans
         return self.within(points).reshape(*[count] * self.dims, self.dims)
 
     def special(self) -> Tensor:
-        """Where losses are likely to be special: ends, middle, 0, ±½, ±1, ±2, and the numbers in `fixed`; (N, P)."""
+        """Points at which losses are often special: ends, middle, 0, ±½, ±1, ±2, and the numbers in `fixed`; (N, P)."""
         numbers = self.function.fixed.values()
         constants = [value for value in numbers if type(value) is int or type(value) is float]
         sides = []

@@ -1,4 +1,4 @@
-"""Operations that are given what they do not take: shares for logarithms or logits, shares of the samples."""
+"""Operations with the wrong input: probabilities for logarithms or logits, or normalised over the samples."""
 
 from dataclasses import dataclass
 
@@ -14,14 +14,14 @@ from gradwidgets.core.surfaces.patterns.data.taken_for_places import whole_numbe
 from gradwidgets.core.surfaces.patterns.look import Look
 from gradwidgets.core.surfaces.patterns.targets import wrong_target
 
-_POINTS = 3  # of the view: what is so at all of them is no chance
-_SUM = 1e-5  # so near to 1 the numbers of a row sum up, in float32, that are shares
+_POINTS = 3  # points of the view at all of which an input must be wrong
+_SUM = 1e-5  # how far from 1 the sum of probabilities may be, in float32
 _KEEPS = frozenset(("unsqueeze", "squeeze", "getitem", "reshape", "view", "flatten", "expand", "clone", "contiguous"))
-_OF_LOGS = frozenset(("kl_div", "nll_loss"))
+_TAKING_LOGS = frozenset(("kl_div", "nll_loss"))
 _SOFTMAXES = frozenset(("softmax", "log_softmax", "cross_entropy"))
 _SIGMOIDS = frozenset(("sigmoid", "logsigmoid", "binary_cross_entropy_with_logits"))
 _MAKES_SHARES = ("softmax", "log_softmax")
-_OF_SHARES = frozenset(("nll_loss", "cross_entropy", "kl_div", "gather", "getitem"))  # which take one of each sample's
+_TAKING_ONE = frozenset(("nll_loss", "cross_entropy", "kl_div", "gather", "getitem"))  # which pick one for each sample
 _CLASSES = "Take the {0} along the classes, dim={1}: each sample's shares must sum up to 1."
 _LOGS = "Give it logarithms: log_softmax(…) in place of softmax(…), or log() of the shares."
 _RATES = frozenset(("exp", "softplus"))
@@ -31,15 +31,15 @@ _LOGITS = "Give it the logits: leave out the {0} before it."
 
 @dataclass(frozen=True)
 class _Given:
-    """What an operation was given that it does not take.
+    """An operation, and the wrong input that it was given.
 
     Attributes:
         operation: torch's name for it.
-        of: "logs" where it takes logarithms, "samples" where shares sum up to 1 over the samples; else which operation
-            was there before: "softmax" or "sigmoid".
-        shares: Whether what it was given are shares, that sum up to 1.
-        largest: The largest number of it.
-        made: What has made it, of "samples".
+        of: "logs" if it takes logarithms, "rates" if it takes logarithms of rates, "samples" if probabilities sum up
+            to 1 over the samples; else the operation before it, "softmax" or "sigmoid".
+        shares: Whether the input is probabilities, which sum up to 1.
+        largest: The largest number of the input.
+        made: The operation that made the input, for "samples" and "rates".
     """
 
     operation: str
@@ -50,13 +50,13 @@ class _Given:
 
 
 class _Inputs(FunctionMode):
-    """Notes what is given to operations that take logarithms or logits."""
+    """Notes operations that are given probabilities for logarithms or logits, or normalised over the samples."""
 
     def __init__(self) -> None:
         super().__init__()
         self.found: list[_Given] = []
         self._kept: list[object] = []
-        self._made: dict[int, tuple[str, int | None]] = {}  # tensor → what has made it, along which axis from behind
+        self._made: dict[int, tuple[str, int | None]] = {}  # id of a tensor → its operation and axis, below 0
 
     def __torch_function__(self, func: Op, types: object, args: Args = (), kwargs: Kwargs | None = None) -> object:
         result = func(*args, **(kwargs or {}))
@@ -69,16 +69,18 @@ class _Inputs(FunctionMode):
         return result
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
-        """Nothing: the way back tells no more."""
+        """Skip the backward pass: inputs show in the forward pass."""
 
     def _look_at(self, name: str, given: Tensor, args: Args, kwargs: Kwargs) -> None:
         if not given.requires_grad or not given.numel():
             return
         made, axis = self._made.get(id(given), ("", 0))
-        shares, largest = _is_shares(given, _classes(name, given)), float(given.detach().max())
-        if name in _OF_SHARES and made in _MAKES_SHARES and _is_over_samples(name, given, axis, args[1:], kwargs):
+        shares, largest = _are_probabilities(given, _classes(name, given)), float(given.detach().max())
+        if name in _TAKING_ONE and made in _MAKES_SHARES and _is_over_samples(name, given, axis, args[1:], kwargs):
             self.found.append(_Given(name, "samples", False, 0.0, made))
-        elif name in _OF_LOGS and (shares or (name == "kl_div" and largest > _SUM and not kwargs.get("log_target"))):
+        elif name in _TAKING_LOGS and (
+            shares or (name == "kl_div" and largest > _SUM and not kwargs.get("log_target"))
+        ):
             self.found.append(_Given(name, "logs", shares, largest))
         elif (name in _SOFTMAXES and made == "softmax" and axis == _axis(name, given, kwargs, args[1:])) or (
             name == "cross_entropy" and shares
@@ -95,18 +97,18 @@ class _Inputs(FunctionMode):
         elif name == "sigmoid" or name in _RATES:
             self._made[id(result)] = name, 0
         elif (name == "log" and id(given) in self._made) or (
-            name in _KEEPS and id(given) in self._made and _same_behind(given, result)
+            name in _KEEPS and id(given) in self._made and _same_last_axis(given, result)
         ):
             self._made[id(result)] = self._made[id(given)]
 
 
 def _is_over_samples(name: str, given: Tensor, axis: int | None, rest: Args, kwargs: Kwargs) -> bool:
-    """Whether shares, (B, C), sum up to 1 over B where one of C is taken of each sample, and not of its own place."""
+    """Whether probabilities, (B, C), sum up to 1 over B though one of C is picked per sample, and not its own index."""
     if given.ndim != 2 or axis != -2:
         return False
     if name == "kl_div":
         target = kwargs.get("target", rest[0] if rest else None)
-        return isinstance(target, Tensor) and given.shape == target.shape and _is_shares(target, -1)
+        return isinstance(target, Tensor) and given.shape == target.shape and _are_probabilities(target, -1)
     if name == "getitem":
         index = rest[0] if rest and isinstance(rest[0], tuple) else ()
         places = [one for one in index if isinstance(one, Tensor) and one.ndim == 1 and not one.is_floating_point()]
@@ -116,35 +118,35 @@ def _is_over_samples(name: str, given: Tensor, axis: int | None, rest: Args, kwa
     if name == "gather" and kwargs.get("dim", rest[0] if rest else None) not in (1, -1):
         return False
     labels = kwargs.get("index", rest[-1]) if name == "gather" else kwargs.get("target", rest[0] if rest else None)
-    # Of pairs, as of CLIP's, both ways are meant: each has its own place.
+    # With pairs, as in CLIP, the class of a sample is its own index, and both directions are meant.
     return isinstance(labels, Tensor) and labels.numel() == len(given) and not _is_count(labels.flatten(), len(given))
 
 
 def _is_count(places: Tensor, count: int) -> bool:
-    """Whether these are 0, 1, 2 … to so many."""
+    """Whether these are 0, 1, …, count − 1."""
     return len(places) == count and bool((places == torch.arange(count, device=places.device)).all())
 
 
-def _same_behind(given: Tensor, result: Tensor) -> bool:
-    """Whether two shapes have the same last axis, where they have one."""
+def _same_last_axis(given: Tensor, result: Tensor) -> bool:
+    """Whether two tensors have last axes of the same length, or one has no axis."""
     return not given.ndim or not result.ndim or given.shape[-1] == result.shape[-1]
 
 
 def _classes(name: str, given: Tensor) -> int:
-    """The axis of the classes, from behind."""
+    """The axis of the classes, below 0."""
     return -1 if name == "kl_div" or given.ndim < 2 else 1 - given.ndim
 
 
 def _axis(name: str, given: Tensor, kwargs: Kwargs, rest: Args = ()) -> int | None:
-    """The axis that a softmax goes along, from behind; None where it does not say."""
+    """The axis along which a softmax goes, below 0; None if it is not given."""
     if name == "cross_entropy":
         return _classes(name, given)
     axis = kwargs.get("dim", rest[0] if rest else None)
     return axis if axis is None or axis < 0 else axis - given.ndim
 
 
-def _is_shares(given: Tensor, axis: int) -> bool:
-    """Whether the numbers along an axis are shares: none below 0, that sum up to 1."""
+def _are_probabilities(given: Tensor, axis: int) -> bool:
+    """Whether the numbers along an axis are probabilities: none is below 0, and they sum up to 1."""
     values = given.detach().double()
     if not values.ndim or values.shape[axis] < 2 or not bool((values >= 0).all()):
         return False
@@ -152,7 +154,7 @@ def _is_shares(given: Tensor, axis: int) -> bool:
 
 
 def wrong_input(look: Look) -> Finding | None:
-    """An operation that takes logarithms or logits is given shares, or targets that it does not take."""
+    """An operation is given probabilities for logarithms or logits, or targets that it does not support."""
     if not look.known or not bool(look.lattice.finite.any()):
         return None
     points = look.lattice.points[look.lattice.finite]
@@ -165,16 +167,16 @@ def wrong_input(look: Look) -> Finding | None:
         except Exception:
             return None
         found.append(watch.found)
-    always = [one for one in found[0] if all(any(_alike(one, other) for other in rest) for rest in found)]
-    # The logarithm of a share is above 0 nowhere.
+    always = [one for one in found[0] if all(any(_are_alike(one, other) for other in rest) for rest in found)]
+    # The logarithm of a probability is never above 0.
     always += [one for rest in found for one in rest if one.of == "logs" and not one.shares]
     if always:
-        return _found(always[0])
+        return _finding(always[0])
     return wrong_target(look) or whole_numbers(look) or one_item(look)
 
 
 class _OverSamples(FunctionMode):
-    """Notes the first softmax of rows, by itself or by its logsumexp, that goes along dim 0."""
+    """Notes the first softmax, log_softmax or logsumexp of a matrix that goes along dim 0."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -187,17 +189,13 @@ class _OverSamples(FunctionMode):
         return func(*args, **(kwargs or {}))
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
-        """Nothing: the way back tells no more."""
+        """Skip the backward pass: inputs show in the forward pass."""
 
 
 def over_samples(look: Look) -> str:
-    """What to ask where a loss does not depend on a number, and a softmax goes along the samples; "" elsewhere."""
-    watch, some = _OverSamples(), look.lattice.points[look.lattice.finite]
-    try:
-        look.own.run_at(some[len(some) // 2], look.own.dtype, watch)
-    except Exception:
-        return ""
-    return _ALONG_SAMPLES.format(watch.found) if watch.found else ""
+    """The action for a loss that does not depend on a parameter, if a softmax goes along the samples; else ""."""
+    watch = _OverSamples()
+    return _ALONG_SAMPLES.format(watch.found) if look.ran_in(watch) and watch.found else ""
 
 
 _NORMALISING = ("softmax", "log_softmax", "logsumexp")
@@ -208,11 +206,11 @@ _ALONG_SAMPLES = (
 _TAKES = {"getitem": "an index"}
 
 
-def _alike(one: _Given, other: _Given) -> bool:
+def _are_alike(one: _Given, other: _Given) -> bool:
     return (one.operation, one.of, one.shares) == (other.operation, other.of, other.shares)
 
 
-def _found(given: _Given) -> Finding:
+def _finding(given: _Given) -> Finding:
     if given.of == "logs":
         what = "shares, which sum up to 1" if given.shares else f"numbers up to {number(given.largest)}"
         message = f"{given.operation} takes logarithms of shares, which are 0 or less, and is given {what}"

@@ -1,4 +1,4 @@
-"""Losses that stay the same where all of their parameters are scaled, or shifted, together."""
+"""Losses that stay the same if all of their parameters are scaled, or shifted, together."""
 
 import torch
 from torch import Tensor
@@ -8,16 +8,14 @@ from gradwidgets.core.surfaces.patterns.look import Look
 
 _ASKED = 400  # points
 _SAME = 1e-2  # of the loss's height
-_NEARLY_ALL = 0.97  # of the points: the eps of a norm tells near to 0
-_UNLIKE, _SOME = (
-    0.2,
-    0.1,
-)  # of the height, and of the points: of a loss that is the same nearly everywhere nothing follows
+_NEARLY_ALL = 0.97  # of the points: near 0 the eps of a norm counts
+_UNLIKE = 0.2  # of the height: so far from the median is another value
+_SOME = 0.1  # of the points: so many must have another value, since a constant loss proves nothing
 _SCALES, _SHIFT = (0.6, 1.7), 0.31  # of the width
 
 
 def invariance(look: Look) -> str:
-    """What may be done to both parameters alike without changing the loss: "scaled", "shifted", or ""."""
+    """How both parameters can be changed together without changing the loss: "scaled", "shifted", or ""."""
     if not look.known or look.view.slow or look.view.dims == 1 or not look.height:
         return ""
     points, loss = look.lattice.points[look.lattice.finite], look.lattice.loss[look.lattice.finite]

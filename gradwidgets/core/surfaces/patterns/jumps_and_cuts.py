@@ -1,4 +1,4 @@
-"""Jumps, and gradients that are cut off."""
+"""Jumps of a loss, and parameters that get no gradient because it is cut off."""
 
 from dataclasses import dataclass
 
@@ -20,21 +20,22 @@ from gradwidgets.core.surfaces.patterns.singular.undefined import singular
 JUMPS = "jumps along the axis"
 _LOWEST_POINTS = 3
 _ALONG = 4001  # points of a line on which jumps are counted
-_HIGH, _ALIKE = 0.05, 0.8  # of the highest jump on it: a lower one is none; so high are all that are alike
-_SHARP = 100.0  # times what is usual on that line
+_HIGH, _ALIKE = 0.05, 0.8  # of the highest jump on it: a lower one does not count; higher ones are about equal
+_SHARP = 100.0  # times the median change on that line
 _RIGHT_BESIDE = 1e-7  # of the view
 _ABS_TOO = "Take the abs in both comparisons: what one of them leaves the other must take."
-_COUNTED = 200  # jumps: of more of them a line may have missed some
+_NO_CAUSE = "; no single operation was found that makes it"
+_COUNTED = 200  # jumps: with more of them a line may miss some
 _ROUNDING = ("round", "floor", "ceil", "trunc")
 _NOTHING = 1e-9  # of the view: a jump so near to 0 is at 0
-_AT_A_POLE = 1e-6  # of the view: so near, what jumps is the pole itself
-_ON_A_LINE = 4  # jumps: so many at the same number of an axis are a cut
-_STEPS_BESIDE = 4.0  # numbers of float32: no nearer to a jump it is looked for in that
+_AT_A_POLE = 1e-6  # of the view: a jump so near to a pole is the pole itself
+_ON_A_LINE = 4  # jumps: so many at the same value of an axis are a line
+_STEPS_BESIDE = 4.0  # steps between float32 numbers: how near to a jump float32 is compared at least
 
 
 def jump(look: Look) -> Finding | None:
-    """A step of the loss that no gradient knows of."""
-    jumps = _off_poles(look, [one for one in look.close.jumps if _is_meant(look, *one)])
+    """A step of the loss, which the gradient does not contain."""
+    jumps = _off_poles(look, [one for one in look.close.jumps if _is_of_the_formula(look, *one)])
     if not jumps:
         return None
     found, height = max(jumps, key=lambda one: one[1])
@@ -45,16 +46,16 @@ def jump(look: Look) -> Finding | None:
     along = _cut_through(look, point, jumps) if len(steps.heights) < 2 else ""
     where = f"{place(look.names, spot)}{along}"
     message = f"the loss jumps by {_in_words(steps, height)} {where}, and no gradient knows of it"
-    apart = without_abs(look, point, _axis_of(look, point)) if cause and not look.view.slow else ""
-    told = f": {cause.sentence}{apart or cause.line}" if cause else "; no single operation was found that makes it"
-    message += told * look.known
+    one_sided = without_abs(look, point, _axis_of(look, point)) if cause and not look.view.slow else ""
+    reason = f": {cause.sentence}{one_sided or cause.line}" if cause else _NO_CAUSE
+    message += reason * look.known
     evidence: dict[str, object] = {
         "height": height,
         JUMPS: max(1, len(steps.heights)),
         "of the loss's height": height / look.height if look.height else 1.0,
         "operation": cause.operation if cause else "",
     }
-    action = _ABS_TOO if apart else cause.action if cause else ""
+    action = _ABS_TOO if one_sided else cause.action if cause else ""
     cuts = cuts_of(look.function, point) if cause else Cuts()
     if cuts.own:
         action = 'It has a backward of its own: if that is meant to lead over the step, allow it: allow=["jump"].'
@@ -64,14 +65,14 @@ def jump(look: Look) -> Finding | None:
 
 
 def _off_poles(look: Look, jumps: list[tuple[torch.Tensor, float]]) -> list[tuple[torch.Tensor, float]]:
-    """Jumps that are not just where the slope grows without end, if that is said: all ways meet there."""
+    """Jumps without those at a pole, at which all lines seem to jump; all jumps if the pole is not reported."""
     near = _AT_A_POLE * look.spans
     off = [one for one in jumps if not any(bool(((one[0] - pole).abs() <= near).all()) for pole in look.close.poles)]
     return off if off or singular(look) is not None else jumps
 
 
 def _cut_through(look: Look, point: torch.Tensor, jumps: list[tuple[torch.Tensor, float]]) -> str:
-    """The line across an axis on which the loss jumps beside a point too, in words; "" where there is none."""
+    """The line through a point all along which the loss jumps, in words; "" if there is none."""
     if len(look.names) == 1:
         return ""
     across = _axis_of(look, point)
@@ -85,11 +86,11 @@ def _cut_through(look: Look, point: torch.Tensor, jumps: list[tuple[torch.Tensor
 
 @dataclass(frozen=True)
 class _Steps:
-    """The jumps on the line through one of them, along the axis that it is met along.
+    """The jumps on the line through one of them, along the axis on which that one is highest.
 
     Attributes:
-        heights: How high each is.
-        name: Of that axis.
+        heights: The height of each.
+        name: The name of that axis.
     """
 
     heights: list[float]
@@ -97,7 +98,7 @@ class _Steps:
 
 
 def _steps_through(look: Look, point: torch.Tensor) -> _Steps:
-    """All jumps along the line through one; none where every point is a call."""
+    """All jumps along the line through one; none for a slow loss."""
     if not look.known or look.view.slow:
         return _Steps([])
     axis = _axis_of(look, point)
@@ -105,7 +106,7 @@ def _steps_through(look: Look, point: torch.Tensor) -> _Steps:
     line[:, axis] = look.bounds[axis, 0] + torch.linspace(0, 1, _ALONG, dtype=torch.float64) * look.spans[axis]
     loss, gradient = finish(look.view.at(line))
     step = look.spans[axis] / (_ALONG - 1)
-    # What is left of a change, beside what the slopes at both of its ends lead to.
+    # The part of a change that the slopes at both of its ends do not explain.
     left = (loss.diff() - step * (gradient[1:, axis] + gradient[:-1, axis]) / 2).abs().nan_to_num(0)
     high = left > _HIGH * float(left.max())
     heights = left[high & ~torch.cat([torch.zeros(1, dtype=torch.bool), high[:-1]])].tolist()
@@ -131,8 +132,8 @@ def _in_words(steps: _Steps, height: float) -> str:
     return f"up to {number(max(high, height), 3)} at {count} places along {steps.name}, most at"
 
 
-def _is_meant(look: Look, point: torch.Tensor, height: float) -> bool:
-    """Whether a jump is the formula's: one that rounding makes lies elsewhere in another precision."""
+def _is_of_the_formula(look: Look, point: torch.Tensor, height: float) -> bool:
+    """Whether a jump belongs to the formula: one that rounding makes is elsewhere in another precision."""
     far = torch.maximum(1e-4 * look.spans, _STEPS_BESIDE * torch.finfo(torch.float32).eps * point.abs())
     beside = point + far * torch.tensor([[-1.0], [1.0]], dtype=torch.float64)
     try:
@@ -144,7 +145,7 @@ def _is_meant(look: Look, point: torch.Tensor, height: float) -> bool:
     return not rounded_there(look.function, point, look.spans)
 
 
-def _between(look: Look, axis: int) -> bool:
+def _has_slope_between(look: Look, axis: int) -> bool:
     """Whether a parameter has a gradient in the cells around the lowest points, between the grid's points."""
     if not look.known:
         return False
@@ -152,7 +153,7 @@ def _between(look: Look, axis: int) -> bool:
     losses = torch.where(look.finite, grid.loss, float("inf")).flatten()
     lowest = grid.points.flatten(0, -2)[losses.argsort()[:_LOWEST_POINTS]]
     cell = look.spans / (torch.tensor(grid.loss.shape[::-1], dtype=torch.float64) - 1)
-    # Off the middle and each other's distances: a step must not hide behind symmetry.
+    # Not symmetric around the middle, so that no step is missed for symmetry.
     shares = 0.93 * torch.linspace(-1, 1, 8 if dims == 2 else 24, dtype=torch.float64) + 0.0171
     offsets = torch.cartesian_prod(*[shares] * dims).reshape(-1, dims) * cell
     places = (lowest[:, None] + offsets).flatten(0, 1)
@@ -164,8 +165,8 @@ def _between(look: Look, axis: int) -> bool:
     return bool((slopes.isfinite() & (slopes != 0)).any())
 
 
-def _cutting(look: Look, axis: int) -> dict[str, str]:
-    """What on the way from a parameter to the loss has no gradient, in words, each with its line."""
+def _cutting_operations(look: Look, axis: int) -> dict[str, str]:
+    """The operations without a gradient between a parameter and the loss, each with its line."""
     if not look.known:
         return {}
     point = look.lattice.points[look.lattice.finite][0]
@@ -177,13 +178,13 @@ def _cutting(look: Look, axis: int) -> dict[str, str]:
 
 
 def _change_on_grid(look: Look, axis: int) -> float:
-    """By how much the loss changes at most along an axis, on the grid, which has the ends of the view."""
+    """The largest change of the loss along an axis, on the grid, which includes the ends of the view."""
     lines = [torch.where(look.finite, look.grid.loss, end) for end in (torch.inf, -torch.inf)]
     return float((lines[1].amax(-1 - axis) - lines[0].amin(-1 - axis)).clamp_min(0).max())
 
 
-def _flat(look: Look, name: str) -> Finding:
-    """A parameter whose part in the loss cancels, as a shift does in a variance or in a softmax."""
+def _flat_direction(look: Look, name: str) -> Finding:
+    """The finding on a parameter that cancels in the loss, as a shift does in a variance or in a softmax."""
     size = float(look.lattice.gradient[look.lattice.finite, look.flat[0]].abs().max())
     action = over_samples(look)
     return Finding(
@@ -201,7 +202,7 @@ def no_gradient_path(look: Look) -> Finding | None:
     """The loss depends on a parameter that gets no gradient, or does not depend on it at all."""
     lattice = look.lattice
     if look.flat:
-        return _flat(look, look.names[look.flat[0]])
+        return _flat_direction(look, look.names[look.flat[0]])
     for axis, name in enumerate(look.names):
         part = lattice.gradient[lattice.finite, axis]
         reached = name not in look.grid.no_path
@@ -213,7 +214,7 @@ def no_gradient_path(look: Look) -> Finding | None:
         change = max(float((highest - lowest).clamp_min(0).max()), _change_on_grid(look, axis))
         if change <= 1e-12 * float(lattice.loss[lattice.finite].abs().max()):
             if reached and look.height == 0:
-                continue  # a constant: that is the dead zone's to say
+                continue  # a constant is reported as a dead zone
             return Finding(
                 "no_gradient_path",
                 "warning",
@@ -221,14 +222,14 @@ def no_gradient_path(look: Look) -> Finding | None:
                 {"change of the loss along the axis": change},
                 action=f"Is {name} used at all? Multiplied by zero, or the wrong variable?",
             )
-        if reached and _between(look, axis):
+        if reached and _has_slope_between(look, axis):
             continue
         cuts = cuts_of(look.function, lattice.points[lattice.finite][0]) if look.known else Cuts()
         cause = "is exactly zero everywhere" if reached else "does not exist"
         cutting: dict[str, str] = {}
         if cuts.constant:
             cause += f": {cuts.sentence}"
-        elif cutting := _cutting(look, axis):
+        elif cutting := _cutting_operations(look, axis):
             cause += f": {' and '.join(cutting)} on the way cut{'s' * (len(cutting) == 1)} it off"
             cause += next(iter(cutting.values()))
         elif reached:

@@ -1,4 +1,4 @@
-"""Minima at kinks, where no gradient is zero: a grid knows the cell, descents know the place."""
+"""Minima at kinks, where no gradient is zero: a grid finds the cell, and descents find the point."""
 
 import dataclasses
 import math
@@ -17,12 +17,12 @@ _INWARDS = 0.01  # of the way to the middle of the view
 def settling_kinks(
     view: View, critical: list[CriticalPoint], descents: Descents, cell: Tensor, floor: float
 ) -> Slices[list[CriticalPoint]]:
-    """Move kinked minima, of which a grid knows only the cell, to where the descents beside them end.
+    """Move kinked minima, for which the grid gives only a cell, to where the descents beside them end.
 
     Args:
         view: The loss over its axes.
         critical: All critical points found.
-        descents: Where descents end.
+        descents: The descents, with their ends.
         cell: The size of a cell of the grid along each axis, (P,).
         floor: The lowest loss in view.
 
@@ -38,7 +38,7 @@ def settling_kinks(
             alone += [one] if doubtful and not view.slow else []
         moved.append(one)
     if alone:
-        # In a curved valley with a kink for its floor the lowest of a cell's places is no minimum.
+        # In a curved valley whose floor is a kink, the lowest point of a cell need not be a minimum.
         left = yield from _leaving(view, alone, 1.5 * cell)
         moved = [one for one in moved if one not in left]
     single = {one.point: one for one in reversed(moved)}
@@ -46,7 +46,7 @@ def settling_kinks(
 
 
 def _lowest_near(one: CriticalPoint, descents: Descents, reach: Tensor) -> CriticalPoint | None:
-    """A kinked minimum where the lowest descent ends that does so near to it; None if none does."""
+    """The minimum, moved to the lowest end of a descent near it; None if none ends there."""
     if not len(descents.ends):
         return None
     near = ((descents.ends - torch.tensor(one.point, dtype=torch.float64)).abs() <= reach).all(-1)
@@ -57,7 +57,7 @@ def _lowest_near(one: CriticalPoint, descents: Descents, reach: Tensor) -> Criti
 
 
 def _is_evidence(end: CriticalPoint, one: CriticalPoint, descents: Descents) -> bool:
-    """Whether a descent that has ended near a point, and no higher, had nowhere lower to go."""
+    """Whether a descent has settled at an end near a point, no higher than that point."""
     at_end = (descents.ends == torch.tensor(end.point, dtype=torch.float64)).all(-1)
     return end.loss <= one.loss and bool(descents.settled[at_end].any())
 
@@ -65,7 +65,7 @@ def _is_evidence(end: CriticalPoint, one: CriticalPoint, descents: Descents) -> 
 def _leaving(view: View, points: list[CriticalPoint], reach: Tensor) -> Slices[list[CriticalPoint]]:
     """Those kinked minima from which, or from right beside which, a descent leads away."""
     places = torch.tensor([one.point for one in points], dtype=torch.float64)
-    # At the edge of the view nothing tells how a kink goes on.
+    # At the edge of the view it is not known how a kink continues.
     middle = (view.low + view.high) / 2
     starts = torch.where(at_edge(view, places)[:, None], places + _INWARDS * (middle - places), places)
     further = yield from descending(view, starts)

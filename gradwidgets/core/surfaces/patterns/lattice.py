@@ -1,4 +1,4 @@
-"""A loss at points that no grid prefers, and places among points."""
+"""A loss at the points of a lattice, and what is computed of points and slopes."""
 
 from torch import Tensor
 
@@ -6,7 +6,7 @@ from gradwidgets.core.surfaces.patterns.in_view import finite
 
 
 class Lattice:
-    """A loss at points, (N, P), of `count` along each axis; the last axis is the fastest.
+    """A loss at points, (N, P), `count` along each axis; the last axis varies fastest.
 
     Attributes:
         finite: Where loss and gradient are finite, (N,).
@@ -18,13 +18,13 @@ class Lattice:
 
 
 def nearest_to_middle(points: Tensor, spans: Tensor) -> tuple[float, ...]:
-    """That of points, (N, P), which is nearest to their middle."""
+    """The one of points, (N, P), that is nearest to their mean."""
     nearest = ((points - points.mean(0)) / spans).norm(dim=-1).argmin()
     return tuple(points[nearest].tolist())
 
 
 def steep_of(slopes: Tensor) -> float:
-    """A steep one among slopes, (N,): one in a hundred is steeper."""
+    """A steep slope among slopes, (N,): one in a hundred is steeper."""
     if not len(slopes):
         return 0.0
     return float(slopes.kthvalue(max(1, round(0.99 * len(slopes)))).values) or float(slopes.max())

@@ -1,4 +1,4 @@
-"""Gradients that are not the loss's: in how much of the view, and where most."""
+"""Gradients that are not the loss's slope: in how much of the view, and where most."""
 
 from dataclasses import dataclass
 
@@ -8,16 +8,16 @@ from gradwidgets.core.losses.differences import MISMATCH, sharp
 from gradwidgets.core.operations.cuts import Cuts, cuts_of, only_added, only_weighs
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, percent, place
+from gradwidgets.core.surfaces.patterns.astray.by_value import elsewhere
 from gradwidgets.core.surfaces.patterns.ends.along import Arrival, arriving
-from gradwidgets.core.surfaces.patterns.ends.by_value import elsewhere
 from gradwidgets.core.surfaces.patterns.exactly_there import wrong_exactly
 from gradwidgets.core.surfaces.patterns.look import Look
 
 MISMATCH_SHARE = 0.05
-_SMALL_SHARE = 0.004  # from here on, where it is seen what cuts the gradient there, and it is no small gap
+_SMALL_SHARE = 0.004  # enough if an operation is known to cut the gradient and the gap is large
 _LARGE_GAP = 0.02
-REACHED = 0.9  # of the descents along autograd's gradient, for a cut to be taken for one that is meant
-_ALL_OVER = 0.5  # of the view: a factor that is held is held all over
+REACHED = 0.9  # of the descents along autograd's gradient must arrive for a cut to count as meant
+_ALL_OVER = 0.5  # of the view: a factor that is detached on purpose is so everywhere
 ARRIVING = "arriving all the same"
 WEIGHING, CONSTANT = "only weighs", "the value is the same everywhere"
 APART = "where autograd's gradient ends, above the lowest by"
@@ -37,12 +37,12 @@ _AS_A_FACTOR = (
 
 @dataclass(frozen=True)
 class Disagreement:
-    """How far autograd and central differences disagree, at points that no grid decides.
+    """How far autograd and central differences disagree, at points that do not depend on the grid.
 
     Attributes:
-        share: In how much of the view.
+        share: The share of the view in which they disagree.
         gap: The largest gap, relative to the larger of the two slopes.
-        point: Where, in the order of the axes.
+        point: Where that gap is, in the order of the axes.
     """
 
     share: float
@@ -51,7 +51,7 @@ class Disagreement:
 
 
 def disagreement(look: Look, least: float = MISMATCH_SHARE) -> Disagreement | None:
-    """Return how far they disagree; None where that is in less of the view, or where nothing can be compared."""
+    """Return how far they disagree; None if in less than `least` of the view, or if nothing can be compared."""
     if not look.known or look.compared is None:
         return None
     (points, exact), found = look.sample, look.compared
@@ -65,7 +65,7 @@ def disagreement(look: Look, least: float = MISMATCH_SHARE) -> Disagreement | No
 
 
 def gradient_mismatch(look: Look) -> Finding | None:
-    """Autograd's gradient is not the slope that central differences of the loss have."""
+    """Autograd's gradient is not the slope that central differences of the loss show."""
     found = disagreement(look, _SMALL_SHARE)
     if found is None:
         return wrong_exactly(look)
@@ -98,8 +98,8 @@ def gradient_mismatch(look: Look) -> Finding | None:
     elif meant := weighs and not look.given:
         evidence[WEIGHING] = True
         said += "; what is cut off does nothing but weigh the rest, as an advantage does"
-        said += _elsewhere(look, arrival)
-    # Where the cut is meant (straight-through, a stopped gradient), the loss follows its input all the same.
+        said += _where_it_leads(look, arrival)
+    # A cut may be meant, as in a straight-through estimator or with a stopped gradient.
     said += IF_MEANT
     return Finding(
         "gradient_mismatch",
@@ -121,8 +121,8 @@ def _of_a_term(look: Look, found: Disagreement, said: str, evidence: dict[str, o
     return Finding("gradient_mismatch", "error", message, evidence, found.point, _A_TERM)
 
 
-def _elsewhere(look: Look, arrival: Arrival) -> str:
-    """Where autograd's gradient leads, in words, where that is not where the loss is lowest."""
+def _where_it_leads(look: Look, arrival: Arrival) -> str:
+    """Where autograd's gradient leads, in words, if it does not lead to the lowest loss."""
     if arrival.together is None:
         return "; what is minimised is another loss than the value shows"
     above = number(arrival.loss - look.lowest)
@@ -133,7 +133,7 @@ def _elsewhere(look: Look, arrival: Arrival) -> str:
 
 
 def _of_a_constant(look: Look, found: Disagreement, cuts: Cuts, evidence: dict[str, object]) -> Finding:
-    """A value that is the same all over the view, though there is a gradient."""
+    """The finding on a value that is the same all over the view, though it has a gradient."""
     value = number(float(look.lattice.loss[look.lattice.finite].median()))
     message = f"the value is {value} all over the view, the same whatever the parameters are, and its gradient is not 0"
     message += f": {cuts.sentence}" if cuts.sentence else ""
@@ -145,15 +145,15 @@ def _of_a_constant(look: Look, found: Disagreement, cuts: Cuts, evidence: dict[s
 
 
 def is_meant(finding: Finding | None) -> bool:
-    """Whether a finding is of a gradient that is cut as it may be on purpose."""
+    """Whether a finding is on a gradient that may be cut on purpose."""
     return finding is not None and (ARRIVING in finding.evidence or WEIGHING in finding.evidence)
 
 
 def leads_elsewhere(finding: Finding | None) -> bool:
-    """Whether a finding is of a gradient that is cut on purpose, as it seems, and leads elsewhere than the value."""
+    """Whether a finding is on a gradient that seems cut on purpose, and leads elsewhere than to the lowest value."""
     return finding is not None and (WEIGHING in finding.evidence or APART in finding.evidence)
 
 
 def is_of_a_constant(finding: Finding | None) -> bool:
-    """Whether a finding is of a value that is the same all over the view, though it has a gradient."""
+    """Whether a finding is on a value that is the same all over the view, though it has a gradient."""
     return finding is not None and CONSTANT in finding.evidence

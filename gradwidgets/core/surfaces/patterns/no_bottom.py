@@ -21,14 +21,14 @@ SCORE = (
     "So a generator's loss takes a critic's raw score, which nothing bounds, beside what it is to reconstruct. If {0} "
     "is no such score, something must hold the loss from below."
 )
-_STRAIGHT = 1e-6  # of its slope: what changes by less over the view is a line
+_STRAIGHT = 1e-6  # of its slope: a term whose slope changes by less over the view is linear
 
 
 def no_bottom(look: Look) -> Finding | None:
     """A loss that falls without end beyond the view."""
     spike = look.spike if look.height else None
     if spike is not None:
-        return _spike(look, spike)
+        return _spike_finding(look, spike)
     fall = look.fall if look.height else None
     if fall is None:
         return weighed_away(look) if look.height else None
@@ -40,7 +40,7 @@ def no_bottom(look: Look) -> Finding | None:
     evidence["operation"] = term.operation if term else ""
     weight = below_zero(look) if fall.fast else ""
     message += f"; {weight}" * bool(weight)
-    # Of descents that miss a target it is the reason; without one it is all that there is to say.
+    # With a target it is only the reason why descents miss it; without one it is the whole finding.
     if look.given or not fall.fast:
         return Finding("no_bottom", "info", message, evidence, fall.point, WEIGHT if weight else "")
     if term is not None and not weight and _is_raw_score(look, term):
@@ -49,7 +49,7 @@ def no_bottom(look: Look) -> Finding | None:
 
 
 def _is_raw_score(look: Look, term: Term) -> bool:
-    """Whether a term that falls is minus the mean of a score alone, beside others that have a bottom in view."""
+    """Whether the falling term is minus the mean of a raw score, and the other terms have a bottom in view."""
     descents = look.descents
     if term.operation or not (term.subtracted and term.averaged) or len(term.of) != 1 or look.view.dims == 1:
         return False
@@ -61,14 +61,14 @@ def _is_raw_score(look: Look, term: Term) -> bool:
 
 
 def without_end(saddle: Finding, endless: Finding) -> Finding:
-    """A saddle whose way down has no end: one finding of both, with what is done about the end that is missing."""
+    """Merge the findings on a saddle and on the fall without end below it; the action is the latter's."""
     message = f"{saddle.message}; its way down has no end: {endless.message}"
-    action = endless.action.replace(endless.name, saddle.name)  # which is what it is allowed by
+    action = endless.action.replace(endless.name, saddle.name)  # the name by which it is allowed
     return replace(saddle, message=message, evidence=saddle.evidence | endless.evidence, action=action)
 
 
-def _spike(look: Look, spike: Spike) -> Finding:
-    """A loss that falls without end beside one point, on ground ever narrower, as a likelihood does."""
+def _spike_finding(look: Look, spike: Spike) -> Finding:
+    """The finding on a loss that falls without end in an ever narrower valley, as a likelihood does."""
     scale, other = look.names[spike.axis], 1 - spike.axis
     where = f"at {place([look.names[other]], [spike.point[other]])}"
     if spike.slants:

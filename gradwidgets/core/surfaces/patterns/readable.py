@@ -1,4 +1,4 @@
-"""Places that can be told in few digits."""
+"""Points that can be written in few digits."""
 
 import torch
 from torch import Tensor
@@ -9,15 +9,15 @@ from gradwidgets.core.results.wording import as_read, place
 from gradwidgets.core.surfaces.patterns.look import Look
 
 _DIGITS, _ALL = (3, 4, 6, 9), 17
-_NOTHING = 1e-9  # of the view: what is nearer to 0 is 0
+_NOTHING = 1e-9  # of the view: a number nearer to 0 counts as 0
 
 
 def readable(look: Look, point: Tensor) -> tuple[Tensor, str]:
-    """A place that is not finite in the same way, at or beside a point, as a reader would try it; and in words.
+    """Round a point to few digits, if the loss fails there in the same way; the result is a point, and in words.
 
     Args:
         look: The loss.
-        point: (P,), where it is not finite.
+        point: (P,), where the loss is not finite.
     """
     if not look.known or look.grid.failed:
         return point, place(look.names, point.tolist())
@@ -32,7 +32,7 @@ def readable(look: Look, point: Tensor) -> tuple[Tensor, str]:
 
 
 def _alike(look: Look, point: Tensor, other: Tensor) -> bool:
-    """Whether the same operation makes it at two places, (P,), for the same reason: a whole number may be an edge."""
+    """Whether the loss fails at two points, (P,), for the same reason: a whole number may be an edge."""
     causes = [blame(look.function, one) for one in (point, other)]
     made = {None if cause is None else (cause.operation, cause.action) for cause in causes}
     return len(made) == 1

@@ -1,45 +1,36 @@
-"""The patterns by name, and the search for all of them."""
+"""The patterns by name, with what each of them means and what to do about it."""
 
-import contextlib
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
-from gradwidgets.core.losses.precision import check_dtype
-from gradwidgets.core.results.finding import Finding, worst_first
-from gradwidgets.core.results.slices import Slices, finish, part_of, together
+from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, place
-from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.surfaces.critical_points import CriticalPoint
-from gradwidgets.core.surfaces.patterns import broadcast, inputs, jumps_and_cuts, mismatch, no_bottom
-from gradwidgets.core.surfaces.patterns.astray.trials import explaining
-from gradwidgets.core.surfaces.patterns.data import called_again
-from gradwidgets.core.surfaces.patterns.data.signed_limits import with_its_limit
+from gradwidgets.core.surfaces.patterns import inputs, jumps_and_cuts, mismatch, no_bottom
+from gradwidgets.core.surfaces.patterns.data import broadcast, called_again
 from gradwidgets.core.surfaces.patterns.ends import minima, seams, valley
-from gradwidgets.core.surfaces.patterns.ends.target import Target
 from gradwidgets.core.surfaces.patterns.flat import ground
 from gradwidgets.core.surfaces.patterns.look import Look
 from gradwidgets.core.surfaces.patterns.precision import in_training
-from gradwidgets.core.surfaces.patterns.precision.resolution import unresolved
-from gradwidgets.core.surfaces.patterns.precision.training_precision import lost_ground
 from gradwidgets.core.surfaces.patterns.singular import undefined
 from gradwidgets.core.surfaces.patterns.singular.held_divisors import held_divisor
-from gradwidgets.core.surfaces.surface import SurfaceGrid
 
 _NARROW = 100.0
-_ALIKE = 1e-14  # of the lowest loss: what is above it by less is as low
+_ALIKE = 1e-14  # of the lowest loss: a loss above it by less is as low
+# Findings that are no faults, but should be known before a loss is used.
+_MAY_BE_MEANT = ("valley", "flat_bottom", "unexpected_minimum", "not_repeatable")
 
 
 @dataclass(frozen=True)
 class Pattern:
-    """Something to see on a loss surface.
+    """Something that can be wrong with a loss surface.
 
     Attributes:
         meaning: What it means for a descent.
         action: What to do about it.
-        find: Gives the finding, or None where there is none.
+        find: Returns the finding, or None if there is none.
     """
 
     meaning: str
@@ -47,7 +38,13 @@ class Pattern:
     find: Callable[[Look], Finding | None]
 
 
-def _well_shaped(look: Look, beside: Iterable[str] = ()) -> Finding:
+def well_shaped(look: Look, beside: Iterable[str] = ()) -> Finding:
+    """The finding on a loss without faults.
+
+    Args:
+        look: The surface.
+        beside: The names of the findings that are reported beside it, all of them infos.
+    """
     low = look.lowest + 1e-9 * look.height
     minima = [one for one in look.critical if one.kind == "minimum" and one.loss <= low]
     spot, lowest, edge = (minima[0].point, minima[0].loss, False) if minima else lowest_place(look)
@@ -66,7 +63,7 @@ def _well_shaped(look: Look, beside: Iterable[str] = ()) -> Finding:
         message += f"; the valley is narrow: the Hessian's condition number at the lowest point is {number(condition)}"
         evidence |= {"condition number": condition, "narrow from": _NARROW}
     action = "The lowest loss may lie beyond the view: widen it to see." if edge else ""
-    if not action and any(name in _TO_BE_MEANT for name in beside):
+    if not action and any(name in _MAY_BE_MEANT for name in beside):
         action = "Ship it, if what is said above is meant."
     if not action and little:
         action = "Ship it, if no training begins on that ground."
@@ -87,12 +84,12 @@ def _as_low_too(look: Look, others: list[CriticalPoint]) -> str:
 
 
 def lowest_place(look: Look) -> tuple[tuple[float, ...], float, bool]:
-    """Where the loss is lowest of all that is known, how low, and whether at the edge of the view."""
+    """The point where the loss is lowest, its loss, and whether it is at the edge of the view."""
     losses = torch.where(look.finite, look.grid.loss, float("inf"))
     known = float(losses.min())
     if (end := _lowest_end(look, known)) is not None:
         return end
-    # Along a parameter that it does not depend on no place is lower but by rounding.
+    # Along a parameter on which it does not depend, the loss differs only by rounding.
     lowest = losses <= known + (1e-9 * look.height if look.flat else _ALIKE * abs(known))
     inner = lowest & ((look.grid.points > look.bounds[:, 0]) & (look.grid.points < look.bounds[:, 1])).all(-1)
     edge = not bool(inner.any())
@@ -100,7 +97,7 @@ def lowest_place(look: Look) -> tuple[tuple[float, ...], float, bool]:
 
 
 def _lowest_end(look: Look, known: float) -> tuple[tuple[float, ...], float, bool] | None:
-    """Where a descent has ended lower than any point of the grid, how low, and whether at the edge; None if none."""
+    """The lowest end of a descent, its loss, and whether it is at the edge; None if it is no lower than the grid."""
     descents = look.descents
     if descents is None or not len(descents.ends):
         return None
@@ -111,7 +108,7 @@ def _lowest_end(look: Look, known: float) -> tuple[tuple[float, ...], float, boo
 
 
 def _condition(minimum: CriticalPoint) -> float:
-    """The larger of the Hessian's eigenvalues by the smaller; 1 where there are none."""
+    """The Hessian's largest eigenvalue divided by its smallest; 1 if there are none."""
     if not minimum.eigenvalues:
         return 1.0
     return minimum.eigenvalues[-1] / minimum.eigenvalues[0]
@@ -223,190 +220,5 @@ PATTERNS: dict[str, Pattern] = {
         "Is so much of it meant to be as good?",
         valley.flat_bottom,
     ),
-    "well_shaped": Pattern("the arrows point to the desired region", "Ship it.", _well_shaped),
+    "well_shaped": Pattern("the arrows point to the desired region", "Ship it.", well_shaped),
 }
-
-
-# One cause is said once: where the first stands, the others are left out.
-_SAID_BY: dict[str, tuple[str, ...]] = {
-    "gradient_mismatch": ("unexpected_minimum", "off_target", "dead_zone", "no_bottom", "precision", "seam"),
-    "broadcast": ("unexpected_minimum", "off_target", "wrong_direction"),
-    "wrong_input": ("unexpected_minimum", "off_target", "wrong_direction", "no_bottom"),
-    "wrong_direction": ("off_target",),
-    "unexpected_minimum": ("off_target",),
-    "jump": ("seam",),
-    "dead_zone": ("stuck_start",),
-    "no_gradient_path": ("stuck_start",),
-    "vanishes_in_float32": ("stuck_start",),
-}
-
-# Which of these tell, where a target is given, that it is missed for that.
-_LEADS_ASTRAY = frozenset(name for name, others in _SAID_BY.items() if "off_target" in others) - {"unexpected_minimum"}
-
-# What says that a target is missed, and does not say why.
-_MISSED = ("wrong_direction", "off_target")
-
-# Where the loss has no bottom the lowest of its minima is the one that is wanted, and saddles lead away from it.
-_BESIDE_A_SPIKE = ("unexpected_minimum", "saddle", "off_target")
-
-# Where the gradient is another function's, or none, places at which it is zero tell nothing.
-_ANOTHERS = ("gradient_mismatch", "no_gradient_path")
-
-# What is no fault, but should be known before a loss is used.
-_TO_BE_MEANT = ("valley", "flat_bottom", "unexpected_minimum", "not_repeatable")
-
-# What is said of a loss alone that has no fault beside it.
-_OF_SOUND_ONES = ("valley", "flat_bottom")
-
-# What a limit that goes below 0 may lead to, the first that is found.
-_LIMITED = ("jump", "non_finite", "singular")
-
-# Where a descent may not get as far as an edge of the view it is not told what lies beyond.
-_BEFORE_THE_BOTTOM = ("non_finite", "no_gradient_path")
-
-
-@at_home
-def find_patterns(
-    grid: SurfaceGrid, *, target: Target | None = None, dtype: torch.dtype | str = "float32"
-) -> list[Finding]:
-    """Say what is wrong with a loss, or that nothing is.
-
-    No verdict depends on the loss's scale or on a constant added to it, nor on how fine the grid is.
-
-    Args:
-        grid: The surface, from `sample_surface`.
-        target: Where the loss should lead: a point, a box of (low, high) pairs, or a predicate of the axes; by
-            default the lowest region in view.
-        dtype: The precision of the training, that the loss is looked at in beside float64: "float32", "float16" or
-            "bfloat16", or torch's.
-
-    Returns:
-        The findings, worst first; one "well_shaped" where there is none.
-
-    Raises:
-        TypeError: `target` is none of the three, or `dtype` is no dtype.
-        ValueError: `target` does not fit the axes or lies out of view, or there is no such dtype.
-    """
-    return finish(surveying(grid, target=target, dtype=dtype)).findings
-
-
-@dataclass(frozen=True, eq=False)
-class Survey:
-    """All that was found on a surface.
-
-    Attributes:
-        findings: As `find_patterns` gives them.
-        critical: The critical points in view.
-        dead: Where the ground is dead, of the loss's shape.
-        lost: Where the precision of the training loses value or gradient, likewise; None where it does not.
-        left_out: What there was no time for, in words.
-        look: What they follow from.
-    """
-
-    findings: list[Finding]
-    critical: list[CriticalPoint]
-    dead: Tensor
-    lost: Tensor | None = None
-    left_out: tuple[str, ...] = ()
-    look: Look = field(repr=False, kw_only=True)
-
-
-def surveying(
-    grid: SurfaceGrid,
-    *,
-    target: Target | None = None,
-    dtype: torch.dtype | str = "float32",
-    deadline: float | None = None,
-    starts: Mapping[str, Tensor] | None = None,
-    seconds: float | None = None,
-) -> Slices[Survey]:
-    """`find_patterns` in slices, with what a picture shows of it.
-
-    Args:
-        grid: As there.
-        target: As there.
-        dtype: As there.
-        deadline: When of `time.perf_counter` no further part is begun; None for never.
-        starts: Where descents are to begin, name → point, (P,).
-        seconds: All the time that there was; None for no limit.
-    """
-    look = Look(grid, target, check_dtype(dtype), deadline, starts, seconds or 0.0)
-    if look.given:
-        _ = look.target  # refuse a wrong one before anything else
-    nowhere = not bool(look.finite.any()) and not bool(look.lattice.finite.any())
-    if nowhere and (finding := undefined.non_finite(look)) is not None:
-        return Survey([_with_action(finding)], [], look.dead.still, look=look)
-    coarse = unresolved(grid.axes, look.dtype)
-    if coarse is not None:
-        return Survey([coarse], [], torch.zeros_like(look.finite), look=look)
-    yield 0.0
-    kept = look.own.kept if look.known else contextlib.nullcontext
-    yield from part_of(together(look.looking(), kept), 0.0, 0.8)
-    found: dict[str, Finding] = {}
-    for k, (name, pattern) in enumerate(PATTERNS.items()):
-        if name != "well_shaped" and (finding := pattern.find(look)) is not None:
-            found[name] = _with_action(finding)
-            if name in _ANOTHERS and (finding.severity == "error" or mismatch.is_meant(finding)):
-                look.critical = []  # points at which another function's gradient is zero
-        yield 0.8 + 0.2 * (k + 1) / len(PATTERNS)
-    blamed = {name for name, finding in found.items() if finding.severity != "info"}
-    if look.given and "off_target" in found:
-        for name in _LEADS_ASTRAY & blamed:
-            found[name] = replace(found[name], message=f"{found[name].message}; and the arrows lead past the target")
-    cut = found.get("gradient_mismatch")
-    whole = mismatch.is_meant(cut) or mismatch.is_of_a_constant(cut)
-    partly = cut is not None and cut.severity != "error" and not whole
-    silencing = blamed | {"gradient_mismatch"} if mismatch.is_meant(cut) else blamed
-    for name, others in _SAID_BY.items():
-        if partly and name == "gradient_mismatch":
-            continue  # wrong on a line alone, which leads no descent from elsewhere astray
-        for other in others if name in silencing else ():
-            if not (other == "precision" and found.get(other) and found[other].severity == "error"):
-                found.pop(other, None)  # but what is not finite is no other gradient's
-    if mismatch.leads_elsewhere(cut):
-        found.pop("wrong_direction", None)  # it is judged by the value alone
-    if "wrong_input" in blamed and getattr(found.get("no_gradient_path"), "severity", "") == "info":
-        found.pop("no_gradient_path", None)  # what cancels in a softmax that goes the wrong way is flat for that
-    for name in _MISSED:
-        if name in found and found[name].action == PATTERNS[name].action:
-            found[name] = yield from part_of(explaining(look, found[name]), 1.0, 0.0)
-    if "jump" in blamed and found["jump"].evidence[jumps_and_cuts.JUMPS] > 1:
-        found.pop("unexpected_minimum", None)  # each step has a lowest place of its own
-    if str(getattr(found.get("non_finite"), "evidence", {}).get("operation", "")).startswith("linalg_"):
-        found.pop("gradient_mismatch", None)  # near to where there is no gradient it is wrong as well
-    if getattr(found.get("singular"), "evidence", {}).get("bound"):
-        found.pop("dead_zone", None)  # dead beside the slopes of that ground alone
-    if (limited := next((name for name in _LIMITED if name in blamed), "")) and limited in found:
-        found[limited] = with_its_limit(look, found[limited])
-    if look.spike is not None and "no_bottom" in found:
-        for other in _BESIDE_A_SPIKE:
-            found.pop(other, None)
-    elif "no_bottom" in blamed and not any(name in blamed for name in _BEFORE_THE_BOTTOM):
-        if "saddle" in found:
-            found["saddle"] = no_bottom.without_end(found["saddle"], found.pop("no_bottom"))
-    elif any(name in blamed for name in (*_BEFORE_THE_BOTTOM, "saddle")):
-        found.pop("no_bottom", None)
-    if "no_gradient_path" in found and not look.led:
-        found.pop("dead_zone", None)
-    if "no_gradient_path" in found and found["no_gradient_path"].severity == "error":
-        found.pop("unexpected_minimum", None)  # of descents that could not move one parameter
-    if any(finding.severity != "info" for finding in found.values()):
-        for name in _OF_SOUND_ONES:
-            found.pop(name, None)
-    elif mismatch.leads_elsewhere(cut):
-        found.pop("no_bottom", None)
-    else:
-        found.pop("no_bottom", None)
-        found["well_shaped"] = _with_action(_well_shaped(look, found))
-    if "non_finite" in found and "precision" in found:
-        found["precision"] = in_training.beside(found["precision"], found["non_finite"])
-    lost = None
-    if look.trouble is not None and ("precision" in found or "gradient_mismatch" not in found):
-        lost = yield from lost_ground(look.own, look.dtype, look.grid)
-    return Survey(
-        worst_first(found.values()), look.critical, look.dead.mask, lost, tuple(look.time.left_out), look=look
-    )
-
-
-def _with_action(finding: Finding) -> Finding:
-    return finding if finding.action else replace(finding, action=PATTERNS[finding.name].action)

@@ -12,13 +12,13 @@ from gradwidgets.core.surfaces.patterns.flat.dead_ground import ABOVE
 from gradwidgets.core.surfaces.patterns.flat.ground import DEAD_SHARE, dead_share
 from gradwidgets.core.surfaces.patterns.look import Look
 
-REACHED = 0.9  # of the descents from over the view must end in a target
+REACHED = 0.9  # of the descents from all over the view must end in a target
 ENDING = 0.02  # of them: so many that end high make a minimum
-_LEADS_ON = 0.2  # of what it is above the lowest: a closer descent that gets so far down has not ended
+_LEADS_ON = 0.2  # of an end's height above the lowest: if a finer descent gets so far down, it is no end
 _INWARDS = (1e-5, 1e-4, 1e-3)  # of the way to the middle of the view
-_SLOPES = 0.02  # of a steep slope: less is dying away, as on a saturated side
+_SLOPES = 0.02  # of a steep slope: a gentler one is fading, as on a saturated side
 _BESIDE = 1e-4  # of the view: an end so near to the lowest is at it
-_ALONG = 401  # points of a straight way
+_ALONG = 401  # points of a straight line
 
 
 def ends_above(look: Look) -> Finding | None:
@@ -32,7 +32,7 @@ def ends_above(look: Look) -> Finding | None:
     if look.given:
         reached = look.in_targets(descents.ends)
         if float(reached.double().mean()) < REACHED:
-            return None  # that is what off_target says
+            return None  # off_target reports that
         high &= ~reached
     if float(high.double().mean()) >= ENDING:
         high &= ~as_low_beyond(look, descents, high, look.lowest)
@@ -49,10 +49,10 @@ def ends_above(look: Look) -> Finding | None:
         if look.lowest + ABOVE * look.height >= float(further) or float(
             descents.losses[k] - further
         ) > _LEADS_ON * float(descents.losses[k] - look.lowest):
-            return None  # its steps were too few for a kink
+            return None  # its steps were too few to follow a kink
     edge = bool(descents.at_edge(look.view)[k])
     if edge and any(one.kind == "saddle" for one in look.critical):
-        return None  # both ways down from a saddle, which is said
+        return None  # it is a way down from a saddle, which is reported
     end, loss, above = descents.ends[k].tolist(), float(descents.losses[k]), float(descents.losses[k]) - look.lowest
     start = descents.starts[k].tolist()
     where = f"{place(look.names, end)}, at the edge of the view" if edge else place(look.names, end)
@@ -70,7 +70,7 @@ def ends_above(look: Look) -> Finding | None:
 
 
 def _is_flat(look: Look, descents: Descents) -> Tensor:
-    """Which ends lie on flat ground, (N,): a clamp right at the edge of the view stops the gradient there alone."""
+    """Which ends lie on flat ground, (N,), and not only on a clamp right at the edge of the view."""
     flat = (descents.gradients == 0).all(-1)
     edge = flat & descents.at_edge(look.view)
     if bool(edge.any()) and not look.view.slow:
@@ -83,7 +83,7 @@ def _is_flat(look: Look, descents: Descents) -> Tensor:
 
 
 def _hill(look: Look, end: Tensor, loss: float) -> str:
-    """Where the loss is highest on the straight way from an end to the lowest, in words; "" where it only falls."""
+    """Where the loss is highest on the line from an end to the lowest point, in words; "" if it only falls."""
     points, losses = look.lattice.points[look.lattice.finite], look.lattice.loss[look.lattice.finite]
     lowest = points[int(losses.argmin())]
     way = end + torch.linspace(0, 1, _ALONG, dtype=torch.float64)[:, None] * (lowest - end)

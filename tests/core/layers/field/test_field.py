@@ -34,6 +34,7 @@ from tests.core.layers.field.kinds_sixth import SIXTH_SICK, SIXTH_SOUND
 from tests.core.layers.field.kinds_tenth import TENTH_SICK, TENTH_SOUND
 from tests.core.layers.field.kinds_third import THIRD_SICK, THIRD_SOUND
 from tests.core.layers.field.kinds_told import TOLD_SICK, TOLD_SOUND
+from tests.core.layers.field.kinds_twelfth import TWELFTH_NOTES, TWELFTH_SICK, TWELFTH_SOUND
 from tests.core.layers.field.kinds_zeros import ZEROS_SICK, ZEROS_SOUND
 from tests.core.layers.field.more import MORE_SICK, MORE_SOUND
 from tests.core.layers.field.reports import REPORTS_SICK, REPORTS_SOUND
@@ -71,6 +72,7 @@ LAST_SICK, LAST_SOUND = (
         *NINTH_SICK,
         *TENTH_SICK,
         *ELEVENTH_SICK,
+        *TWELFTH_SICK,
         *BACKWARDS_SICK,
     ),
     (
@@ -98,6 +100,7 @@ LAST_SICK, LAST_SOUND = (
         *NINTH_SOUND,
         *TENTH_SOUND,
         *ELEVENTH_SOUND,
+        *TWELFTH_SOUND,
         *UNUSUAL_SOUND,
         *BACKWARDS_SOUND,
     ),
@@ -136,7 +139,7 @@ def test_what_is_said_is_right(case, training):
     assert bool(short) == ((case.name, training) in OPEN), short
 
 
-@pytest.mark.parametrize(("make", "words", "never"), ELEVENTH_NOTES)
+@pytest.mark.parametrize(("make", "words", "never"), [*ELEVENTH_NOTES, *TWELFTH_NOTES])
 def test_what_is_only_noted(make, words, never):
     found = said(Case("noted", "", make))
     text = " ".join(f"{one} {one.action}" for one in found)

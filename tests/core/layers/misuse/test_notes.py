@@ -6,7 +6,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from gradwidgets.core.layers import layer_flow
+from gradwidgets.core.layers.batchwise.rows_apart import _has_slice
 from gradwidgets.core.monitor import diagnose
+from tests.core.layers.field.case import Runs, classes
 
 
 def notes(model, inputs, name):
@@ -101,3 +103,35 @@ def test_dropout_that_is_not_told_the_mode_is_noted(training):
     (one,) = notes(Drops(told=False).train(training), torch.randn(16, 8), "always dropped")
     assert "30 %" in one.message and "test_notes.py" in one.message and "self.training" in one.action
     assert notes(Drops(told=True).train(training), torch.randn(16, 8), "always dropped") == []
+
+
+@pytest.mark.parametrize(
+    ("index", "first"),
+    [
+        ("::2", True), ("1::2, :", True), ("::n", True), ("f(a[0])::2, 3", True), ("::2, ..., a[1]", True),
+        (":, ::2", False), (":, :, ::2, ::2", False), ("..., ::2", False), ("a[0], ::2, 1", False), ("::-1", False),
+        ("::1", False), ("1:2", False),
+    ],
+)  # fmt: skip
+def test_slices_in_steps_are_told_from_those_of_other_axes_by_the_code_alone(index, first):
+    assert _has_slice(compile(f"e[{index}]", "test", "exec")) == first
+    assert _has_slice(compile(f"e[{index}] = 1", "test", "exec")) == first
+
+
+def test_a_stride_of_maps_and_noise_without_dropout_call_for_no_further_pass(monkeypatch):
+    from gradwidgets.core.layers import flow
+    from gradwidgets.core.layers.batchwise import rows_apart
+
+    ran = []
+    monkeypatch.setattr(rows_apart, "_found", lambda *given: ran.append("rows") or [])
+    monkeypatch.setattr(flow, "always_dropped", lambda *given: ran.append("dropout") or [])
+    parts = {"conv": nn.Conv2d(3, 8, 3), "head": nn.Linear(8, 3)}
+    strided = Runs(lambda s, x: s.head(s.conv(x)[:, :, ::2, ::2].mean((2, 3))), **parts)
+    layer_flow(strided, torch.randn(8, 3, 12, 12), classes(8, 3), F.cross_entropy)
+    noisy = Runs(lambda s, x: s.head(x + torch.randn_like(x)), head=nn.Linear(8, 3))
+    layer_flow(noisy, torch.randn(16, 8), classes(16, 3), F.cross_entropy)
+    assert ran == []
+    layer_flow(Drops(told=True), torch.randn(16, 8), classes(16, 4), F.cross_entropy)
+    rows = Runs(lambda s, x: s.head(torch.cat([x[::2], x[1::2]])), head=nn.Linear(8, 3))
+    layer_flow(rows, torch.randn(16, 8), classes(16, 3), F.cross_entropy)
+    assert ran == ["dropout", "rows"]

@@ -9,7 +9,7 @@ from torch.nn import functional
 from gradwidgets.core.layers import layer_flow
 from gradwidgets.core.layers.axes.along_samples import Along, are_samples
 from gradwidgets.core.layers.axes.scrambled import exchanges, joins_heads, reorders, scrambles
-from gradwidgets.core.layers.causes.drawn import may_draw
+from gradwidgets.core.layers.causes.drawn import Draws, may_draw
 from gradwidgets.core.monitor import diagnose
 from tests.core.layers.field.case import Runs, through
 
@@ -96,7 +96,7 @@ def test_no_pass_is_made_for_draws_where_nothing_is_drawn_but_dropout(monkeypatc
     from gradwidgets.core.layers import flow
 
     asked = []
-    monkeypatch.setattr(flow, "drawn_in", lambda subject: asked.append(subject))
+    monkeypatch.setattr(flow, "drawn_in", lambda subject: asked.append(subject) or Draws())
     x, y = torch.randn(8, 4), torch.randint(0, 2, (8,))
     for model in (through(4, 8, 2), nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5), nn.Linear(8, 2))):
         layer_flow(model, x, y, functional.cross_entropy)

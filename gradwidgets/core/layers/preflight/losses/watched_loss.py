@@ -29,6 +29,7 @@ from gradwidgets.core.layers.preflight.losses.value.bounded import Bounded
 from gradwidgets.core.layers.preflight.losses.value.cancelled import Cancelled
 from gradwidgets.core.layers.preflight.losses.value.chance_pairs import ChancePairs
 from gradwidgets.core.layers.preflight.losses.value.constant import DETACHED, constant, owns_its_loss
+from gradwidgets.core.layers.preflight.losses.value.elsewhere import Elsewhere
 from gradwidgets.core.layers.preflight.losses.value.endless import endless
 from gradwidgets.core.layers.preflight.losses.value.flat import FLAT
 from gradwidgets.core.layers.preflight.losses.value.itself import DISTANCES, Itself
@@ -142,7 +143,7 @@ class LossCall(FunctionMode):
         self._transforms, self._bounded = derivatives.Transforms(), Bounded()
         self._likelihoods, self._endless = Likelihoods(), WrongSigns(self._output)
         self._variances, self._itself = Variances(), Itself(names)
-        self._chance = ChancePairs()
+        self._chance, self._elsewhere = ChancePairs(), Elsewhere(names)
         self._cancelled, self._asked = Cancelled(), (OwnLabels(), Margins(self._output))
         for tensor in self._output:
             self._mark(tensor, OUTPUT)
@@ -177,6 +178,8 @@ class LossCall(FunctionMode):
             self._itself.follow(name, tensors, result)
         if role or self._values.takes(tensors):
             self._values.see(name, args, tensors, result)
+        if name == "detach" or (role and self._elsewhere.begun):
+            ignored(self._elsewhere.see)(name, tensors, result, bool(role & OUTPUT))
         if role:
             self._terms.see(name, tensors, result)
             self._itself.follow(name, tensors, result)
@@ -226,6 +229,7 @@ class LossCall(FunctionMode):
         found = [*self._cancelled.told_in(found), *self._likelihoods.findings(), *self._endless.findings()]
         if loss is not None and not found:
             found += left_out(endless)(loss, self._named, self._targets, again)
+        found += [] if loss is None else left_out(self._elsewhere.findings)(loss)
         if any(_is_same(one, loss) for one in self._back):
             found.append(
                 Finding(derivatives.WENT_BACK, "error", BACKWARD, {"backward": len(self._back), "most": 0}, action=ONCE)

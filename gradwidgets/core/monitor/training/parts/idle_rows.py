@@ -1,4 +1,4 @@
-"""Rows of an embedding that no gradient reaches, and that weight decay shrinks all the same."""
+"""Rows of a table that no gradient reaches, and that weight decay shrinks all the same."""
 
 import weakref
 from collections.abc import Sequence
@@ -13,10 +13,13 @@ _NUMBERS = 1 << 13  # of an embedding that are looked at
 _SAMPLES = 64
 _ALONG, _ALIKE = 1e-4, 1e-3  # of a row: off its own direction; between the shares that are left of rows
 _LEAST = 4  # rows
+_MOSTLY = 0.5  # of the rows of a table that is no embedding
 
 
 class IdleRows:
-    """Keeps a copy of some rows of the first embedding that an optimizer decays, and which of them had a gradient.
+    """Keeps a copy of some rows of the first table that an optimizer decays, and which of them had a gradient.
+
+    A table is an embedding, or a matrix that a module of the user's owns and most of whose rows get a gradient of 0.
 
     A row that has had one between two samples has left its direction, or is longer or shorter than the others.
     """
@@ -43,15 +46,17 @@ class IdleRows:
 
     def _choose(self, optimizer: torch.optim.Optimizer, held: Sequence[Owned], modules: Sequence[nn.Module]) -> None:
         decayed = {id(one) for group in optimizer.param_groups if group.get("weight_decay") for one in group["params"]}
-        for one in held:
-            table = isinstance(modules[one.column], (nn.Embedding, nn.EmbeddingBag)) and one.parameter.ndim == 2
-            if table and one.plain and id(one.parameter) in decayed and one.parameter.grad is not None:
-                self._name, self._rows = one.name, one.parameter.shape[0]
-                self._apart = -(-one.size // _NUMBERS)
-                self._parameter = weakref.ref(one.parameter)
-                self._before = one.parameter.detach()[:: self._apart].clone()
-                self._idle = torch.ones(len(self._before), dtype=torch.bool, device=self._before.device)
-                return
+        plain = [one for one in held if one.plain and one.parameter.ndim == 2 and one.parameter.grad is not None]
+        plain = [one for one in plain if id(one.parameter) in decayed]
+        tables = [one for one in plain if isinstance(modules[one.column], (nn.Embedding, nn.EmbeddingBag))]
+        own = (one for one in plain if not tables and _is_own(modules[one.column]) and _is_read_by_rows(one))
+        chosen = next(iter(tables), None) or next(own, None)
+        if chosen is not None:
+            self._name, self._rows = chosen.name, chosen.parameter.shape[0]
+            self._apart = _apart(chosen)
+            self._parameter = weakref.ref(chosen.parameter)
+            self._before = chosen.parameter.detach()[:: self._apart].clone()
+            self._idle = torch.ones(len(self._before), dtype=torch.bool, device=self._before.device)
 
     def forget(self) -> None:
         """Let go of the copy; what is known stays."""
@@ -79,6 +84,24 @@ class IdleRows:
             "of": len(self._idle),
             "left": float(left.median()),
         }
+
+
+def _apart(one: Owned) -> int:
+    """Every how many rows of a table one is looked at."""
+    return -(-one.size // _NUMBERS)
+
+
+def _is_own(module: nn.Module) -> bool:
+    return not type(module).__module__.startswith("torch.")
+
+
+def _is_read_by_rows(one: Owned) -> bool:
+    """Whether most rows have a gradient of 0, as those have that no index of the batch asks for."""
+    gradient = one.parameter.grad
+    if gradient is None or gradient.layout != torch.strided or len(gradient) < _LEAST:
+        return False
+    idle = (gradient[:: _apart(one)] == 0).all(1)
+    return bool(_MOSTLY * len(idle) <= idle.sum() < len(idle))
 
 
 def _shrunk(before: Tensor, now: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ _NEARLY_ALL = 0.9  # of the steps
 
 
 def idle_rows(judged: JudgedRecord) -> list[Finding]:
-    """Rows of an embedding that get no gradient and become smaller by weight decay."""
+    """Rows of an embedding, or of a parameter read by indices, that get no gradient and shrink by weight decay."""
     told = judged.history.parts.get("idle")
     if not told or told["rows"] < _MOSTLY * told["of"] or not 1 - told["left"] > _FAR:
         return []

@@ -1,1 +1,1 @@
-"""Why a loss is lowest elsewhere than at its target: what is changed a little, and then leads there."""
+"""Why a loss is lowest elsewhere than at its target: small changes of it that make it lead there."""

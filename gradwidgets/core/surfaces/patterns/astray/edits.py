@@ -17,7 +17,7 @@ from gradwidgets.core.surfaces.patterns.astray.slips import MAKING, SLIPPING, Ma
 Change = Callable[..., object]
 
 MOST = 60  # changes
-_WITHOUT_END = 200_000  # operations
+_WITHOUT_END = 200_000  # operations: with more of them a changed loss does not end
 _ADD, _SUB, _RSUB = frozenset(("add", "radd")), frozenset(("sub", "subtract")), frozenset(("rsub",))
 _PRODUCTS, _SQUARES = frozenset(("mul", "multiply", "rmul")), frozenset(("pow", "square"))
 _SHAPING = frozenset(("reshape", "view"))
@@ -41,13 +41,13 @@ _HANDED_ON = frozenset(("clone", "detach", "to", "double", "float", "full_like")
 
 @dataclass(frozen=True, eq=False)
 class Edit:
-    """One operation of a loss, changed.
+    """A change of one operation of a loss.
 
     Attributes:
-        places: Which of the operations that may be changed, in their order, counted from 0: all that are written alike.
-        change: What is done in its place, of its function and arguments.
-        words: What is changed, after "with".
-        back: Whether the change takes, before all else, what was made of what, see `Made`.
+        places: The numbers of the operations in the order of those that may be changed, from 0: all that look the same.
+        change: What is called in its place, with its function and arguments.
+        words: The change in words, to follow "with".
+        back: Whether the change takes the earlier operations, see `Made`, as its first argument.
     """
 
     places: tuple[int, ...]
@@ -58,7 +58,7 @@ class Edit:
 
 @dataclass(eq=False)
 class Left:
-    """How many operations are left, of all calls of a changed loss together."""
+    """How many more operations all calls of a changed loss may run together."""
 
     count: int = _WITHOUT_END
 
@@ -68,14 +68,14 @@ def _name(func: object) -> str:
 
 
 class Edited(FunctionMode):
-    """A block in which one operation is changed.
+    """A mode in which one operation is changed.
 
     Args:
-        edit: Which, and how.
-        left: How many operations all such blocks of it have left together: changed so, a loop may have no end.
+        edit: The change.
+        left: How many operations all modes with this change may run together: a changed loop may have no end.
 
     Raises:
-        RuntimeError: None are left.
+        RuntimeError: There were too many operations.
     """
 
     def __init__(self, edit: Edit, left: "Left") -> None:
@@ -97,11 +97,11 @@ class Edited(FunctionMode):
 
 
 def edits_of(function: LossFunction, point: Tensor) -> list[Edit]:
-    """The changes of a loss that are worth a try, the plainest first.
+    """The changes of a loss that are worth trying, the simplest first.
 
     Args:
         function: The loss.
-        point: (P,), any at which it can be called.
+        point: (P,), any point at which it can be called.
     """
     listing = _Listing(function)
     try:
@@ -113,7 +113,7 @@ def edits_of(function: LossFunction, point: Tensor) -> list[Edit]:
 
 
 class _Listing(FunctionMode):
-    """Lists the changes that are to be tried."""
+    """Lists the changes to try."""
 
     def __init__(self, function: LossFunction) -> None:
         super().__init__()
@@ -133,7 +133,7 @@ class _Listing(FunctionMode):
             known = _changes(name, args, kwargs or {}, self._names) if name in _KNOWN else ()
             for change, words in known:
                 self._add(self.found, Edit((place,), change, words + in_line()))
-            for change, words in _of_factors(name, args, self._names) if name in _KNOWN else ():
+            for change, words in _factor_changes(name, args, self._names) if name in _KNOWN else ():
                 self._add(self.other_forms, Edit((place,), change, words + in_line()))
             for change, words in exchanges(name, args, self._names, self._scalars) if name in _KNOWN else ():
                 self._add(self.exchanged, Edit((place,), change, words + in_line()))
@@ -146,7 +146,7 @@ class _Listing(FunctionMode):
         return result
 
     def _add(self, found: list[Edit], edit: Edit) -> None:
-        """Take what is written once more, of the same names in the same line, for one with what is known of it."""
+        """Add a change; an operation on the same names in the same line joins the one that is known."""
         same = next((k for k, one in enumerate(found) if one.words == edit.words), None)
         if same is None or "the " in edit.words.partition(", in ")[0]:
             found.append(edit)
@@ -154,11 +154,11 @@ class _Listing(FunctionMode):
             found[same] = replace(found[same], places=(*found[same].places, *edit.places))
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
-        """Nothing: the way forward has them all."""
+        """Skip the backward pass: operations are listed in the forward pass."""
 
 
 class _Names:
-    """What numbers and tensors are called."""
+    """The names of numbers and tensors."""
 
     def __init__(self, function: LossFunction) -> None:
         self._free = list(function.parameters)
@@ -168,14 +168,14 @@ class _Names:
         self._made: list[tuple[Tensor, str]] = []
 
     def note(self, name: str, args: Args, result: Tensor) -> None:
-        """Remember what has made a tensor; the first copies are those of the parameters, in order."""
+        """Remember which operation made a tensor; the first clones are those of the parameters, in order."""
         if name == "clone" and self._free and args[0].requires_grad and args[0].is_leaf:
             self._made.append((result, self._free.pop(0)))
         elif name not in _HANDED_ON:
             self._made.append((result, f"the {_NOUNS.get(name, name)}"))
 
     def of(self, value: object) -> str:
-        """What to call an operand."""
+        """The name of an operand."""
         if not isinstance(value, Tensor):
             return number(float(value)) if isinstance(value, int | float) else "x"
         made = next((name for one, name in reversed(self._made) if one is value), "")
@@ -190,7 +190,7 @@ def _is_same(data: Tensor, value: Tensor) -> bool:
 
 def _changes(name: str, args: Args, kwargs: Kwargs, names: _Names) -> Iterator[tuple[Change, str]]:
     if len(args) == 2 and not kwargs and name in _ADD | _SUB | _RSUB:
-        yield from _of_sums(name, *args, names)
+        yield from _sum_changes(name, *args, names)
     elif name in ("neg", "negative"):
         yield lambda func, x: x.clone(), f"no minus before {names.of(args[0])}"
     elif name == "exp":
@@ -199,7 +199,7 @@ def _changes(name: str, args: Args, kwargs: Kwargs, names: _Names) -> Iterator[t
         other = _OTHERS[name]
         yield lambda func, x, y: other(x, y), f"torch.{other.__name__} in place of torch.{name}"
     elif name in _SHAPING and isinstance(args[0], Tensor) and args[0].ndim == 2:
-        yield from _of_shapes(name, args)
+        yield from _shape_changes(name, args)
     elif name in _TWO and len(args) > 1 and _are_alike(args[0], args[1]):
         yield lambda func, x, y, *more, **m: func(y, x, *more, **m), f"the two arguments of {name} swapped"
     for key in _WEIGHTS:
@@ -210,8 +210,8 @@ def _changes(name: str, args: Args, kwargs: Kwargs, names: _Names) -> Iterator[t
         yield lambda func, x: other(x), f"the {other.__name__} in place of the {name} of {names.of(args[0])}"
 
 
-def _of_factors(name: str, args: Args, names: _Names) -> Iterator[tuple[Change, str]]:
-    """A logarithm that is missing on a factor above 0; a square that may have been meant for twice a number."""
+def _factor_changes(name: str, args: Args, names: _Names) -> Iterator[tuple[Change, str]]:
+    """A logarithm that may be missing on a factor above 0; a square that may be meant as twice the number."""
     if name in _PRODUCTS and len(args) == 2:
         for k, one in enumerate(args):
             if isinstance(one, Tensor) and one.requires_grad and bool((one > 0).all()):
@@ -230,7 +230,7 @@ def _twice(sign: int) -> Change:
     return lambda func, x, *_: 2 * sign * x
 
 
-def _of_sums(name: str, x: object, y: object, names: _Names) -> Iterator[tuple[Change, str]]:
+def _sum_changes(name: str, x: object, y: object, names: _Names) -> Iterator[tuple[Change, str]]:
     first, second = (names.of(y), names.of(x)) if name in _RSUB | {"radd"} else (names.of(x), names.of(y))
     if name in _ADD:
         yield lambda func, x, y: torch.sub(x, y), f"{first} − {second} in place of {first} + {second}"
@@ -242,7 +242,7 @@ def _of_sums(name: str, x: object, y: object, names: _Names) -> Iterator[tuple[C
     yield lambda func, x, y: -func(x, y), f"{second} − {first} in place of {first} − {second}"
 
 
-def _of_shapes(name: str, args: Args) -> Iterator[tuple[Change, str]]:
+def _shape_changes(name: str, args: Args) -> Iterator[tuple[Change, str]]:
     shape = args[1] if isinstance(args[1], (tuple, list, torch.Size)) else args[1:]
     if tuple(shape) == tuple(args[0].shape)[::-1] and len(set(shape)) == 2:
         rows, columns = shape

@@ -1,4 +1,4 @@
-"""Data of which a few numbers lie far from all others: a number that stands for "unknown", -999 say."""
+"""Data of which a few numbers lie far from all others, such as -999 for "unknown"."""
 
 from dataclasses import dataclass
 
@@ -9,8 +9,8 @@ from gradwidgets.core.losses.loss_data import data_tensors, first_index
 from gradwidgets.core.results.wording import number
 from gradwidgets.core.surfaces.patterns.look import Look
 
-_FAR = 30.0  # times how far the middle half of the numbers reaches
-_CERTAIN = 100.0  # times: so far away it tells without a trial
+_FAR = 30.0  # times the width of the middle half of the numbers
+_CERTAIN = 100.0  # times the same: so far away no trial is needed
 _FEW = 0.2  # of the numbers
 _FEWEST = 6  # numbers
 
@@ -20,10 +20,10 @@ class Outliers:
     """A few numbers of some data that lie far from all others.
 
     Attributes:
-        name: Of the data.
-        mask: Which of them.
-        words: The first of them, and the others' range.
-        certain: Whether they lie so far away that it needs no trial.
+        name: The data's name.
+        mask: Where they are.
+        words: The first of them, and the range of the others, in words.
+        certain: Whether they lie so far away that no trial is needed.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Outliers:
 
 
 def outliers_of(look: Look) -> list[Outliers]:
-    """The data with such numbers."""
+    """The data with such numbers in a loss."""
     found = []
     for name, one in data_tensors(look.own):
         data = one.detach().double()
@@ -57,7 +57,7 @@ def _in_words(name: str, data: Tensor, mask: Tensor) -> str:
 
 
 def without(look: Look, found: Outliers) -> dict[str, Tensor] | None:
-    """The data in `fixed` without the rows of such numbers; None where they are not in it."""
+    """The data in `fixed` without the rows of such numbers; None if these data are not in it."""
     fixed = {name: one for name, one in look.own.fixed.items() if isinstance(one, Tensor) and one.ndim}
     if found.name not in fixed:
         return None

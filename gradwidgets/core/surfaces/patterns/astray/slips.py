@@ -1,4 +1,4 @@
-"""Slips of the pen in a loss, undone: a constant that is added, a missing abs, a parenthesis, a target of 1 for 0."""
+"""Slips in writing a loss, and their corrections: an added constant, a missing abs, a parenthesis, a target of 1."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
@@ -25,14 +25,14 @@ MAKING = _SUMS | _QUOTIENTS | _PRODUCTS | _ABS | _POWERS
 
 
 class Named(Protocol):
-    """What knows what numbers and tensors are called."""
+    """Something that knows the names of numbers and tensors."""
 
     def of(self, value: object) -> str:
-        """What to call one."""
+        """The name of a number or a tensor."""
 
 
 class Made:
-    """What was made of what."""
+    """The operations that made tensors, and their arguments."""
 
     def __init__(self) -> None:
         self._known: list[tuple[object, str, Args]] = []
@@ -42,24 +42,24 @@ class Made:
         self._known.append((result, name, args))
 
     def of(self, value: object) -> tuple[str, Args]:
-        """The operation that has made it, and of what; "" and () where that is not known."""
+        """The operation that made a value, and its arguments; "" and () if they are not known."""
         return next(((name, args) for one, name, args in reversed(self._known) if one is value), ("", ()))
 
 
 def slips(name: str, args: Args, names: Named, made: Made) -> Iterator[Slip]:
-    """The slips that an operation may be part of: what to do in its place, in words after "with", and if it looks back.
+    """The slips that an operation may be part of: the correction, its words after "with", and whether it takes `Made`.
 
     Args:
-        name: Of the operation.
-        args: What it is given.
-        names: What tensors are called.
-        made: What was made of what before it.
+        name: The operation.
+        args: Its arguments.
+        names: The names of tensors.
+        made: The operations before it.
     """
     if name in _SUMS and len(args) == 2:
-        yield from _of_constants(name, args, names)
-        yield from _of_parentheses(args, names, made)
+        yield from _constant_slips(name, args, names)
+        yield from _parenthesis_slips(args, names, made)
     elif name in _COMPARISONS and len(args) == 2:
-        yield from _of_comparisons(args, names, made)
+        yield from _comparison_slips(args, names, made)
     elif name in _REDUCED and isinstance(args[0], Tensor) and _may_be_below_zero(args[0]):
         of = names.of(args[0])
         yield lambda func, x, *more, **m: func(x.abs(), *more, **m), f"the {name} of the abs of {of}", False
@@ -71,33 +71,37 @@ def slips(name: str, args: Args, names: Named, made: Made) -> Iterator[Slip]:
         yield lambda func, x, y, *more, **m: func(x, 1 - y, *more, **m), words, False
 
 
-def _of_constants(name: str, args: Args, names: Named) -> Iterator[Slip]:
+def _constant_slips(name: str, args: Args, names: Named) -> Iterator[Slip]:
     x, y = args
     if isinstance(x, Tensor) and x.requires_grad and type(y) in (int, float) and abs(y) > _EPS:
         of, sign = names.of(x), "+" if name in ("add", "radd") else "−"
         yield lambda func, x, y: x.clone(), f"{of} in place of {of} {sign} {names.of(y)}", False
 
 
-def _of_parentheses(args: Args, names: Named, made: Made) -> Iterator[Slip]:
-    """A sum of which one part is divided, or scaled, and the one beside it is not."""
+def _parenthesis_slips(args: Args, names: Named, made: Made) -> Iterator[Slip]:
+    """Slips in a sum of which one part is divided, or scaled, and the other is not."""
     for k in (0, 1):
         whole, part = args[1 - k], args[k]
-        if not isinstance(whole, Tensor) or (by := _by(part, made)) is None or not part.requires_grad:
+        if not isinstance(whole, Tensor) or (by := _scaled_by(part, made)) is None or not part.requires_grad:
             continue
         done = f"{'divided' if by[0] == '/' else 'multiplied'} by {names.of(by[1])} too"
-        yield _spread(k, False), f"the {names.of(whole).removeprefix('the ')} beside the {_noun(by[0])} {done}", True
+        yield (
+            _scaling_both(k, False),
+            f"the {names.of(whole).removeprefix('the ')} beside the {_noun(by[0])} {done}",
+            True,
+        )
         before, parts = made.of(whole)
         if k and before in _SUMS and len(parts) == 2 and isinstance(parts[1], Tensor):
             of = names.of(parts[1]).removeprefix("the ")
-            yield _spread(k, True), f"the {of} right beside the {_noun(by[0])} {done}", True
+            yield _scaling_both(k, True), f"the {of} right beside the {_noun(by[0])} {done}", True
 
 
 def _noun(sign: str) -> str:
     return "quotient" if sign == "/" else "product"
 
 
-def _by(part: object, made: Made) -> tuple[str, Any] | None:
-    """What a part of a sum is divided or multiplied by; of a product, a number alone."""
+def _scaled_by(part: object, made: Made) -> tuple[str, Any] | None:
+    """What a part of a sum is divided by, or the number that it is multiplied by; None if it is neither."""
     name, args = made.of(part) if isinstance(part, Tensor) else ("", ())
     if len(args) != 2:
         return None
@@ -107,12 +111,12 @@ def _by(part: object, made: Made) -> tuple[str, Any] | None:
     return ("*", numbers[0]) if name in _PRODUCTS and numbers else None
 
 
-def _spread(place: int, last: bool) -> Change:
-    """Divide, or scale, the part beside a quotient, or a product, too: all of it, or its last term."""
+def _scaling_both(place: int, last: bool) -> Change:
+    """Divide or scale the other part of a sum too, or only its last term."""
 
     def change(made: Made, func: Change, x: Tensor, y: Tensor) -> object:
         part, whole = (x, y) if place == 0 else (y, x)
-        by = _by(part, made)
+        by = _scaled_by(part, made)
         if by is None:
             raise RuntimeError("a changed loss goes another way")
         name, parts = made.of(whole)
@@ -131,7 +135,7 @@ def _scaled(x: Tensor, by: tuple[str, Any]) -> Tensor:
     return scaled
 
 
-def _of_comparisons(args: Args, names: Named, made: Made) -> Iterator[Slip]:
+def _comparison_slips(args: Args, names: Named, made: Made) -> Iterator[Slip]:
     if not isinstance(args[0], Tensor) or not args[0].requires_grad:
         return
     name, parts = made.of(args[0])
@@ -145,7 +149,7 @@ def _of_comparisons(args: Args, names: Named, made: Made) -> Iterator[Slip]:
 
 
 def _may_be_below_zero(x: Tensor) -> bool:
-    """Whether a tensor of several numbers is a sum, a difference or a product, which may cancel when added up."""
+    """Whether a tensor of several numbers is a sum, a difference or a product, whose numbers may cancel in a sum."""
     made = x.grad_fn.name() if x.grad_fn is not None else ""
     return x.numel() > 1 and made.startswith(_OF_EITHER_SIGN)
 

@@ -1,4 +1,4 @@
-"""Why a loss is lowest elsewhere than at its target, by trial: what is changed a little, and then leads there."""
+"""Why a loss is lowest elsewhere than at its target, by trial: small changes that make it lead there."""
 
 import time
 from collections.abc import Iterator
@@ -27,13 +27,14 @@ from gradwidgets.core.surfaces.patterns.look import Look
 
 _POINTS = {1: 401, 2: 31}  # along each axis
 _POINTS_SLOW = {1: 101, 2: 15}
-_REACHED = 0.9  # of the descents: as many as of a loss that leads to its target
-_FIRST = 3  # points
-_LEVEL, _STEP = 1e-4, 1e-5  # of the loss's height over a width of the view: less is no slope; of the view
-_TERMS = 4
-_TOLD = 2
-_AFFINE = 1e-6  # of the loss
-_POSITIVE = 0.6  # of an axis: where so much lies above 0 it may be what a logarithm is taken of
+_REACHED = 0.9  # of the descents must arrive, as for a loss that leads to its target
+_FIRST = 3  # points at which a changed loss is called first
+_LEVEL = 1e-4  # of the loss's height over a width of the view: a smaller slope counts as none
+_STEP = 1e-5  # of the view: how far apart slopes are measured
+_TERMS = 4  # terms that are named at most
+_NAMED = 2  # causes that are named at most
+_AFFINE = 1e-6  # of the loss: how much it may differ from a straight line
+_POSITIVE = 0.6  # of an axis: if so much lies above 0, a logarithm of the parameter is tried
 _SECONDS = 10.0  # for all trials
 _MASK = "Is it a number that stands for what is not known? Leave such items out by a mask, or clean the data."
 _TRY = (
@@ -55,8 +56,8 @@ class Cause:
     """A change that makes a loss lead to its target.
 
     Attributes:
-        words: What is changed, after "with".
-        lowest: Where the loss is lowest then, (P,).
+        words: The change in words, to follow "with".
+        lowest: Where the changed loss is lowest, (P,).
     """
 
     words: str
@@ -64,18 +65,18 @@ class Cause:
 
 
 def explaining(look: Look, finding: Finding) -> Slices[Finding]:
-    """A finding of a target that is missed, with the reason, where one is found by trial.
+    """Add to a finding that a target is missed the reason, if one is found by trial.
 
     Args:
-        look: What is known of the loss.
-        finding: What is said of it.
+        look: The loss.
+        finding: The finding.
     """
     if not look.given or not look.known or look.own.costly or look.view.function.is_recorded:
         return finding
-    if (known := _of_data(look)) is not None:
+    if (known := _outliers_to_blame(look)) is not None:
         return replace(finding, message=f"{finding.message}; {known}", action=_MASK)
     tried, causes, began = 0, [], time.perf_counter()
-    for changed in (_operations, _arguments, _forms):
+    for changed in (_changed_operations, _changed_arguments, _changed_forms):
         for words, view in changed(look):
             if time.perf_counter() - began > _SECONDS:
                 break
@@ -85,18 +86,18 @@ def explaining(look: Look, finding: Finding) -> Slices[Finding]:
             causes += [] if lowest is None else [Cause(words, lowest)]
             yield min(1.0, tried / MOST)
         if causes:
-            break  # another form of a parameter moves what is lowest anywhere
-    return _told(look, finding, tried, causes)
+            break  # another form of a parameter can move the lowest point anywhere
+    return _explained(look, finding, tried, causes)
 
 
-def _told(look: Look, finding: Finding, tried: int, causes: list[Cause]) -> Finding:
+def _explained(look: Look, finding: Finding, tried: int, causes: list[Cause]) -> Finding:
     finding = replace(finding, message=finding.message + undecided(look))
     if not causes:
         labels = ", swapped labels" * any(_are_labels(one) for one in look.own.fixed.values())
-        message = finding.message + _pulls_at_target(look)
+        message = finding.message + _slopes_at_target(look)
         return replace(finding, message=message, action=_NONE.format(tried, labels))
-    said = [f"with {one.words}, it is lowest at {place(look.names, one.lowest.tolist())}" for one in causes[:_TOLD]]
-    more = len(causes) - _TOLD
+    said = [f"with {one.words}, it is lowest at {place(look.names, one.lowest.tolist())}" for one in causes[:_NAMED]]
+    more = len(causes) - _NAMED
     beside = f"; and so with {counted(more, 'other change')}" if more > 0 else ""
     evidence = finding.evidence | {"tried": tried, "leading there": [one.words for one in causes]}
     message = f"{finding.message}; {', and '.join(said)}, in the target{_of_a_point(look)}{beside}"
@@ -111,8 +112,8 @@ def _of_a_point(look: Look) -> str:
     return f", a point that is taken {percent(POINT)} of the view wide either way" if point else ""
 
 
-def _pulls_at_target(look: Look) -> str:
-    """How much each term has of the slope at a target that is a point, in words; "" where that is not known."""
+def _slopes_at_target(look: Look) -> str:
+    """The slope of each term at a target that is a point, in words; "" if it is not known."""
     for point in target_point(look.wanted, look.names):
         values = look.view.function.values(point[None])
         slopes = values.gradient[0].double().abs() * look.spans
@@ -128,8 +129,8 @@ def _pulls_at_target(look: Look) -> str:
     return ""
 
 
-def _of_data(look: Look) -> str | None:
-    """The data whose few far numbers lead the loss astray, in words; None where there are none."""
+def _outliers_to_blame(look: Look) -> str | None:
+    """The data with a few outliers because of which the loss misses its target, in words; None if there are none."""
     for one in outliers_of(look):
         rest = without(look, one)
         if rest is None:
@@ -140,12 +141,12 @@ def _of_data(look: Look) -> str | None:
     return None
 
 
-def _operations(look: Look) -> Iterator[tuple[str, View]]:
+def _changed_operations(look: Look) -> Iterator[tuple[str, View]]:
     """The loss with labels swapped, with one operation changed, and with another sign."""
     for name, p in scalars_of(dict(look.own.fixed)).items():
         yield f"1 − {name} in place of {name}", with_data(look.view, {name: 1 - p})
     negated, some = ("the whole of it negated", Negated(look.view)), look.lattice.points[look.lattice.finite]
-    # What is never below 0 is hardly a loss with its sign turned round.
+    # A loss that is never below 0 hardly has the wrong sign, so that is tried last.
     below = bool((look.lattice.loss[look.lattice.finite] < 0).any())
     yield from (negated,) if below else ()
     yield from _swapped(look, some)
@@ -155,7 +156,7 @@ def _operations(look: Look) -> Iterator[tuple[str, View]]:
 
 
 def _swapped(look: Look, points: Tensor) -> Iterator[tuple[str, View]]:
-    """The loss with labels of 0 and 1 swapped: numbers that weigh one term by y and another by 1 − y."""
+    """The loss with labels of 0 and 1 swapped, which weigh one term by y and another by 1 − y."""
     some = points[torch.linspace(0, len(points) - 1, _FIRST + 2, dtype=torch.float64).long()]
     for name, one in look.own.fixed.items():
         if not isinstance(one, Tensor | float) or not _are_labels(one):
@@ -176,7 +177,7 @@ def _are_labels(one: object) -> bool:
     return type(one) is float and one in (0.0, 1.0)
 
 
-def _arguments(look: Look) -> Iterator[tuple[str, View]]:
+def _changed_arguments(look: Look) -> Iterator[tuple[str, View]]:
     """The loss with arguments exchanged, and with data in another form."""
     if len(look.names) == 2:
         yield f"{look.names[0]} and {look.names[1]} exchanged", Exchanged(look.view)
@@ -190,7 +191,7 @@ def _arguments(look: Look) -> Iterator[tuple[str, View]]:
             yield f"{form.words.format(name)} in place of {name}", with_data(look.view, {name: form.of(one)})
 
 
-def _forms(look: Look) -> Iterator[tuple[str, View]]:
+def _changed_forms(look: Look) -> Iterator[tuple[str, View]]:
     """The loss with a parameter in another form."""
     symmetric = is_symmetric(look)
     for axis, name in enumerate(look.names):
@@ -205,7 +206,7 @@ def _leads_there(look: Look, view: View) -> Tensor | None:
     """Where a changed loss is lowest, if that is in the target and descents end there; else None."""
     points = view.lattice((_POINTS_SLOW if view.slow else _POINTS)[view.dims])
     try:
-        view.function.values(points[:: len(points) // _FIRST])  # what raises at each of a few is no loss
+        view.function.values(points[:: len(points) // _FIRST])  # raises early if the changed loss cannot be called
         losses, _ = finish(view.at(points, gradient=False))
         if _share_lost(losses) > _share_lost(look.lattice.loss) or not bool(losses.isfinite().any()):
             return None
@@ -227,7 +228,7 @@ def _share_lost(losses: Tensor) -> float:
 
 
 def _loses_its_bottom(look: Look, view: View, descents: Descents) -> bool:
-    """Whether a changed loss falls without end beyond the view, as fast as a line, where the loss itself does not."""
+    """Whether a changed loss falls without end beyond the view, as fast as a line, though the loss itself does not."""
     if look.fall is not None and look.fall.fast:
         return False
     fall = finish(finding_fall(view, descents))

@@ -1,4 +1,4 @@
-"""A loss over its axes, changed: a parameter in another form, other data, one operation in place of another."""
+"""A changed loss over its axes: with a parameter in another form, with other data, or with another operation."""
 
 import copy
 from collections.abc import Callable, Mapping
@@ -19,9 +19,9 @@ class Form:
 
     Attributes:
         words: The change in words; "{}" stands for the name of the tensor.
-        of: What is computed of it.
-        slope: The slope of that.
-        positive: Whether it is of numbers above 0 alone.
+        of: The form as a function.
+        slope: The derivative of that function.
+        positive: Whether it needs numbers above 0.
     """
 
     words: str
@@ -41,11 +41,11 @@ FORMS = (
 
 
 class Reformed(View):
-    """A loss of which one parameter is given in another form.
+    """A loss with one parameter in another form.
 
     Args:
         view: The loss over its axes.
-        axis: Which parameter.
+        axis: The parameter.
         form: The form.
     """
 
@@ -54,7 +54,7 @@ class Reformed(View):
         self._axis, self._form = axis, form
 
     def at(self, points: Tensor, gradient: bool = True) -> Slices[tuple[Tensor, Tensor]]:
-        """As of a `View`."""
+        """As `View.at`."""
         places, own = points.clone(), points[:, self._axis]
         places[:, self._axis] = self._form.of(own)
         loss, slopes = yield from super().at(places, gradient)
@@ -64,25 +64,25 @@ class Reformed(View):
 
 
 class Exchanged(View):
-    """A loss whose two parameters are given to each other."""
+    """A loss with its two parameters exchanged."""
 
     def __init__(self, view: View) -> None:
         self.__dict__.update(view.__dict__)
 
     def at(self, points: Tensor, gradient: bool = True) -> Slices[tuple[Tensor, Tensor]]:
-        """As of a `View`."""
+        """As `View.at`."""
         loss, slopes = yield from super().at(points.flip(-1), gradient)
         return loss, slopes.flip(-1)
 
 
 class Negated(View):
-    """A loss with the other sign."""
+    """A loss with the opposite sign."""
 
     def __init__(self, view: View) -> None:
         self.__dict__.update(view.__dict__)
 
     def at(self, points: Tensor, gradient: bool = True) -> Slices[tuple[Tensor, Tensor]]:
-        """As of a `View`."""
+        """As `View.at`."""
         loss, slopes = yield from super().at(points, gradient)
         return -loss, -slopes
 
@@ -100,7 +100,7 @@ class Changed(View):
 
     def __init__(self, view: View, edit: Edit) -> None:
         left = Left()
-        self.__dict__.update(_of(view, view.function.within(lambda: Edited(edit, left))).__dict__)
+        self.__dict__.update(_of_function(view, view.function.within(lambda: Edited(edit, left))).__dict__)
         self.edit = edit
 
 
@@ -111,10 +111,10 @@ def edited(view: View, edit: Edit) -> View:
 
 def with_data(view: View, fixed: Mapping[str, object]) -> View:
     """A view of the loss with other data."""
-    return _of(view, view.function.with_fixed({**view.function.fixed, **fixed}))
+    return _of_function(view, view.function.with_fixed({**view.function.fixed, **fixed}))
 
 
-def _of(view: View, function: LossFunction) -> View:
+def _of_function(view: View, function: LossFunction) -> View:
     other = copy.copy(view)
     other.function = other.itself = function
     return other

@@ -1,1 +1,1 @@
-"""What is the matter with what a loss is given beside its parameters."""
+"""What can be wrong with the data of a loss, and how it uses them."""

@@ -1,4 +1,4 @@
-"""A loss that gives another value the second time: it has changed its data, or keeps something from call to call."""
+"""A loss that returns another value when called again: it changes its data, or keeps a state between calls."""
 
 import math
 
@@ -8,7 +8,7 @@ from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, place
 from gradwidgets.core.surfaces.patterns.look import Look
 
-_SAME = 1e-6  # of a value: what differs by less is rounding
+_SAME = 1e-6  # of a value: a smaller difference is rounding
 _TIMES = 3
 _COPY = (
     "Every step of a training changes {0} once more: work on a copy, {0} = {0} / 2 in place of {0} /= 2, or "
@@ -21,7 +21,7 @@ _STATE = (
 
 
 def not_repeatable(look: Look) -> Finding | None:
-    """What a call leaves behind makes the same input give another value."""
+    """The same input gives another value because of what an earlier call has changed."""
     data, held = look.own.changes if look.known else ((), ())
     some = look.lattice.points[look.lattice.finite]
     if not (data or held) or not len(some):
@@ -43,7 +43,7 @@ def not_repeatable(look: Look) -> Finding | None:
 
 
 def _of_the_last(look: Look, point: torch.Tensor, other: torch.Tensor, held: tuple[str, ...]) -> Finding | None:
-    """A value that shows only what the call before has left: the same at one point, another after another one."""
+    """A value that depends only on the call before it: calls at one point agree, a call elsewhere changes it."""
     values = [*_values(look, point, 1), *_values(look, point, 1, before=other)]
     if len(values) < 2 or _alike(values):
         return None

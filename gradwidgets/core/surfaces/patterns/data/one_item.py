@@ -1,4 +1,4 @@
-"""Items of a loss that a zero in their data sets apart: without a gradient, or with nearly all of the weight."""
+"""Items whose data are 0 and that a loss treats unlike the others: without a gradient, or with most of the weight."""
 
 from dataclasses import dataclass
 
@@ -12,11 +12,11 @@ from gradwidgets.core.results.wording import number
 from gradwidgets.core.subject.mode import FunctionMode
 from gradwidgets.core.surfaces.patterns.look import Look
 
-_POINTS = (0.2, 0.5, 0.8)  # of the lattice: what is so at all of them is no chance
+_POINTS = (0.2, 0.5, 0.8)  # of the lattice: points at all of which a finding must hold
 _REDUCING = frozenset(("mean", "sum"))
 _FEWEST = 4  # items
 _OUTWEIGHS = 1e4  # times the median item
-_OF_THEM = 0.25  # of the items: so few stand alone
+_OF_THEM = 0.25  # of the items: more cannot outweigh the others
 _LABELS = (
     "Labels of 0 multiply the output away: give it 2 · {0} − 1 in place of {0}, labels of −1 and 1, as a hinge takes "
     "them."
@@ -29,14 +29,14 @@ _WEIGHS = (
 
 @dataclass(frozen=True, eq=False)
 class _Items:
-    """What a loss takes the mean or the sum of, and which of it has a gradient; both (N,)."""
+    """The items whose mean or sum a loss takes, and which of them have a gradient; both (N,)."""
 
     values: Tensor
     led: Tensor
 
 
 class _Last(FunctionMode):
-    """Keeps what the last mean or sum of a loss is taken of."""
+    """Keeps the input of the last mean or sum of a loss."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class _Last(FunctionMode):
         return result
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
-        """Ask for each item's gradient at once: as of a vector of weights."""
+        """Compute each item's gradient in one pass, by the derivative with respect to a vector of weights."""
         if self._of is None or not value.requires_grad:
             return
         weights = torch.ones_like(self._of, requires_grad=True)
@@ -64,7 +64,7 @@ class _Last(FunctionMode):
 
 
 def one_item(look: Look) -> Finding | None:
-    """Items that are set apart by a 0 in the data of each, at all points that are tried."""
+    """Items with a 0 in their data that a loss treats unlike the others at all points that are tried."""
     data = [(name, one.detach()) for name, one in data_tensors(look.own) if one.ndim == 1 and len(one) >= _FEWEST]
     data = [(name, one) for name, one in data if bool((one == 0).any()) and not bool((one == 0).all())]
     if not data or look.own.method == "vectorized":
@@ -75,30 +75,26 @@ def one_item(look: Look) -> Finding | None:
         if items is None:
             return None
         seen.append(items)
-        data = [(name, one) for name, one in data if _found(name, one, seen) is not None]
+        data = [(name, one) for name, one in data if _finding(name, one, seen) is not None]
         if not data:
             return None
-    return _found(*data[0], seen)
+    return _finding(*data[0], seen)
 
 
 def _items(look: Look, share: float) -> _Items | None:
-    """The items of the loss at a point so far through the lattice; None where there are none to be seen."""
-    watch, some = _Last(), look.lattice.points[look.lattice.finite]
-    try:
-        look.own.run_at(some[int(share * len(some))], look.own.dtype, watch)
-    except Exception:
-        return None
-    return watch.items
+    """The items of the loss at a point after a share of the lattice; None if there are none."""
+    watch = _Last()
+    return watch.items if look.ran_in(watch, share) else None
 
 
-def _found(name: str, data: Tensor, seen: list[_Items]) -> Finding | None:
+def _finding(name: str, data: Tensor, seen: list[_Items]) -> Finding | None:
     if any(len(items.values) != len(data) for items in seen):
         return None
     return _of_labels(name, data, seen) or _outweighing(name, data, seen)
 
 
 def _of_labels(name: str, data: Tensor, seen: list[_Items]) -> Finding | None:
-    """Labels of 0 and 1 of which those that are 0 add the same number whatever the parameters are, and no slope."""
+    """The finding on labels of 0 and 1 if the items labelled 0 add a constant without a gradient."""
     zero = data == 0
     if not bool((zero | (data == 1)).all()):
         return None
@@ -115,7 +111,7 @@ def _of_labels(name: str, data: Tensor, seen: list[_Items]) -> Finding | None:
 
 
 def _outweighing(name: str, data: Tensor, seen: list[_Items]) -> Finding | None:
-    """Few items that are thousands of times the others, and stand where the data are 0."""
+    """The finding on a few items whose data are 0 and whose values are thousands of times the others'."""
     zero = data == 0
     if float(zero.double().mean()) > _OF_THEM:
         return None

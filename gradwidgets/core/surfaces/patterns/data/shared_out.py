@@ -1,4 +1,4 @@
-"""Saddles of mixtures: between ways to share the data out among parts."""
+"""Saddles of mixtures, which lie between ways to divide the data among the components."""
 
 from collections.abc import Sequence
 
@@ -18,33 +18,33 @@ BEGIN_APART = (
 BESIDE_IT = "Begin away from it: a descent that begins beside it, by a small random part, leaves it, if slowly."
 _STEP = 1e-4  # of the view
 _PRODUCTS = frozenset(("mul", "multiply", "rmul", "matmul", "mm", "mv", "dot", "bmm", "rmatmul"))
-_NOTHING = 1e-6  # of the view: so near to 0 is 0
+_NOTHING = 1e-6  # of the view: a number so near to 0 counts as 0
 
 
 def of_saddles(look: Look, points: Sequence[Sequence[float]], first: Sequence[float]) -> tuple[str, str]:
-    """Why there are saddles, in words, "" where that is not known, and what to do; "" for what is done of a product's.
+    """Why there are saddles, in words, and what to do; "" for an unknown reason, and for the usual action.
 
     Args:
-        look: What is known of the loss.
+        look: The loss.
         points: The saddles.
-        first: The one that is told.
+        first: The saddle that is reported.
     """
-    if shared := _shares_out(look, points):
+    if shared := _divides_data(look, points):
         return shared, BEGIN_APART
     return "", "" if not look.known or _is_of_a_product(look, first) else BESIDE_IT
 
 
 def is_of_a_mixture(look: Look) -> bool:
-    """Whether minima are there as data may be shared out among parts in more ways than one."""
+    """Whether there are several minima because the data can be divided among components in more than one way."""
     saddles = [one.point for one in look.critical if one.kind == "saddle"]
-    return bool(saddles and _shares_out(look, saddles))
+    return bool(saddles and _divides_data(look, saddles))
 
 
-def _shares_out(look: Look, points: Sequence[Sequence[float]]) -> str:
-    """Whether saddles are there only as a logarithm of a sum shares the data out, in words; "" where not so."""
+def _divides_data(look: Look, points: Sequence[Sequence[float]]) -> str:
+    """That saddles are there only because a logarithm of a sum divides the data, in words; "" if they are not."""
     said = ""
     for point in points if look.known else ():
-        held = _curvatures_of_held(look, torch.tensor(point, dtype=torch.float64))
+        held = _held_curvatures(look, torch.tensor(point, dtype=torch.float64))
         if not held or not min(held) > 0:
             return ""
         curvatures = " and ".join(number(value) for value in held)
@@ -56,15 +56,15 @@ def _shares_out(look: Look, points: Sequence[Sequence[float]]) -> str:
 
 
 def _is_of_a_product(look: Look, point: Sequence[float]) -> bool:
-    """Whether a product is taken at a point of two numbers that are both 0 there, and depend on the parameters."""
+    """Whether two numbers that depend on the parameters, and are both 0 at a point, are multiplied there."""
     watch = _Zeros(_NOTHING * float(look.spans.min()))
     if look.known:
         _run(look.function, torch.tensor(point, dtype=torch.float64), watch)
     return watch.found
 
 
-def _curvatures_of_held(look: Look, point: Tensor) -> list[float]:
-    """The eigenvalues of the Hessian at a point with its shares held; none where nothing is shared out."""
+def _held_curvatures(look: Look, point: Tensor) -> list[float]:
+    """The eigenvalues of the Hessian at a point with the shares of the data held; [] if there are no shares."""
     held = _Held()
     _run(look.function, point, held)
     if not held.shares:
@@ -82,15 +82,15 @@ def _curvatures_of_held(look: Look, point: Tensor) -> list[float]:
     return torch.linalg.eigvalsh((hessian + hessian.T) / 2).tolist() if bool(hessian.isfinite().all()) else []
 
 
-def _run(function: LossFunction, point: Tensor, watch: "_Followed") -> None:
+def _run(function: LossFunction, point: Tensor, watch: "_WithGradient") -> None:
     try:
         function.run_at(point, torch.float64, watch)
     except Exception:
         watch.gradient = None
 
 
-class _Followed(FunctionMode):
-    """A block that keeps the gradient of what runs in it."""
+class _WithGradient(FunctionMode):
+    """A mode that keeps the gradient of the loss that runs in it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -101,11 +101,11 @@ class _Followed(FunctionMode):
         self.gradient = torch.stack([torch.zeros(()).double() if one is None else one.sum() for one in parts])
 
 
-class _Held(_Followed):
-    """Takes a sum weighed by shares in place of a logarithm of a sum of exponentials, or of two densities.
+class _Held(_WithGradient):
+    """Replaces the logarithm of a sum of exponentials, or of two densities, by a sum weighted by fixed shares.
 
     Args:
-        shares: Those to be taken, in the order of the operations; None to take note of those that there are.
+        shares: The shares to use, in the order of the operations; None to compute and keep them.
     """
 
     def __init__(self, shares: Sequence[Tensor] | None = None) -> None:
@@ -120,7 +120,7 @@ class _Held(_Followed):
         if parts is None:
             result = func(*args, **kwargs)
             if name in ("add", "radd") and isinstance(result, Tensor) and len(args) == 2 and _are_densities(args):
-                self._sums[id(result)] = (result, *args)  # kept, so that no other one gets its id
+                self._sums[id(result)] = (result, *args)  # kept, so that no other tensor gets its id
             return result
         logarithms, dim = parts
         share = torch.softmax(logarithms.detach(), -1) if self._next is None else next(self._next)
@@ -130,7 +130,7 @@ class _Held(_Followed):
         return summed if dim is None else summed.unsqueeze(dim)
 
     def _parts(self, name: str, args: Args, kwargs: Kwargs) -> tuple[Tensor, int | None] | None:
-        """The logarithms of what is summed up along the last dimension, and which one to keep; None if none is."""
+        """The logarithms of the summands along the last dimension, and the dimension to keep; None for no such sum."""
         if name == "logsumexp":
             dim, keeps = [*args[1:], *kwargs.values(), False][:2]
             dim = dim[0] if not isinstance(dim, int) and len(dim) == 1 else dim
@@ -146,8 +146,8 @@ def _are_densities(parts: Args) -> bool:
     return all(isinstance(one, Tensor) and one.requires_grad and bool((one > 0).all()) for one in parts)
 
 
-class _Zeros(_Followed):
-    """Looks for a product of two numbers that are 0."""
+class _Zeros(_WithGradient):
+    """Looks for a product of two numbers that are both 0."""
 
     def __init__(self, nothing: float) -> None:
         super().__init__()

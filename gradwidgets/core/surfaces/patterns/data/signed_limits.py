@@ -1,4 +1,4 @@
-"""Limits that sizes are compared with, and that go below 0 themselves: as of a largest difference without abs."""
+"""Limits with which sizes are compared and that can be below 0, such as a largest difference without abs."""
 
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ _LIMIT = (
 
 
 def with_its_limit(look: Look, finding: Finding) -> Finding:
-    """A finding with the limit of sizes that goes below 0 in view, where there is one; as it is where there is none."""
+    """Add to a finding the limit of sizes that goes below 0 in view, if there is one."""
     if not look.known:
         return finding
     points = look.lattice.points[look.lattice.finite]
@@ -46,7 +46,7 @@ def _limits(look: Look, point: Tensor) -> list[tuple[float, str]]:
 
 
 class _Limits(Watching):
-    """Notes the lowest number of each limit, made of the parameters, that sizes are compared with, and its line."""
+    """Notes the lowest number of each limit that depends on the parameters and is compared with sizes, and its line."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -72,4 +72,4 @@ class _Limits(Watching):
             self.found.append((float(limit.detach().double().min()), in_line()))
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
-        """Nothing: comparisons are made on the way forward."""
+        """Skip the backward pass: comparisons are made in the forward pass."""

@@ -1,4 +1,4 @@
-"""Sines and cosines of what goes round more than once in view: degrees, where radians are meant."""
+"""Sines and cosines of angles that go round more than once in view: degrees in place of radians."""
 
 import math
 
@@ -9,12 +9,12 @@ from gradwidgets.core.results.wording import number
 from gradwidgets.core.subject.mode import FunctionMode
 from gradwidgets.core.surfaces.patterns.look import Look
 
-_TURNS = 1.2  # over the view of one parameter: too many for a view in radians
+_TURNS = 1.2  # over the view of one parameter: more are too many for radians
 _CIRCULAR = frozenset(("sin", "cos"))
 
 
 class _Angles(FunctionMode):
-    """Keeps what sines and cosines are taken of."""
+    """Keeps the inputs of sines and cosines."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -26,11 +26,11 @@ class _Angles(FunctionMode):
         return func(*args, **(kwargs or {}))
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
-        """Nothing: the way forward has them all."""
+        """Skip the backward pass: sines are taken in the forward pass."""
 
 
 def in_degrees(look: Look) -> str:
-    """What to do about sines of a parameter that goes round more than once over its view; "" where none does."""
+    """What to do about sines of a parameter that goes round more than once over its view; "" if none does."""
     if not look.known:
         return ""
     turns = {name: _turns(look, axis) for axis, name in enumerate(look.names)}
@@ -43,7 +43,7 @@ def in_degrees(look: Look) -> str:
 
 
 def _turns(look: Look, axis: int) -> float:
-    """How many times an angle goes round at most from one end of an axis to the other."""
+    """How many times an angle goes round, at most, from one end of an axis to the other."""
     logs = []
     for end in look.bounds[axis]:
         point = look.bounds.mean(1)

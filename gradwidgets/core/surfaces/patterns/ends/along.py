@@ -1,4 +1,4 @@
-"""Where steps along autograd's gradient lead, whatever the loss does: a part of it may be held on purpose."""
+"""Where steps along autograd's gradient lead, even if the loss rises: a part of it may be detached on purpose."""
 
 from dataclasses import dataclass, field
 
@@ -13,16 +13,16 @@ from gradwidgets.core.surfaces.patterns.look import Look
 _STARTS, _STARTS_SLOW = {1: 23, 2: 9}, {1: 7, 2: 3}  # along each axis
 _STEPS, _STEPS_SLOW = 160, 60
 _TOGETHER, _MOST = 0.03, 0.8  # of the view's widths; of the descents
-_FIRST, LAST = 0.05, 5e-4  # of the view's width: a step
+_FIRST, LAST = 0.05, 5e-4  # of the view's width: the first and the last step
 
 
 @dataclass(frozen=True, eq=False)
 class Arrival:
-    """Where such descents from over the view end.
+    """Where descents along autograd's gradient from all over the view end.
 
     Attributes:
-        share: How many of them in the target, or as good as lowest where none is given.
-        together: The place beside which most of them end; None where they end all over the view.
+        share: The share of them that ends in the target, or at almost the lowest loss if there is no target.
+        together: The point near which most of them end; None if there is none.
         loss: The loss there.
         ends: Where they end, (N, P).
         losses: The losses there, (N,).
@@ -36,11 +36,11 @@ class Arrival:
 
 
 def arriving(look: Look) -> Arrival:
-    """Go down along autograd's gradient from all over the view.
+    """Follow autograd's gradient down from all over the view.
 
-    Every step is as long as its number says, uphill or down: what autograd follows need not be the loss.
+    The length of a step depends on its number alone, even if the loss rises: the gradient need not be the loss's.
     """
-    ends, losses, begun = _following(look.view)
+    ends, losses, begun = _following_gradient(look.view)
     if not bool(begun.any()):
         return Arrival(0.0)
     ends, losses = ends[begun], losses[begun]
@@ -57,8 +57,8 @@ def arriving(look: Look) -> Arrival:
     )
 
 
-def _following(view: View) -> tuple[Tensor, Tensor, Tensor]:
-    """Where they end, (N, P), the losses there, and which of them had a gradient to begin with, (N,)."""
+def _following_gradient(view: View) -> tuple[Tensor, Tensor, Tensor]:
+    """Where the descents end, (N, P), the losses there, and which of them had a gradient at the start, (N,)."""
     starts, steps = (_STARTS_SLOW, _STEPS_SLOW) if view.slow else (_STARTS, _STEPS)
     at = view.lattice(starts[view.dims])
     losses, gradients = finish(view.at(at))

@@ -1,4 +1,4 @@
-"""Where descents go on to that have left the view."""
+"""Where descents lead that leave the view."""
 
 import torch
 from torch import Tensor
@@ -8,22 +8,24 @@ from gradwidgets.core.surfaces.patterns.ends.descents import Descents, descendin
 from gradwidgets.core.surfaces.patterns.in_view import View
 from gradwidgets.core.surfaces.patterns.look import LOWEST, Look
 
-_FURTHER = 1.5  # widths: of a period whose crest and valley are in view, the next valley is no further beyond the edge
-_ALIKE, _NEARLY_ALL = 0.05, 0.95  # of the height, and of the points: a view that is about a whole period wide
+_FURTHER = (
+    1.5  # widths: if a crest and a valley of a periodic loss are in view, the next valley is no further beyond the edge
+)
+_ALIKE, _NEARLY_ALL = 0.05, 0.95  # of the height, and of the points: for a view about a whole period wide
 _ASKED = 200  # points
-_SAME = 1e-6  # of the view's widths: ends so near to each other go on alike
+_SAME = 1e-6  # of the view's widths: ends within it continue in the same way
 
 
 def as_low_beyond(look: Look, descents: Descents, which: Tensor, low: float) -> Tensor:
-    """Which of some descents leave through the edge of the view and come beyond it to rest as low as inside, (N,).
+    """Which descents leave through the edge of the view and settle beyond it as low as inside, (N,).
 
-    So do those of a loss that repeats itself, an angle's say: the view ends there, the way does not.
+    Descents of a periodic loss do so: they end at the edge only because the view ends there.
 
     Args:
-        look: What is known of the loss.
-        descents: From all over the view.
-        which: The descents that are asked for, (N,).
-        low: The loss inside.
+        look: The loss.
+        descents: The descents from all over the view.
+        which: The descents in question, (N,).
+        low: The lowest loss inside.
     """
     view = look.view
     which = which & descents.blocked(view).any(-1)
@@ -43,7 +45,7 @@ def as_low_beyond(look: Look, descents: Descents, which: Tensor, low: float) -> 
 
 
 def over_a_period(look: Look, descents: Descents, which: Tensor) -> Tensor:
-    """Which of some descents leave through edges, (N,), behind which the loss is as from the opposite ones on."""
+    """Which descents leave through edges, (N,), beyond which the loss is the same as from the opposite edge on."""
     blocked, view = descents.blocked(look.view), look.view
     points, known = look.lattice.points[look.lattice.finite], look.lattice.loss[look.lattice.finite]
     chosen = torch.linspace(0, len(points) - 1, min(len(points), _ASKED), dtype=torch.float64).round().long()

@@ -1,4 +1,4 @@
-"""Whether a loss that is lowest at an edge of the view falls on beyond it without end, or comes to a bottom there."""
+"""Whether a loss that is lowest at an edge of the view falls without end beyond it, or has a bottom there."""
 
 import copy
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ from gradwidgets.core.results.slices import Slices
 from gradwidgets.core.surfaces.patterns.ends.descents import Descents
 from gradwidgets.core.surfaces.patterns.in_view import View
 
-DOUBLINGS = 22  # of the way beyond the edge: a million widths of the view
+DOUBLINGS = 22  # of the distance beyond the edge, up to a million widths of the view
 _FIRST = 0.25  # of the width
-_FAR = 8.0  # of that: so far out what falls is told from what holds it
+_FAR = 8.0  # of that: so far out the falling term outweighs the others
 _HALVINGS = 40  # of an edge's value, towards a domain's end at 0
-_ENDS, _ENDS_SLOW = 3, 1  # places at which descents end at an edge, the lowest
-_SAME = 0.02  # of the view: ends so near to each other are one
-_LAST = 6  # falls, each over a way twice as long as the one before
-_AS_A_LOGARITHM = 0.97  # of each of these the next: a root of the tenth order loses more, as does 1/log
-_AS_A_LINE, _CERTAIN = 1.8, 3  # from fall to fall, and so many of them: where numbers end before the way does
-_ROUNDING = 0.1  # of a fall: from there on it is what is left of larger numbers
+_ENDS, _ENDS_SLOW = 3, 1  # the lowest ends of descents at an edge, from which the loss is followed
+_SAME = 0.02  # of the view: ends within it are one
+_LAST = 6  # falls, each over a distance twice the one before
+_AS_A_LOGARITHM = 0.97  # times the fall before: with an inverse tenth root, or 1/log, a fall is smaller
+_AS_A_LINE, _CERTAIN = 1.8, 3  # times the fall before, and so many of them: enough if numbers overflow further out
+_ROUNDING = 0.1  # of a fall: with more rounding in it, it does not count
 _ULPS = 3
 _FINEST = 36  # halvings of a step across a valley
 _POLLS = 8
@@ -30,10 +30,10 @@ class Fall:
     """Where a loss falls without end.
 
     Attributes:
-        point: On the edge of the view.
-        towards: Whereto, in words: "as s goes to 0".
-        beyond: A point out there, where it is lower.
-        fast: Whether at least as a line does: −log p, which falls slower, is meant to, where p ends at 1.
+        point: The point on the edge of the view.
+        towards: The direction in words, such as "as s goes to 0".
+        beyond: A point beyond the view, where the loss is lower.
+        fast: Whether it falls at least as fast as a line: a slower fall, as of −log p, is no fault, since p ends at 1.
     """
 
     point: tuple[float, ...]
@@ -43,19 +43,21 @@ class Fall:
 
 
 def finding_fall(view: View, descents: Descents) -> Slices[Fall | None]:
-    """Where a loss goes on to fall for good, at least as a logarithm does, or None.
+    """Find where a loss falls without end, at least as fast as a logarithm; None if it does not.
 
     Args:
-        view: Where descents went.
-        descents: From all over it.
+        view: The loss over its axes.
+        descents: The descents from all over the view.
     """
     beyond = copy.copy(view)
-    beyond.function = copy.copy(view.function)  # a point out there that raises decides nothing in here
+    beyond.function = copy.copy(
+        view.function
+    )  # a point beyond the view that raises must not change how the loss is called inside
     for k in _candidates(view, descents):
         end, loss = descents.ends[k], float(descents.losses[k])
         axes = descents.blocked(view)[k].nonzero().flatten()
         outward = -descents.gradients[k].sign() * view.spans * _FIRST
-        losses = yield from _losses(beyond, end, axes, _away(end, outward, axes))
+        losses = yield from _losses(beyond, end, axes, _values_beyond(end, outward, axes))
         if _goes_on(losses, loss):
             out = end + torch.where(descents.blocked(view)[k], _FAR * outward, 0.0)
             towards = _outwards([view.names[axis] for axis in axes], outward[axes] > 0)
@@ -80,21 +82,21 @@ def _outwards(names: list[str], up: Tensor) -> str:
     return f"as {' and '.join(said)}"
 
 
-def _away(end: Tensor, outward: Tensor, axes: Tensor) -> Tensor:
-    """Ever farther values of axes, (N, A), from an edge on outward, each way twice the one before."""
+def _values_beyond(end: Tensor, outward: Tensor, axes: Tensor) -> Tensor:
+    """Values of axes, (N, A), beyond an edge, each about twice as far out as the one before."""
     ways = 2.0 ** torch.arange(1, DOUBLINGS + 2, dtype=torch.float64) - 1
     return end[axes] + ways[:, None] * outward[axes]
 
 
 def _candidates(view: View, descents: Descents) -> list[int]:
-    """Descents that end at an edge over which the slope leads, the lowest, one of each place."""
+    """The indices of the lowest descents that end at an edge with the slope leading out, one for each place."""
     at_edge = descents.blocked(view).any(-1)
     kept: list[int] = []
     for k in descents.losses.argsort().tolist():
-        apart = all(
+        is_new = all(
             bool(((descents.ends[k] - descents.ends[other]).abs() > _SAME * view.spans).any()) for other in kept
         )
-        if bool(at_edge[k]) and apart:
+        if bool(at_edge[k]) and is_new:
             kept.append(k)
         if len(kept) == (_ENDS_SLOW if view.slow else _ENDS):
             break
@@ -102,7 +104,7 @@ def _candidates(view: View, descents: Descents) -> list[int]:
 
 
 def _losses(view: View, end: Tensor, axes: Tensor, values: Tensor) -> Slices[list[float]]:
-    """The losses at values of axes, (N, A), in the valley that leads there; up to the first that tells nothing."""
+    """The losses at values of axes, (N, A), along the valley there, up to the first that is not reliable."""
     ways = end.repeat(len(values), 1)
     ways[:, axes] = values
     if view.dims == 1 or len(axes) > 1 or view.slow:
@@ -119,7 +121,7 @@ def _known(view: View, points: Tensor) -> Slices[list[float]]:
 
 
 def _along_valley(view: View, end: Tensor, axis: int, ways: Tensor) -> Slices[list[float]]:
-    """`_known`, the other axis at its lowest each time, begun where the valley's last stretch leads."""
+    """As `_known`, with the other axis at its lowest, searched from where the valley's last stretch leads."""
     other, at, before = 1 - axis, end, end
     found: list[float] = []
     for way in ways:
@@ -153,7 +155,7 @@ def _lowest_across(view: View, at: Tensor, axis: int, reach: float) -> Slices[Te
 
 
 def _with_rounding(view: View, points: Tensor) -> Slices[tuple[Tensor, Tensor]]:
-    """The losses at points, (N, P), and how far those at the numbers right beside differ from each other, (N,) each."""
+    """The losses at points, (N, P), and how far they differ at the floats right beside, (N,) each."""
     ulps = torch.arange(-_ULPS, _ULPS + 1, dtype=torch.float64) * (not view.slow)
     places = points[:, None] * (1 + ulps[:, None] * torch.finfo(torch.float64).eps)
     if view.slow:
@@ -169,7 +171,7 @@ def _values(view: View, points: Tensor) -> Slices[Tensor]:
 
 
 def _goes_on(losses: list[float], start: float) -> bool:
-    """Whether losses at ever longer ways, each twice the one before, fall as if that had no end."""
+    """Whether losses at distances that double each time fall as if without end."""
     falls = -torch.tensor([start, *losses], dtype=torch.float64).diff()
     if not bool((falls > 0).all()) or len(falls) < _CERTAIN:
         return False
@@ -180,13 +182,13 @@ def _goes_on(losses: list[float], start: float) -> bool:
 
 
 def _growth(losses: list[float], start: float) -> float:
-    """By how much at least the last falls grow, each over a way twice as long as the one before."""
+    """The least growth from fall to fall among the last ones, each over a distance twice the one before."""
     falls = -torch.tensor([start, *losses], dtype=torch.float64).diff()
     return float((falls[1:] / falls[:-1])[1 - _CERTAIN :].min())
 
 
 def _ends_at_zero(view: View, end: Tensor, axis: int) -> Slices[bool]:
-    """Whether a loss is not defined beyond the 0 of an axis."""
+    """Whether a loss is not defined on the other side of 0 of an axis."""
     mirrored = end.clone()
     mirrored[axis] = -end[axis]
     return not bool((yield from _values(view, mirrored[None])).isfinite().all())

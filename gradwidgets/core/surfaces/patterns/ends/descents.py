@@ -11,14 +11,14 @@ from gradwidgets.core.surfaces.patterns.in_view import View, finite
 
 STARTS = {1: 23, 2: 9}  # along each axis
 _STARTS_SLOW = {1: 9, 2: 4}
-_FIRST, _LATER = 0.03, 0.003  # of the view's width: a first step of a round
+_FIRST, _LATER = 0.03, 0.003  # of the view's width: the first step of the first round, and of later ones
 _LONGEST, _SHORTEST = 0.06, 1e-9
 _LENGTHS = (1.5, 0.6, 0.2, 0.04)  # of the last step: these are tried at once, and the lowest is taken
-_SHORTER = 0.02  # of it, where none is lower
-_STEPS = (45, 16, 16, 16)  # of each round; between rounds it is felt for a way on
+_SHORTER = 0.02  # of the last step, if none of these is lower
+_STEPS = (45, 16, 16, 16)  # steps of each round; between rounds the points around are tried
 _STEPS_SLOW = (25,)
-_TURNS, _FURTHER = 4, 12  # of a closer look at one point, with so many steps in each
-_FELT = (1e-2, 1e-3, 1e-4, 1e-5)  # of the width: how far away
+_TURNS, _FURTHER = 4, 12  # turns of a closer look at one point, and steps in each
+_AROUND = (1e-2, 1e-3, 1e-4, 1e-5)  # of the width: how far away points are tried
 _BESIDE = (3e-3, 3e-4, 3e-5)  # of the width: how far away gradients are compared
 _ALONG = (300.0, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3)  # of that, along a kinked valley
 
@@ -32,7 +32,7 @@ class Descents:
         ends: Where they ended, (N, P).
         losses: The losses there, (N,).
         gradients: The gradients there, (N, P).
-        settled: Which of them had nowhere lower to go, (N,).
+        settled: Which of them found no lower point around their end, (N,).
     """
 
     starts: Tensor
@@ -58,11 +58,11 @@ def at_edge(view: View, points: Tensor) -> Tensor:
 
 
 def descending(view: View, starts: Tensor | None = None) -> Slices[Descents]:
-    """Go down by normalised steps, longer where they help and shorter where they do not.
+    """Descend by normalised steps, longer where they help and shorter where they do not.
 
     Args:
-        view: Where.
-        starts: From which points, (N, P); None for all over the view.
+        view: The loss over its axes; descents stay inside.
+        starts: The starting points, (N, P); None for all over the view.
     """
     starts = view.lattice((_STARTS_SLOW if view.slow else STARTS)[view.dims]) if starts is None else starts
     losses, gradients = yield from view.at(starts)
@@ -72,7 +72,7 @@ def descending(view: View, starts: Tensor | None = None) -> Slices[Descents]:
         if view.slow:
             walk.settled[:] = True
             break
-        moved = yield from walk.feel()
+        moved = yield from walk.try_around()
         if view.dims == 2:
             moved |= yield from walk.follow_kinks(number)
         if not moved:
@@ -83,11 +83,11 @@ def descending(view: View, starts: Tensor | None = None) -> Slices[Descents]:
 
 
 def closer(view: View, point: Tensor) -> Slices[Tensor]:
-    """The loss that a few more steps along kinks and slopes lead down to from a point, (1, P)."""
+    """The loss after a few more steps along kinks and slopes from a point, (1, P)."""
     losses, gradients = yield from view.at(point)
     walk = _Walk(view, point, losses, gradients)
     for turn in range(_TURNS):
-        moved = yield from walk.feel()
+        moved = yield from walk.try_around()
         if view.dims == 2:
             moved |= yield from walk.follow_kinks(turn)
         if not moved:
@@ -97,7 +97,7 @@ def closer(view: View, point: Tensor) -> Slices[Tensor]:
 
 
 class _Walk:
-    """All descents together."""
+    """All descents, moved together."""
 
     def __init__(self, view: View, starts: Tensor, losses: Tensor, gradients: Tensor) -> None:
         self.view, self.at = view, starts.clone()
@@ -130,8 +130,8 @@ class _Walk:
             step[which] = torch.where(better, tried[rows, best], _SHORTER * step[which])
             yield 0.5
 
-    def feel(self) -> Slices[bool]:
-        """Try the places around: a kink stops a descent where there is no minimum. Returns whether any moved."""
+    def try_around(self) -> Slices[bool]:
+        """Try the points around, as a kink can stop a descent away from a minimum; return whether any descent moved."""
         view, moved = self.view, False
         self.settled = torch.ones(len(self.at), dtype=torch.bool)
         if view.dims == 2:
@@ -139,12 +139,12 @@ class _Walk:
             ways = torch.stack([angles.cos(), angles.sin()], -1)
         else:
             ways = torch.tensor([[1.0], [-1.0]], dtype=torch.float64)
-        for far in _FELT:
+        for far in _AROUND:
             moved |= yield from self._try(far * ways.expand(len(self.at), -1, -1), self.live & self._has_slope)
         return moved
 
     def follow_kinks(self, turn: int) -> Slices[bool]:
-        """Where the gradients around leave a gap of more than half a circle, go through it: along a kinked valley."""
+        """Follow kinked valleys: if the gradients around leave a gap of more than half a circle, go through the gap."""
         view, moved = self.view, False
         angles = (torch.arange(12, dtype=torch.float64) + 0.21 + 0.1 * turn) * (math.pi / 6)
         ways = torch.stack([angles.cos(), angles.sin()], -1)
@@ -171,7 +171,7 @@ class _Walk:
         return (self.gradients != 0).any(-1)
 
     def _try(self, offsets: Tensor, which: Tensor) -> Slices[bool]:
-        """Move those of `which`, (N,), to the lowest of offsets, (N, M, P) in widths, that is lower."""
+        """Move the descents in `which`, (N,), to the lowest of several offsets, (N, M, P) in widths, if it is lower."""
         to = self.view.within(self.at[:, None] + offsets * self.view.spans)
         losses, gradients = yield from self.view.at(to.reshape(-1, self.view.dims))
         good = finite(losses, gradients)

@@ -1,4 +1,4 @@
-"""Descents that zigzag down a kinked valley, followed until they no longer get on."""
+"""Descents that zigzag down a kinked valley, followed until they no longer advance."""
 
 import torch
 from torch import Tensor
@@ -9,16 +9,16 @@ from gradwidgets.core.surfaces.patterns.ends.newton import Followed
 from gradwidgets.core.surfaces.patterns.in_view import View, finite
 
 _ROUNDS = 6
-_LEAPS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)  # times the way of a round: a kink may be straight
-_GETTING_ON = 1e-4  # of the view's width: a round that is longer is one of a descent that goes on
+_LEAPS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)  # times the distance of a round: a kink may be straight
+_ADVANCING = 1e-4  # of the view's width: a descent that moves further in a round has not ended
 
 
 def gone_on(view: View, ends: Tensor) -> Followed:
-    """Begin again where descents have come to, and leap on the way that they have gone.
+    """Continue descents from where they stopped, with leaps in the direction in which they moved.
 
     Args:
-        view: Where; they stay in it.
-        ends: Where their steps have run out, (N, P).
+        view: The loss over its axes; descents stay inside.
+        ends: Where their steps ran out, (N, P).
     """
     at = ends.clone()
     losses, slopes = finish(view.at(at))
@@ -31,13 +31,13 @@ def gone_on(view: View, ends: Tensor) -> Followed:
         if len(on.ends) != int(going.sum()):
             break
         at[going], losses[going] = on.ends, on.losses
-        at, losses = _leapt(view, before, at, losses)
-        going &= ((at - before).abs() / view.spans).amax(-1) > _GETTING_ON
+        at, losses = _after_leaps(view, before, at, losses)
+        going &= ((at - before).abs() / view.spans).amax(-1) > _ADVANCING
     return Followed(at, losses, going)
 
 
-def _leapt(view: View, before: Tensor, at: Tensor, losses: Tensor) -> tuple[Tensor, Tensor]:
-    """How far the loss falls on the straight way on, leap by leap, and the losses there."""
+def _after_leaps(view: View, before: Tensor, at: Tensor, losses: Tensor) -> tuple[Tensor, Tensor]:
+    """The points up to which the loss falls, leap by leap, in the same direction, and the losses there."""
     to = view.within(at[:, None] + torch.tensor(_LEAPS, dtype=torch.float64)[:, None] * (at - before)[:, None])
     found, _ = finish(view.at(to.flatten(0, 1), gradient=False))
     found = torch.cat([losses[:, None], found.nan_to_num(torch.inf).reshape(len(at), -1)], 1)

@@ -23,7 +23,7 @@ from gradwidgets.core.surfaces.patterns.ends.twins import rejected_twin
 from gradwidgets.core.surfaces.patterns.look import LOWEST, Look
 from gradwidgets.core.surfaces.patterns.stopped_above import ENDING, REACHED, ends_above
 
-_TWIN = 1e-6  # of the loss's height: two minima are as low as each other
+_TWIN = 1e-6  # of the loss's height: minima within it are equally low
 TELL_APART = (
     "The loss cannot tell the two apart: if one alone is meant, add what does (for an angle 1 − cos of all of it, for "
     "a vector its direction or sign as a term of its own). If either will do, let the target take both."
@@ -32,19 +32,19 @@ ELSEWHERE = (
     "Does what is out of view count? If it does, an angle a turn on say, view a whole period, or let the target take "
     "that edge too. If it does not, the loss turns round in view: it must rise all the way to that edge."
 )
-# Minima beside the first, each a whole number of turns away: too many for a view in radians.
+# Minima that are a turn away from another: so many are too many for a view in radians.
 _TURNS, _WHOLE = 3, 0.01
-_BESIDE = 0.02  # of the view's widths: what ends so near to a minimum ends in it
-_HARDLY = 0.05  # of the loss's height
+_BESIDE = 0.02  # of the view's widths: a descent that ends so near to a minimum ends in it
+_HARDLY = 0.05  # of the loss's height: a minimum is hardly higher than the lowest
 FEW = (
     "Where a descent ends depends on where it begins: if the lower one matters, begin from several places and keep the "
     "best."
 )
-_SAME = 1e-6  # of the view's widths: so near to each other two points are one
+_SAME = 1e-6  # of the view's widths: points within it are the same
 
 
 def saddle(look: Look) -> Finding | None:
-    """A point with no gradient that is a minimum one way and a maximum another."""
+    """A point without a gradient that is a minimum in one direction and a maximum in another."""
     saddles = [one for one in look.critical if one.kind == "saddle"]
     if not saddles or look.height == 0:
         return None
@@ -75,7 +75,7 @@ def unexpected_minimum(look: Look) -> Finding | None:
     minima = [one for one in look.critical if one.kind == "minimum"]
     if look.given:
         if not _is_reached(look, minima):
-            return None  # all of it is off the target: not one minimum too many
+            return None  # the whole loss misses the target, which off_target reports
         wrong = [one for one in minima if not look.in_target(one.point)]
     else:
         wrong = [one for one in minima if one.loss > look.lowest + LOWEST * look.height]
@@ -121,7 +121,7 @@ def unexpected_minimum(look: Look) -> Finding | None:
 
 
 def _ending_at(look: Look, minima: Sequence[CriticalPoint]) -> float:
-    """The share of the descents that end at one of some minima; 0 where none are known."""
+    """The share of the descents that end at one of some minima; 0 if there are no descents."""
     if look.descents is None or not len(look.descents.ends):
         return 0.0
     places = torch.tensor([one.point for one in minima], dtype=torch.float64)
@@ -137,7 +137,7 @@ def _is_slight(look: Look, one: CriticalPoint) -> bool:
 
 
 def _in_radians(look: Look, minima: Sequence[CriticalPoint]) -> str:
-    """What to do about minima that lie whole turns apart along an axis, as a cosine's of degrees; "" if they do not."""
+    """What to do about minima that lie a turn apart along an axis, as with a cosine of degrees; "" if they do not."""
     for axis, name in enumerate(look.names):
         places = [one.point[axis] for one in minima]
         if sum(any(abs(other - place - math.tau) < _WHOLE for other in places) for place in places) >= _TURNS:
@@ -149,14 +149,14 @@ def _in_radians(look: Look, minima: Sequence[CriticalPoint]) -> str:
 
 
 def _is_reached(look: Look, minima: Sequence[CriticalPoint]) -> bool:
-    """Whether a minimum lies at the target that was given, or some descents end there; so where that is not known."""
+    """Whether a minimum lies at the given target, or some descents end there; True if there are no descents."""
     if look.descents is None or not len(look.descents.ends) or any(look.in_target(one.point) for one in minima):
         return True
     return float(look.in_targets(look.descents.ends).double().mean()) >= ENDING
 
 
 def _lowest_at_target(look: Look, minima: Sequence[CriticalPoint]) -> float:
-    """The lowest loss known at the target that was given; infinite where none is."""
+    """The lowest loss known at the given target; infinite if there is none."""
     losses = [one.loss for one in minima if look.in_target(one.point)]
     if look.descents is not None and len(look.descents.ends):
         losses += look.descents.losses[look.in_targets(look.descents.ends)].tolist()
@@ -164,13 +164,13 @@ def _lowest_at_target(look: Look, minima: Sequence[CriticalPoint]) -> float:
 
 
 def stuck_start(look: Look) -> Finding | None:
-    """A named start above the lowest loss at which the gradient is zero, in float32 at the latest."""
+    """A named start above the lowest loss at which the gradient is zero, at least in float32."""
     if not look.known or look.height == 0 or not look.led:
         return None
     for name, point in look.starts.items():
         loss, gradient = finish(look.view.at(point[None]))
         above = float(loss[0]) - look.lowest
-        known = any(one.kind == "saddle" and _same(one.point, point, look) for one in look.critical)
+        known = any(one.kind == "saddle" and _are_same(one.point, point, look) for one in look.critical)
         if known or not (math.isfinite(above) and above > LOWEST * look.height):
             continue
         if look.given and look.in_target(point.tolist()):
@@ -188,12 +188,12 @@ def stuck_start(look: Look) -> Finding | None:
     return None
 
 
-def _same(point: Sequence[float], other: Tensor, look: Look) -> bool:
+def _are_same(point: Sequence[float], other: Tensor, look: Look) -> bool:
     return bool(((torch.tensor(point, dtype=torch.float64) - other).abs() <= _SAME * look.spans).all())
 
 
 def _is_zero_in_float32(look: Look, point: Tensor) -> bool:
-    """Whether float32 alone has no gradient at a point: where the reference has none either, that is said of both."""
+    """Whether the gradient at a point is zero in float32 though it is not in float64."""
     _, exact = finish(look.view.at(point[None]))
     if bool((exact == 0).all()) or look.own.dtype == torch.float32:
         return False
@@ -205,7 +205,7 @@ def _is_zero_in_float32(look: Look, point: Tensor) -> bool:
 
 
 def off_target(look: Look) -> Finding | None:
-    """Descents from over the view do not end in the target that was given."""
+    """Descents from all over the view do not end in the given target."""
     descents = look.descents
     if not look.given or descents is None or not len(descents.ends):
         return None
@@ -226,7 +226,7 @@ def off_target(look: Look) -> Finding | None:
     if share >= REACHED or not bool(missed.any()):
         return None
     ends, losses = on.ends[missed], on.losses[missed]
-    end = _as_known(look, ends[int(losses.argmin())])
+    end = _at_known_minimum(look, ends[int(losses.argmin())])
     edge = at_edge(look.view, torch.tensor(end, dtype=torch.float64))
     message = (
         f"of the descents from over the view {percent(share)} end in the target: the others end at "
@@ -243,9 +243,9 @@ def off_target(look: Look) -> Finding | None:
     return Finding("off_target", "error", message, evidence, end, action)
 
 
-def _as_known(look: Look, end: Tensor) -> tuple[float, ...]:
-    """Where a descent has ended; as the minimum that is known right there, where one is."""
-    known = [one.point for one in look.critical if one.kind == "minimum" and _same(one.point, end, look)]
+def _at_known_minimum(look: Look, end: Tensor) -> tuple[float, ...]:
+    """The point where a descent has ended, or the minimum that is known right there."""
+    known = [one.point for one in look.critical if one.kind == "minimum" and _are_same(one.point, end, look)]
     return known[0] if known else tuple(end.tolist())
 
 

@@ -1,4 +1,4 @@
-"""Descents followed to where they end: in a curved valley their steps run out on the way."""
+"""Follows descents to their end: in a curved valley their steps run out before that."""
 
 from dataclasses import dataclass
 
@@ -9,20 +9,20 @@ from gradwidgets.core.results.slices import finish
 from gradwidgets.core.surfaces.patterns.in_view import View, finite
 
 _STEPS, _STEPS_SLOW = 60, 8
-_BESIDE = 1e-5  # of the view's width: gradients that are so far apart give the Hessian
+_BESIDE = 1e-5  # of the view's width: how far apart the gradients for the Hessian are
 _DAMPINGS = (0.0, 1e-6, 1e-4, 1e-2, 1.0, 100.0)  # of the largest curvature: these are tried at once
 _LONGEST = 0.1  # of the width
-_SLOWEST = 1e-5  # of the width: a last step that is longer is one of a descent that goes on
+_SLOWEST = 1e-5  # of the width: a descent whose last step is longer has not ended
 
 
 @dataclass(frozen=True, eq=False)
 class Followed:
-    """Where descents come to that are followed further.
+    """Where descents have come after they were followed further.
 
     Attributes:
         ends: (N, P).
         losses: (N,).
-        moving: Which of them are not at their end yet, (N,): these tell nothing.
+        moving: Which of them have not ended yet, (N,), so that they prove nothing.
     """
 
     ends: Tensor
@@ -34,8 +34,8 @@ def followed(view: View, ends: Tensor) -> Followed:
     """Follow descents further by damped Newton steps, which bends of a valley do not slow down.
 
     Args:
-        view: Where; they stay in it.
-        ends: Where their steps have run out, (N, P).
+        view: The loss over its axes; descents stay inside.
+        ends: Where their steps ran out, (N, P).
     """
     at = ends.clone()
     losses, slopes = finish(view.at(at))
@@ -56,7 +56,7 @@ def followed(view: View, ends: Tensor) -> Followed:
 
 
 def _steps(view: View, at: Tensor, slopes: Tensor) -> Tensor:
-    """A step for each damping, (N, D, P): along what bends up by Newton's, along what bends down by the slope."""
+    """A step for each damping, (N, D, P): Newton's, with the absolute values of the curvatures."""
     spans, free = view.spans, ~_blocked(view, at, slopes)
     slope = torch.where(free, slopes * spans, 0.0)
     curvature = _hessians(view, at) * (free[:, :, None] & free[:, None])
@@ -76,7 +76,7 @@ def _blocked(view: View, at: Tensor, slopes: Tensor) -> Tensor:
 
 
 def _hessians(view: View, at: Tensor) -> Tensor:
-    """The Hessians per widths of the view, (N, P, P), from gradients beside, inside the view."""
+    """The Hessians per widths of the view, (N, P, P), from gradients on both sides, inside the view."""
     rows = []
     for axis in range(view.dims):
         far = torch.zeros_like(view.spans)

@@ -1,4 +1,4 @@
-"""Whether a minimum that the gradient tells of is one: where branches tie, half of each slope is none of the loss's."""
+"""False minima at tips: where branches tie, autograd takes half of each slope, and the sum may be 0."""
 
 import math
 from collections.abc import Sequence
@@ -10,17 +10,17 @@ from gradwidgets.core.surfaces.critical_points import CriticalPoint
 from gradwidgets.core.surfaces.patterns.in_view import View
 
 _AWAY = (1e-3, 1e-4)  # of the view's widths
-_AS_A_LINE = (5.0, 20.0)  # from the nearer ring to the farther, ten times as far away: by so much more it falls
-_SLOPE = 1e-2  # of a steep slope: a fall that is less steep is a place that is not hit exactly
+_AS_A_LINE = (5.0, 20.0)  # how many times as far the loss falls at the farther ring, which is ten times as far away
+_SLOPE = 1e-2  # of a steep slope: if the loss falls less steeply, a minimum was not hit exactly
 _WAYS = 16
 
 
 def without_tips(view: View, critical: Sequence[CriticalPoint], steep: float) -> Slices[list[CriticalPoint]]:
-    """Critical points without those called minima from which the loss falls at once, as a line does.
+    """Leave out the minima from which the loss falls at once, as a line does.
 
     Args:
         view: The loss over its axes.
-        critical: The points.
+        critical: The critical points.
         steep: A steep slope in view, per width of the view.
     """
     minima = [one for one in critical if one.kind == "minimum" and one.eigenvalues]

@@ -1,4 +1,4 @@
-"""A minimum that stands where two branches of a loss are joined."""
+"""A minimum where two branches of a loss are joined."""
 
 from dataclasses import dataclass
 
@@ -11,11 +11,11 @@ from gradwidgets.core.results.slices import finish
 from gradwidgets.core.results.wording import number, place
 from gradwidgets.core.surfaces.patterns.look import Look
 
-_BESIDE = 1e-5  # of the view's width: so far to either side of the lowest point it is looked at
-_STEEP = 0.01  # of the loss's height over the view: a slope that is less is near a zero of its own
-_AWAY = (1e-5, 0.02, 0.04, 0.08)  # of the view's width: here it is seen how the loss goes on to either side
+_BESIDE = 1e-5  # of the view's width: how far to either side of the lowest point slopes are taken
+_STEEP = 0.01  # of the loss's height over the view: a gentler slope is near its own zero
+_AWAY = (1e-5, 0.02, 0.04, 0.08)  # of the view's width: where the loss is compared on both sides
 _ALIKE = 1e-3  # of a slope, or of the loss's height
-_NOTHING = 1e-3  # of the loss's height: less is the zero of a distance, in which a loss may well have a kink
+_NOTHING = 1e-3  # of the loss's height: a lower one is the zero of a distance, where a kink is usual
 _COMPARISONS = frozenset(("gt", "lt", "ge", "le"))
 
 
@@ -32,13 +32,13 @@ def seam(look: Look) -> Finding | None:
         _, slopes = finish(look.view.at(sides))
         left, right = (slopes[:, axis] * look.spans[axis]).tolist()
         kinked = left < -_STEEP * look.height and right > _STEEP * look.height
-        if kinked and not _is_meant(look, point, axis) and _is_joined(look, sides):
-            return _found(look, point, axis, slopes[:, axis].tolist())
+        if kinked and not _is_of_one_function(look, point, axis) and _is_joined(look, sides):
+            return _finding(look, point, axis, slopes[:, axis].tolist())
     return None
 
 
-def _is_meant(look: Look, point: Tensor, axis: int) -> bool:
-    """Whether a kink is that of one function: mirrored at it, as |x| is, or of two straight lines, as a price is."""
+def _is_of_one_function(look: Look, point: Tensor, axis: int) -> bool:
+    """Whether a kink belongs to one function: symmetric, as |x|, or of two straight lines, as the pinball loss."""
     ways = torch.zeros(len(_AWAY), len(point), dtype=torch.float64)
     ways[:, axis] = torch.tensor(_AWAY, dtype=torch.float64) * look.spans[axis]
     below, above = (finish(look.view.at(look.view.within(point + sign * ways))) for sign in (-1, 1))
@@ -48,7 +48,7 @@ def _is_meant(look: Look, point: Tensor, axis: int) -> bool:
     return bool(((slopes - slopes[:, :1]).abs() < _ALIKE * slopes[:, :1].abs()).all())
 
 
-def _found(look: Look, point: Tensor, axis: int, slopes: list[float]) -> Finding:
+def _finding(look: Look, point: Tensor, axis: int, slopes: list[float]) -> Finding:
     spot, name = tuple(float(f"{value:.6g}") for value in point.tolist()), look.names[axis]
     return Finding(
         "seam",
@@ -66,8 +66,8 @@ class _Choice:
     """A torch.where between two branches.
 
     Attributes:
-        condition: Where the first is taken.
-        values: What it gave.
+        condition: Where the first branch is taken.
+        values: Its result.
         both: Whether both branches have a gradient.
         of_a_number: Whether its condition compares with a number that is not 0.
     """
@@ -96,7 +96,7 @@ class _Choices(Watching):
         return result
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
-        """Nothing: what is chosen shows on the way forward."""
+        """Skip the backward pass: choices are made in the forward pass."""
 
 
 def _is_zero(other: object) -> bool:
@@ -106,7 +106,7 @@ def _is_zero(other: object) -> bool:
 
 
 def _is_joined(look: Look, sides: Tensor) -> bool:
-    """Whether a choice between two branches, by a number, falls differently on both sides of a point."""
+    """Whether a torch.where that compares with a number takes different branches on both sides of a point."""
     logs = [_Choices(), _Choices()]
     try:
         for place_, log in zip(sides, logs, strict=True):

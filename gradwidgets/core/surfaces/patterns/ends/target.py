@@ -82,8 +82,8 @@ def parts_of(target: object, names: tuple[str, ...]) -> list[float | tuple[float
     """A point's or a box's numbers, in the order of the axes.
 
     Raises:
-        TypeError: They are none.
-        ValueError: They do not fit the axes.
+        TypeError: It is neither a point nor a box.
+        ValueError: Its numbers do not fit the axes.
     """
     target = plain(target)
     if isinstance(target, Mapping):

@@ -1,4 +1,4 @@
-"""Why descents go another way than to the target: a crest where pieces meet, a term or a weight of the wrong sign."""
+"""Why descents miss the target: a crest where two pieces meet, or a term or a weight of the wrong sign."""
 
 from collections.abc import Sequence
 
@@ -14,11 +14,11 @@ from gradwidgets.core.subject.mode import FunctionMode
 from gradwidgets.core.surfaces.patterns.flat.dead_ground import ABOVE
 from gradwidgets.core.surfaces.patterns.look import Look
 
-_ALONG = 801  # points of the way
+_ALONG = 801  # points on the line to the target
 _HALVINGS = 24
-_STEEP = 0.05  # of a steep slope: on both sides of a crest that is none of a smooth one
-_BESIDE = 1e-6  # of the way
-_NEAR = 0.02  # of the view: a fall so near to where descents end is theirs
+_STEEP = 0.05  # of a steep slope: with gentler sides a crest is smooth
+_BESIDE = 1e-6  # of that line
+_NEAR = 0.02  # of the view: descents that end so near to a fall follow it
 _PIECES = ("minimum", "maximum", "where")
 _ERRORS = frozenset((
     "pow", "square", "abs", "relu", "softplus", "mse_loss", "l1_loss", "huber_loss", "smooth_l1_loss",
@@ -36,19 +36,19 @@ WEIGHT = (
 
 
 def why_missed(look: Look, end: Sequence[float]) -> tuple[str, str]:
-    """What leads descents to an end off the target, in words, and what to do; both "" where that is not to be seen.
+    """What leads descents to an end off the target, in words, and what to do; both "" if it is not known.
 
     Args:
-        look: What is known of the loss.
+        look: The loss.
         end: Where they end, in the order of the axes.
     """
     at = torch.tensor(end, dtype=torch.float64)
     if not look.known or look.view.slow:
         return "", ""
-    return _crest(look, at) or _falling(look, at) or ("", "")
+    return _crest(look, at) or _falling_beyond(look, at) or ("", "")
 
 
-def _falling(look: Look, end: Tensor) -> tuple[str, str] | None:
+def _falling_beyond(look: Look, end: Tensor) -> tuple[str, str] | None:
     fall = look.fall
     if fall is None or not fall.fast or not fall.beyond:
         return None
@@ -59,7 +59,7 @@ def _falling(look: Look, end: Tensor) -> tuple[str, str] | None:
 
 
 def _crest(look: Look, end: Tensor) -> tuple[str, str] | None:
-    """A crest on the straight way to the target at which one piece of the loss ends and another begins."""
+    """A crest on the straight line to the target at which one piece of the loss ends and another begins."""
     targets = look.grid.points[look.target]
     goal = targets[((targets - end) / look.spans).norm(dim=-1).argmin()]
     shares = torch.linspace(0, 1, _ALONG, dtype=torch.float64)[:, None]
@@ -72,7 +72,7 @@ def _crest(look: Look, end: Tensor) -> tuple[str, str] | None:
     _, slopes = finish(look.view.at(sides))
     up, down = (slopes * (goal - end)).sum(-1).tolist()
     steep = _STEEP * look.steep * float(((goal - end) / look.spans).norm())
-    name = _changing(look, sides) if up > steep and down < -steep else ""
+    name = _changing_piece(look, sides) if up > steep and down < -steep else ""
     if not name:
         return None
     where = place(look.names, (end + share * (goal - end)).tolist())
@@ -80,7 +80,7 @@ def _crest(look: Look, end: Tensor) -> tuple[str, str] | None:
 
 
 def _summit(look: Look, end: Tensor, goal: Tensor, low: float, high: float) -> float:
-    """Where between two shares of the way the loss is highest: by the slope along it."""
+    """Where the loss is highest between two shares of the line, by the slope along it."""
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
         _, slope = finish(look.view.at((end + middle * (goal - end))[None]))
@@ -88,8 +88,8 @@ def _summit(look: Look, end: Tensor, goal: Tensor, low: float, high: float) -> f
     return (low + high) / 2
 
 
-def _changing(look: Look, sides: Tensor) -> str:
-    """Which of `_PIECES` takes another of its pieces on the other side, (2, P); "" for none."""
+def _changing_piece(look: Look, sides: Tensor) -> str:
+    """The first of `_PIECES` that takes another piece on the other side, (2, P); "" for none."""
     logs = [_Pieces(), _Pieces()]
     try:
         for point, log in zip(sides, logs, strict=True):
@@ -103,7 +103,7 @@ def _changing(look: Look, sides: Tensor) -> str:
 
 
 class _Pieces(Watching):
-    """Notes which piece each choice between two takes."""
+    """Notes which of two pieces each operation in `_PIECES` takes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -115,11 +115,11 @@ class _Pieces(Watching):
         return func(*args, **kwargs)
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
-        """Nothing: choices are made on the way forward."""
+        """Skip the backward pass: choices are made in the forward pass."""
 
 
 class _Weights(FunctionMode):
-    """Notes data that errors, which are never below 0, are multiplied by, and that are below 0 in part."""
+    """Notes data, partly below 0, by which errors that are never below 0 are multiplied."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -139,17 +139,13 @@ class _Weights(FunctionMode):
         return result
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
-        """Nothing: the way forward shows it."""
+        """Skip the backward pass: factors show in the forward pass."""
 
 
 def below_zero(look: Look) -> str:
-    """The data that weigh errors and are below 0 in part, in words; "" where there are none."""
-    watch, some = _Weights(), look.lattice.points[look.lattice.finite]
-    try:
-        look.own.run_at(some[len(some) // 2], look.own.dtype, watch)
-    except Exception:
-        return ""
-    if watch.found is None:
+    """The data that weight errors and are partly below 0, in words; "" if there are none."""
+    watch = _Weights()
+    if not look.ran_in(watch) or watch.found is None:
         return ""
     weight = watch.found
     alike = (n for n, one in data_tensors(look.own) if one.shape == weight.shape and bool((one == weight).all()))

@@ -1,4 +1,4 @@
-"""Lowest places that are no single ones: a valley all along which the loss is the same, ground that is flat there."""
+"""Losses without a single lowest point: with a valley along which they are the same, or with flat ground."""
 
 import torch
 from torch import Tensor
@@ -13,11 +13,11 @@ from gradwidgets.core.surfaces.patterns.look import LOWEST, Look
 
 FLAT_SHARE = 0.8  # of the view
 _FLAT, _CURVED = 1e-6, 1e-3  # of the other eigenvalue; of the loss's height
-_SAME = 1e-6  # of the height: what rises by less along a valley is its floor
-_LONG = 0.2  # of the view: shorter is no valley
+_SAME = 1e-6  # of the height: the floor of a valley rises by less
+_LONG = 0.2  # of the view: a valley is at least so long
 _ALONG = 41  # points of it
-_AXIS = 1e-3  # of a direction: so nearly along an axis the loss does not depend on that
-_ONE = 1e-3
+_AXIS = 1e-3  # of a direction: if it is so nearly along an axis, the loss does not depend on that parameter
+_ONE = 1e-3  # a factor so near to 1 is left out
 _IF_MEANT = (
     "Any place along it is as good, and where a descent ends is where it begins: if one alone is meant, add what tells "
     "them apart (a penalty of the size, one parameter less)."
@@ -29,7 +29,7 @@ _BOUNDED = (
 
 
 def valley(look: Look) -> Finding | None:
-    """The lowest loss all along a straight line, across both axes."""
+    """The loss is lowest all along a straight line that is not parallel to an axis."""
     lowest = [one for one in look.critical if one.kind == "degenerate"]
     if look.grid.y is None or look.height == 0 or not look.known or look.view.slow or not lowest:
         return None
@@ -44,7 +44,7 @@ def valley(look: Look) -> Finding | None:
 
 
 def _flat_way(look: Look, point: Tensor) -> Tensor | None:
-    """The direction in which the loss is not bent, in widths of the view, where it is in the other, (P,)."""
+    """The direction without curvature, in widths of the view, (P,), if there is curvature across it; else None."""
     try:
         bend = look.function.hessian(point) * look.spans[:, None] * look.spans
     except LossError:
@@ -55,7 +55,7 @@ def _flat_way(look: Look, point: Tensor) -> Tensor | None:
 
 
 def _ends(look: Look, point: Tensor, way: Tensor) -> tuple[Tensor, Tensor] | None:
-    """How far to both sides it is as low, within the view; None where that is no way to speak of."""
+    """Where the valley ends in both directions, within the view; None if it is too short."""
     shares = torch.linspace(-1.5, 1.5, 2 * _ALONG + 1, dtype=torch.float64)
     places = point + shares[:, None] * way * look.spans
     inside = ((places >= look.view.low) & (places <= look.view.high)).all(-1)
@@ -86,7 +86,7 @@ def _finding(look: Look, point: Tensor, way: Tensor, ends: tuple[Tensor, Tensor]
 
 
 def flat_bottom(look: Look) -> Finding | None:
-    """Most of the view as low as it gets, without a gradient."""
+    """Most of the view is at the lowest loss, without a gradient."""
     lattice = look.lattice
     if look.given or look.height == 0 or not look.known or not bool(lattice.finite.any()):
         return None

@@ -1,4 +1,4 @@
-"""A learned weight that nothing holds: all that it does is to make the rest count less."""
+"""A learned weight without a bound, which only makes the rest of the loss count less."""
 
 import torch
 
@@ -8,8 +8,8 @@ from gradwidgets.core.results.wording import place
 from gradwidgets.core.surfaces.patterns.ends.descents import Descents
 from gradwidgets.core.surfaces.patterns.look import Look
 
-_SAME = 1e-7  # of the largest singular value: what is left where one parameter is a factor of the rest, and no more
-_VARIES = 0.1  # of the largest: a rest that differs by less over the view is as good as a number
+_SAME = 1e-7  # of the largest singular value: the others are smaller if one parameter is only a factor of the rest
+_VARIES = 0.1  # of its largest value: if the rest varies by less over the view, it counts as a number
 _BEYOND = (0.5, 1.0, 2.0, 4.0)  # widths of the view beyond its edge
 _HOLD = (
     "The error is not made small, it is made to count for nothing. What weighs an error and is learnt needs a term "
@@ -19,7 +19,7 @@ _HOLD = (
 
 
 def weighed_away(look: Look) -> Finding | None:
-    """A loss g(s) · f(x), or that and what s has no part in, that falls as s goes on beyond the view."""
+    """A loss g(s) · f(x), plus terms without s, that falls as s goes beyond the view."""
     descents = look.descents
     if look.grid.y is None or not look.known or look.view.slow or descents is None or not len(descents.ends):
         return None
@@ -44,11 +44,11 @@ def weighed_away(look: Look) -> Finding | None:
 
 
 def _is_factor(look: Look, axis: int) -> bool:
-    """Whether the loss changes along an axis by the same curve everywhere, times a number that is above 0."""
+    """Whether the loss changes along an axis by the same curve everywhere, times a number above 0."""
     losses = look.lattice.loss.reshape(look.lattice.count, look.lattice.count)
     losses = losses if axis == 1 else losses.T
     changes = losses - losses[:, :1]
-    first = changes[:, [changes.shape[1] // 2, -1]]  # of two columns first: most losses are told by these
+    first = changes[:, [changes.shape[1] // 2, -1]]  # two columns first: they rule out most losses
     if float(torch.linalg.det(first.T @ first).abs()) > _SAME * float((first.T @ first).diagonal().prod()):
         return False
     left, sizes, _ = torch.linalg.svd(changes)
@@ -60,7 +60,7 @@ def _is_factor(look: Look, axis: int) -> bool:
 
 
 def _falls_on(look: Look, descents: Descents, axis: int, out: float) -> bool:
-    """Whether the loss goes on to fall along an axis from where the lowest descent ends."""
+    """Whether the loss keeps falling along an axis beyond the end of the lowest descent."""
     lowest = int(descents.losses.argmin())
     places = descents.ends[lowest].repeat(len(_BEYOND), 1)
     places[:, axis] += out * look.spans[axis] * torch.tensor(_BEYOND, dtype=torch.float64)

@@ -1,1 +1,1 @@
-"""Flat and dead ground: where it lies, and what is said of it."""
+"""Flat and dead ground: where it is, and the findings on it."""

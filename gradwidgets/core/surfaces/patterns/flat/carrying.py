@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -117,7 +116,11 @@ def _larger(value: Any) -> Any:
     """Numbers a little larger; what are none of real ones as they are."""
     if isinstance(value, list):
         return [_larger(one) for one in value]
-    real = isinstance(value, float) or (isinstance(value, Tensor) and value.is_floating_point())
-    if real or (isinstance(value, np.ndarray) and value.dtype.kind == "f"):
+    # A NumPy array tells its kind, which torch's dtype does not.
+    if isinstance(value, float) or getattr(getattr(value, "dtype", None), "kind", "") == "f" or _is_real(value):
         return value + _NUDGE * (1 + abs(value))
     return value
+
+
+def _is_real(value: object) -> bool:
+    return isinstance(value, Tensor) and value.is_floating_point()

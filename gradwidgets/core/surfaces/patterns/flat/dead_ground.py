@@ -19,7 +19,7 @@ ABOVE = 0.01  # of the height of the view: flat ground is dead only if it is at 
 
 
 class Facts(Protocol):
-    """What dead ground follows from, see `Look`."""
+    """What is needed to find dead ground, see `Look`."""
 
     grid: SurfaceGrid
     names: tuple[str, ...]
@@ -66,12 +66,12 @@ class Facts(Protocol):
 
 
 class DeadGround:
-    """Where parameters get no gradient to speak of though the loss is lower elsewhere.
+    """Where parameters get next to no gradient though the loss is lower elsewhere.
 
     Masks of the grid's shape are for pictures; shares of the view are measured at the points of the lattice.
 
     Args:
-        facts: The surface with what is known of it.
+        facts: The surface, and what is known about it.
     """
 
     def __init__(self, facts: Facts) -> None:
@@ -81,8 +81,8 @@ class DeadGround:
         """How far losses, inf where not finite, lie above the lowest that a descent could reach.
 
         Args:
-            losses: Of a shape with a dimension for each axis.
-            dims: Which dimension is which axis's.
+            losses: Losses with a dimension for each axis.
+            dims: The dimension of each axis.
         """
         facts = self._facts
         if len(facts.led) in (0, len(facts.names)):
@@ -91,7 +91,7 @@ class DeadGround:
 
     @cached_property
     def still(self) -> Tensor:
-        """Where the ground cannot move a descent though it is not lowest, of the grid's shape."""
+        """Where a descent hardly moves though the loss is not lowest, of the grid's shape."""
         facts = self._facts
         losses = torch.where(facts.finite, facts.grid.loss, math.inf)
         above = self._above(losses, [-1 - axis for axis in range(len(facts.names))])
@@ -99,29 +99,29 @@ class DeadGround:
 
     @cached_property
     def zones(self) -> list[Tensor]:
-        """Dead ground of some extent, off a given target; masks of the grid's shape, the largest first."""
-        return components(self.still & ~self._meant, SMALLEST_EXTENT)
+        """Dead ground of some extent outside a given target; masks of the grid's shape, the largest first."""
+        return components(self.still & ~self._may_be_flat, SMALLEST_EXTENT)
 
     @cached_property
     def stuck(self) -> dict[str, Tensor]:
-        """Parameter → where it alone gets no gradient though the loss is lower elsewhere along its axis: a mask."""
+        """Parameter → a mask of where it alone gets no gradient though the loss is lower elsewhere along its axis."""
         facts = self._facts
         found = {}
         losses = torch.where(facts.finite, facts.grid.loss, math.inf)
         for axis, name in enumerate(facts.names if facts.grid.y is not None else ()):
             if axis in facts.flat or bool((facts.grid.gradient[..., axis][facts.finite] == 0).all()):
-                continue  # no gradient anywhere: another pattern's
+                continue  # no gradient anywhere is reported by another pattern
             above = losses - losses.amin(-1 - axis, keepdim=True)
             size = facts.grid.gradient[..., axis].abs() * facts.spans[axis]
             mask = facts.finite & (above > ABOVE * facts.height) & (size < STUCK * above)
-            mask = _long(mask & ~self._meant, -1 - axis) & ~self._whole
+            mask = _long_runs(mask & ~self._may_be_flat, -1 - axis) & ~self._whole
             if bool(mask.any()):
                 found[name] = mask
         return found
 
     @property
     def mask(self) -> Tensor:
-        """Where a parameter gets no gradient, or none does, though the loss is lower elsewhere; of the grid's shape."""
+        """Where all parameters, or one, get no gradient though the loss is lower elsewhere; of the grid's shape."""
         return torch.stack([self._whole, *self.stuck.values()]).any(0)
 
     @property
@@ -129,8 +129,8 @@ class DeadGround:
         return torch.stack([torch.zeros_like(self.still), *self.zones]).any(0)
 
     @property
-    def _meant(self) -> Tensor:
-        """Where a loss may be flat whatever its height: in a target that was given."""
+    def _may_be_flat(self) -> Tensor:
+        """Where a loss may be flat whatever its height: in a given target."""
         facts = self._facts
         return facts.target if facts.given else torch.zeros_like(facts.finite)
 
@@ -154,7 +154,7 @@ class DeadGround:
         for axis, name in enumerate(facts.names if facts.grid.y is not None else ()):
             slopes = lattice.gradient[:, axis]
             if axis in facts.flat or bool((slopes[lattice.finite] == 0).all()):
-                continue  # no gradient anywhere: another pattern's
+                continue  # no gradient anywhere is reported by another pattern
             lines = losses.reshape(lattice.count, -1)
             above = (lines - lines.amin(axis, keepdim=True)).flatten()
             dead = lattice.finite & (above > ABOVE * facts.height) & (slopes.abs() * facts.spans[axis] < STUCK * above)
@@ -166,8 +166,8 @@ class DeadGround:
         return found
 
 
-def _long(mask: Tensor, dim: int) -> Tensor:
-    """What of a mask, (H, W), lies in runs of `SMALLEST_EXTENT` or more along a dimension."""
+def _long_runs(mask: Tensor, dim: int) -> Tensor:
+    """The parts of a mask, (H, W), in runs of `SMALLEST_EXTENT` or more along a dimension."""
     along = mask if dim in (-1, 1) else mask.T
     runs = torch.zeros_like(along)
     if along.shape[-1] >= SMALLEST_EXTENT:

@@ -22,20 +22,20 @@ from gradwidgets.core.surfaces.patterns.precision.resolution import unresolved_i
 
 DEAD_SHARE = 0.01
 _SOME = 3  # points of the lattice: fewer may lie on a peak or a saddle
-SOFT_EDGE = 0.02  # of the steep slopes: beside saturated ground the slope has died away so far
-_FADING = 10.0  # times from the middle of dead ground to its rim: a slight slope all over changes by less
+SOFT_EDGE = 0.02  # of a steep slope: beside saturated ground the slope has faded so far
+_FADING = 10.0  # times from the middle of dead ground to its rim: a slope that is slight everywhere changes by less
 IMBALANCE = 100.0
-LIVE_SHARE = 0.2  # of the view: where both parameters have a gradient, for one to be compared with the other
-_LEFT = 10.0  # times: what the widths of the view leave of it. Below that it is a matter of units, not of the loss
+LIVE_SHARE = 0.2  # of the view: in so much of it both parameters must have a gradient to be compared
+_PER_WIDTH = 10.0  # times, per width of the view: a smaller ratio is a matter of units, not of the loss
 _STEEPEST = 0.98  # of the slopes
-_NEARER = 1.5  # decades: so far must the nearer quartile be too
+_NEARER = 1.5  # decades: the nearer quartile must be so far off too
 WRONG_SHARE = 0.6  # half would be chance
-_FROM = 24  # points of dead ground from which it is tried whether a descent gets away
-_FEW = 0.2  # share of the places that arrows lead to: if both parameters move in less of it, their way is not described
+_FROM = 24  # points of dead ground from which descents are tried
+_FEW = 0.2  # of the points with a slope: if both parameters move at fewer, directions are not judged
 
 
 def dead_zone(look: Look) -> Finding | None:
-    """Ground of some extent above the lowest loss on which a start hardly moves, or one parameter does not."""
+    """Ground of some extent above the lowest loss on which a descent, or one of its parameters, hardly moves."""
     if look.height == 0 and bool(look.finite.any()):
         return _constant(look)
     wholly = look.share(look.dead.points)
@@ -45,17 +45,17 @@ def dead_zone(look: Look) -> Finding | None:
         parts = {name: share for name, share in parts.items() if not _leads_on(look, look.dead.stuck_points[name])}
     if wholly < DEAD_SHARE and not parts:
         return None
-    said, spot, kind, beside, told = [], None, "", 0.0, torch.zeros_like(look.dead.points)
+    said, spot, kind, beside, covered = [], None, "", 0.0, torch.zeros_like(look.dead.points)
     if wholly >= DEAD_SHARE:
-        told = told | look.dead.points
+        covered = covered | look.dead.points
         zone = look.dead.zones[0] if look.dead.zones else look.dead.still
         spot = look.first(zone) if bool(zone.any()) else _middle(look, look.dead.points)
-        beside = _beside(look, zone, look.slope)
+        beside = _slope_beside(look, zone, look.slope)
         kind = _kind(beside, _dies_away(zone, look.slope))
         said.append(
-            # Wherever the loss is lowest there is ground that is not dead, be it too narrow for any point.
+            # Where the loss is lowest the ground is not dead, even if that is too narrow for any point.
             f"{percent(min(wholly, 1 - 1e-6))} of the view is dead: the gradient is zero there"
-            f"{_or_small(look, look.dead.points)} though the loss is not at its lowest, "
+            f"{_if_not_zero(look, look.dead.points)} though the loss is not at its lowest, "
             f"around {place(look.names, spot)} say, where it {_HOW[kind]}"
         )
     for name, share in parts.items():
@@ -64,12 +64,12 @@ def dead_zone(look: Look) -> Finding | None:
         if spot is None:
             spot = own
             slope = look.grid.gradient[..., look.names.index(name)].abs()
-            beside = 0.0 if mask is None else _beside(look, mask, slope)
+            beside = 0.0 if mask is None else _slope_beside(look, mask, slope)
             kind = _kind(beside, mask is not None and _dies_away(mask, slope))
-        told = told | points
+        covered = covered | points
         said.append(
             f"{percent(share)} of the view is dead for {name}: its gradient is zero there"
-            f"{_or_small(look, points, look.names.index(name))} though the loss is lower elsewhere along {name}, "
+            f"{_if_not_zero(look, points, look.names.index(name))} though the loss is lower elsewhere along {name}, "
             f"around {place(look.names, own)} say"
         )
     axis = None if wholly >= DEAD_SHARE else look.names.index(next(iter(parts)))
@@ -101,7 +101,7 @@ def dead_zone(look: Look) -> Finding | None:
         "warning",
         "; ".join(said),
         {
-            "share": look.share(told),
+            "share": look.share(covered),
             "threshold": DEAD_SHARE,
             "for": ", ".join(look.names if wholly >= DEAD_SHARE else parts),
             "zones": len(look.dead.zones) + len(parts),
@@ -117,7 +117,7 @@ def dead_zone(look: Look) -> Finding | None:
 
 
 def little_dead(look: Look) -> str:
-    """Where the ground is dead in too little of the view for a finding, in words; "" where it is nowhere."""
+    """Where the ground is dead in too little of the view for a finding, in words; "" if it is dead nowhere."""
     if int(look.dead.points.sum()) < _SOME:
         return ""
     spot = place(look.names, _middle(look, look.dead.points))
@@ -125,7 +125,7 @@ def little_dead(look: Look) -> str:
 
 
 def _leads_on(look: Look, dead: Tensor) -> bool:
-    """Whether descents from ground that is dead for one parameter all go on to the lowest: the other one moves on."""
+    """Whether descents from ground that is dead for one parameter all reach the lowest loss through the other one."""
     if not look.known or look.view.slow or look.fall is not None:
         return False
     points = look.lattice.points[dead]
@@ -144,11 +144,11 @@ _NORMALISED = (
 
 
 def _constant(look: Look) -> Finding | None:
-    """A loss that is the same everywhere, and why; None where the view is too narrow to tell."""
+    """The finding on a loss that is the same everywhere; None if the view is too narrow to tell."""
     if unresolved_in_training(look.grid.axes, look.dtype) is not None:
         return None
     spot, why, action = look.first(look.finite), "", ""
-    # Off the middle, where a product may be 0 by itself.
+    # Not the middle, where a product may happen to be 0.
     some = look.lattice.points[look.lattice.finite][:1]
     if look.known and len(some):
         why, action = why_constant(look.function, some[0])
@@ -158,8 +158,8 @@ def _constant(look: Look) -> Finding | None:
     return Finding("dead_zone", "warning", message, {"share": 1.0, "threshold": DEAD_SHARE}, spot, action)
 
 
-def _or_small(look: Look, mask: Tensor, axis: int | None = None) -> str:
-    """Whether gradients of a lattice's points are more than zero, in words."""
+def _if_not_zero(look: Look, mask: Tensor, axis: int | None = None) -> str:
+    """That some gradients at points of the lattice are not exactly zero, in words; "" if all are."""
     gradient = look.lattice.gradient[mask]
     gradient = gradient if axis is None else gradient[:, axis]
     return ", or too small to lead anywhere," if bool((gradient != 0).any()) else ""
@@ -184,7 +184,7 @@ _FALLING, _HIGHEST = 0.5, 0.9  # of a steep slope; of the loss's height
 
 
 def _goes_on_falling(look: Look) -> bool:
-    """Whether dead ground is highest, and the lowest loss in view at an edge at which it is as steep as anywhere."""
+    """Whether dead ground is highest, and the loss is lowest at an edge beyond which it falls steeply."""
     descents = look.descents
     if descents is None or not len(descents.ends):
         return False
@@ -206,14 +206,14 @@ _NAMES = {
 _HOW = {"saturation": "dies away gradually: it saturates", "plateau": "stops at its edge: a plateau"}
 
 
-def _beside(look: Look, zone: Tensor, slope: Tensor) -> float:
-    """How steep it is right beside a zone, of a steep slope of that kind."""
+def _slope_beside(look: Look, zone: Tensor, slope: Tensor) -> float:
+    """The slope right beside a zone, relative to a steep one."""
     edge, steep = grown(zone, 2) & ~zone & look.finite, steep_of(slope[look.finite])
     return float(slope[edge].mean()) / steep if steep and bool(edge.any()) else 0.0
 
 
 def _dies_away(zone: Tensor, slope: Tensor) -> bool:
-    """Whether the slope just within a zone is still many times what it is in the middle of it."""
+    """Whether the slope just inside the rim of a zone is many times that in its middle."""
     rim, inner = zone & grown(~zone, 1), zone & ~grown(~zone, 2)
     if not bool(rim.any()) or not bool(inner.any()):
         return False
@@ -226,7 +226,7 @@ def _kind(beside: float, dies_away: bool) -> str:
 
 
 def dead_share(look: Look) -> float:
-    """Which share of the view is dead for all parameters or for one, 0 to 1."""
+    """The share of the view that is dead for all parameters or for one, 0 to 1."""
     return look.share(torch.stack([look.dead.points, *look.dead.stuck_points.values()]).any(0))
 
 
@@ -240,20 +240,20 @@ def axis_imbalance(look: Look) -> Finding | None:
     if look.share(both) < LIVE_SHARE or dead_share(look) >= DEAD_SHARE:
         return None
     size = size[both]
-    # Point by point, so that a pole, or a slope that dies away, moves nothing.
+    # Ratios point by point are the same beside a pole, or where both slopes fade.
     ratios = (size[:, 0].log10() - size[:, 1].log10()).quantile(torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64))
     low, middle, high = ratios.tolist()
     nearer = low if middle > 0 else -high
     if abs(middle) < math.log10(IMBALANCE) or nearer < _NEARER:
         return None
     steepest = size.quantile(_STEEPEST, dim=0)
-    if float(steepest.max() / steepest.min()) < _LEFT:
-        return None  # no parameter's slope is the smaller one where it counts
+    if float(steepest.max() / steepest.min()) < _PER_WIDTH:
+        return None  # where slopes are steepest, neither is much smaller
     ratio = 10 ** abs(middle)
     names = look.names if middle > 0 else look.names[::-1]
     medians = size.median(0).values.tolist()
     wider = float(look.spans[look.names.index(names[1])] / look.spans[look.names.index(names[0])])
-    units = ratio < _LEFT * wider
+    units = ratio < _PER_WIDTH * wider
     message = f"the gradient of {names[0]} is {number(ratio)} times that of {names[1]} over half of the view and more"
     message += (
         f", as the view of {names[1]} is {number(wider, 3)} times as wide: over their views both change the loss alike"
@@ -268,7 +268,7 @@ def axis_imbalance(look: Look) -> Finding | None:
             "ratio": ratio,
             "threshold": IMBALANCE,
             "left of it, per width of the view": ratio / wider,
-            "left from": _LEFT,
+            "left from": _PER_WIDTH,
             **{f"median |∂/∂{n}|": m for n, m in zip(look.names, medians, strict=True)},
         },
         action=_in_units(look, names[1]) if units else "",
@@ -281,9 +281,9 @@ def _in_units(look: Look, name: str) -> str:
 
 
 def wrong_direction(look: Look) -> Finding | None:
-    """From most of the view the straight way to the target leads uphill."""
+    """From most of the view the straight line to the target leads uphill."""
     outside = look.finite & ~look.target & ~look.dead.still & (look.slope > 0)
-    # Where one parameter does not move the other goes to where it is lowest on that line: a dead zone, no wrong way.
+    # Where one parameter does not move, the other goes to the lowest point of its line: that is a dead zone.
     led = outside & ~torch.stack([torch.zeros_like(outside), *look.dead.stuck.values()]).any(0)
     few, outside = look.share(led) < _FEW * look.share(outside), led
     if few or not bool(outside.any()):
@@ -291,7 +291,7 @@ def wrong_direction(look: Look) -> Finding | None:
     points, targets = look.grid.points[outside] / look.spans, look.grid.points[look.target] / look.spans
     if len(targets) > 400:
         targets = targets[torch.linspace(0, len(targets) - 1, 400, dtype=torch.float64).long()]
-    # Of squared distances, without what all of a point's have in common.
+    # Squared distances, without the term that is the same for all targets.
     nearest = torch.addmm((targets**2).sum(1)[None], points, targets.T, alpha=-2).min(1).indices
     way = targets[nearest] - points
     climbs = (look.grid.gradient[outside] * look.spans * way).sum(-1) > 0

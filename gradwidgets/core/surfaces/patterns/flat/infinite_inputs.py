@@ -100,7 +100,7 @@ class _Leaking(FunctionMode):
         self.spoilt = False
 
     def __torch_function__(self, func: Op, types: object, args: Args = (), kwargs: Kwargs | None = None) -> object:
-        name, given = getattr(func, "__name__", "").strip("_"), args[0] if args else None
+        name, given = getattr(func, "__name__", "").strip("_"), args[0] if args else torch.empty(0)
         leaks = name in ("relu", "clamp_min") or (name in ("clamp", "clip") and len(args) + len(kwargs or {}) == 2)
         result = func(*args, **(kwargs or {}))
         return torch.where(given < result, 0.01 * given, result) if leaks and _is_led(given) else result

@@ -10,7 +10,7 @@ def components(mask: Tensor, least: int = 1) -> list[Tensor]:
 
     Args:
         mask: Boolean, (H, W) or (W,).
-        least: How many rows or columns a part must touch to be given.
+        least: How many rows or columns a part must touch to be returned.
 
     Returns:
         A mask of the same shape for each part.
@@ -27,7 +27,7 @@ def components(mask: Tensor, least: int = 1) -> list[Tensor]:
 
 
 def _labels(flat: Tensor) -> Tensor:
-    """The same number at all of a part's cells, more than 0; 0 outside, (H, W)."""
+    """A number above 0 for each part, at all of its cells; 0 outside, (H, W)."""
     height, width = flat.shape
     edge = torch.zeros(height, 1, dtype=torch.bool)
     padded = torch.cat([edge, flat, edge], dim=1)
@@ -59,13 +59,13 @@ def _labels(flat: Tensor) -> Tensor:
 
 
 def grown(mask: Tensor, cells: int) -> Tensor:
-    """A mask with all that is at most so many cells away from it."""
+    """A mask together with all cells that are at most `cells` away from it."""
     flat = mask[None] if mask.ndim == 1 else mask
     wide = max_pool2d(flat.double()[None, None], 2 * cells + 1, 1, cells)[0, 0] > 0
     return wide.reshape(mask.shape)
 
 
 def extent(mask: Tensor) -> int:
-    """How many rows or columns a mask touches, whichever are more."""
+    """The number of rows or of columns that a mask touches, whichever is larger."""
     flat = mask[None] if mask.ndim == 1 else mask
     return int(max(flat.any(0).sum(), flat.any(1).sum()))

@@ -1,1 +1,1 @@
-"""What too few digits make of a loss."""
+"""What can go wrong with a loss in too few digits."""

@@ -1,4 +1,4 @@
-"""What the precision of the training makes of a loss, as findings."""
+"""Findings on a loss in the precision of the training."""
 
 from dataclasses import replace
 from typing import Literal
@@ -21,11 +21,11 @@ _AN_EPS = " An eps must be a number of "
 
 
 def vanishes_in_float32(look: Look) -> Finding | None:
-    """Gradients that float64 has and float32, in which models train, rounds to zero."""
+    """Gradients that float64 has, and that float32, in which models train, rounds to zero."""
     trouble = look.trouble
     if trouble is None or trouble.kind != "lost" or look.dtype != torch.float32 or trouble.cast is not None:
         return None
-    return _lost("vanishes_in_float32", look, trouble)
+    return _lost_gradient("vanishes_in_float32", look, trouble)
 
 
 def precision(look: Look) -> Finding | None:
@@ -38,7 +38,7 @@ def precision(look: Look) -> Finding | None:
     if trouble is None or (trouble.kind == "lost" and look.dtype == torch.float32 and trouble.cast is None):
         return None
     if trouble.kind == "lost":
-        return _lost("precision", look, trouble)
+        return _lost_gradient("precision", look, trouble)
     dtype, where = _name(trouble.cast or look.dtype), place(look.names, trouble.point.tolist())
     evidence: dict[str, object] = {"share": trouble.share, "dtype": dtype, "operation": trouble.operation}
     if trouble.kind == "wrong":
@@ -46,10 +46,10 @@ def precision(look: Look) -> Finding | None:
         message = f"in {percent(trouble.share)} of the view the gradient in {dtype} is off by half and more, at {where}"
         action = _in_more_digits(dtype)
         message = f"{message} say{said}{_off_too(look, trouble, evidence)}"
-        message += _next_to_nothing(look, trouble)
+        message += _how_little(look, trouble)
         return Finding("precision", _severity(trouble), message, evidence, tuple(trouble.point.tolist()), action)
     if trouble.kind == "off":
-        return _off(dtype, where, evidence, trouble)
+        return _off_value(dtype, where, evidence, trouble)
     begins = [f"{name} {number(value)}" for name, values in trouble.begins.items() for value in values]
     much = f"in {percent(trouble.share)} of the view" if trouble.share else "at single points"
     what = "the gradient, and it alone," if trouble.only_gradient else "it"
@@ -83,7 +83,7 @@ def _as_rounded(operation: str, near: float) -> str:
 
 
 def _untried(look: Look) -> Finding:
-    """A loss that raises in the precision that was asked for."""
+    """The finding on a loss that raises in the precision that was asked for."""
     dtype = _name(look.dtype)
     if (large := too_large(look)) is not None:
         message = (
@@ -99,8 +99,8 @@ def _untried(look: Look) -> Finding:
     return Finding("precision", "info", message, {}, None, action)
 
 
-def _off(dtype: str, where: str, evidence: dict[str, object], trouble: Trouble) -> Finding:
-    """A value that is rounded so much that it does not show how the loss changes."""
+def _off_value(dtype: str, where: str, evidence: dict[str, object], trouble: Trouble) -> Finding:
+    """The finding on a value that is rounded so much that it does not show how the loss changes."""
     message = (
         f"in {percent(trouble.share)} of the view the loss in {dtype} is off by more than {percent(OFF)} of its change "
         f"over the view, by up to {number(trouble.largest, 3)}, at {where} say"
@@ -118,7 +118,7 @@ def _in_more_digits(dtype: str) -> str:
     )
 
 
-def _lost(name: str, look: Look, trouble: Trouble) -> Finding:
+def _lost_gradient(name: str, look: Look, trouble: Trouble) -> Finding:
     dtype, spot = _name(trouble.cast or look.dtype), tuple(trouble.point.tolist())
     message = (
         f"in {percent(trouble.share)} of the view the gradient is zero in {dtype} though float64 has one, which "
@@ -127,7 +127,7 @@ def _lost(name: str, look: Look, trouble: Trouble) -> Finding:
     )
     message += f": {trouble.operation}" if trouble.operation else ""
     evidence = {"share": trouble.share, "threshold": LOST_SHARE, "largest lost": trouble.largest, "dtype": dtype}
-    message += _off_too(look, trouble, evidence) + _next_to_nothing(look, trouble)
+    message += _off_too(look, trouble, evidence) + _how_little(look, trouble)
     kept = "" if trouble.off else kept_gradient(trouble.parted)
     return Finding(name, _severity(trouble), message, evidence, spot, _or_in_more_digits(kept, dtype))
 
@@ -136,13 +136,13 @@ def _severity(trouble: Trouble) -> Literal["info", "warning"]:
     return "info" if trouble.slight else "warning"
 
 
-def _next_to_nothing(look: Look, trouble: Trouble) -> str:
-    """How little is lost, in words."""
+def _how_little(look: Look, trouble: Trouble) -> str:
+    """How little is lost, in words; "" if it is more."""
     return f"; that is under {percent(SLIGHT)} of its change over the view" if trouble.slight else ""
 
 
 def _off_too(look: Look, trouble: Trouble, evidence: dict[str, object]) -> str:
-    """By how much the value is off besides, in words."""
+    """By how much the value is off too, in words; "" if it is not."""
     if trouble.off_at is None:
         return ""
     share = trouble.off / look.height
@@ -154,11 +154,11 @@ def _off_too(look: Look, trouble: Trouble, evidence: dict[str, object]) -> str:
 
 
 def beside(finding: Finding, other: Finding) -> Finding:
-    """What few digits do to a loss that is not finite in float64 either: a cure of both is said once.
+    """Shorten the action of a finding on the training's precision if that on float64 has the same action.
 
     Args:
-        finding: What is said of the training's precision.
-        other: What is said of float64.
+        finding: The finding on the training's precision.
+        other: The finding on float64.
     """
     if not other.action or not finding.action.startswith(other.action):
         return finding
@@ -167,7 +167,7 @@ def beside(finding: Finding, other: Finding) -> Finding:
 
 
 def _or_in_more_digits(form: str, dtype: str) -> str:
-    """What to do, with the way out that there is always."""
+    """What to do: the stable form, if there is one, or more digits, which always help."""
     digits = f"ompute this part in {'float64' if dtype == 'float32' else 'float32'}."
     return f"{form} Or c{digits}" if form else f"C{digits}"
 

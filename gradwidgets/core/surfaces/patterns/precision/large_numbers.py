@@ -1,4 +1,4 @@
-"""Numbers written in a loss that do not fit into the precision of its training."""
+"""Numbers written in a loss that are too large for the precision of its training."""
 
 from dataclasses import dataclass
 
@@ -12,12 +12,12 @@ from gradwidgets.core.surfaces.patterns.look import Look
 
 @dataclass(frozen=True)
 class TooLarge:
-    """A number that does not fit.
+    """A number that is too large.
 
     Attributes:
         value: The number.
-        operation: torch's name for what is given it.
-        line: The line of the loss, in words; "" where it is not known.
+        operation: torch's name for the operation to which it is given.
+        line: The line of the loss, in words; "" if it is not known.
     """
 
     value: float
@@ -26,7 +26,7 @@ class TooLarge:
 
 
 class _Raising(FunctionMode):
-    """Notes the operation that raises for a number beyond the largest of a precision."""
+    """Notes the operation that raises because a number is beyond the largest of a precision."""
 
     def __init__(self, dtype: torch.dtype) -> None:
         super().__init__()
@@ -44,19 +44,19 @@ class _Raising(FunctionMode):
             raise
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
-        """Nothing: the way forward raises."""
+        """Skip the backward pass: the forward pass raises."""
 
 
 class _Forward(FunctionMode):
-    """Runs what there is, under autocast."""
+    """Runs the loss as it is, and its backward pass."""
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
-        """Run the way back too."""
+        """Run the backward pass too."""
         torch.autograd.grad(value, leaves, allow_unused=True)
 
 
 def too_large(look: Look) -> TooLarge | None:
-    """The number for which a loss raises in the precision asked for; None where it raises for another reason."""
+    """The number because of which a loss raises in the training's precision; None if the reason is another one."""
     watch = _Raising(look.dtype)
     try:
         look.own.run_at(_some_point(look), look.dtype, watch)
@@ -66,7 +66,7 @@ def too_large(look: Look) -> TooLarge | None:
 
 
 def runs_under_autocast(look: Look) -> bool:
-    """Whether a loss that raises in a precision of few digits runs where autocast chooses what is computed in it."""
+    """Whether a loss that raises in a precision of few digits runs under autocast, which chooses where to use it."""
     try:
         with torch.autocast("cpu", dtype=look.dtype):
             look.own.run_at(_some_point(look), torch.float32, _Forward())

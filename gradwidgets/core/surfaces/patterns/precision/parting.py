@@ -1,4 +1,4 @@
-"""Which operation makes a computation in few digits part from float64's, in words."""
+"""Which operation makes a computation in few digits differ from float64's, in words."""
 
 from dataclasses import dataclass
 
@@ -11,32 +11,32 @@ from gradwidgets.core.operations.provenance import Provenance
 from gradwidgets.core.operations.watching import Args, Kwargs, Op, Watching, floats_in, in_line
 from gradwidgets.core.results.wording import number, percent
 
-_TRIED = 5  # bad points of which one shows the operation: scalar kernels overflow elsewhere than vector ones
-_OFF = 0.02  # of a value: what is off by so much is no longer the rounding of one operation
-_SMALL = 32.0  # of the larger one's last digits: a number that is smaller is rounded off beside it
-_NEAR = 0.1  # of two numbers: a difference that is smaller shows their rounding
+_TRIED = 5  # bad points that are tried, as scalar kernels overflow at other points than vector ones
+_OFF = 0.02  # of a value: a larger error is more than the rounding of one operation
+_SMALL = 32.0  # times the larger number's last digit: a smaller number is mostly lost beside it
+_NEAR = 0.1  # of two numbers: a smaller difference shows their rounding
 _SUMS = ("add", "sub", "rsub")
 _OF_SUMS = ("mm", "bmm", "mv", "dot")  # torch.matmul
-_Key = tuple[int, tuple[int, ...], tuple[int, ...], torch.dtype]  # where a tensor lies, its shape, strides and dtype
+_Key = tuple[int, tuple[int, ...], tuple[int, ...], torch.dtype]  # a tensor's address, shape, strides and dtype
 _GROWING = (*_SUMS, "sum", "mul", "square", "mm", "bmm", "mv", "dot", "exp", "exp2")
 
 
 @dataclass(frozen=True, eq=False)
 class Parted:
-    """Where and how a computation in few digits parts from float64's.
+    """Where and how a computation in few digits differs from float64's.
 
     Attributes:
-        point: Where, (P,).
-        said: What happens there, in words; "" where that is not to be seen.
-        cast: In which dtype, if not in the training's.
-        who: The operation; "" where that is not to be seen.
+        point: The point, (P,).
+        said: What happens there, in words; "" if it is not known.
+        cast: The dtype of the computation, if it is not the training's.
+        who: The operation; "" if it is not known.
         back: Whether it happens in its backward.
-        lost_by: Which operation has made next to 0 before it what it is given; "" for none.
+        lost_by: The operation before it that made its input almost 0; "" for none.
         own: Whether it belongs to the backward of a custom autograd function.
-        hid: Whether torch.where left out what is not finite.
-        cancelled: The difference of numbers that are nearly the same that has led to it; "" for none.
-        summed: How many numbers are summed up there, where that is what overflows; else 0.
-        line: The line of the loss in which it happens, in words; "" where it is not known.
+        hid: Whether torch.where hid numbers that are not finite.
+        cancelled: The difference of nearly equal numbers that has led to it; "" for none.
+        summed: How many numbers a sum that overflows adds up; 0 for every other operation.
+        line: The line of the loss in which it happens, in words; "" if it is not known.
     """
 
     point: Tensor
@@ -53,13 +53,13 @@ class Parted:
 
 
 def named(function: LossFunction, spots: Tensor, dtype: torch.dtype, kind: str) -> Parted:
-    """A point, and what happens there.
+    """Find the operation to blame for a trouble, and the point that shows it.
 
     Args:
         function: The loss.
-        spots: Points to choose among, (N, P).
+        spots: Points to choose from, (N, P).
         dtype: The precision of the training.
-        kind: As `Trouble.kind`.
+        kind: "over" for values that are not finite, "under" for lost gradients; else as `Trouble.kind`.
     """
     order, found = [len(spots) // 2, 0, len(spots) - 1, len(spots) // 4, 3 * len(spots) // 4], []
     for k in order[:_TRIED]:
@@ -68,7 +68,7 @@ def named(function: LossFunction, spots: Tensor, dtype: torch.dtype, kind: str) 
             function.run_at(spots[k], dtype, shadow)
         except Exception:
             continue
-        parted = shadow.told(kind)
+        parted = shadow.to_blame(kind)
         if parted is not None:
             cast = parted.dtype if parted.dtype != dtype else None
             lost_by = parted.complement or parted.lost_by or parted.faded
@@ -78,25 +78,25 @@ def named(function: LossFunction, spots: Tensor, dtype: torch.dtype, kind: str) 
             break
     if not found:
         return Parted(spots[len(spots) // 2])
-    # At the rim of such ground a later operation may be the first that overflows: what does at most places is told.
+    # At the rim of the bad points a later operation may overflow first: choose the one that does at most points.
     whose = [one.who for one in found]
     return max(found, key=lambda one: whose.count(one.who))
 
 
 @dataclass(frozen=True, eq=False)
-class _Parting:
-    """Where the computation parts from float64's.
+class _Divergence:
+    """An operation at which the computation begins to differ from float64's.
 
     Attributes:
         who: The operation.
-        back: Whether it is part of that one's backward.
-        dtype: Of its result.
+        back: Whether it is part of that operation's backward.
+        dtype: The dtype of its result.
         how: What happens to its result, in words.
-        then: The same, where something else has led to it.
-        before: What has led to it, in another operation.
-        lost_by: Which operation has made next to 0 what it is given; "" for none.
-        inside: The operation itself, within the backward of a custom autograd function; else "".
-        complement: What is 0 as a value has been rounded to 1, "1 − sigmoid"; else "".
+        then: The same, for when an earlier operation has led to it.
+        before: The earlier operation that has led to it; None for none.
+        lost_by: The operation that made its input almost 0; "" for none.
+        inside: The operation within the backward of a custom autograd function; "" outside of one.
+        complement: The difference from 1, such as "1 − sigmoid", that is 0 because a value was rounded to 1; else "".
         summed: As in `Parted`.
         line: As in `Parted`.
     """
@@ -106,7 +106,7 @@ class _Parting:
     dtype: torch.dtype
     how: str
     then: str
-    before: "_Parting | None" = None
+    before: "_Divergence | None" = None
     lost_by: str = ""
     inside: str = ""
     complement: str = ""
@@ -115,15 +115,15 @@ class _Parting:
 
     @property
     def cancelled(self) -> str:
-        """The difference of numbers that are nearly the same that has led to it; "" for none."""
+        """The difference of nearly equal numbers that has led to it; "" for none."""
         before = self.before
         return before.who if before is not None and before.who in _SUMS and not before.back else ""
 
     @property
     def faded(self) -> str:
-        """What has underflowed before; "" for nothing."""
+        """The operation that has underflowed before; "" for none."""
         before = self.before
-        return before.who if before is not None and before.how == _how_gone(before.who) and not self.cancelled else ""
+        return before.who if before is not None and before.how == _how_lost(before.who) and not self.cancelled else ""
 
     @property
     def own(self) -> bool:
@@ -142,30 +142,30 @@ class _Parting:
 
 
 class _Shadow(Watching):
-    """Runs every operation in float64 beside itself and notes where the two part.
+    """Runs every operation in float64 too, and notes where the two results differ.
 
     Attributes:
-        over: Where something is first not finite though float64 is.
-        under: Where something is first 0 though float64 is not.
-        off: Where something is first off by more than one rounding.
+        over: The first operation with a result that is not finite though it is in float64.
+        under: The first operation with a result of 0 that is not 0 in float64.
+        off: The first operation with a result that is off by more than one rounding.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.over: _Parting | None = None
-        self.under: _Parting | None = None
-        self.off: _Parting | None = None
+        self.over: _Divergence | None = None
+        self.under: _Divergence | None = None
+        self.off: _Divergence | None = None
         self._provenance = Provenance()
-        self._after: dict[int, list[_Parting]] = {}  # where results lie of what has parted, and of what came of it
+        self._after: dict[int, list[_Divergence]] = {}  # results that differ, and results of these → the operations
         self._doubles: dict[_Key, Tensor] = {}
-        self._rounded_off: dict[int, str] = {}  # where a sum lies that has lost its smaller part, with its name
+        self._rounded_off: dict[int, str] = {}  # sums in which the smaller number is lost → the operation
 
-    def told(self, kind: str) -> _Parting | None:
-        """The parting that a kind of trouble is about."""
+    def to_blame(self, kind: str) -> _Divergence | None:
+        """The operation to blame for a kind of trouble."""
         return {"over": self.over, "under": self.under}.get(kind, self.off or self.under)
 
     @property
-    def _cancelled(self) -> _Parting | None:
+    def _cancelled(self) -> _Divergence | None:
         return self.off if self.off is not None and self.off.who in _SUMS else None
 
     def run(self, name: str, func: Op, args: Args, kwargs: Kwargs) -> object:
@@ -191,41 +191,41 @@ class _Shadow(Watching):
             self.over = self._overflowing(name, args, one, other)
         if self.under is None and bool(((one == 0) & (other != 0)).any()):
             tends = _rounded_to_one(name, args)
-            how = f"is 0, as {tends} is rounded to 0" if tends else _how_gone(name)
-            self.under = self._parting(name, args, one, how, self.over, "is 0", complement=tends)
+            how = f"is 0, as {tends} is rounded to 0" if tends else _how_lost(name)
+            self.under = self._divergence(name, args, one, how, self.over, "is 0", complement=tends)
         if one.dtype not in LOW:
             return
         self._note_sum(name, args, one)
         apart = (one.double() - other).abs() > _OFF * other.abs()
         if self.off is None and bool((apart & one.isfinite() & other.isfinite()).any()):
-            self.off = self._parting(name, args, one, self._why_off(name, args, one), self.over, "is off")
+            self.off = self._divergence(name, args, one, self._why_off(name, args, one), self.over, "is off")
 
-    def _overflowing(self, name: str, args: Args, made: Tensor, exact: Tensor) -> _Parting:
+    def _overflowing(self, name: str, args: Args, made: Tensor, exact: Tensor) -> _Divergence:
         end = 0 if name in _OF_ZERO else -1 if name == "log1p" else None
         at_zero = end is not None and any(bool((given == end).any()) for given in floats_in(args))
         how = "is NaN" if bool(made.isnan().any()) else "is infinite" if at_zero else "overflows"
-        # What is too large as it should be has overflowed, however much of what it is made of was rounded.
+        # A result that is too large in float64 as well has overflowed, however much its inputs were rounded.
         too_large = bool((made.isinf() & (exact.abs() > torch.finfo(made.dtype).max)).any())
         if how != "overflows" or not (too_large or name in _GROWING):
-            return self._parting(name, args, made, how, self.under, other=self._cancelled)
+            return self._divergence(name, args, made, how, self.under, other=self._cancelled)
         many = args[0].numel() // max(made.numel(), 1) if name == "sum" else 0
         many = args[0].shape[-1] if name in _OF_SUMS and not self.node else many
         how = _added_up(many, made.dtype, "products" if name in _OF_SUMS else "numbers") if many > 1 else how
-        return self._parting(name, args, made, how, None, summed=many if many > 1 else 0)
+        return self._divergence(name, args, made, how, None, summed=many if many > 1 else 0)
 
-    def _parting(
+    def _divergence(
         self,
         name: str,
         args: Args,
         made: Tensor,
         how: str,
-        before: _Parting | None,
+        before: _Divergence | None,
         then: str = "",
-        other: _Parting | None = None,
+        other: _Divergence | None = None,
         complement: str = "",
         summed: int = 0,
-    ) -> _Parting:
-        # Gradients that meet are summed between two operations, not by one of them.
+    ) -> _Divergence:
+        # The sum of gradients that meet belongs to no operation's backward.
         who, back = (
             ("the sum of gradients", False) if self.node and name == "add" else (self.node or name, bool(self.node))
         )
@@ -234,12 +234,14 @@ class _Shadow(Watching):
         led = next((one for one in (before, other) if one in after), None)
         inside = name if back and self.own else ""
         lost_by = self._provenance.lost_by(given)
-        parted = _Parting(who, back, made.dtype, how, then or how, led, lost_by, inside, complement, summed, in_line())
+        parted = _Divergence(
+            who, back, made.dtype, how, then or how, led, lost_by, inside, complement, summed, in_line()
+        )
         self._after.setdefault(made.data_ptr(), []).append(parted)
         return parted
 
     def _note_sum(self, name: str, args: Args, made: Tensor) -> None:
-        """Take note of a sum beside whose larger part the smaller one is as good as rounded off."""
+        """Note a sum in which the smaller number is mostly lost beside the larger one."""
         if name not in _SUMS:
             return
         sizes = [
@@ -277,19 +279,19 @@ def _added_up(count: int, dtype: torch.dtype, what: str) -> str:
     return f"adds up {count} {what} to more than {number(torch.finfo(dtype).max, 5)}"
 
 
-def _how_gone(name: str) -> str:
+def _how_lost(name: str) -> str:
     return "is rounded to 0" if name in _SUMS else "underflows to 0"
 
 
 def _rounded_to_one(name: str, args: Args) -> str:
-    """What a backward has multiplied by that is 0 as a value has been rounded to 1; "" where that is not so."""
+    """The factor of a backward that is 0 because a value was rounded to 1; "" if there is none."""
     made = next((one for one in reversed(args) if isinstance(one, Tensor)), None)
     tends = _COMPLEMENTS.get(name, "")
     return tends if tends and made is not None and bool((made.detach().abs() == 1).any()) else ""
 
 
 _COMPLEMENTS = {"sigmoid_backward": "1 − sigmoid", "tanh_backward": "1 − tanh²"}
-_OF_ZERO = ("log", "div", "reciprocal", "log2", "log10", "pow", "rsqrt")  # infinite at 0, which is no overflow
+_OF_ZERO = ("log", "div", "reciprocal", "log2", "log10", "pow", "rsqrt")  # infinite at 0, which is not an overflow
 
 
 def _key(tensor: Tensor) -> _Key:

@@ -1,4 +1,4 @@
-"""Views so narrow, so far from 0, that a precision has hardly a number in them."""
+"""Views so narrow and so far from 0 that a precision has hardly any number in them."""
 
 import math
 from collections.abc import Mapping
@@ -7,17 +7,17 @@ import torch
 
 from gradwidgets.core.results.finding import Finding, Severity
 
-FEWEST = 256  # numbers of float64 across a view: with fewer nothing is to be seen in it
-FEWEST_TRAINED = 12  # numbers of the training's precision
+FEWEST = 256  # float64 numbers across a view: with fewer nothing can be said about it
+FEWEST_TRAINED = 12  # the same for numbers of the training's precision
 
 
 def unresolved(axes: Mapping[str, tuple[float, float]], dtype: torch.dtype) -> Finding | None:
-    """An axis along which float64 has too few numbers, so that no verdict is one on the loss; None if there is none."""
+    """The finding on an axis along which float64 has too few numbers for any verdict; None if there is none."""
     return _finding(axes, torch.float64, FEWEST, "error", dtype)
 
 
 def unresolved_in_training(axes: Mapping[str, tuple[float, float]], dtype: torch.dtype) -> Finding | None:
-    """An axis along which the training's precision has hardly a number; None if there is none."""
+    """The finding on an axis along which the training's precision has hardly any number; None if there is none."""
     return _finding(axes, dtype, FEWEST_TRAINED, "warning", None)
 
 
@@ -54,7 +54,7 @@ def _finding(
 
 
 def _numbers(low: float, high: float, dtype: torch.dtype) -> int:
-    """About how many numbers of a precision lie in an interval; many around 0."""
+    """About how many numbers of a precision lie in an interval; at most 1e9."""
     largest = max(abs(low), abs(high))
     apart = torch.finfo(dtype).eps * max(2.0 ** math.floor(math.log2(largest)), torch.finfo(dtype).tiny)
     return int(min((high - low) / apart, 1e9))

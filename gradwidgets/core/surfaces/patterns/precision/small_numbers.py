@@ -1,4 +1,4 @@
-"""Numbers in a formula that are 0, or 1, in a precision: an eps that is none, a bound that bounds nothing."""
+"""Numbers in a formula that a precision rounds to 0 or 1: an eps, or a bound beside 1, without effect."""
 
 import torch
 from torch import Tensor
@@ -10,12 +10,12 @@ _ADDING = frozenset(("add", "sub", "rsub", "clamp", "clamp_min", "clamp_max", "m
 
 
 def rounded_to_zero(function: LossFunction, point: Tensor, dtype: torch.dtype) -> float:
-    """A number above 0 that a loss adds, or clamps to, and that is 0 in a precision; 0 where there is none."""
+    """A number above 0 that a loss adds, or clamps to, and that is 0 in a precision; 0 if there is none."""
     return _rounded_to(0.0, function, point, dtype)
 
 
 def rounded_to_one(function: LossFunction, point: Tensor, dtype: torch.dtype) -> float:
-    """A number beside 1 that a loss adds, or clamps to, and that is 1 in a precision; 0 where there is none."""
+    """A number beside 1 that a loss adds, or clamps to, and that is 1 in a precision; 0 if there is none."""
     return _rounded_to(1.0, function, point, dtype)
 
 
@@ -42,11 +42,11 @@ class _Numbers(Watching):
         return result
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
-        """Nothing: an eps stands on the way forward."""
+        """Skip the backward pass: an eps is used in the forward pass."""
 
 
 def smallest_eps(dtype: torch.dtype) -> float:
-    """The smallest power of ten whose reciprocal and square a dtype has, as a quotient and its slope need them."""
+    """The smallest power of ten whose reciprocal and square a dtype can hold, as a quotient and its slope need them."""
     least = torch.finfo(dtype)
     powers = (10.0**-k for k in range(1, 200))
     return min(one for one in powers if one**2 >= least.tiny * least.eps and 1 / one <= least.max)

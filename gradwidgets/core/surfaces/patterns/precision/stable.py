@@ -1,4 +1,4 @@
-"""What to do about an operation that parts from float64, where something is known."""
+"""What to do about an operation whose result differs from float64's."""
 
 from gradwidgets.core.operations.remedies import cure, known_for
 from gradwidgets.core.operations.stable_forms import of_what_is_lost, of_what_overflows
@@ -24,25 +24,27 @@ _ROOTS = ("sqrt", "pow", "norm")
 
 
 def stable_form(parted: Parted) -> str:
-    """What keeps finite what overflows, or is infinite or NaN; "" where nothing is known."""
+    """The form that stays finite of an operation that overflows, or is infinite or NaN; "" if none is known."""
     if parted.own:
         return cure(parted.who, "own")
     if parted.summed:
         return _MEAN if parted.who == "sum" else _DIVIDED
     of_one = parted.lost_by.startswith("1 −")
-    if (parted.cancelled and not of_one and any(part in parted.who for part in _ROOTS)) or _of_two(parted):
+    if (parted.cancelled and not of_one and any(part in parted.who for part in _ROOTS)) or _is_log_of_difference(
+        parted
+    ):
         return _CENTRE
     overflows = "" if parted.back else of_what_overflows(parted.who)
     return of_what_is_lost(parted.who, parted.lost_by) or overflows or known_for(parted.who)
 
 
-def _of_two(parted: Parted) -> bool:
-    """Whether it is a logarithm of a difference of two tensors: that of 1 − p has a form of its own."""
+def _is_log_of_difference(parted: Parted) -> bool:
+    """Whether it is the logarithm of a difference of two tensors; that of 1 − p has its own form."""
     return parted.cancelled == "sub" and "log" in parted.who and not parted.lost_by
 
 
 def kept_gradient(parted: Parted) -> str:
-    """What keeps a gradient that is rounded to 0."""
+    """What to do so that a gradient is not rounded to 0."""
     if parted.lost_by.startswith("1 −"):
         return _TO_ONE
     return _CANCELS if parted.who == "the sum of gradients" else _SCALE

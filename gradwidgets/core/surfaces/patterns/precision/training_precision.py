@@ -1,4 +1,4 @@
-"""What the precision of the training makes of a loss: overflow, NaN, gradients that are lost or wrong."""
+"""What goes wrong with a loss in the precision of the training: overflow, NaN, lost or wrong gradients."""
 
 from dataclasses import dataclass
 
@@ -13,32 +13,32 @@ from gradwidgets.core.surfaces.patterns.precision.parting import Parted, named
 from gradwidgets.core.surfaces.surface import SurfaceGrid
 
 OVERFLOW_SHARE, LOST_SHARE, WRONG_SHARE, OFF_SHARE = 0.01, 0.02, 0.02, 0.05
-OFF = 0.05  # of a loss's change over the view: a value that is off by more does not show how it changes
-SLIGHT = 0.01  # of the same: a gradient that changes the loss by less over the whole view is no loss
-_MUCH = 0.3  # of the view: where so much has no gradient it counts, be it low ground
-_ABOVE = 0.01  # of the loss's height above the lowest: there a gradient is needed
-_FAINT = 64.0  # roundings of the loss
-_ALONG = 129  # points along each axis where it is looked for where trouble begins
+OFF = 0.05  # of a loss's change over the view: a value that is off by more does not show how the loss changes
+SLIGHT = 0.01  # of the same: a lost gradient that changes the loss by less over the whole view hardly counts
+_MUCH = 0.3  # of the view: if so much has no gradient it counts even on low ground
+_ABOVE = 0.01  # of the loss's height above the lowest: from there on a gradient is needed
+_FAINT = 64.0  # roundings of the loss: a slope below that may be rounding
+_ALONG = 129  # points along each axis, to find where trouble begins
 
 
 @dataclass(frozen=True, eq=False)
 class Trouble:
-    """What a precision does to a loss.
+    """What goes wrong with a loss in a precision.
 
     Attributes:
         kind: "overflow" (infinite or NaN though float64 is finite), "lost" (no gradient though float64 has one),
             "wrong" (a gradient that is off by half and more) or "off" (a value that is, by much of the loss's change).
-        share: Of the view.
-        point: Where, (P,).
-        largest: The largest gradient that is lost, or off; of "off" by how much the value is at most.
-        operation: What does it, in words; "" where that is not to be seen.
-        cast: The dtype that it computes in, where the loss itself casts to it; None otherwise.
-        begins: Axis → the values at which it begins along it.
-        parted: What does it, at that point.
-        only_gradient: Whether the loss is finite there, of "overflow".
-        off: By how much the value is off besides, where that is much of its change over the view; else 0.
-        off_at: Where it is off most, (P,); None where it is not.
-        slight: Whether what is lost, or off, changes the loss by next to nothing beside its change over the view.
+        share: The share of the view in which it does.
+        point: A point that shows it, (P,).
+        largest: The largest gradient that is lost, or wrong; for "off" the largest error of the value.
+        operation: The operation to blame, in words; "" if it is not known.
+        cast: The dtype of the computation, if the loss itself casts to it; else None.
+        begins: Axis → the values at which it begins or ends along that axis.
+        parted: How the computation differs from float64's at that point.
+        only_gradient: For "overflow", whether the loss itself is finite there.
+        off: By how much the value is off too, if that is much of its change over the view; else 0.
+        off_at: Where the value is off most, (P,); None if it is not.
+        slight: Whether the lost or wrong gradient changes the loss by next to nothing.
     """
 
     kind: str
@@ -66,20 +66,20 @@ def training_trouble(
     beside: Tensor,
     sound: bool,
 ) -> Slices[Trouble | None]:
-    """Look at a loss in another precision beside the reference, at the same rounded points.
+    """Compare a loss in another precision with float64, at the same rounded points.
 
     Args:
-        view: The loss in the reference.
-        function: The loss as it is.
+        view: The loss in float64.
+        function: The loss as it was given.
         dtype: The precision.
-        points: Where, evenly over the view, (N, P).
+        points: Points evenly over the view, (N, P).
         lowest: The lowest loss in view.
-        height: How far it rises in view.
-        beside: Where else, (M, P): where it is lowest, where a training begins.
-        sound: Whether the reference is finite all over the view: then one special point that is not tells.
+        height: How far the loss rises in view.
+        beside: Further points, (M, P), such as where it is lowest and where a training begins.
+        sound: Whether float64 is finite all over the view: then a single special point that is not is enough.
 
     Raises:
-        LossError: The loss takes no such dtype.
+        LossError: The loss does not accept that dtype.
     """
     count = len(points)
     points = torch.cat([points, view.special(), beside])
@@ -87,11 +87,11 @@ def training_trouble(
     rounded = points.to(dtype).double()
     inside = ((rounded >= view.low) & (rounded <= view.high)).all(-1)
     high, steep = yield from view.at(rounded)
-    low, slope = yield from _in(function, points, dtype)
+    low, slope = yield from _values_in(function, points, dtype)
     known = finite(high, steep) & inside
     over = known & ~finite(low, slope)
     if _share(over, even) >= OVERFLOW_SHARE or (sound and bool((over & ~even).any())):
-        # Where the loss itself is not finite that comes before its gradient.
+        # A loss that is not finite is reported rather than its gradient.
         infinite = over & ~low.isfinite()
         spots = rounded[infinite if _share(infinite, even) > 0.5 * _share(over, even) else over]
         parted = named(function, spots, dtype, "over")
@@ -106,7 +106,7 @@ def training_trouble(
     above = (high > lowest + _ABOVE * height) & (size > 1e-3 * (high - lowest))
     faint = _faint(size, ((slope - steep) * view.spans).norm(dim=-1), high, known & ~gone, dtype)
     lost = gone & ~faint & (above | ((size > 1e-12 * biggest) & (size > 1e-9 * height)))
-    # Of a loss that is large itself a part is rounding wherever it is.
+    # Where a loss is large, part of it is always rounding.
     gap = (low - high).abs()
     far = known & (gap > OFF * torch.maximum(high - lowest, torch.tensor(height))) & (height > 0)
     also: tuple[float, Tensor | None] = (0.0, None)
@@ -128,21 +128,21 @@ def training_trouble(
 
 
 def _is_slight(size: Tensor, mask: Tensor, height: float) -> bool:
-    """Whether slopes per width of the view, (N,), are next to nothing beside a loss's height where a mask is true."""
+    """Whether slopes per width of the view, (N,), are next to nothing relative to the height where a mask is true."""
     return height > 0 and float(size[mask].max()) < SLIGHT * height
 
 
 def _faint(size: Tensor, off: Tensor, loss: Tensor, known: Tensor, dtype: torch.dtype) -> Tensor:
-    """Where a slope is nothing but rounding, as that of a loss that does not depend on its input, (N,).
+    """Where a slope is only rounding, as for a loss that does not depend on its input, (N,).
 
     Args:
-        size: Of the slope per width of the view, (N,).
-        off: By how much it is off in few digits, (N,).
+        size: The slope per width of the view, (N,).
+        off: The error of the slope in few digits, (N,).
         loss: The loss, (N,).
-        known: Where there is a slope in few digits that can be compared, (N,).
-        dtype: Of the few digits.
+        known: Where there is a slope in few digits to compare with, (N,).
+        dtype: The dtype of few digits.
     """
-    # So little of the loss is less than a few roundings of its terms; but an exact slope may be as small.
+    # Such a slope is below a few roundings of the loss's terms; but an exact slope may be as small.
     faint = size <= _FAINT * torch.finfo(dtype).eps * loss.abs()
     shown = faint & known & (size > 0)
     noisy = bool(shown.any()) and float((off > 0.1 * size)[shown].double().mean()) > 0.5
@@ -150,19 +150,19 @@ def _faint(size: Tensor, off: Tensor, loss: Tensor, known: Tensor, dtype: torch.
 
 
 def lost_ground(function: LossFunction, dtype: torch.dtype, grid: SurfaceGrid) -> Slices[Tensor | None]:
-    """Where on a grid a precision makes a loss infinite or NaN, or its gradient zero, though float64 has one.
+    """Where on a grid a loss is not finite in a precision, or its gradient zero, though it is not so in float64.
 
     Args:
-        function: The loss as it is.
+        function: The loss as it was given.
         dtype: The precision.
         grid: Its surface or curve.
 
     Returns:
-        A mask of the grid's shape; None where the loss takes no such dtype.
+        A mask of the grid's shape; None if the loss does not accept that dtype.
     """
     points = grid.points.reshape(-1, len(grid.names))
     try:
-        low, slope = yield from _in(function, points, dtype)
+        low, slope = yield from _values_in(function, points, dtype)
         high, steep = yield from View(function, torch.tensor(list(grid.axes.values()), dtype=torch.float64)).at(points)
     except LossError:
         return None
@@ -195,7 +195,7 @@ def _share(mask: Tensor, even: Tensor) -> float:
     return float(mask[even].double().mean())
 
 
-def _in(function: LossFunction, points: Tensor, dtype: torch.dtype) -> Slices[tuple[Tensor, Tensor]]:
+def _values_in(function: LossFunction, points: Tensor, dtype: torch.dtype) -> Slices[tuple[Tensor, Tensor]]:
     values = yield from function.valuing(points, dtype)
     return values.loss.double(), values.gradient.double()
 
@@ -203,14 +203,14 @@ def _in(function: LossFunction, points: Tensor, dtype: torch.dtype) -> Slices[tu
 def _beginnings(
     view: View, function: LossFunction, point: Tensor, dtype: torch.dtype
 ) -> Slices[dict[str, list[float]]]:
-    """Where along each axis through a bad point the bad ground begins and ends."""
+    """The values of each axis, on a line through a bad point, at which trouble begins and ends."""
     found: dict[str, list[float]] = {}
 
     def bad_at(values: Tensor, axis: int) -> Slices[Tensor]:
         places = point.expand(len(values), -1).clone()
         places[:, axis] = values
         try:
-            losses, gradients = yield from _in(function, places, dtype)
+            losses, gradients = yield from _values_in(function, places, dtype)
         except LossError:
             return torch.zeros(len(values), dtype=torch.bool)
         return ~finite(losses, gradients)

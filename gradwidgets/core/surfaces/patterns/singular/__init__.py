@@ -1,1 +1,1 @@
-"""Places where a loss or its slope is not finite, or grows without end."""
+"""Points at which a loss or its slope is not finite, or grows without end."""

@@ -1,4 +1,4 @@
-"""Places that are not finite, or next to which slopes grow, told as the lines across an axis on which they lie."""
+"""Lines across an axis on which a loss is not finite, or next to which slopes grow."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from gradwidgets.core.results.wording import place
 from gradwidgets.core.surfaces.patterns.in_view import finite
 from gradwidgets.core.surfaces.patterns.look import Look
 
-ON_A_LINE = 3  # places make one
-_SAME = 1e-9  # of the view's width: values so near to each other are one, which rounding has moved
-_WIDE = 0.45  # of the view: over so much of it places on a line must lie
-_LOOKED_AT = 32  # places along a line
+ON_A_LINE = 3  # points make a line
+_SAME = 1e-9  # of the view's width: values within it differ by rounding
+_WIDE = 0.45  # of the view: the points of a line must extend over so much
+_LOOKED_AT = 32  # points along a line
 ALL, _MUCH = 0.9, 0.25  # of them
-_VALUES = 8  # of a line, of which any may be the one that is hit exactly
+_VALUES = 8  # values of a line that are tried, as any of them may be the exact one
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,11 +24,11 @@ class BadLine:
     """A line across an axis on which a loss, or only its gradient, is not finite.
 
     Attributes:
-        axis: Which.
-        value: There, without what rounding adds.
-        whole: Whether that is so all along it.
+        axis: The axis.
+        value: The value of the axis, without rounding errors.
+        whole: Whether the loss is not finite all along the line.
         loss_too: Whether the loss is not finite along it, or only the gradient.
-        on: Which of the places lie on it, (N,).
+        on: Which of the bad points lie on it, (N,).
     """
 
     axis: int
@@ -39,7 +39,7 @@ class BadLine:
 
 
 def in_words(lines: Sequence[BadLine], names: Sequence[str]) -> str:
-    """Lines in words, those that are bad all along first; "" for none."""
+    """The lines in words, those that are bad all along first; "" for none."""
     parts = []
     for whole, how in ((True, "all along"), (False, "along much of")):
         said = [place([names[line.axis]], [line.value]) for line in lines if line.whole == whole]
@@ -48,7 +48,7 @@ def in_words(lines: Sequence[BadLine], names: Sequence[str]) -> str:
 
 
 def bad_lines(look: Look, places: Tensor) -> list[BadLine]:
-    """The lines on which places, (N, P), lie that are not finite; what is so of single ones is not said of a line."""
+    """The lines across an axis on which bad points, (N, P), lie, if the loss is bad along much of them."""
     if len(look.names) == 1 or len(places) < ON_A_LINE or not look.known:
         return []
     found = []
@@ -67,12 +67,12 @@ def bad_lines(look: Look, places: Tensor) -> list[BadLine]:
 
 
 def shares_along(look: Look, axis: int, values: Tensor) -> tuple[float, float]:
-    """At which shares of a line across an axis the loss, and either it or its gradient, is not finite.
+    """The shares of a line across an axis on which the loss, and on which the loss or its gradient, is not finite.
 
     Args:
-        look: What is looked at, over two axes.
-        axis: Which.
-        values: Of the line, (N,): they differ by rounding, and any of them may be it.
+        look: The loss, over two axes.
+        axis: The axis.
+        values: Values of the line, (N,), that differ by rounding; any of them may be the exact one.
     """
     values = values[torch.linspace(0, len(values) - 1, min(len(values), _VALUES)).round().long()]
     along = (torch.arange(_LOOKED_AT, dtype=torch.float64) + 0.4142) / _LOOKED_AT
@@ -87,12 +87,12 @@ def shares_along(look: Look, axis: int, values: Tensor) -> tuple[float, float]:
 
 
 def _clusters(values: Tensor, span: float) -> list[Tensor]:
-    """Values that are the same to within rounding, together."""
+    """Group values that are the same to within rounding."""
     single = values.unique()
     cuts = (single.diff() > _SAME * span).nonzero().flatten() + 1
     return list(single.tensor_split(cuts.tolist()))
 
 
 def _shortest(values: Tensor) -> float:
-    """Of values that agree to within rounding, the one that a user may have typed."""
+    """The value with the fewest digits, which a user may have typed, of some that agree to within rounding."""
     return min(values.tolist(), key=lambda value: (len(repr(value)), abs(value)))

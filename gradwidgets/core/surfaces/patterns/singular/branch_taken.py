@@ -1,4 +1,4 @@
-"""An operation without a finite gradient that torch.where takes at one place, and does not take at another."""
+"""An operation without a finite gradient that torch.where takes at one point, and does not take at another."""
 
 from dataclasses import replace
 
@@ -23,7 +23,10 @@ def points_along(look: Look, lines: list[BadLine]) -> list[Tensor]:
 def taken_elsewhere(
     look: Look, places: list[Tensor], first: Tensor, hidden: Culprit
 ) -> tuple[Tensor, str, Culprit] | None:
-    """A place, in words too, where torch.where takes what it does not take at the first: what mends that mends both."""
+    """A point, also in words, where torch.where takes the branch that it does not take at the first point.
+
+    The culprit there comes with it: its cure helps at both points.
+    """
     for one in places:
         point, where = readable(look, one)
         culprit = blame(look.function, point)

@@ -1,4 +1,4 @@
-"""Divisors that a bound holds at a tiny number over a part of the view: the gradient is larger by decades there."""
+"""Divisors that a bound holds at a tiny number in part of the view, so that the gradient is far too large there."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ from gradwidgets.core.surfaces.patterns.lattice import nearest_to_middle
 from gradwidgets.core.surfaces.patterns.look import Look
 
 STEEPER = 1e4  # times the gradient elsewhere
-_USUAL = 0.1  # of the slopes: as small as these are elsewhere
+_USUAL = 0.1  # of the slopes are smaller than the usual slope
 _SHARE = 0.01  # of the view
-_AS_STEEP = 0.1  # of the usual slope there
-_SMALLER = 1e-3  # of what is divided by elsewhere
-_SAME = 1e-6  # of a number: what differs by less is held
+_AS_STEEP = 0.1  # of the median of steep slopes: a gentler one is not looked at
+_SMALLER = 1e-3  # of the divisor elsewhere
+_SAME = 1e-6  # of a divisor: it is held if it varies by less
 _ASKED = 3  # points, of either kind
 _BOUNDS = frozenset(("clamp", "clamp_min", "clip", "maximum", "where", "add", "fmax"))
 _LARGER = (
@@ -35,13 +35,13 @@ _BELOW = (
 
 @dataclass(frozen=True, eq=False)
 class Divisor:
-    """What is divided by.
+    """A divisor of a loss.
 
     Attributes:
-        value: It.
-        maker: The operation that has made it; "" where that bounds nothing.
-        lowest: The lowest number that that operation was given.
-        by: The operation that divides.
+        value: Its value.
+        maker: The operation that made it; "" if that is not known.
+        lowest: The lowest number that the maker was given.
+        by: The operation that divides by it.
     """
 
     value: Tensor
@@ -51,7 +51,7 @@ class Divisor:
 
 
 def held_divisor(look: Look) -> Finding | None:
-    """Ground on which a bound holds a divisor at a tiny number, and the gradient is larger by decades for that."""
+    """Ground on which a bound holds a divisor at a tiny number, so that the gradient is thousands of times larger."""
     if not look.known:
         return None
     lattice = look.lattice
@@ -63,7 +63,7 @@ def held_divisor(look: Look) -> Finding | None:
     steeper = sloping & (size > STEEPER * usual)
     if look.share(steeper) < _SHARE:
         return None
-    # Right beside such ground the quotient has a slope nearly as steep, of what is divided by itself.
+    # Right beside such ground the slope of the quotient is nearly as steep, because of the divisor itself.
     steep, others = steeper & (size > _AS_STEEP * size[steeper].median()), sloping & ~steeper
     held = _held(look.function, _some(lattice.points[steep]), _some(lattice.points[others]))
     if held is None:
@@ -89,15 +89,15 @@ def _some(points: Tensor) -> Tensor:
 
 
 def _held(function: LossFunction, steep: Tensor, others: Tensor) -> tuple[Divisor, float, float] | None:
-    """The divisor that is held most, the number that it is held at, and what it is elsewhere; None if none is."""
+    """The divisor that is held most, the number at which it is held, and its usual size elsewhere; None for none."""
     there, elsewhere = ([_divisors(function, point) for point in points] for points in (steep, others))
     if not elsewhere or len({len(log) for log in (*there, *elsewhere)}) != 1:
         return None
-    found = [held for logs in zip(*there, *elsewhere, strict=True) if (held := _of_one(logs, len(steep))) is not None]
+    found = [held for logs in zip(*there, *elsewhere, strict=True) if (held := _if_held(logs, len(steep))) is not None]
     return min(found, key=lambda held: held[1] / held[2], default=None)
 
 
-def _of_one(logs: Sequence[Divisor], count: int) -> tuple[Divisor, float, float] | None:
+def _if_held(logs: Sequence[Divisor], count: int) -> tuple[Divisor, float, float] | None:
     first = logs[0]
     if first.maker not in _BOUNDS or len({one.value.shape for one in logs}) != 1:
         return None
@@ -120,12 +120,12 @@ def _divisors(function: LossFunction, point: Tensor) -> list[Divisor]:
 
 
 class _Divisors(Watching):
-    """Notes what is divided by on the way forward, and what has made it."""
+    """Notes divisors, and the operations that made them."""
 
     def __init__(self) -> None:
         super().__init__()
         self.found: list[Divisor] = []
-        self._made: dict[int, tuple[str, float]] = {}  # where a tensor lies → what has made it, the lowest given
+        self._made: dict[int, tuple[str, float]] = {}  # address of a tensor → its operation, the lowest input
 
     def run(self, name: str, func: Op, args: Args, kwargs: Kwargs) -> object:
         divisor = args[0] if name == "reciprocal" else args[1] if name == "div" else None
@@ -139,4 +139,4 @@ class _Divisors(Watching):
         return result
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
-        """Nothing: the way forward has them all."""
+        """Skip the backward pass: only divisors of the forward pass count."""

@@ -8,23 +8,25 @@ from gradwidgets.core.losses.loss_function import LossFunction
 from gradwidgets.core.surfaces.patterns.look import loss_function_of
 from gradwidgets.core.surfaces.surface import SurfaceGrid
 
-STEEP = 5.0  # times the median slope: what grows less is no candidate for a pole
-_MOST = 4  # candidates an axis
+STEEP = 5.0  # times the median slope: a gentler row is no candidate for a pole
+_MOST = 4  # candidates per axis
 _ACROSS = 33  # points in a window about a candidate; the next window is two of their distances wide
 _WINDOWS = 5
-_LINES = 5  # places along the line that are looked at
-_GROWTH = 2.4  # from a window to the next, 16 times narrower; towards a pole like 1/√distance it is 4
+_LINES = 5  # points along the line that are followed
+_GROWTH = (
+    2.4  # times from a window to the next, which is 16 times narrower; towards a pole like 1/√distance it is 4 times
+)
 
 
 def singular_lines(grid: SurfaceGrid) -> dict[str, tuple[float, ...]]:
-    """Where a loss is singular all along a line of the grid's direction.
+    """Find where a loss is singular all along a line in the direction of an axis.
 
     Either a single row or column of the grid is not finite, or the gradient grows towards a line between them like a
-    power of the distance, which is followed to a millionth of a cell. A loss that must be called point by point
+    power of the distance; it is followed to a millionth of a cell. A loss that must be called point by point
     is not followed.
 
     Args:
-        grid: The surface; of a curve the lines are points.
+        grid: The surface; for a curve the lines are points.
 
     Returns:
         Axis → the values at which it is singular, ascending; only axes that have some.
@@ -36,7 +38,7 @@ def singular_lines(grid: SurfaceGrid) -> dict[str, tuple[float, ...]]:
         # Rows are values of this axis from here on, (N, M); a curve has one column.
         bad = ~finite[:, None] if finite.ndim == 1 else ~finite if axis == 1 else ~finite.T
         slopes = torch.where(bad, torch.nan, _rows(grid.gradient[..., axis], axis).abs())
-        lines = _alone(bad.all(1))
+        lines = _isolated(bad.all(1))
         places, cell = side[lines].tolist(), float(side[1] - side[0])
         if function is not None and not function.slow:
             for k in _candidates(slopes, lines):
@@ -63,7 +65,7 @@ def _rows(values: Tensor, axis: int) -> Tensor:
     return values[:, None] if values.ndim == 1 else values if axis == 1 else values.T
 
 
-def _alone(whole: Tensor) -> Tensor:
+def _isolated(whole: Tensor) -> Tensor:
     """The indices of rows that are marked while their neighbours are not."""
     edge = torch.zeros(1, dtype=torch.bool)
     return (whole & ~torch.cat([edge, whole[:-1]]) & ~torch.cat([whole[1:], edge])).nonzero().flatten()
@@ -77,7 +79,7 @@ def _candidates(slopes: Tensor, known: Tensor) -> list[int]:
         return []
     heights = torch.where(profile.isfinite(), profile, torch.zeros_like(profile))
     edge = heights.new_zeros(1)
-    # Of two equal ones, as on both sides of a pole in the middle, the first, give or take a rounding.
+    # Of two rows that are equal but for rounding, as on both sides of a pole, the first.
     highest = (heights > (1 + 1e-9) * torch.cat([edge, heights[:-1]])) & (
         heights >= (1 - 1e-9) * torch.cat([heights[1:], edge])
     )
@@ -111,7 +113,7 @@ def _followed(function: LossFunction, grid: SurfaceGrid, axis: int, k: int) -> f
         slopes = values.gradient[:, axis].reshape(across.shape).double().abs()
         if bool((~slopes.isfinite()).sum(1).gt(2).any()):
             return None  # not a line but a region
-        # The steepest point may be near to a pole by chance; the ends are about as far from it as the window is wide.
+        # The steepest point may happen to be near the pole; the ends are about a window's width away from it.
         ends = slopes[:, [0, -1]].nan_to_num(nan=torch.inf).amin(1)
         growth, before = ends / before, ends
         if window > 1 and int((growth > _GROWTH).sum()) < needed:

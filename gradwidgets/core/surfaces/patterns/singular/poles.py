@@ -1,6 +1,6 @@
-"""Places next to which slopes grow without end, told as points, as lines across an axis, or as a curve."""
+"""Points next to which slopes grow without end, described as points, as lines across an axis, or as a curve."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,26 +12,26 @@ from gradwidgets.core.surfaces.patterns.in_view import finite
 from gradwidgets.core.surfaces.patterns.look import Look
 from gradwidgets.core.surfaces.patterns.singular.bad_lines import ON_A_LINE
 
-APART = 1e-3  # of the view: places farther from each other are two
-_SAME = 1e-6  # of the view's width: so near to each other values are one line's
+APART = 1e-3  # of the view: points farther from each other are two
+_SAME = 1e-6  # of the view's width: values within it belong to one line
 NAMED = 3
-_ON_A_CURVE = 4  # places, so many make one: three may be symmetry's
+_ON_A_CURVE = 4  # points make a curve: three may be due to symmetry
 _STRAIGHT = 1e-5  # of the view
-_NEAR, _FAR = 1e-6, 1e-4  # of the view: how far beside a line its slope is looked at
-_GROWS = 5.0  # times from there to here: next to a root it is 10
-_ALONG, _MOST_OF_IT = 8, 0.75  # places along a line, and how many of them must show it
-_RING = 16  # points around a place
-_CLEAN = 0.85  # of them: around a place at which something else ends it is half
+_NEAR, _FAR = 1e-6, 1e-4  # of the view: how far beside a line slopes are compared
+_GROWS = 5.0  # times from the far distance to the near one: next to a root it is 10
+_ALONG, _MOST_OF_IT = 8, 0.75  # points along a line, and the share of them that must show it
+_RING = 16  # points around a pole
+_CLEAN = 0.85  # of them must be finite: at the edge of ground that is not it is half
 
 
 @dataclass(frozen=True)
 class Spot:
-    """Where slopes grow without end, or something is not finite.
+    """A point, a line or a curve at which slopes grow without end, or a loss is not finite.
 
     Attributes:
-        words: What to call it.
-        point: One of its places, (P,).
-        places: How many were found on it.
+        words: The spot in words.
+        point: One of its points, (P,).
+        places: How many points were found on it.
     """
 
     words: str
@@ -47,21 +47,21 @@ def in_words(spots: Sequence[Spot]) -> str:
 
 
 def spots_of(look: Look, places: Sequence[Tensor], *, lines: bool = True) -> list[Spot]:
-    """Places, (P,) each, that belong together as one: lines across an axis, points, and what lies on a curve.
+    """Group points, (P,) each, into lines across an axis, a curve, and single points.
 
     Args:
-        look: What is looked at.
-        places: Next to which it grows, or that are not finite.
-        lines: Whether there may be lines across an axis among them.
+        look: The loss.
+        places: The points, which are not finite, or next to which slopes grow.
+        lines: Whether to look for lines across an axis.
     """
     left, found = torch.stack(list(places)), []
     for axis in range(len(look.names)) if lines and len(look.names) > 1 else ():
         for value in _values(left[:, axis], float(look.spans[axis])):
             on = (left[:, axis] - value).abs() <= _SAME * look.spans[axis]
-            if len(_single(left[on], look)) >= ON_A_LINE and is_a_line(look, axis, float(value)):
+            if len(one_of_each(left[on], look)) >= ON_A_LINE and is_a_line(look, axis, float(value)):
                 found.append(Spot(place([look.names[axis]], [float(value)]), left[on][0], int(on.sum())))
                 left = left[~on]
-    points = _single(left, look)
+    points = one_of_each(left, look)
     if len(look.names) == 1:
         points = sorted(points, key=float)
     elif len(points) >= _ON_A_CURVE:
@@ -70,7 +70,7 @@ def spots_of(look: Look, places: Sequence[Tensor], *, lines: bool = True) -> lis
 
 
 def surrounded(look: Look, places: Sequence[Tensor]) -> list[Tensor]:
-    """Those of places, over two axes, around which all is finite: they are no side of ground that is not."""
+    """The points, over two axes, around which all is finite, so that they are not at the edge of bad ground."""
     if not len(places):
         return []
     angles = (torch.arange(_RING, dtype=torch.float64) + 0.37) * (2 * torch.pi / _RING)
@@ -83,7 +83,7 @@ def surrounded(look: Look, places: Sequence[Tensor]) -> list[Tensor]:
 
 
 def _curve(look: Look, points: Tensor) -> Spot:
-    """Points, (N, 2), as those of a curve, or of a straight line, with the two that are farthest apart."""
+    """Points, (N, 2), as a curve or a straight line, described by the two that are farthest apart."""
     shares = (points - points.mean(0)) / look.spans
     straight = float(torch.linalg.svdvals(shares)[-1]) <= _STRAIGHT * len(points) ** 0.5
     far = torch.cdist(shares, shares)
@@ -92,8 +92,8 @@ def _curve(look: Look, points: Tensor) -> Spot:
     return Spot(f"{'a slanting line' if straight else 'a curve'} through {through}", points[0], len(points))
 
 
-def _single(places: Tensor, look: Look) -> list[Tensor]:
-    """Of places next to each other the first."""
+def one_of_each(places: Iterable[Tensor], look: Look) -> list[Tensor]:
+    """Leave out points next to an earlier one."""
     kept: list[Tensor] = []
     for one in places:
         if all(bool(((one - other).abs() > APART * look.spans).any()) for other in kept):
@@ -102,13 +102,13 @@ def _single(places: Tensor, look: Look) -> list[Tensor]:
 
 
 def _values(values: Tensor, span: float) -> Tensor:
-    """Values that are one to within rounding once, (N,)."""
+    """Leave out values that equal an earlier one to within rounding, (N,)."""
     single = values.unique()
     return single[torch.cat([torch.ones(1, dtype=torch.bool), single.diff() > _SAME * span])] if len(single) else single
 
 
 def is_a_line(look: Look, axis: int, value: float) -> bool:
-    """Whether the slope grows towards a line all along it, not at the places alone that happen to lie on it."""
+    """Whether the slope grows towards a line all along it, and not only at points that happen to lie on it."""
     shares = (torch.arange(_ALONG, dtype=torch.float64) + 0.4142) / _ALONG
     places = (look.bounds[:, 0] + shares[:, None] * look.spans).expand(2, 2, -1, -1).clone()
     away = torch.tensor([[-_NEAR, _NEAR], [-_FAR, _FAR]], dtype=torch.float64) * look.spans[axis]

@@ -1,4 +1,4 @@
-"""Spikes of a likelihood: beside one sample the scale may go to 0, and the loss falls without end."""
+"""Spikes of a likelihood: at a sample the scale may go to 0, and the loss falls without end."""
 
 import math
 from collections.abc import Sequence
@@ -11,34 +11,34 @@ from gradwidgets.core.results.slices import Slices
 from gradwidgets.core.surfaces.patterns.ends.descents import Descents
 from gradwidgets.core.surfaces.patterns.in_view import View
 
-NARROW = 0.01  # of the view: a spike is no wider at the view's edge
-_CANDIDATES = 2  # ends of descents, the lowest
-_SAME = 0.02  # of the view: ends so near to each other are one
+NARROW = 0.01  # of the view: a spike is not wider at the view's edge
+_CANDIDATES = 2  # ends of descents that are tried, the lowest
+_SAME = 0.02  # of the view: ends within it are one
 _STEPS = 6  # from where a descent has stopped to the edge
 _BACK = (0.05, 0.1, 0.15)  # of the scale's axis, from the edge
 _BEYOND = (0.05, 0.1, 0.15)  # the same, beyond the edge
-_TOWARDS_ZERO = (0.3, 0.09, 0.027)  # of the edge's value, where the axis is the scale itself, that has an end at 0
-_STEP, _FAR = 0.15, range(1, 33)  # of the axis beyond the edge, and so many: somewhere there a floor of the scale shows
-_POWERS = range(1, 14)  # the same towards 0, of a factor each
-_TOLD = 1e-7  # of the view: of a narrower spike it is not to be told where its bottom is
-_NEAR_ZERO = 0.05  # of the axis: from there on it is that
-_LIKE = 0.6  # of one fall: the next is as large, give or take
+_TOWARDS_ZERO = (0.3, 0.09, 0.027)  # of the edge's value, if the axis is the scale itself, which ends at 0
+_STEP, _FAR = 0.15, range(1, 33)  # steps beyond the edge, of the axis, on which a floor of the scale would show
+_POWERS = range(1, 14)  # the same towards 0, as powers of a factor
+_TOO_NARROW = 1e-7  # of the view: the bottom of a narrower spike cannot be found
+_NEAR_ZERO = 0.05  # of the axis: an edge so near to 0 belongs to a scale
+_LIKE = 0.6  # of the largest fall: all falls are at least so large
 _SHRINKS = 0.9  # of a width: the next one nearer to the edge is smaller
 _POLLS = 3
-_FIRST_STEPS = (0.01, 0.03, 0.1, 0.3, 1.0)  # of a stretch of which it is not known how the valley leads
-_SLANTS = 0.05  # of the way along the scale's axis: a valley that goes so far along the other lies aslant
+_FIRST_STEPS = (0.01, 0.03, 0.1, 0.3, 1.0)  # of a stretch whose direction is not known yet
+_SLANTS = 0.05  # of the distance along the scale's axis: a slanting valley goes further along the other one
 
 
 @dataclass(frozen=True)
 class Spike:
-    """Where a loss falls without end, ever narrower.
+    """An ever narrower valley in which a loss falls without end.
 
     Attributes:
-        axis: The scale's.
-        point: On the edge of the view.
-        width: Of the spike there, as a share of the view along the other axis.
-        target: What the scale goes to, in words.
-        slants: Whether the valley lies aslant to the axes.
+        axis: The axis of the scale.
+        point: The point where it meets the edge of the view.
+        width: Its width there, as a share of the view along the other axis.
+        target: The value to which the scale goes, in words.
+        slants: Whether the valley is not parallel to an axis.
     """
 
     axis: int
@@ -52,9 +52,9 @@ def finding_spike(view: View, descents: Descents, minima: Sequence[Sequence[floa
     """The spike that descents lead into over two axes, or None.
 
     Args:
-        view: Where.
-        descents: From all over it.
-        minima: Points at which the loss has a smooth minimum: what ends near to one is on its way there.
+        view: The loss over its axes.
+        descents: The descents from all over the view.
+        minima: Points at which the loss has a smooth minimum: a descent that ends near one is on its way there.
     """
     if view.dims != 2 or view.slow:
         return None
@@ -69,7 +69,7 @@ def finding_spike(view: View, descents: Descents, minima: Sequence[Sequence[floa
         known.append(end)
         for axis in range(2) if bool((slopes != 0).all()) else ():
             for edge in (yield from _at_edges(view, end, axis, bool(blocked[k, axis]))):
-                found = yield from _at(view, edge, axis)
+                found = yield from _spike_at(view, edge, axis)
                 if found is not None:
                     return found
         if len(known) == len(minima) + _CANDIDATES:
@@ -78,11 +78,11 @@ def finding_spike(view: View, descents: Descents, minima: Sequence[Sequence[floa
 
 
 def _at_edges(view: View, end: Tensor, axis: int, there: bool) -> Slices[list[Tensor]]:
-    """Where the valley in which a descent has stopped comes lower and lower to an edge of the view, (2,) each."""
+    """The points, (2,) each, where the valley in which a descent has stopped reaches an edge and falls all the way."""
     if there:
         return [end]
     found = []
-    # Both ways: across a valley that lies aslant the slope tells nothing of the way along it.
+    # In both directions: across a slanting valley the slope does not show which way it falls.
     for edge in (float(view.low[axis]), float(view.high[axis])):
         way = torch.linspace(float(end[axis]), edge, _STEPS + 1, dtype=torch.float64)
         points, losses = yield from _bottoms(view, end, axis, way)
@@ -91,7 +91,7 @@ def _at_edges(view: View, end: Tensor, axis: int, there: bool) -> Slices[list[Te
     return found
 
 
-def _at(view: View, end: Tensor, axis: int) -> Slices[Spike | None]:
+def _spike_at(view: View, end: Tensor, axis: int) -> Slices[Spike | None]:
     inward = 1.0 if float(end[axis]) <= float(view.low[axis]) else -1.0
     span, edge = float(view.spans[axis]), float(end[axis])
     inside = torch.tensor([edge, *(edge + inward * share * span for share in _BACK)], dtype=torch.float64)
@@ -119,13 +119,13 @@ def _at(view: View, end: Tensor, axis: int) -> Slices[Spike | None]:
 
 
 def _levels_off(view: View, end: Tensor, axis: int, outward: float, fall: float, scale: bool) -> Slices[bool]:
-    """Whether a spike comes to a floor farther out, which is not narrower there than numbers can tell.
+    """Whether a spike has a floor farther out, where it is still wide enough for its bottom to be found.
 
     Args:
-        view: Where.
-        end: Where it meets the edge.
-        axis: The scale's.
-        outward: The way on, 1 or −1.
+        view: The loss over its axes.
+        end: The point where it meets the edge.
+        axis: The axis of the scale.
+        outward: The direction beyond the edge, 1 or −1.
         fall: How far the loss falls over the first of `_BEYOND`, or of `_TOWARDS_ZERO`.
         scale: Whether the axis is the scale itself.
     """
@@ -136,16 +136,16 @@ def _levels_off(view: View, end: Tensor, axis: int, outward: float, fall: float,
     slow = ~(-losses.diff() >= _LIKE * fall * (1.0 if scale else far))
     if not bool(slow.any()):
         return False
-    # Where it was too narrow right before, its bottom may only have been missed.
+    # If it was too narrow right before, its bottom may only have been missed.
     last = int(slow.int().argmax())
     width = yield from _widths(view, points[last : last + 1], losses[last : last + 1], axis, fall)
-    return bool(losses[last + 1].isfinite()) and float(width[0]) > _TOLD
+    return bool(losses[last + 1].isfinite()) and float(width[0]) > _TOO_NARROW
 
 
 def _bottoms(view: View, start: Tensor, axis: int, values: Tensor) -> Slices[tuple[Tensor, Tensor]]:
-    """The lowest points along the other axis at values of one, (N, 2), and their losses.
+    """The lowest points along the other axis at values of one axis, (N, 2), and their losses.
 
-    Each is begun where the valley leads from those before; the first steps are small, to find out where that is.
+    Each search begins where the valley leads from the points before; the first steps are small, to find its direction.
     """
     other, sizes = 1 - axis, 0.03 * 0.5 ** torch.arange(36, dtype=torch.float64)
     steps = torch.cat([-sizes, torch.zeros(1, dtype=torch.float64), sizes]) * view.spans[other]
@@ -172,7 +172,7 @@ def _bottoms(view: View, start: Tensor, axis: int, values: Tensor) -> Slices[tup
 
 
 def _widths(view: View, points: Tensor, losses: Tensor, axis: int, rise: float) -> Slices[Tensor]:
-    """How far from each point along the other axis a loss has risen by so much, on both sides, of the view, (N,)."""
+    """How far from each point, as a share of the view, the loss has risen by `rise` on both sides, (N,)."""
     other, shares = 1 - axis, 2.0 ** torch.arange(-30, 0.1, 0.125, dtype=torch.float64)
     places = points[:, None, None].expand(-1, len(shares), 2, 2).clone()
     places[..., other] += (shares * view.spans[other])[:, None] * torch.tensor([-1.0, 1.0], dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""Tips of cones, as a distance has one: points at which the gradient turns, whatever the way one comes from."""
+"""Tips of cones, such as a distance's: points around which the gradient takes every direction."""
 
 import math
 
@@ -9,25 +9,25 @@ from torch.nn.functional import avg_pool2d, max_pool2d
 from gradwidgets.core.results.slices import Slices
 from gradwidgets.core.surfaces.patterns.in_view import View, finite
 
-_TIPS = 8  # places that are followed
-_ACROSS = 7  # points of a window along an axis; the next is three times narrower
-_WINDOWS, _CERTAIN = 34, 20  # to the last digit of float64; from the second on it is a tip, and the rest is rounding
-_SETTLED = 4  # windows in which the turn of the smooth rest dies away
-_STAYS = 0.45  # of it from a window to the next: of a smooth turn a third is left, of a tip's more
+_TIPS = 8  # candidates that are followed
+_ACROSS = 7  # points of a window along an axis; the next window is three times narrower
+_WINDOWS, _CERTAIN = 34, 20  # windows to the last digit of float64; windows after which it is certain to be a tip
+_SETTLED = 4  # windows in which the turn of the smooth rest fades
+_STAYS = 0.45  # of the turn in the window before: of a smooth turn a third is left, of a tip's more
 _DIGITS = 12  # significant digits of a number as people write it
 _ULPS = 3  # around the last window
 
 
 def following_tips(view: View, mesh: Tensor, gradient: Tensor) -> Slices[list[Tensor]]:
-    """Follow every place at which the gradient turns at a point, and not all along a line, to its last digit.
+    """Follow every point at which the gradient turns, and not all along a line, to its last digit.
 
     Args:
-        view: Over two axes.
+        view: The loss over two axes.
         mesh: Points, (N, N, 2).
-        gradient: There, the same.
+        gradient: The gradient at these points, of the same shape.
 
     Returns:
-        Points on the way, (2,) each, at which loss or gradient is not finite.
+        Points met on the way, (2,) each, at which the loss or the gradient is not finite.
     """
     at = _candidates(mesh, gradient * view.spans)
     before = torch.zeros(len(at), dtype=torch.float64)
@@ -44,8 +44,8 @@ def following_tips(view: View, mesh: Tensor, gradient: Tensor) -> Slices[list[Te
         bad += [places[k][~good[k]][0] for k in (~good).any(1).nonzero().flatten().tolist()]
         turns = _turns((gradients * view.spans).reshape(len(at), _ACROSS, _ACROSS, 2)).flatten(1)
         most, where = turns.max(1)
-        told = _SETTLED < window < _CERTAIN
-        stays = good.all(1) & ((most > _STAYS * before) | (not told))
+        decides = _SETTLED < window < _CERTAIN
+        stays = good.all(1) & ((most > _STAYS * before) | (not decides))
         corners = places.reshape(len(at), _ACROSS, _ACROSS, 2)
         middles = ((corners[:, :-1, :-1] + corners[:, 1:, 1:]) / 2).reshape(len(at), -1, 2)
         at = middles[torch.arange(len(at)), where][stays]
@@ -66,9 +66,9 @@ def _candidates(mesh: Tensor, slopes: Tensor) -> Tensor:
 
 
 def _turns(slopes: Tensor) -> Tensor:
-    """How far the gradients at a cell's corners spread in the direction in which they spread least.
+    """The least spread, over all directions, of the gradients at the corners of a cell.
 
-    Along a kink they are of two kinds, which lie on a line; around a tip they lie on none.
+    At a kink there are two gradients, which lie on a line, so the spread is 0; around a tip they lie on no line.
 
     Args:
         slopes: Gradients at points of a grid, (…, N, M, 2).
@@ -86,7 +86,7 @@ def _turns(slopes: Tensor) -> Tensor:
 
 
 def _to_the_digit(view: View, at: Tensor) -> Slices[list[Tensor]]:
-    """Look at the numbers right around points, and at round numbers near them, which a user may have typed."""
+    """Evaluate the floats right around points, and round numbers near them, which a user may have typed."""
     steps = torch.arange(-_ULPS, _ULPS + 1, dtype=torch.float64)
     near = torch.cartesian_prod(steps, steps) * torch.finfo(torch.float64).eps
     bad = []

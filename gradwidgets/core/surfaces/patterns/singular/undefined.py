@@ -33,7 +33,7 @@ from gradwidgets.core.surfaces.patterns.singular.bad_lines import (
 )
 from gradwidgets.core.surfaces.patterns.singular.branch_taken import points_along, taken_elsewhere
 from gradwidgets.core.surfaces.patterns.singular.logarithms import CURE, FALLS, falls_as_logarithm
-from gradwidgets.core.surfaces.patterns.singular.poles import APART, NAMED, is_a_line, spots_of, surrounded
+from gradwidgets.core.surfaces.patterns.singular.poles import APART, NAMED, is_a_line, one_of_each, spots_of, surrounded
 from gradwidgets.core.surfaces.patterns.singular.poles import in_words as spots_in_words
 
 _KEEP_INSIDE = "The loss refuses these points: keep the view, and the training, inside what it takes."
@@ -56,8 +56,8 @@ _REFUSED = {
         "multiple of the identity helps only where rounding alone has made it indefinite."
     ),
 }
-_MANY_BAD, _FEW_BAD = 441, 20  # points; the second of a costly loss
-_OTHERS = 4  # places beside the first that are asked for another cause
+_MANY_BAD, _FEW_BAD = 441, 20  # points at most; fewer for a costly loss
+_OTHERS = 4  # points beside the first at which another cause is looked for
 _HARDLY = 0.2  # of the points that are not finite
 _ON_LINE = 1e-6  # of the view
 
@@ -76,12 +76,12 @@ def non_finite(look: Look) -> Finding | None:
         point = torch.tensor(_middle_of(look), dtype=torch.float64)
     else:
         lines = bad_lines(look, places)
-        point = _typical(look, places, lines)
+        point = _typical_point(look, places, lines)
     point, where = readable(look, point)
     spot = tuple(point.tolist())
     culprit = blame(look.function, point) if look.known else None
     if alone and culprit is not None and culprit.operation == "where":
-        taken = taken_elsewhere(look, [*points_along(look, lines), *_some(places)], point, culprit)
+        taken = taken_elsewhere(look, [*points_along(look, lines), *_few_of(places)], point, culprit)
         point, where, culprit = taken or (point, where, culprit)
         spot = tuple(point.tolist())
     loss_too, kind = _what_is_bad(look, point)
@@ -102,7 +102,7 @@ def non_finite(look: Look) -> Finding | None:
     message += FALLS * (alone and kind == "minus infinite" and falls_as_logarithm(look, point))
     evidence |= {"operation": culprit.operation, "in": culprit.which}
     action = EVERYWHERE if share == 1 and is_below(culprit.action) else _cure_at(look, culprit, point)
-    if alone and (other := _another(look, places, lines, point, culprit)) is not None:
+    if alone and (other := _another_cause(look, places, lines, point, culprit)) is not None:
         sentence, cure = other
         message += sentence
         action += f" {cure}" * (cure not in action)
@@ -110,14 +110,14 @@ def non_finite(look: Look) -> Finding | None:
 
 
 def _all_alike(look: Look, places: Tensor, point: Tensor, loss_too: bool) -> str:
-    """All places, (N, P), that are not finite as a point is, in words."""
+    """All points, (N, P), that are not finite in the same way as a point, in words."""
     loss, _ = finish(look.view.at(places, gradient=False)) if look.known else (None, None)
     alike = [] if loss is None else list(places[~loss.isfinite() if loss_too else loss.isfinite()])
     return spots_in_words(spots_of(look, [point, *alike], lines=False))
 
 
 def _in_shares(look: Look, what: str, loss_too: bool) -> str:
-    """What is not finite, in words, in shares of the view where both loss and gradient are."""
+    """What is not finite, in words, with the shares of the view if both the loss and the gradient are not."""
     of_loss, of_gradient = (look.share(mask) for mask in _kinds(look))
     if not of_loss or not of_gradient:
         return f", {what}"
@@ -127,7 +127,7 @@ def _in_shares(look: Look, what: str, loss_too: bool) -> str:
 
 
 def _kinds(look: Look) -> tuple[Tensor, Tensor]:
-    """Which points of the lattice have no finite loss, and which have one but no finite gradient, (N,) both."""
+    """Which points of the lattice have no finite loss, and which only no finite gradient, (N,) both."""
     of_loss = ~look.lattice.loss.isfinite()
     return of_loss, ~look.lattice.finite & ~of_loss
 
@@ -151,15 +151,19 @@ def _cure_at(look: Look, culprit: Culprit, point: Tensor) -> str:
     return ROOTED + more if made == "root" else culprit.action
 
 
-def _another(look: Look, places: Tensor, lines: list[BadLine], point: Tensor, first: Culprit) -> tuple[str, str] | None:
-    """Another place that is not finite, by another operation or in the loss itself, in words, with its cure."""
+def _another_cause(
+    look: Look, places: Tensor, lines: list[BadLine], point: Tensor, first: Culprit
+) -> tuple[str, str] | None:
+    """Another point that is not finite because of another operation, or in the loss itself, in words, with its cure."""
     if not look.known:
         return None
     loss, _ = finish(look.view.at(places, gradient=False))
     alike = loss.isfinite() == (first.which == "gradient")
     near = ((places - point).abs() <= APART * look.spans).all(-1)
-    told = alike & torch.stack([near, *(line.on for line in lines)]).any(0)
-    for one in _one_of_each([*_plainest(places[~told & ~alike]), *_plainest(places[~told & alike])], look)[:_OTHERS]:
+    reported = alike & torch.stack([near, *(line.on for line in lines)]).any(0)
+    for one in one_of_each([*_plainest(places[~reported & ~alike]), *_plainest(places[~reported & alike])], look)[
+        :_OTHERS
+    ]:
         culprit = blame(look.function, one)
         if culprit is None or first.operation in culprit.steep:
             continue
@@ -173,21 +177,12 @@ def _another(look: Look, places: Tensor, lines: list[BadLine], point: Tensor, fi
 
 
 def _plainest(places: Tensor) -> list[Tensor]:
-    """Places, round numbers first, which a user may have typed."""
+    """Sort points, round numbers first, which a user may have typed."""
     return sorted(places, key=lambda one: len(repr(one.tolist())))
 
 
-def _one_of_each(places: list[Tensor], look: Look) -> list[Tensor]:
-    """Of places next to each other the first."""
-    kept: list[Tensor] = []
-    for one in places:
-        if all(bool(((one - other).abs() > APART * look.spans).any()) for other in kept):
-            kept.append(one)
-    return kept
-
-
-def _typical(look: Look, places: Tensor, lines: list[BadLine]) -> Tensor:
-    """A place at which that is so which is said: of a line's, one on that line alone, and as bad as the line is."""
+def _typical_point(look: Look, places: Tensor, lines: list[BadLine]) -> Tensor:
+    """A point that shows what is reported: if that is a line, a point on that line alone, and as bad as the line."""
     if not lines:
         return places[0]
     loss, gradient = finish(look.view.at(places))
@@ -202,12 +197,12 @@ def _typical(look: Look, places: Tensor, lines: list[BadLine]) -> Tensor:
 
 
 def _hardly_raises(look: Look) -> bool:
-    """Whether most of what is not finite is so without that the loss raises."""
+    """Whether the loss raises at few of the points that are not finite."""
     return sum(look.grid.failed.values()) < _HARDLY * int((~look.finite).sum())
 
 
 def _refused(look: Look, message: str, spot: tuple[float, ...], share: float) -> Finding:
-    """Points at which the loss raises, or gives nothing."""
+    """The finding on points at which the loss raises, or returns nothing."""
     (sentence, count), failed = next(iter(look.grid.failed.items())), sum(look.grid.failed.values())
     evidence = {"share": share, "threshold": 0.0, "calls that raised": failed}
     if failed == int((~look.finite).sum()):
@@ -220,7 +215,7 @@ def _refused(look: Look, message: str, spot: tuple[float, ...], share: float) ->
 
 
 def _bad_on_grid(look: Look) -> list[torch.Tensor]:
-    """Some grid points that are not finite, in the reference either."""
+    """Some grid points that are not finite in float64 either."""
     points = look.grid.points[~look.finite]
     if not len(points):
         return []
@@ -237,13 +232,13 @@ def _bad_on_grid(look: Look) -> list[torch.Tensor]:
 
 
 def _middle_of(look: Look) -> tuple[float, ...]:
-    """A point of the lattice that is not finite, of the kind of which there are more, loss or gradient."""
+    """A point of the lattice where the loss is not finite, or only the gradient, whichever is more frequent."""
     kind = max(_kinds(look), key=lambda mask: int(mask.sum()))
     return nearest_to_middle(look.lattice.points[kind], look.spans)
 
 
 def _what_is_bad(look: Look, point: torch.Tensor) -> tuple[bool, str]:
-    """Whether the loss at a point is not finite, or else the gradient; and what it is, in words."""
+    """Whether the loss at a point is not finite, or only the gradient; and what it is, in words."""
     if not look.known:
         loss, gradient = look.grid.loss[~look.finite][:1], look.grid.gradient[~look.finite][:1]
     else:
@@ -255,13 +250,13 @@ def _what_is_bad(look: Look, point: torch.Tensor) -> tuple[bool, str]:
 
 
 def _at_minimum(look: Look, point: torch.Tensor) -> str:
-    """Whether the loss is lowest at a point, in words."""
+    """That the loss is lowest at a point, in words; "" if it is not."""
     loss, _ = finish(look.view.at(point[None], gradient=False))
     return ", where the loss is lowest" if float(loss[0]) <= look.lowest + 1e-6 * look.height else ""
 
 
 def singular(look: Look) -> Finding | None:
-    """A slope that grows without end towards a point or a line, next to which a step leads anywhere."""
+    """A slope that grows without end towards a point or a line, so that a step from beside it leads anywhere."""
     sound = not look.close.bad and bool(look.lattice.finite.all())
     places = look.close.poles or look.close.roots if sound else _poles_apart(look)
     if not places:
@@ -292,7 +287,7 @@ def _growths(look: Look, points: list[Tensor]) -> dict[str, str]:
 
 
 def _poles_apart(look: Look) -> list[Tensor]:
-    """Poles that are no side of what is not finite elsewhere in view: points of a curve, lines across an axis."""
+    """Poles that are not at the edge of bad ground elsewhere in view: points of a curve, lines across an axis."""
     if not look.known or not look.close.poles:
         return []
     bad = torch.stack([*_bad_on_grid(look), *look.close.bad, *look.lattice.points[~look.lattice.finite]])
@@ -308,13 +303,13 @@ def _poles_apart(look: Look) -> list[Tensor]:
                 continue
             left &= ~on
             near = (bad[:, axis] - value).abs() <= APART * look.spans[axis]
-            if len(bad[near][:, 1 - axis].unique()) < ON_A_LINE and _is_no_side(look, axis, value):
+            if len(bad[near][:, 1 - axis].unique()) < ON_A_LINE and _is_no_edge(look, axis, value):
                 apart += list(poles[on])
     return apart + _off_the_axes(look, list(poles[left]), bad)
 
 
 def _off_the_axes(look: Look, poles: list[Tensor], bad: Tensor) -> list[Tensor]:
-    """Poles, not of a line across an axis, that are none of what is not finite, (N, P): no side of it, nor the same."""
+    """Poles on no line across an axis that are neither at the edge of bad points, (N, P), nor have the same cause."""
     lines = bad_lines(look, bad) if len(bad) else []
     single = bad[~torch.stack([line.on for line in lines]).any(0)] if lines else bad
     apart = [one for one in surrounded(look, poles) if bool(((bad - one).abs() > APART * look.spans).any(-1).all())]
@@ -322,22 +317,22 @@ def _off_the_axes(look: Look, poles: list[Tensor], bad: Tensor) -> list[Tensor]:
         beside = APART * float(look.spans[line.axis])
         apart = [one for one in apart if abs(float(one[line.axis]) - line.value) > beside]
     if bool(look.lattice.finite.all()):
-        told = list(_some(single)) if len(single) else []
+        reported = list(_few_of(single)) if len(single) else []
     else:
-        told = [torch.tensor(_middle_of(look), dtype=torch.float64)]
-    if not apart or not told:
+        reported = [torch.tensor(_middle_of(look), dtype=torch.float64)]
+    if not apart or not reported:
         return apart
-    # A curve that some numbers hit exactly is bad there, and a pole where none does.
-    causes = {None if (made := blame(look.function, one)) is None else made.operation for one in told}
+    # A curve is bad where some numbers hit it exactly, and a pole elsewhere.
+    causes = {None if (made := blame(look.function, one)) is None else made.operation for one in reported}
     return [] if largest_growth(look.function, apart[0], look.spans) in causes else apart
 
 
-def _some(points: Tensor) -> Tensor:
+def _few_of(points: Tensor) -> Tensor:
     return points[torch.linspace(0, len(points) - 1, min(len(points), _OTHERS), dtype=torch.float64).long()]
 
 
-def _is_no_side(look: Look, axis: int, value: Tensor) -> bool:
-    """Whether as much is not finite on a line as right beside it: it bounds nothing then."""
+def _is_no_edge(look: Look, axis: int, value: Tensor) -> bool:
+    """Whether as much is not finite on a line as right beside it, so that it is not an edge of bad ground."""
     beside = [value, value - APART * look.spans[axis], value + APART * look.spans[axis]]
     low, high = look.bounds[axis]
     shares = {shares_along(look, axis, at[None])[1] for at in beside if low <= at <= high}

@@ -1,4 +1,4 @@
-"""What lies between points: where slopes grow without end, where the loss jumps, where it is kinked."""
+"""A closer look between points: where slopes grow without end, and where the loss jumps or is kinked."""
 
 import math
 from dataclasses import dataclass, field
@@ -11,31 +11,34 @@ from gradwidgets.core.results.slices import Slices, part_of
 from gradwidgets.core.surfaces.patterns.in_view import View, finite
 from gradwidgets.core.surfaces.patterns.singular.tips import following_tips
 
-MESH = {1: 257, 2: 61}  # points along each axis from which it is looked closer
+MESH = {1: 257, 2: 61}  # points along each axis between which it is looked closer
 _MESH_SLOW = {1: 65, 2: 17}
-_SEARCHED, _SEARCHED_SLOW = 8, 2  # intervals an axis and a kind of place
-_PEAKS, _OF_ONE_PLACE = 48, 4  # intervals an axis that may hold a pole; of lines across it at one place
-_PARTS = 16  # an interval is cut into so many, the best of which is cut again
+_SEARCHED, _SEARCHED_SLOW = 8, 2  # intervals per axis, for jumps and for kinks
+_PEAKS, _OF_ONE_PLACE = 48, 4  # intervals per axis that may hold a pole; of them at the same value of the axis
+_PARTS = 16  # parts into which an interval is cut; the best part is cut again
 _WINDOWS = 9
-_GROWS = 2.4  # from window to window, 16 times narrower: a pole like 1/√distance grows 4 times
-_AS_A_POLE = 9.0  # of 1/distance it is 16
+_GROWS = 2.4  # times from a window to the next, 16 times narrower: a pole like 1/√distance grows 4 times
+_AS_A_POLE = 9.0  # the same: a pole like 1/distance grows 16 times
 _LEAST_GROWTH = 1e3  # over all windows
 _JUMP = 1e-3  # of the loss's height
-_POINTS, _PEAK = 6, 3.0  # peaks of the slope that are followed: as many, and from so many medians on
+_POINTS, _PEAK = 6, 3.0  # peaks of the slope that are followed, and how many medians high they are at least
 _POINT_WINDOWS, _POINT_GROWS, _POINT_AS_A_POLE = 16, 1.5, 2.4  # windows 3 times narrower
-_NEAR, _DIES_AWAY = 12, 0.1  # at a millionth of the view, of the slope at a thousandth
+_NEAR, _DIES_AWAY = (
+    12,
+    0.1,
+)  # index of the distance 1e-6; a smooth slope there is below this share of that at 1e-3
 _EPS = torch.finfo(torch.float64).eps
 
 
 @dataclass(eq=False)
 class Close:
-    """What was found by looking closer.
+    """What a closer look has found.
 
     Attributes:
-        bad: Points at which loss or gradient is not finite, (P,) each.
+        bad: Points at which the loss or the gradient is not finite, (P,) each.
         poles: Points next to which the slope grows without end, as 1/distance or faster.
-        roots: Points next to which it does so more slowly, as a root's: the loss itself has a bound there.
-        jumps: Points at which the loss jumps, with by how much.
+        roots: Points next to which it grows more slowly, as a root's slope: the loss itself is bounded there.
+        jumps: Points at which the loss jumps, each with the height of the jump.
         kinks: Points at which the slope jumps.
     """
 
@@ -47,7 +50,7 @@ class Close:
 
 
 def looking_closer(view: View) -> Slices[Close]:
-    """Look closer wherever values or slopes stand out, along each axis and around points."""
+    """Look closer wherever losses or slopes stand out, along each axis and around points."""
     found = Close()
     mesh = view.mesh((_MESH_SLOW if view.slow else MESH)[view.dims])
     shape = mesh.shape[:-1]
@@ -67,7 +70,7 @@ def looking_closer(view: View) -> Slices[Close]:
 
 @dataclass(eq=False)
 class _Intervals:
-    """Intervals along an axis each, (N,) or (N, P)."""
+    """Intervals, each along an axis: (N,) or (N, P)."""
 
     axis: Tensor
     start: Tensor
@@ -113,8 +116,8 @@ def _along_axes(view: View, mesh: Tensor, loss: Tensor, gradient: Tensor, found:
     change, bend, steep, gentle, losses, part = (torch.stack(parts) for parts in zip(*seen, strict=True))
     usual = height / view.spans[axis]
     pole, growth = _grows(steep, usual)
-    # At the end of a view a pole is a number, as tan(π/2) is one: what does not grow there grows beside it. The end of
-    # a logarithm is not meant, of which the loss itself hardly grows.
+    # At the end of a view a pole may be a finite number, as tan(π/2) is: then the slope beside it grows. That must not
+    # catch the end of a logarithm, towards which the loss itself hardly grows.
     beside, growth_beside = _grows(gentle, usual)
     beside &= losses[7].nan_to_num(0, 0, 0).abs() > _LEAST_GROWTH * height
     growth = torch.where(pole, growth, growth_beside)
@@ -136,14 +139,14 @@ def _along_axes(view: View, mesh: Tensor, loss: Tensor, gradient: Tensor, found:
 
 
 def _grows(steep: Tensor, usual: Tensor) -> tuple[Tensor, Tensor]:
-    """Whether slopes, window by window (W, N), grow without end; and how much from each to the next."""
+    """Whether slopes, window by window, (W, N), grow without end; and how much from each to the next."""
     growth = steep[1:] / steep[:-1].clamp_min(1e-300)
     least = _LEAST_GROWTH * torch.maximum(steep[0], usual)
     return ((growth[:8] > _GROWS).sum(0) >= 7) & (steep[6] > least), growth
 
 
 def _intervals(view: View, mesh: Tensor, loss: Tensor, gradient: Tensor, height: float) -> _Intervals:
-    """The intervals between neighbours along an axis at which something stands out; on each line its best alone."""
+    """The intervals along an axis at which losses or slopes stand out, only the best of each line."""
     usable = finite(loss, gradient)
     most = _SEARCHED_SLOW if view.slow else _SEARCHED
     axes, starts, ends, kinds = [], [], [], []
@@ -164,7 +167,7 @@ def _intervals(view: View, mesh: Tensor, loss: Tensor, gradient: Tensor, height:
             if kind == "pole" and not view.slow:
                 which = _peaks(score, 1e-9 * height)
             else:
-                if score.ndim == 2:  # not all from one place
+                if score.ndim == 2:  # not all from one line
                     score = torch.where(score == score.amax(-1, keepdim=True), score, 0.0)
                 values, which = score.flatten().topk(min(most, score.numel()))
                 which = which[values > 1e-9 * height]
@@ -178,11 +181,11 @@ def _intervals(view: View, mesh: Tensor, loss: Tensor, gradient: Tensor, height:
 
 
 def _peaks(score: Tensor, least: float) -> Tensor:
-    """The intervals, as indices, that stand out among those beside them on their line, few of them from one place.
+    """The indices of intervals that stand out on their line, with few of them at the same value of the axis.
 
     Args:
-        score: For each interval along the last axis, (…, N).
-        least: Only from there on.
+        score: The score of each interval along the last axis, (…, N).
+        least: The lowest score that counts.
     """
     beyond = torch.nn.functional.pad(score, (1, 1))
     peaks = (score >= beyond[..., :-2]) & (score >= beyond[..., 2:]) & (score > least)
@@ -207,7 +210,7 @@ def _excess(change: Tensor, left: Tensor, right: Tensor, part: Tensor | float) -
 
 
 def _around_points(view: View, mesh: Tensor, loss: Tensor, gradient: Tensor, found: Close) -> Slices[None]:
-    """Follow the peaks of the slope into ever smaller windows: a pole at a point lies on no line of an axis."""
+    """Follow peaks of the slope into ever smaller windows: a pole at a point need not lie on any line of the mesh."""
     usable = finite(loss, gradient)
     sizes = torch.where(usable, (gradient * view.spans).norm(dim=-1), 0.0)
     peaks = (sizes == max_pool2d(sizes[None, None], 3, 1, 1)[0, 0]) & (sizes > _PEAK * sizes.median())
@@ -240,7 +243,7 @@ def _around_points(view: View, mesh: Tensor, loss: Tensor, gradient: Tensor, fou
 
 
 def _snapped(point: Tensor, view: View) -> Tensor:
-    """A point at round numbers, where the exact place of a pole is likely to be."""
+    """The point rounded, as the exact position of a pole is likely to be a round number."""
     return torch.tensor(
         [round(float(x), 7 - math.floor(math.log10(float(s)))) + 0.0 for x, s in zip(point, view.spans, strict=True)],
         dtype=torch.float64,
@@ -248,7 +251,7 @@ def _snapped(point: Tensor, view: View) -> Tensor:
 
 
 def polishing(view: View, point: Tensor) -> Slices[Tensor | None]:
-    """Go to the last digit of a kink, coordinate by coordinate; a point not finite there or on the way, or None."""
+    """Follow a kink to its last digit, axis by axis; return a point met there that is not finite, or None."""
     point = point.clone()
     for _ in range(2):
         for axis in range(view.dims):
@@ -286,10 +289,10 @@ def polishing(view: View, point: Tensor) -> Slices[Tensor | None]:
 
 
 def around(view: View, point: Tensor) -> Slices[tuple[Tensor | None, bool]]:
-    """Look at and right around a point.
+    """Evaluate the loss at a point and right around it.
 
     Returns:
-        A point not finite there, or None; and whether the slope dies away towards it, as at a smooth minimum.
+        A point there that is not finite, or None; and whether the slope fades towards it, as at a smooth minimum.
     """
     if view.dims == 2:
         angles = torch.arange(8, dtype=torch.float64) * (math.pi / 4) + 0.1

@@ -1,4 +1,4 @@
-"""Differences by hand of numbers in two shapes, of which every one meets every other."""
+"""Differences written by hand, of tensors whose shapes broadcast to all pairs of their numbers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_leaves
 from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.subject.mode import FunctionMode
 
-# What picks among pairs, or weighs them: then they are meant.
+# Operations that pick among pairs, or weigh them: then the pairs are meant.
 OF_PAIRS = frozenset(
     ("min", "amin", "max", "amax", "argmin", "topk", "sort", "kthvalue", "softmax", "logsumexp", "diagonal", "diag")
 )
@@ -22,15 +22,15 @@ _SQUARES = frozenset(("pow", "square"))
 _CHOICES = frozenset(("where",))
 _REDUCING = frozenset(("mean", "sum", "nanmean", "nansum"))
 _OF_ROWS = _REDUCING | {"var", "std", "norm", "vector_norm", "linalg_vector_norm", "prod", "median", "logsumexp"}
-# What leaves a sum of products one: of factors that each run along an axis of their own.
+# Operations after which a sum of products, of factors along one axis each, is still such a sum.
 _LINEAR = _WEIGHTS | _SUMS | _DIFFERENCES | {"neg", "clone", "contiguous", "to", "float", "double", "half"}
-_LAYERS = frozenset(("linear", "bilinear", "matmul", "mm", "addmm", "bmm", "einsum"))  # whose input has to have one
-_LIKELIHOODS = frozenset(("log", "log1p", "log2", "logsigmoid", "softplus"))  # by hand, whose factor is the target
+_LAYERS = frozenset(("linear", "bilinear", "matmul", "mm", "addmm", "bmm", "einsum"))  # their input needs it
+_LIKELIHOODS = frozenset(("log", "log1p", "log2", "logsigmoid", "softplus"))  # written by hand, times the target
 _ON_PURPOSE = frozenset(("unsqueeze", "getitem", "reshape", "view", "expand", "repeat", "T", "t", "transpose", "cdist"))
 
 
 def meant_alike(one: torch.Size, other: torch.Size) -> bool:
-    """Whether two shapes hold the same, but for dimensions of 1 that make pairs of them."""
+    """Whether two shapes are the same but for dimensions of 1, with which they broadcast to pairs."""
     most = max(one.numel(), other.numel())
     same = [k for k in one if k > 1] == [k for k in other if k > 1]
     if len(one) == len(other) or not same:
@@ -40,26 +40,26 @@ def meant_alike(one: torch.Size, other: torch.Size) -> bool:
 
 
 def broadcast_shape(one: Sequence[int], other: Sequence[int]) -> torch.Size | None:
-    """What two shapes broadcast to; None where they do not."""
-    # torch.broadcast_shapes imports what takes seconds.
+    """The shape to which two shapes broadcast; None if they do not."""
+    # torch.broadcast_shapes imports modules that take seconds.
     pairs = zip_longest(reversed(one), reversed(other), fillvalue=1)
     return larger_sizes(one, other) if all(min(pair) in (1, max(pair)) for pair in pairs) else None
 
 
 def larger_sizes(one: Sequence[int], other: Sequence[int]) -> torch.Size:
-    """Of two shapes the larger size of each dimension, from behind: what they broadcast to where they do."""
+    """The larger size of each dimension of two shapes, aligned at the last: the broadcast shape, if there is one."""
     pairs = zip_longest(reversed(one), reversed(other), fillvalue=1)
     return torch.Size([max(pair) for pair in pairs][::-1])
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """An operation that has made pairs of what is meant one by one.
+    """An operation that paired every number with every other, though one by one was meant.
 
     Attributes:
         what: The operation, as a noun.
-        shapes: Of what it was given.
-        given: What that was.
+        shapes: The shapes of its inputs.
+        given: Its inputs.
         of_factors: Whether each pair is a product, so that the mean of all is the product of two means.
     """
 
@@ -75,28 +75,27 @@ class Pairs:
 
 
 class Pairing(FunctionMode):
-    """Notes pairs that arise by broadcasting and of which the mean or the sum is taken directly.
+    """Notes pairs that arise by broadcasting and whose mean or sum is taken directly.
 
-    Asked for they are where a dimension was put in for them, or where something else goes over the pairs: a choice
-    among them, a tensor of their own shape. Where data alone were made a column, and what they lead to is squared over
-    all pairs, they are not: the mean of that is a mean of means, which needs no pairs. No more are they where each
-    is a product, and nothing but a mean or a sum follows; nor where both are what is left of the same rows, once with
-    the dimension kept.
+    Pairs are meant if a dimension was inserted for them, or if another operation covers them: a choice among them, or
+    a tensor of their own shape. They are not meant if only data were made a column and the difference is squared over
+    all pairs: the mean of that is a mean of means, which needs no pairs. Nor are they meant if each pair is a product
+    and only a mean or a sum follows, or if both inputs are reduced from the same rows, one of them with keepdim.
 
     Attributes:
-        found: What was met, in order.
+        found: The pairs that are not meant, in order.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.found: list[Pairs] = []
         self._kept: list[object] = []
-        self._put_in: set[int] = set()  # tensors with a dimension put in
-        self._columns: set[int] = set()  # of these, data and what numbers make of them
-        self._unsquared: dict[int, Pairs] = {}  # pairs of such a column
-        self._squared: set[int] = set()  # the same, once squared: a kernel of them is meant, a mean is not
-        self._reduced: dict[int, int] = {}  # what is left of a tensor's rows, and what is made of it: that tensor
-        self._errors: set[int] = set()  # tensors of differences of many, or of logarithms, one by one
+        self._unsqueezed: set[int] = set()  # tensors with an inserted dimension
+        self._columns: set[int] = set()  # those of them that are data, or data combined with single numbers
+        self._unsquared: dict[int, Pairs] = {}  # pairs with such a column
+        self._squared: set[int] = set()  # the same after squaring: a kernel of them is meant, a mean is not
+        self._reduced: dict[int, int] = {}  # a tensor's reduced rows, and results of these → that tensor
+        self._errors: set[int] = set()  # differences of two tensors, or logarithms, element by element
         self._pairs: dict[int, Pairs] = {}
         self._rows: dict[int, Pairs] = {}  # pairs of which one dimension is reduced
 
@@ -112,13 +111,13 @@ class Pairing(FunctionMode):
         return result
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
-        """Nothing: the way back tells no more."""
+        """Skip the backward pass: shapes show in the forward pass."""
 
     def _follow(self, name: str, given: list[Tensor], result: Tensor) -> None:
         self._follow_rows(name, given, result)
         wider = name in _ON_PURPOSE and result.ndim > given[0].ndim - (name in ("T", "t", "transpose"))
-        if wider or (name not in _LAYERS and any(id(one) in self._put_in for one in given)):
-            self._put_in.add(id(result))
+        if wider or (name not in _LAYERS and any(id(one) in self._unsqueezed for one in given)):
+            self._unsqueezed.add(id(result))
             self._columns |= {id(result)} if self._is_a_column(wider, given, result) else set()
         if name in OF_PAIRS:
             self._pairs.clear()
@@ -134,7 +133,7 @@ class Pairing(FunctionMode):
                 self.found.append(row)
         elif len(given) == 2:
             self._look_at(name, given, result)
-        elif name in _CHOICES and (pair := _unlike(given)):
+        elif name in _CHOICES and (pair := _first_alike(given)):
             self._look_at(name, pair, result)
         elif name in _LIKELIHOODS or (name not in _REDUCING and any(id(one) in self._errors for one in given)):
             self._errors.add(id(result))
@@ -148,7 +147,7 @@ class Pairing(FunctionMode):
                 self._reduced[id(result)] = self._reduced[id(many[0])]
 
     def _is_a_column(self, wider: bool, given: list[Tensor], result: Tensor) -> bool:
-        """Whether a tensor with a dimension put in is data, or what single numbers make of such data."""
+        """Whether a tensor with an inserted dimension is data, or such data combined with single numbers."""
         if wider:
             return not result.requires_grad and result.numel() in result.shape
         return all(id(one) in self._columns or one.numel() == 1 for one in given)
@@ -157,7 +156,7 @@ class Pairing(FunctionMode):
         whole = met.whole
         others = [one for one in given if id(one) not in self._pairs and one.numel() > 1]
         if any(one.numel() == whole.numel() for one in others):
-            return  # something of the pairs' own shape: they are meant
+            return  # a tensor of the pairs' own shape: they are meant
         if name not in _REDUCING:
             if id(met) in self._squared and name not in (*_WEIGHTS, "neg"):
                 return
@@ -175,15 +174,15 @@ class Pairing(FunctionMode):
         alike = meant_alike(one.shape, other.shape)
         errors = [id(part) in self._errors for part in given]
         differ = name in _DIFFERENCES and one.requires_grad != other.requires_grad
-        # Of a grid's coordinates, less a parameter each, every one is to meet every other.
+        # Coordinates of a grid, minus a parameter each, are paired on purpose.
         if not alike and ((differ and one.numel() > 1 < other.numel()) or any(errors)):
             self._errors.add(id(result))
         if not alike or one.data_ptr() == other.data_ptr():
             return
         same_rows = self._reduced.get(id(one), id(one)) == self._reduced.get(id(other), id(other))
-        put_in = [part for part in given if id(part) in self._put_in]
-        if put_in and not same_rows:
-            if differ and len(put_in) == 1 and id(put_in[0]) in self._columns:
+        unsqueezed = [part for part in given if id(part) in self._unsqueezed]
+        if unsqueezed and not same_rows:
+            if differ and len(unsqueezed) == 1 and id(unsqueezed[0]) in self._columns:
                 self._unsquared[id(result)] = _pairs_of("difference", one, other)
             return
         if differ or (same_rows and name in _DIFFERENCES):
@@ -201,7 +200,7 @@ def _pairs_of(what: str, one: Tensor, other: Tensor, *, of_factors: bool = False
     return Pairs(what, (one.shape, other.shape), (one.detach(), other.detach()), of_factors)
 
 
-def _unlike(given: list[Tensor]) -> list[Tensor]:
-    """Of several tensors two that are meant alike; none where there are none."""
+def _first_alike(given: list[Tensor]) -> list[Tensor]:
+    """The first two of several tensors that are `meant_alike`; [] if there are none."""
     pairs = ([one, other] for k, one in enumerate(given) for other in given[k + 1 :])
     return next((pair for pair in pairs if meant_alike(pair[0].shape, pair[1].shape)), [])

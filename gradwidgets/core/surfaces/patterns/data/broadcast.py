@@ -1,4 +1,4 @@
-"""A loss of torch's that is given two shapes, and compares every number with every other."""
+"""Tensors of two shapes that broadcast, so that a loss compares every number with every other."""
 
 import inspect
 import warnings
@@ -11,8 +11,8 @@ from gradwidgets.core.losses.loss_data import data_tensors
 from gradwidgets.core.operations.watching import Args, Kwargs, Op
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.subject.mode import FunctionMode
+from gradwidgets.core.surfaces.patterns.data.pairing import OF_PAIRS, Pairing, Pairs, broadcast_shape, meant_alike
 from gradwidgets.core.surfaces.patterns.look import Look
-from gradwidgets.core.surfaces.patterns.pairing import OF_PAIRS, Pairing, Pairs, broadcast_shape, meant_alike
 
 TORCHS_WORDS = "Using a target size"
 _SILENT = frozenset(
@@ -22,7 +22,7 @@ _SILENT = frozenset(
 
 @dataclass(frozen=True)
 class _Call:
-    """A call of a loss of torch's that warned of its shapes."""
+    """A call of one of torch's losses that warned about its shapes."""
 
     name: str
     shapes: tuple[torch.Size, torch.Size]
@@ -30,7 +30,7 @@ class _Call:
 
 
 class _Calls(FunctionMode):
-    """Notes calls that warn of two shapes, until something picks among the pairs."""
+    """Notes calls that warn about two shapes, and forgets them when an operation picks among the pairs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,11 +55,11 @@ class _Calls(FunctionMode):
             self.found.append(_Call(name, (shapes[0], shapes[1]), both))
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
-        """Nothing: the way back tells no more."""
+        """Skip the backward pass: shapes show in the forward pass."""
 
 
 def broadcast(look: Look) -> Finding | None:
-    """As many outputs as targets in another shape: a loss of torch's compares all with all, and only warns."""
+    """A loss that compares all outputs with all targets, as their shapes broadcast; torch only warns about it."""
     if not look.known or look.function.method == "vectorized" or not bool(look.lattice.finite.any()):
         return None
     point = look.lattice.points[look.lattice.finite][0]
@@ -119,7 +119,7 @@ def _by_hand(look: Look, pairs: Pairs) -> Finding:
 
 
 def _name_of(look: Look, tensor: Tensor) -> str:
-    """What the data are called that a tensor is; "" where it is none of them."""
+    """The name of the data that equal a tensor; "" if there are none."""
     for name, one in data_tensors(look.own):
         if one.shape == tensor.shape and bool((one.to(tensor.dtype) == tensor).all()):
             return name
