@@ -13,6 +13,7 @@ from gradwidgets.core.surfaces.patterns.look import Look
 
 _OF_HEIGHT = 0.01  # of the loss's height: an end so far above the lowest loss is elsewhere
 _FAR, _SAID = 0.05, 0.01  # of the lowest loss: an end so far above it is no end at it; is not said to be there
+_ROUNDING = 1e-6  # of the loss's height
 _AS_LOW = 0.9  # of the ends
 _FIRST, _SHORTEST = 0.05, 1e-6  # of the view: how far around a place it is looked for a lower one
 _RING = 8
@@ -59,9 +60,6 @@ def elsewhere(look: Look, arrival: Arrival) -> Elsewhere | None:
         f"{number(float(losses[k]))}), the lowest is at {place(look.names, lowest.tolist())} (loss {number(least)})"
     )
     return Elsewhere(words, float(above[k]), is_far)
-
-
-_ROUNDING = 1e-6  # of the loss's height
 
 
 def _within_a_step(view: View, ends: Tensor) -> Tensor:

@@ -10,9 +10,9 @@ from gradwidgets.core.operations.watching import Args, Kwargs, Op, in_line
 from gradwidgets.core.subject.mode import FunctionMode
 from gradwidgets.core.surfaces.patterns.look import Look
 
-_POINTS = 3  # of the view: what is so at all of them is no chance
+_SHARES = (0.2, 0.5, 0.8)  # which points: what is so at all of them is no chance
 _PICKING = frozenset(("max", "min", "amax", "amin", "topk", "sort", "kthvalue", "maximum", "minimum"))
-_LEAVE_OUT = "Leave what is masked out before {0}"
+_LEAVE_OUT = "Leave what is masked out before {0}."
 _OTHER = (
     "Fill with {2}infinity in place of {1}infinity, which {0} then passes over, or leave what is masked out before it."
 )
@@ -36,10 +36,9 @@ class InfiniteInput:
 
 def infinite_input(look: Look) -> InfiniteInput | None:
     """The first operation that is given nothing but infinity at every point looked at; None where there is none."""
-    points = look.lattice.points[look.lattice.finite]
-    if not look.known or not len(points):
+    if not look.known or not bool(look.lattice.finite.any()):
         return None
-    watches = [_seen_at(look, point) for point in points[torch.linspace(0.2, 0.8, _POINTS).mul(len(points)).long()]]
+    watches = [_seen_at(look, share) for share in _SHARES]
     first = watches[0]
     if first is None or not first.operation:
         return None
@@ -48,35 +47,27 @@ def infinite_input(look: Look) -> InfiniteInput | None:
     words = f"{first.operation}{first.line}{',' * bool(first.line)} is given {first.sign}infinity at every point"
     words += f": {first.picking} picks infinity{first.picked_in}" if first.picking else ""
     words += f"; {first.filling} puts {first.filled}infinity there{first.filled_in}" if first.filling else ""
-    return InfiniteInput(first.operation, words, _action(look, points[len(points) // 2], first))
+    return InfiniteInput(first.operation, words, _action(look, first))
 
 
-def _action(look: Look, point: Tensor, seen: "_Infinities") -> str:
+def _action(look: Look, seen: "_Infinities") -> str:
     if not seen.picking:
         return _UNKNOWN
     other = "−" if seen.filled == "+" else "+"
-    if seen.filling and _is_mended(look, point):
+    if seen.filling and _is_mended(look):
         return _OTHER.format(seen.picking, seen.filled, other)
-    return _LEAVE_OUT.format(seen.picking) + "."
+    return _LEAVE_OUT.format(seen.picking)
 
 
-def _is_mended(look: Look, point: Tensor) -> bool:
-    """Whether the loss is finite at a point, and nothing in it is made of infinity alone, with the other infinity."""
+def _is_mended(look: Look) -> bool:
+    """Whether the loss is finite, and nothing in it is made of infinity alone, with the other infinity filled in."""
     watch = _Infinities(other=True)
-    try:
-        look.own.run_at(point, look.own.dtype, watch)
-    except Exception:
-        return False
-    return watch.is_finite and not watch.operation
+    return look.ran_in(watch) and watch.is_finite and not watch.operation
 
 
-def _seen_at(look: Look, point: Tensor) -> "_Infinities | None":
+def _seen_at(look: Look, share: float) -> "_Infinities | None":
     watch = _Infinities()
-    try:
-        look.own.run_at(point, look.own.dtype, watch)
-    except Exception:
-        return None
-    return watch
+    return watch if look.ran_in(watch, share) else None
 
 
 def is_spoilt(look: Look, point: Tensor) -> bool:
