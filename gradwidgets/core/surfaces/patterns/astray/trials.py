@@ -210,7 +210,9 @@ def _leads_there(look: Look, view: View) -> Tensor | None:
         losses, _ = finish(view.at(points, gradient=False))
         if _share_lost(losses) > _share_lost(look.lattice.loss) or not bool(losses.isfinite().any()):
             return None
-        if not bool(look.in_targets(_lowest(points, losses)[None], 1 / _POINTS_SLOW[view.dims])):
+        # Between two points of the lattice may lie all of a box; a point reaches further than that by itself.
+        off = 0.0 if _of_a_point(look) else 1 / _POINTS_SLOW[view.dims]
+        if not bool(look.in_targets(_lowest(points, losses)[None], off)):
             return None
         descents = finish(descending(view))
         if _loses_its_bottom(look, view, descents):
