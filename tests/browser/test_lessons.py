@@ -69,8 +69,8 @@ def test_a_guess_is_placed_revealed_saved_and_opened_in_a_new_kernel(open_page, 
     assert other.value("playground.state()") == page.value("playground.state()")
     # Without the lesson's words above it the picture is higher; at the same size it is the same.
     other.tell(f"playground.canvas.resize({revealed.shape[1]}, {revealed.shape[0]})")
-    other.tell("playground._invalidate_all(); playground._show(playground._shown)")
-    page.tell("playground._invalidate_all(); playground._show(playground._shown)")
+    other.tell("playground._work.redraw()")
+    page.tell("playground._work.redraw()")
     assert (other.drawn() == page.drawn()).all()
     for one in (page, other):
         assert one.complaints() == [] and one.console == []

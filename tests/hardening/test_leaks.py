@@ -168,6 +168,7 @@ def test_what_somebody_holds_stays_and_is_closed_when_it_is_let_go(hold, panel, 
 
 DURING = """
 from unittest.mock import patch
+letterboxes = []
 kernel = get_ipython().kernel
 
 def message(panel, **state):
@@ -181,6 +182,7 @@ def arrives(**state):
     def collect_meanwhile():
         there = [key for key, one in comm.get_comm_manager().comms.items() if type(one).__name__ == "_Letterbox"]
         assert held.page.model_id in there
+        letterboxes.append(comm.get_comm_manager().comms[held.page.model_id])
         message(held, **state)
         return collect()
     return patch("gradwidgets.widgets.kernel.unheld.gc.collect", collect_meanwhile)
@@ -195,7 +197,10 @@ def test_a_message_that_arrives_while_references_are_looked_for_is_not_lost(note
     unnamed = "patch('gradwidgets.widgets.kernel.unheld.named', lambda *_: False)"
     notebook.run(f"with {unnamed}, arrives(size={{'width': 700}}): close_unheld()")
     assert notebook.value("held.page.size, held.comm is None") == ({"width": 700}, False)
-    notebook.run("held = None")
+    late = {"method": "update", "state": {"size": {"width": 800}}, "buffer_paths": []}
+    notebook.run(f"letterboxes[0].handle_msg({{'buffers': [], 'content': {{'data': {late}}}}})")  # on a slower thread
+    assert notebook.value("held.page.size") == {"width": 800}
+    notebook.run("held = None; letterboxes.clear()")
     notebook.until("not close_unheld() and not panels()")
 
 

@@ -14,7 +14,7 @@ from gradwidgets.core.losses.evaluation.form_choice import choose_form
 from gradwidgets.core.losses.evaluation.loss_values import Values
 from gradwidgets.core.losses.hessian import hessian, hessians
 from gradwidgets.core.losses.loss_call import LossCall, LossError, cause_of
-from gradwidgets.core.losses.reference import Doubled
+from gradwidgets.core.losses.reference import Doubling
 from gradwidgets.core.objectives.axes import check_loss_axes
 from gradwidgets.core.objectives.objective import Objective
 from gradwidgets.core.results.slices import Slices, finish
@@ -110,7 +110,7 @@ class LossFunction:
         """The same loss in float64, whatever its data and casts are; its method must be known."""
         other = copy.copy(self)
         other._evaluation = self._evaluation.copy()
-        other._evaluation.form.dtype, other._evaluation.around = torch.float64, Doubled
+        other._evaluation.form.dtype, other._evaluation.around = torch.float64, Doubling()
         return other
 
     def within(self, block: Callable[[], contextlib.AbstractContextManager[object]]) -> "LossFunction":

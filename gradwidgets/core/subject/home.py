@@ -13,7 +13,6 @@ from typing import ParamSpec, TypeVar
 import torch
 
 from gradwidgets.core.subject.refusals import is_refusal, shortened
-from gradwidgets.core.subject.settings import GradMode
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -29,8 +28,7 @@ def at_home(function: Callable[P, T]) -> Callable[P, T]:
             try:
                 while True:
                     try:
-                        with GradMode() as mode, mode.again(), torch._C.DisableTorchFunction(), _with_gradients():
-                            step = next(work)
+                        step = _called(next, work)
                     except StopIteration as end:
                         return end.value
                     yield step
@@ -43,8 +41,7 @@ def at_home(function: Callable[P, T]) -> Callable[P, T]:
     def whole(*arguments: P.args, **keywords: P.kwargs) -> T:
         __tracebackhide__ = True  # hides this frame in pytest's tracebacks
         try:
-            with GradMode() as mode, mode.again(), torch._C.DisableTorchFunction(), _with_gradients():
-                return function(*arguments, **keywords)
+            return _called(function, *arguments, **keywords)
         except Exception as error:
             if not is_refusal(error):
                 raise
@@ -57,11 +54,29 @@ def at_home(function: Callable[P, T]) -> Callable[P, T]:
     return whole
 
 
+def _called(function: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:
+    """Call a function at home; `torch.no_grad` inside it may have been interrupted in the middle of its end."""
+    __tracebackhide__ = True
+    before = torch.is_grad_enabled()
+    try:
+        try:
+            with torch._C.DisableTorchFunction(), _with_gradients():
+                return function(*arguments, **keywords)
+        finally:
+            _record_gradients(before)
+    finally:  # again, as the first time may have been interrupted too
+        _record_gradients(before)
+
+
+def _record_gradients(wanted: bool) -> None:
+    if torch.is_grad_enabled() != wanted:
+        torch._C._set_grad_enabled(wanted)
+
+
 def _with_gradients() -> contextlib.AbstractContextManager[object]:
     """Leave inference mode, whose tensors cannot require grad or be written to outside it."""
     return torch.inference_mode(False) if torch.is_inference_mode_enabled() else contextlib.nullcontext()
 
 
-def abroad() -> "torch._C._EnableTorchFunction":
-    """A block in which user code runs, under the modes that the user has entered."""
-    return torch._C._EnableTorchFunction()
+# `with abroad():` is a block in which user code runs, under the modes that the user has entered.
+abroad = torch._C._EnableTorchFunction

@@ -4,8 +4,6 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
-import torch
-
 # A setting's getter and setter.
 Way = tuple[Callable[[], Any], Callable[[Any], None]]
 
@@ -79,18 +77,3 @@ class Settings(EndsTwice):
         for (read, put), held in self._held.items():
             if read() != held:
                 put(held)
-
-
-class GradMode(EndsTwice):
-    """A block that restores whether gradients are recorded.
-
-    `torch.no_grad` restores that too, unless an interrupt comes in the middle of its `__exit__`.
-    """
-
-    def __init__(self) -> None:
-        self._before = torch.is_grad_enabled()
-
-    def end(self) -> None:
-        """Restore the mode; may be called again."""
-        if torch.is_grad_enabled() != self._before:
-            torch._C._set_grad_enabled(self._before)

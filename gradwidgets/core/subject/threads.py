@@ -13,6 +13,7 @@ from gradwidgets.core.subject.settings import Settings
 T = TypeVar("T")
 Y = TypeVar("Y")
 _outside: list[int] = []  # the number of threads before each open `one_thread`
+_AS_IT_IS = Settings({})
 
 
 def _read() -> tuple[int, tuple[int, ...]]:
@@ -28,13 +29,13 @@ def _put(wanted: tuple[int, tuple[int, ...]]) -> None:
 def one_thread() -> Settings:
     """A block in which torch uses a single thread."""
     threads, outside = _read()
-    return Settings({} if threads == 1 else {(_read, _put): (1, (*outside, threads))})
+    return Settings({(_read, _put): (1, (*outside, threads))}) if threads > 1 else _AS_IT_IS
 
 
 def all_threads() -> Settings:
     """Inside `one_thread`, a block with as many threads as before it."""
     _, outside = _read()
-    return Settings({(_read, _put): (outside[-1], outside)} if outside else {})
+    return Settings({(_read, _put): (outside[-1], outside)}) if outside else _AS_IT_IS
 
 
 def in_one_thread(work: Generator[Y, None, T]) -> Generator[Y, None, T]:

@@ -18,7 +18,7 @@ from gradwidgets.core.subject.held.process import NAMES
 from gradwidgets.core.subject.untouched import HasStandIn, SilentBlock
 
 SEED = 0
-_PURE_AFTER = 5  # calls in a row without changes, after which a function counts as pure
+_PURE_AFTER = 5  # calls in a row without changes, after which a function counts as pure until a block shows otherwise
 _PACKAGE = str(Path(__file__).parents[2])
 _TRUSTED_AFTER = 3  # blocks without changes, after which one block may hold many calls
 _MAX_DEPTH = 4  # nested closures that are searched for models
@@ -61,7 +61,10 @@ class Undisturbed:
         Args:
             call: The caller of the function. If the function holds models, a copy stands in for it inside the block.
         """
-        return SilentBlock(self, self._fn, call) if self._kept is None else _Within(self)
+        if self._kept is None:
+            return SilentBlock(self, self._fn, call)
+        self.renew()
+        return _WITHIN
 
     @contextlib.contextmanager
     def kept(self, call: HasStandIn) -> Iterator[None]:
@@ -106,14 +109,16 @@ class Undisturbed:
 
     def begun(self, block: "SilentBlock") -> None:
         """Seed the random numbers at the start of a block."""
-        self._open, self._unchanged_calls = block, 0
+        self._open = block
+        if self._restored or self._changed:
+            self._unchanged_calls = 0
         _seed(self.seed)
 
     def ended(self, block: "SilentBlock", printed: str, warned: list[warnings.WarningMessage]) -> None:
         """Record what a block had to restore."""
         self._last = block
         self._blocks += 1
-        restored = dict.fromkeys(words for words in block.restored if not _is_set_by_block(words))
+        restored = dict.fromkeys(block.restored)
         self._restored |= restored
         self._changed |= dict.fromkeys(block.changed)
         if (dtype := "torch's default dtype") in restored:
@@ -136,30 +141,17 @@ class Undisturbed:
         self.notes.setdefault(kind, sentence)
 
 
-class _Within:
-    """A block within an open one: it resets the state, and the outer block's end restores everything."""
+class _Within(contextlib.nullcontext["_Within"]):
+    """A block within an open one, whose end restores everything."""
 
-    def __init__(self, owner: Undisturbed) -> None:
-        self._owner = owner
+    def __init__(self) -> None:
+        super().__init__(self)
 
-    def __enter__(self) -> "_Within":
-        self._owner.renew()
+    def again(self) -> "_Within":
         return self
 
-    def __exit__(self, *raised: object) -> None:
-        pass
 
-    def again(self) -> contextlib.AbstractContextManager[object]:
-        return contextlib.nullcontext()
-
-
-def _is_set_by_block(words: str) -> bool:
-    return words.startswith("the random numbers of ") or words in (
-        "gradient mode",
-        "anomaly mode",
-        "warning filters",
-        "standard output",
-    )
+_WITHIN = _Within()
 
 
 def models_in(fn: object) -> list[nn.Module]:

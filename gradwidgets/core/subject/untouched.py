@@ -78,6 +78,10 @@ class Untouched(EndsTwice):
         return self._held.certificate(self.restored, self.changed, self._process)
 
 
+# The settings that a silent block itself changes, besides the random numbers.
+_SET_BY_BLOCK = ("gradient mode", "anomaly mode", "warning filters", "standard output")
+
+
 class HasStandIn(Protocol):
     """A caller of a function, or of its stand-in.
 
@@ -144,6 +148,7 @@ class SilentBlock(Untouched):
                     self._inference.__exit__(None, None, None)
             self._call.stand_in = None
             put_stance(self._stance)
+            self._process.undo(_SET_BY_BLOCK)
             super().end()
             self._owner.ended(self, self._printed.getvalue(), self._warned)
 

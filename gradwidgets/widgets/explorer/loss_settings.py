@@ -5,9 +5,9 @@ from __future__ import annotations
 from traitlets import Bunch, TraitError, default, validate
 
 from gradwidgets.core.losses.precision import TRAINING
-from gradwidgets.widgets.explorer.chosen import usual_view
+from gradwidgets.widgets.explorer.chosen import ChosenLosses
 from gradwidgets.widgets.explorer.controls import ARROWS, SCALES
-from gradwidgets.widgets.explorer.problem import NONE, LossProblem, LossProblems, LossResult, LossSettings
+from gradwidgets.widgets.explorer.problem import NONE, LossProblems, LossResult, LossSettings
 from gradwidgets.widgets.panel.panel import Panel
 from gradwidgets.widgets.panel.traits import Flag, Numbers, OneOf, Place, Real, Span, TwoOf, Whole
 
@@ -16,22 +16,23 @@ class LossPanel(Panel[LossSettings, LossResult]):
     """A panel with the settings of a loss and of its picture; `SurfaceExplorer` describes each."""
 
     _problems: LossProblems
+    _settings: ChosenLosses
 
     example = OneOf(
         "", lambda self: self._problems.names, help='the loss that is shown; "yours" is the one that was passed in'
     ).tag(setting=True, told='`"yours"` or a name in `EXAMPLES`')
-    component = OneOf("", lambda self: tuple(self._problem.losses), help="the part of the loss that is shown").tag(
-        setting=True, told="a name of a part or variant"
-    )
-    compare = TwoOf(lambda self: tuple(self._problem.losses), help="two parts or variants side by side").tag(
+    component = OneOf(
+        "", lambda self: tuple(self._settings.problem.losses), help="the part of the loss that is shown"
+    ).tag(setting=True, told="a name of a part or variant")
+    compare = TwoOf(lambda self: tuple(self._settings.problem.losses), help="two parts or variants side by side").tag(
         setting=True, told="two of these names", none="for one alone"
     )
-    x_axis = OneOf("", lambda self: self._problem.parameters, help="the parameter on the horizontal axis").tag(
+    x_axis = OneOf("", lambda self: self._settings.problem.parameters, help="the parameter on the horizontal axis").tag(
         setting=True, told="a parameter of the loss"
     )
     y_axis = OneOf(
         "",
-        lambda self: (*self._problem.parameters, NONE),
+        lambda self: (*self._settings.problem.parameters, NONE),
         help='the parameter on the vertical axis; "none" for a curve',
     ).tag(setting=True, told='a parameter of the loss, or `"none"`')
     x_range = Span(None, allow_none=True, help="the range of the horizontal axis").tag(
@@ -41,7 +42,7 @@ class LossPanel(Panel[LossSettings, LossResult]):
         setting=True, none="for the usual one"
     )
     fixed = Numbers(
-        {}, lambda self: self._problem.parameters, help="the values of the parameters that are on no axis"
+        {}, lambda self: self._settings.problem.parameters, help="the values of the parameters that are on no axis"
     ).tag(setting=True, told="a dict of finite numbers by parameter")
     resolution = Whole(81, low=2, high=401, help="the number of points along each axis").tag(setting=True)
     scale = OneOf("linear", lambda self: SCALES, help="the scale of the colours").tag(setting=True)
@@ -65,17 +66,6 @@ class LossPanel(Panel[LossSettings, LossResult]):
     lr = Real(0.1, low=0, high=1e6, help="SGD's learning rate").tag(setting=True)
     momentum = Real(0.0, low=0, high=10, help="SGD's momentum").tag(setting=True)
 
-    @property
-    def _problem(self) -> LossProblem:
-        return self._problems[self.example]
-
-    def _values(self) -> dict[str, object]:
-        # The loss comes first, as it decides what the others may be.
-        return {"example": self.example, **super()._values()}
-
-    def _usual_view(self) -> dict[str, object]:
-        return usual_view(self.example, self._problem)
-
     @default("example")
     def _first_example(self) -> str:
         """The loss that was passed in, or the first example."""
@@ -84,17 +74,17 @@ class LossPanel(Panel[LossSettings, LossResult]):
     @default("component")
     def _first_component(self) -> str:
         """The first part."""
-        return next(iter(self._problem.losses))
+        return next(iter(self._settings.problem.losses))
 
     @default("x_axis")
     def _first_axis(self) -> str:
         """The first of `axes`."""
-        return next(iter(self._problem.axes))
+        return next(iter(self._settings.problem.axes))
 
     @default("y_axis")
     def _second_axis(self) -> str:
         """The second of `axes`, or `"none"`."""
-        return (*self._problem.axes, NONE)[1]
+        return (*self._settings.problem.axes, NONE)[1]
 
     @validate("example")
     def _others_fit(self, proposal: Bunch) -> str:
@@ -106,32 +96,5 @@ class LossPanel(Panel[LossSettings, LossResult]):
                 raise TraitError(f"example cannot be {proposal.value!r} here: {refusal}") from None
         return proposal.value
 
-    def _usual(self) -> dict[str, object]:
-        return {**super()._usual(), **self._usual_view(), "example": self.example}
-
-    @property
-    def _axes(self) -> tuple[str, ...]:
-        return (self.x_axis,) if self.y_axis in (NONE, self.x_axis) else (self.x_axis, self.y_axis)
-
-    def _ranges(self) -> tuple[tuple[float, float], ...]:
-        chosen = {self.x_axis: self.x_range}
-        if self.y_axis != self.x_axis:
-            chosen[self.y_axis] = self.y_range
-        return tuple(chosen[name] or self._problem.range_of(name) for name in self._axes)
-
-    def _losses(self) -> tuple[str, ...]:
-        return (self.component,) if self.compare is None else tuple(self.compare)
-
     def _snapshot(self) -> LossSettings:
-        problem, axes = self._problem, self._axes
-        values = {name: self.fixed.get(name, problem.value_of(name)) for name in problem.parameters if name not in axes}
-        spans = ((name, *span) for name, span in zip(axes, self._ranges(), strict=True))
-        return LossSettings(
-            self.example,
-            self._losses(),
-            tuple(spans),
-            self.resolution,
-            tuple(values.items()),
-            self.gradient_check,
-            self.dtype,
-        )
+        return self._settings.frozen()

@@ -18,7 +18,7 @@ from gradwidgets.core.surfaces.patterns.ends.target import Target
 from gradwidgets.figures.base.redraw import EVERYTHING, Redraw
 from gradwidgets.figures.surface.figure import SurfaceFigure
 from gradwidgets.widgets.controls import Check
-from gradwidgets.widgets.explorer.chosen import BOTH, moved_window, other_axes, shown_losses, usual_view
+from gradwidgets.widgets.explorer.chosen import BOTH, ChosenLosses
 from gradwidgets.widgets.explorer.code import code
 from gradwidgets.widgets.explorer.controls import constant_stops, make_controls
 from gradwidgets.widgets.explorer.guess import LossQuestion
@@ -26,7 +26,6 @@ from gradwidgets.widgets.explorer.locked_constants import ConstantsLesson
 from gradwidgets.widgets.explorer.loss_settings import LossPanel
 from gradwidgets.widgets.explorer.problem import (
     NONE,
-    YOURS,
     Losses,
     LossProblems,
     LossResult,
@@ -38,6 +37,8 @@ from gradwidgets.widgets.kernel.as_usual import as_usual
 from gradwidgets.widgets.kernel.kept import Kept
 from gradwidgets.widgets.kernel.making import whole_or_nothing
 from gradwidgets.widgets.panel.frame import LOWEST
+from gradwidgets.widgets.panel.lesson import Parts
+from gradwidgets.widgets.panel.own_settings import split_keywords
 from gradwidgets.widgets.panel.traits import meanings
 
 _LOW = 460  # CSS pixels: the minimum height of a picture with three maps
@@ -114,108 +115,63 @@ class SurfaceExplorer(LossPanel):
         target: Target | None = None,
         **settings: object,
     ) -> None:
-        layout, settings = self._split_keywords(settings)
+        layout, settings = split_keywords(type(self), settings)
         with as_usual():
             self._problems = LossProblems(loss, target, axes=axes, fixed=fixed, probes=probes)
         super().__init__(**layout)
         self._begin(settings)
 
+    def _make_settings(self, *given: Any) -> ChosenLosses:
+        def stood() -> dict[str, float]:
+            if (shown := self._work.shown) is None:
+                return {}
+            names = (name for name, _, _ in shown.settings.axes)
+            return dict(zip(names, place_in(self.point, shown), strict=True))
+
+        return ChosenLosses(self._problems, stood, self, *given)
+
     def _set_up(self, settings: Mapping[str, Any]) -> None:
-        self._values()  # makes the defaults that depend on the loss, to which a refused setting returns
-        with self._batch():
+        self._settings.values()  # makes the defaults that depend on the loss, to which a refused setting returns
+        with self._settings.together():
             self.example = settings.get("example", self._problems.first)
-            for name, value in {**self._usual_view(), **settings}.items():
+            for name, value in {**self._settings.usual_view(), **settings}.items():
                 setattr(self, name, value)
-        self._initial = self._values()
+        self._settings.initial = self._settings.values()
         self._figure, self._kept = SurfaceFigure(*self._frame.size), Kept()
         constants = max(len(self._problems[name].parameters) for name in {self.example, self._problems.first}) - 1
         self.controls, column, self._constant_rows = make_controls(
             meanings(self), self._problems.names, constants, self._buttons
         )
+        self._settings.sliders = len(self._constant_rows)
         self._assemble(self._figure.figure, column)
-        self._refresh()
+        self._work.refresh()
 
     # -- results ------------------------------------------------------------------------------------------
 
     @property
     def grids(self) -> dict[str, SurfaceGrid]:
         """The surface of each loss shown, by name."""
-        return dict(self._settled().grids)
+        return dict(self._work.settled().grids)
 
     @property
     def findings(self) -> dict[str, list[Finding]]:
         """The verdict on each loss shown, by name, worst first."""
-        return self._settled().findings
+        return self._work.settled().findings
 
     @property
     def rows(self) -> list[ProbeRow]:
         """The table at representative inputs."""
-        return list(self._settled().rows)
+        return list(self._work.settled().rows)
 
     def code(self) -> str:
         """Return a script that checks the loss shown, to keep beside the project's own tests."""
-        result = self._settled()
-        return code(self._problem, result.settings)
-
-    # -- settings -----------------------------------------------------------------------------------------
-
-    def _along(self, name: str, old: Any) -> dict[str, object]:
-        if name == "example":
-            return self._usual_view()
-        if name not in ("x_axis", "y_axis"):
-            return {}
-        x, y = (old if name == one else getattr(self, one) for one in ("x_axis", "y_axis"))
-        before = (x,) if y in (NONE, x) else (x, y)
-        along = other_axes(before, {name: getattr(self, name)}, self._stood(), self.fixed)
-        return {one: along[one] for one in ("y_axis", "fixed", "point") if one != name}
-
-    def _resolve(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
-        meant = dict(chosen)
-        example = meant.get("example", self.example)  # from a file it may be anything, which is refused when it is set
-        if isinstance(example, str) and example != self.example and example in self._problems:
-            meant = {"example": example, **usual_view(example, self._problems[example]), **meant}
-        if "shown" in meant:
-            meant |= shown_losses(meant.pop("shown"))
-        constants = {name: meant.pop(name) for name in list(meant) if name.startswith("constant ")}
-        if constants:
-            meant["fixed"] = {**self.fixed, **self._moved_constants(constants)}
-        for name, old in zip(("x_range", "y_range"), self._ranges(), strict=False):
-            if name in meant and meant[name] is not None:
-                meant[name] = moved_window(meant[name], old)
-        axes = ("x_axis", "y_axis")
-        wanted = {name: meant[name] for name in axes if name in meant}
-        moved = any(value != getattr(self, name) for name, value in wanted.items())
-        fixed = meant.get("fixed", self.fixed)
-        known = all(isinstance(one, str) for one in wanted.values()) and isinstance(fixed, dict)
-        one_axis = "x_axis" in meant and meant["x_axis"] == meant.get("y_axis")  # a state of a curve
-        if moved and known and not one_axis and example == self.example:
-            others = other_axes(self._axes, wanted, self._stood(), fixed)
-            meant = {**others, **_without(meant, *axes)}
-        return meant
-
-    def _moved_constants(self, moved: Mapping[str, float]) -> dict[str, float]:
-        """Return the values of the constants that sliders moved, by parameter; a hidden slider has no effect."""
-        named = {f"constant {k + 1}": name for k, name in enumerate(self._constants())}
-        return {named[slider]: value for slider, value in moved.items() if slider in named}
-
-    def _stood(self) -> dict[str, float]:
-        """Return the operating point, by the name of the axis."""
-        if self._shown is None:
-            return {}
-        return dict(zip((name for name, _, _ in self._shown.settings.axes), self._place(self._shown), strict=True))
-
-    def _constants(self) -> list[str]:
-        axes = self._axes
-        return [name for name in self._problem.parameters if name not in axes][: len(self._constant_rows)]
+        result = self._work.settled()
+        return code(self._settings.problem, result.settings)
 
     # -- computing ----------------------------------------------------------------------------------------
 
     def _compute(self, settings: LossSettings) -> Generator[float | LossResult, None, LossResult]:
         return self._problems[settings.example].work(settings)
-
-    def _place(self, result: LossResult) -> tuple[float, ...]:
-        """Return the operating point."""
-        return place_in(self.point, result)
 
     def _view(self) -> ViewSettings:
         optimizer, frame = SGD(self.lr, self.momentum) if self.descent else None, self._frame
@@ -224,11 +180,11 @@ class SurfaceExplorer(LossPanel):
 
     def _state(self) -> State:
         """Everything that decides what is shown now."""
-        return State(self._problem, self._snapshot(), self._view())
+        return State(self._settings.problem, self._snapshot(), self._view())
 
     def _lowest(self) -> int:
         # With a third map, the plots are below the maps.
-        beside = len(self._axes) == 2 and (self.gradient_check or self.compare is not None)
+        beside = len(self._settings.axes) == 2 and (self.gradient_check or self.compare is not None)
         return _LOW if beside else LOWEST
 
     # -- showing ------------------------------------------------------------------------------------------
@@ -249,72 +205,74 @@ class SurfaceExplorer(LossPanel):
             self._errors.complain("")
 
     def _show_controls(self, result: LossResult) -> None:
-        problem, controls, axes, place = self._problem, self.controls, self._axes, self._place(result)
-        losses = list(problem.losses)
+        settings, controls, place = self._settings, self.controls, place_in(self.point, result)
+        problem, names, spans, losses = (
+            settings.problem,
+            settings.constants,
+            settings.ranges,
+            list(settings.problem.losses),
+        )
         pairs = [f"{a}{BOTH}{b}" for i, a in enumerate(losses) for b in losses[i + 1 :]]
         controls["shown"].offer([*losses, *pairs])
         controls["x_axis"].offer(problem.parameters)
         controls["y_axis"].offer([*problem.parameters, NONE])
-        names = self._constants()
         for k, row in enumerate(self._constant_rows):
             row.layout.display = "" if k < len(names) else "none"
             if k < len(names):
-                value = problem.value_of(names[k])
-                stops = constant_stops(value, problem.known_ranges.get(names[k]))
+                stops = constant_stops(problem.value_of(names[k]), problem.known_ranges.get(names[k]))
                 control = controls[f"constant {k + 1}"]
                 control.rebind(names[k], stops, f"{names[k]}, a parameter that is on no axis")
-                control.show(self.fixed.get(names[k], value))
-        spans = self._ranges()
+                control.show(settings.value_of(names[k]))
         controls["x_range"].show(spans[0])
         if len(spans) == 2:
             controls["y_range"].show(spans[1])
         controls["y_range"].enable(len(spans) == 2, "" if len(spans) == 2 else "there is one axis")
         controls["point"].show(place if len(place) == 2 else (*place, 0.0))
         controls["point"].fields[1].disabled = len(place) == 1 or controls["point"].locked
-        controls["shown"].show(BOTH.join(self._losses()))
+        controls["shown"].show(BOTH.join(settings.losses))
         for name in _SAME_NAMES:
             controls[name].show(getattr(self, name))
-        controls["y_axis"].show(self.y_axis if len(axes) == 2 else NONE)
+        controls["y_axis"].show(self.y_axis if len(spans) == 2 else NONE)
         for name in ("lr", "momentum"):
             controls[name].enable(self.descent, "" if self.descent else "tick descent first")
         self._frame.page.tips = {c.box.description: c.box.tooltip for c in controls.values() if isinstance(c, Check)}
 
     def _show_control(self, name: str) -> None:
-        if self._shown is not None:
-            self._show_controls(self._shown)
+        if self._work.shown is not None:
+            self._show_controls(self._work.shown)
 
     # -- a lesson -----------------------------------------------------------------------------------------
 
-    def _make_lesson(self) -> ConstantsLesson:
+    def _make_lesson(self, parts: Parts) -> ConstantsLesson:
         return ConstantsLesson(
             self,
             self._turns,
-            self._parts(),
+            parts,
             fixed=lambda: self.fixed,
-            sliders=lambda: [self.controls[f"constant {k + 1}"] for k in range(len(self._constant_rows))],
-            constants=self._constants,
-            value=lambda name: self.fixed.get(name, self._problem.value_of(name)),
+            sliders=lambda: [self.controls[f"constant {k + 1}"] for k in range(self._settings.sliders)],
+            constants=lambda: self._settings.constants,
+            value=self._settings.value_of,
         )
 
     # -- a guess before the picture -----------------------------------------------------------------------
 
     def _question(self) -> LossQuestion:
+        def draw(result: LossResult) -> Redraw:
+            cover(self._figure, self._view(), result)
+            return EVERYTHING
+
+        def standing() -> tuple[LossResult, tuple[float, ...], Mapping[str, Descent | None]]:
+            result = self._work.settled()
+            here = standing_in(self._view(), result, self._kept)
+            return result, here.place, here.descents
+
         return LossQuestion(
-            losses=self._losses,
-            draw=self._draw_cover,
+            losses=lambda: self._settings.losses,
+            draw=draw,
             fate_missing=lambda: "" if self.descent else "tick descent first",
-            standing=self._standing,
+            standing=standing,
             about=lambda: (self._snapshot(), self.descent, self.lr, self.momentum, self.point),
         )
-
-    def _standing(self) -> tuple[LossResult, tuple[float, ...], Mapping[str, Descent | None]]:
-        result = self._settled()
-        standing = standing_in(self._view(), result, self._kept)
-        return result, standing.place, standing.descents
-
-    def _draw_cover(self, result: LossResult) -> Redraw:
-        cover(self._figure, self._view(), result)
-        return EVERYTHING
 
     def _invalidate(self) -> None:
         self._figure.invalidate()
@@ -328,13 +286,6 @@ class SurfaceExplorer(LossPanel):
         found = self._figure.point_at(self._grip, event.x, event.y)
         if found is None:
             return
-        place = self._place(self._seen)
+        place = place_in(self.point, self._work.seen)
         moved = [old if new is None else new for new, old in zip(found, (*place, 0.0), strict=False)]
         self.controls["point"].choose(tuple(float(f"{v:.4g}") for v in moved))
-
-    def _problem_repr(self) -> dict[str, str]:
-        return {"example": "loss, axes" if self.example == YOURS else repr(self.example)}
-
-
-def _without(settings: Mapping[str, object], *names: str) -> dict[str, object]:
-    return {name: value for name, value in settings.items() if name not in names}

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import threading
 import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -165,10 +166,16 @@ class _Letterbox:
     def __init__(self) -> None:
         self._messages: list[dict[str, Any]] = []
         self._closed = False  # set by the comm manager, too
+        self._comm: Any = None
+        self._one_at_a_time = threading.RLock()
 
     def handle_msg(self, message: dict[str, Any]) -> None:
-        """Keep a message."""
-        self._messages.append(message)
+        """Keep a message; hand it over if that has been done with the others, as a thread may come late."""
+        with self._one_at_a_time:
+            if self._comm is None:
+                self._messages.append(message)
+            else:
+                self._comm.handle_msg(message)
 
     def handle_close(self, _message: dict[str, Any]) -> None:
         """Note that the page closed its side."""
@@ -176,8 +183,10 @@ class _Letterbox:
 
     def hand_over(self, to: Any) -> None:
         """Give the messages to the comm itself, in their order; close it if the page did."""
-        for message in self._messages:
-            to.handle_msg(message)
+        with self._one_at_a_time:
+            self._comm = to
+            for message in self._messages:
+                to.handle_msg(message)
         if self._closed:
             to.close()
 
@@ -196,10 +205,10 @@ def _put_aside(those: Collection[str]) -> Iterator[None]:
         survivors = {
             key: widget for key, ref in held.items() if (widget := ref()) is not None and widget.comm is not None
         }
-        for key in held:
-            comms.pop(key, None)
         registry._instances.update(survivors)
         comms.update({key: widget.comm for key, widget in survivors.items()})
+        for key in held.keys() - survivors.keys():
+            comms.pop(key, None)
         history.give_back()
         for key, widget in survivors.items():
             letters[key].hand_over(widget.comm)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from traitlets import Bunch, TraitError, default, validate
@@ -18,10 +17,62 @@ from gradwidgets.widgets.layers.picture import MEASURES, QUANTITIES
 from gradwidgets.widgets.layers.presets import PRESETS, Pins
 from gradwidgets.widgets.layers.problem import YOURS, FlowProblem, FlowResult, FlowSettings, init_fits
 from gradwidgets.widgets.layers.view import Request, View, ViewResult
+from gradwidgets.widgets.panel.own_settings import OwnSettings
 from gradwidgets.widgets.panel.panel import Panel
 from gradwidgets.widgets.panel.traits import Flag, OneOf, Real, Whole
 
 NETWORK = ("architecture", "activation", "init", "gain", "normalization", "depth", "width", "batch", "seed")
+
+
+class NetworkChoices(OwnSettings[Any]):
+    """The settings of one layer panel.
+
+    Args:
+        network: The network that it shows.
+        pins: The networks that it is compared with.
+        covered: Returns whether the picture is still to be guessed.
+        panel: The panel.
+        *given: The further arguments of `OwnSettings`.
+
+    Attributes:
+        dragged: Whether the user changed only sliders the last time.
+    """
+
+    def __init__(self, network: Network, pins: Pins, covered: Callable[[], bool], panel: object, *given: Any) -> None:
+        super().__init__(panel, *given)
+        self._network, self._pins, self._covered = network, pins, covered
+        self.dragged = False
+
+    def of_network(self, changes: Mapping[str, Any] | None = None) -> FlowSettings:
+        """Return the settings of the network, with some of them changed."""
+        wanted = {name: getattr(self.panel, name) for name in NETWORK} | dict(changes or {})
+        return FlowSettings(*(wanted[name] for name in NETWORK))
+
+    def resolve(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the settings that a choice stands for."""
+        panel, meant = self.panel, dict(chosen)
+        preset = meant.pop("preset", "")
+        if preset:
+            settings, _ = PRESETS[preset]
+            meant = {**settings, "seed": panel.seed, **meant, "compare": True}
+            self._pins.coming = PRESETS[preset]
+        if "init" not in meant and not init_fits(panel.init, meant.get("architecture", panel.architecture)):
+            meant["init"] = "He"  # the old one is only for residual networks
+        self.dragged = all(isinstance(panel.controls.get(name), Number) for name in chosen)
+        return meant
+
+    def at_present(self, settings: Mapping[str, object]) -> dict[str, object]:
+        """Return settings with the view that can be guessed while the picture is covered."""
+        return {**settings, "view": "flow"} if self._covered() else dict(settings)
+
+    def arguments(self) -> dict[str, str]:
+        """Return the arguments that define the user's model."""
+        return {"architecture": "model, inputs, targets, loss_fn"} if self._network.own else {}
+
+    def usual(self) -> dict[str, object]:
+        """Return the constructor's default settings."""
+        nothing = {name: getattr(self.panel, name) for name in NETWORK[1:]} if self._network.own else {}
+        return {**super().usual(), "architecture": self.panel.problem.architectures[0], **nothing}
 
 
 class NetworkPanel(Panel[Request, ViewResult]):
@@ -35,7 +86,7 @@ class NetworkPanel(Panel[Request, ViewResult]):
     problem: FlowProblem
     _network: Network
     _pins: Pins
-    _dragged = False  # whether the user changed only sliders the last time
+    _settings: NetworkChoices
 
     view = OneOf("flow", lambda self: tuple(self._view_types), help="the view that is shown").tag(setting=True)
     architecture = OneOf(
@@ -97,8 +148,11 @@ class NetworkPanel(Panel[Request, ViewResult]):
         if problem.own_model is not None and meant and settings.get("architecture", YOURS) == YOURS:
             raise TypeError(f"{meant[0]} is for networks that are built; a model of yours is measured as it is")
         self.problem = problem
-        self._network = Network(problem, settings=self._network_settings, training=self._training)
-        self._pins = Pins(self._with_changes)
+        self._network = Network(problem, settings=lambda: self._settings.of_network(), training=self._training)
+        self._pins = Pins(lambda changes: self._network.measured(self._settings.of_network(changes)))
+
+    def _make_settings(self, *given: Any) -> NetworkChoices:
+        return NetworkChoices(self._network, self._pins, lambda: self._guessing.covered, self, *given)
 
     def _training(self) -> Training | None:
         """The training that runs or ran last; None before the first."""
@@ -111,7 +165,7 @@ class NetworkPanel(Panel[Request, ViewResult]):
 
     @validate("view")
     def _flow_is_guessed_first(self, proposal: Bunch) -> str:
-        if self._covered and proposal.value != "flow":
+        if self._guessing.covered and proposal.value != "flow":
             raise TraitError("view must be 'flow' until the guess is revealed")
         return proposal.value
 
@@ -142,54 +196,22 @@ class NetworkPanel(Panel[Request, ViewResult]):
 
     def change(self, **settings: object) -> None:
         """Set several settings at once."""
-        with self._batch():
-            for name, value in settings.items():
-                setattr(self, name, value)
+        self._settings.put(settings)
 
     def refresh(self) -> None:
         """Update everything."""
-        self._update()
+        self._work.update()
 
     @property
     def pinned(self) -> dict[str, FlowResult]:
         """The networks whose profiles stay beside the current one, by name."""
         return self._pins.held
 
-    def _network_settings(self) -> FlowSettings:
-        return FlowSettings(*(getattr(self, name) for name in NETWORK))
-
-    def _with_changes(self, changes: Mapping[str, Any]) -> FlowResult:
-        """Measure the current network with other settings."""
-        wanted = {name: value for name, value in changes.items() if name in NETWORK}
-        return self._network.measured(replace(self._network_settings(), **wanted))
-
     def _on_setting(self, change: Bunch) -> None:
         if change.name == "compare" and self._ready and self._pins.coming is None:
             self._pins.keep(self._work.result.flow if change.new and self._work.result is not None else None)
         super()._on_setting(change)
 
-    def _resolve(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
-        meant = dict(chosen)
-        preset = meant.pop("preset", "")
-        if preset:
-            settings, _ = PRESETS[preset]
-            meant = {**settings, "seed": self.seed, **meant, "compare": True}
-            self._pins.coming = PRESETS[preset]
-        if "init" not in meant and not init_fits(self.init, meant.get("architecture", self.architecture)):
-            meant["init"] = "He"  # the old one is only for residual networks
-        self._dragged = all(isinstance(self.controls.get(name), Number) for name in chosen)
-        return meant
-
     def _show_control(self, name: str) -> None:
         if name != "preset":
             super()._show_control(name)
-
-    def _at_present(self, settings: Mapping[str, object]) -> dict[str, object]:
-        return {**settings, "view": "flow"} if self._covered else dict(settings)
-
-    def _problem_repr(self) -> dict[str, str]:
-        return {"architecture": "model, inputs, targets, loss_fn"} if self._network.own else {}
-
-    def _usual(self) -> dict[str, object]:
-        nothing = {name: getattr(self, name) for name in NETWORK[1:]} if self._network.own else {}
-        return {**super()._usual(), "architecture": self.problem.architectures[0], **nothing}

@@ -22,7 +22,7 @@ from gradwidgets.core.monitor import GradientMonitor
 from gradwidgets.core.results.slices import Slices, part_of
 from gradwidgets.figures.base.notebook_figure import Picture
 from gradwidgets.widgets.kernel.main_thread import shown_at_home
-from gradwidgets.widgets.kernel.mainloop import after_each_cell
+from gradwidgets.widgets.kernel.mainloop import after_each_cell, call_soon
 from gradwidgets.widgets.kernel.making import whole_or_nothing
 from gradwidgets.widgets.layers import guess
 from gradwidgets.widgets.layers.clipping import THRESHOLDS
@@ -38,6 +38,7 @@ from gradwidgets.widgets.layers.training.live import LiveView
 from gradwidgets.widgets.layers.training.live_run import LiveRun, Watching
 from gradwidgets.widgets.layers.training.trainer import Trainer
 from gradwidgets.widgets.layers.view import Request, Stage, View, ViewResult, ViewSettings
+from gradwidgets.widgets.panel.own_settings import split_keywords
 from gradwidgets.widgets.panel.prediction import Answer, Mark
 from gradwidgets.widgets.panel.settings_panel import descendants
 from gradwidgets.widgets.panel.traits import meanings
@@ -128,7 +129,7 @@ class LayerFlowPanel(NetworkPanel):
         loss_fn: LossFn | None = None,
         **settings: object,
     ) -> None:
-        layout, settings = self._split_keywords(settings)
+        layout, settings = split_keywords(type(self), settings)
         self._use(FlowProblem(model, inputs, targets, loss_fn), settings)
         super().__init__(**layout)
         self._begin(settings)
@@ -156,29 +157,19 @@ class LayerFlowPanel(NetworkPanel):
         return LayerFlowPanel._for_records(record, beside=beside, **settings)
 
     def _set_up(self, settings: Mapping[str, Any]) -> None:
-        with self._batch():
-            for name, value in {"architecture": self.architecture, **settings}.items():
-                setattr(self, name, value)
-        self._initial = self._values()
+        self._settings.put({"architecture": self.architecture, **settings})
+        self._settings.initial = self._settings.values()
         stage = Stage(
             Picture.of(*self._frame.size), self._network, self._errors, self._work,
             say=self._say, paint=self._paint_view, copy=self._buttons.copy,
         )  # fmt: skip
         self.views = {name: view(self, stage) for name, view in self._view_types.items()}
-        self._trainer = Trainer(
-            self,
-            self._one(LiveView),
-            self._turns,
-            self._frame,
-            everything=self._everything,
-            read=self._read_moved,
-            curvature=lambda: self._one(CurvatureView).largest,
-        )
+        self._trainer = self._make_trainer()
         about = {name: self.views[name].about for name in self._offered}
         self.controls = make_controls(meanings(self), self.problem.architectures, self.fixes, about, self._quantities)
         self._column = Column(self.controls, self.views, self.view, self._buttons, tabs=len(about) > 1)
         self._assemble(stage.picture, self._column.box)
-        self._refresh()
+        self._work.refresh()
 
     # -- results ------------------------------------------------------------------------------------------
 
@@ -188,9 +179,9 @@ class LayerFlowPanel(NetworkPanel):
 
     def _cell_ended(self) -> None:
         """Check whether the cell has changed the model, so that what is shown is out of date."""
-        if self._closed or self._trainer.active or self._shown is None or not self._network.own:
+        if self._closed or self._trainer.active or self._work.shown is None or not self._network.own:
             return
-        if self._work.running or self._shown.settings.version == self._network.now()[1]:
+        if self._work.running or self._work.shown.settings.version == self._network.now()[1]:
             return
         if self._network.took < _SHORT:
             self.refresh()
@@ -199,25 +190,35 @@ class LayerFlowPanel(NetworkPanel):
 
     # -- a training that is watched -------------------------------------------------------------------------
 
+    def _make_trainer(self) -> Trainer:
+        def everything() -> list[widgets.Widget]:
+            """All widgets of this panel, including those that are not shown."""
+            return list(dict.fromkeys(one for top in (self, *self._column.hidden()) for one in descendants(top)))
+
+        def read() -> None:
+            """Apply what the user moved while a cell runs."""
+            if self._turns.owed or self._choices.waiting():
+                self._choices.read()
+                self._work.finish()  # the main loop, which would finish it, waits for the cell
+
+        return Trainer(
+            self, _one(self.views, LiveView), self._turns, self._frame, everything=everything, read=read,
+            curvature=lambda: _one(self.views, CurvatureView).largest,
+        )  # fmt: skip
+
     def _training(self) -> LiveRun | None:
         """The training that runs or ran last; None before the first."""
         return self._trainer.run if "_trainer" in vars(self) else None
 
-    def _read_moved(self) -> None:
-        """Apply what the user moved while a cell runs."""
-        if self._turns.owed or any(control.moved for control in self.controls.values()):
-            self._read_controls()
-            self._work.finish()  # the main loop, which would finish it, waits for the cell
-
     def _stop_pressed(self) -> None:
-        if not self._trainer.stop_loop():
-            super()._stop_pressed()
+        def stop() -> None:
+            if not self._trainer.stop():
+                self._work.stop()
+                for view in self.views.values():
+                    view.stopped()
 
-    def _stop(self) -> None:
-        if not self._trainer.stop():
-            super()._stop()
-            for view in self.views.values():
-                view.stopped()
+        if not self._trainer.stop_loop():
+            call_soon(stop)
 
     # -- settings -----------------------------------------------------------------------------------------
 
@@ -232,10 +233,6 @@ class LayerFlowPanel(NetworkPanel):
     def _limit_messages(self, shown: widgets.Widget) -> None:
         for one in (shown, *(self._column.hidden() if shown is self else ())):
             super()._limit_messages(one)
-
-    def _everything(self) -> list[widgets.Widget]:
-        """All widgets of this panel, including those that are not shown."""
-        return list(dict.fromkeys(one for top in (self, *self._column.hidden()) for one in descendants(top)))
 
     def _before(self) -> None:
         self._pins.pin_coming()
@@ -254,7 +251,7 @@ class LayerFlowPanel(NetworkPanel):
         count = self._selectable(result)
         if self.selected is not None and self.selected >= count:
             self.selected = None
-        self._paint(result, settled=not (self._work.by_hand and self._dragged))
+        self._paint(result, settled=not (self._work.by_hand and self._settings.dragged))
         self._show_controls(result)
         self._errors.complain("")
 
@@ -296,7 +293,7 @@ class LayerFlowPanel(NetworkPanel):
 
     def _paint_view(self, *, settled: bool) -> None:
         """Update picture and words to the current view, without computing a new result."""
-        seen = ViewResult(self._snapshot(), self._seen.measured, self._seen.part)
+        seen = ViewResult(self._snapshot(), self._work.seen.measured, self._work.seen.part)
         self._turns.alone(lambda: self._work.showing(lambda: self._paint(seen, settled=settled)))
 
     @shown_at_home
@@ -317,26 +314,28 @@ class LayerFlowPanel(NetworkPanel):
         )
 
     def _move(self, event: MouseEvent) -> None:
-        if self.views[self._seen.settings.view].click(event):
-            self._work.present(self._seen)
+        seen = self._work.seen
+        if self.views[seen.settings.view].click(event):
+            self._work.present(seen)
 
     # -- a guess before the picture -----------------------------------------------------------------------
 
     def _question(self) -> FlowQuestion:
+        def judge(answer: Answer) -> Sequence[Mark]:
+            return guess.marks(self._work.settled().flow, self.quantity, self.measure, self.lr, answer)
+
+        def about() -> object:
+            lr = self.lr if self.quantity == "update/weight" else None
+            return self._network.now(), self.quantity, self.measure, lr
+
         return FlowQuestion(
             self.figure,
             scene=lambda result: covered_scene(result, self._view_settings()),
             quantity=lambda: self.quantity,
-            judge=self._judge,
-            about=self._asked_about,
+            judge=judge,
+            about=about,
             turn=lambda: setattr(self, "view", "flow"),
         )
-
-    def _judge(self, answer: Answer) -> Sequence[Mark]:
-        return guess.marks(self._settled().flow, self.quantity, self.measure, self.lr, answer)
-
-    def _asked_about(self) -> object:
-        return self._network.now(), self.quantity, self.measure, self.lr if self.quantity == "update/weight" else None
 
     def _invalidate(self) -> None:
         for view in self.views.values():
@@ -353,21 +352,17 @@ class LayerFlowPanel(NetworkPanel):
             self._column.close()
         super()._close()
 
-    def _one(self, kind: type[V]) -> V:
-        """Return the view of a class."""
-        return next(view for view in self.views.values() if isinstance(view, kind))
-
     # -- results ------------------------------------------------------------------------------------------
 
     @property
     def flow(self) -> LayerFlow:
         """The measurements, layer by layer."""
-        return self._settled().flow.flow
+        return self._work.settled().flow.flow
 
     @property
     def findings(self) -> list[Finding]:
         """The verdict, worst first."""
-        return list(self._settled().flow.findings)
+        return list(self._work.settled().flow.findings)
 
     def measure_again(self) -> None:
         """Measure the model again after it was changed outside the panel, for instance by training."""
@@ -390,8 +385,8 @@ class LayerFlowPanel(NetworkPanel):
             if part not in PARTS:
                 raise ValueError(f"a part must be one of {', '.join(map(repr, PARTS))}; got {part!r}")
         self.change(view="curvature")
-        self._one(CurvatureView).ask(*(parts or PARTS))
-        return dict(self._settled().part)
+        _one(self.views, CurvatureView).ask(*(parts or PARTS))
+        return dict(self._work.settled().part)
 
     # -- a training -----------------------------------------------------------------------------------------
 
@@ -483,7 +478,7 @@ class LayerFlowPanel(NetworkPanel):
         Raises:
             ValueError: No fix is chosen, or it acts on the training and not on the model.
         """
-        self._turns.alone(self._one(DoctorView).apply)
+        self._turns.alone(_one(self.views, DoctorView).apply)
 
     def undo_fix(self) -> None:
         """Undo the last applied fix: the model is as it was before it, bit for bit.
@@ -491,4 +486,9 @@ class LayerFlowPanel(NetworkPanel):
         Raises:
             ValueError: Nothing was applied.
         """
-        self._turns.alone(self._one(DoctorView).undo)
+        self._turns.alone(_one(self.views, DoctorView).undo)
+
+
+def _one(views: Mapping[str, View], kind: type[V]) -> V:
+    """Return the view of a class."""
+    return next(view for view in views.values() if isinstance(view, kind))

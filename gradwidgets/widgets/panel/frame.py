@@ -109,9 +109,9 @@ class Frame:
 
         Args:
             figure: The figure.
-            pressed: Called with mouse events.
+            pressed: Called when the left mouse button is pressed, or something dragged with it.
         """
-        self._canvas = LiveCanvas(figure, pressed)
+        self._canvas = LiveCanvas(figure, lambda event: pressed(event) if _is_pressed(event) else None)
         self.canvas.when_free(self._arrived)
         self.page.canvas_id = self.canvas.model_id
         self.page.observe(lambda change: setattr(self.canvas, "patches", change.new), "patches")
@@ -194,3 +194,9 @@ class Frame:
         if self._canvas is not None:
             self.canvas.when_free(None)
             self.canvas.when_rescaled(None)
+
+
+def _is_pressed(event: MouseEvent) -> bool:
+    """Whether the left mouse button is pressed, or something is dragged with it."""
+    pressed = event.name == "button_press_event" and event.button == 1
+    return pressed or (event.name == "motion_notify_event" and 1 in (getattr(event, "buttons", None) or ()))

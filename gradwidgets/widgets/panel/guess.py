@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import ipywidgets as widgets
+from matplotlib.backend_bases import MouseEvent
 
 from gradwidgets.widgets.controls.values import shown
 from gradwidgets.widgets.kernel.main_thread import Turns
 from gradwidgets.widgets.panel.errors import Errors
+from gradwidgets.widgets.panel.own_settings import OwnSettings
 from gradwidgets.widgets.panel.prediction import Prediction, Question, SoFar
 from gradwidgets.widgets.panel.settings_panel import close_all
 
@@ -210,10 +212,12 @@ class Guessing(Generic[R]):
         make: Makes a guess.
         limit_messages: Limits what the page may change in widgets.
         predict: Sets whether a guess is wanted.
-        settings: Returns the panel's settings in the form of a state.
-        take: Restores the settings of a state.
-        at_present: Returns settings without those that are impossible while the picture is covered.
-        uncover: Shows the picture, or its cover.
+        settings: The panel's settings.
+        show: Shows a result.
+        cover: Shows the cover of a result, with the guess that is asked for.
+        redraw: Shows the picture, or its cover, anew.
+        move: Handles the mouse on the picture.
+        invalidate: Has the whole picture redrawn the next time.
 
     Attributes:
         guess: The current guess, or None.
@@ -226,16 +230,19 @@ class Guessing(Generic[R]):
         *,
         limit_messages: Callable[[widgets.Widget], None],
         predict: Callable[[bool], None],
-        settings: Callable[[], dict[str, object]],
-        take: Callable[[object], None],
-        at_present: Callable[[Mapping[str, object]], dict[str, object]],
-        uncover: Callable[[], None],
+        settings: OwnSettings[Any],
+        show: Callable[[R], None],
+        cover: Callable[[Guess[R], R], None],
+        redraw: Callable[[], None],
+        move: Callable[[MouseEvent], None],
+        invalidate: Callable[[], None],
     ) -> None:
         self.guess: Guess[R] | None = None
         self.room = widgets.VBox(layout=widgets.Layout(margin="0"))
         self.room.add_class("gradwidgets-guesses")
         self._make, self._limit_messages, self._predict = make, limit_messages, predict
-        self._settings, self._take, self._at_present, self._uncover = settings, take, at_present, uncover
+        self._settings, self._show, self._cover = settings, show, cover
+        self._redraw, self._move, self._invalidate = redraw, move, invalidate
 
     @property
     def covered(self) -> bool:
@@ -282,21 +289,30 @@ class Guessing(Generic[R]):
             self._limit_messages(row)
         self.room.children = guess.rows
         self.guess = guess
-        self._uncover()
+        self._redraw()
 
     def _end(self, guess: Guess[R]) -> None:
         self.guess = None
         self.room.children = ()
         guess.close()
-        self._uncover()
+        self._redraw()
 
-    def keep(self) -> None:
-        """Keep the result visible while the settings are still those that were guessed."""
+    def show(self, result: R) -> None:
+        """Show a result; or its cover, if a guess comes first."""
+        if self.covered:
+            self._cover(self.asked, result)
+            return
         if self.guess is not None:
             self.guess.keep()
+        self._show(result)
+
+    def press(self, event: MouseEvent) -> None:
+        """Handle a press or a drag on the picture, or on its cover."""
+        (self.asked.question.press if self.covered else self._move)(event)
 
     def invalidate(self) -> None:
-        """Redraw the cover the next time."""
+        """Redraw the whole picture the next time, and its cover."""
+        self._invalidate()
         if self.guess is not None:
             self.guess.question.invalidate()
 
@@ -307,13 +323,13 @@ class Guessing(Generic[R]):
     def restore(self, state: Mapping[str, object]) -> None:
         """Restore a state; if anything in it is refused, nothing changes."""
         saved = TravellingGuess.of(state)
-        before, guess = self._settings(), None if self.guess is None else self.guess.so_far()
+        before, guess = self._settings.plain(), None if self.guess is None else self.guess.so_far()
         try:
             if saved.answer is not None:
                 self._restore_guess(saved)
             elif saved.judged is not None:
-                self._take(saved.judged)  # refuses invalid settings
-            self._take(saved.settings)
+                self._settings.take(saved.judged)  # refuses invalid settings
+            self._settings.take(saved.settings)
         except Exception:
             self._go_back(before, guess)
             raise
@@ -323,7 +339,7 @@ class Guessing(Generic[R]):
         self._predict(True)
         self.asked.cover()
         judged = saved.settings if saved.judged is None else saved.judged
-        self._take(self._at_present(judged) if isinstance(judged, Mapping) else judged)
+        self._settings.take(self._settings.at_present(judged) if isinstance(judged, Mapping) else judged)
         self.asked.take(saved.answer)
         if saved.revealed and self.asked.answer:
             self.asked.reveal()
@@ -334,6 +350,6 @@ class Guessing(Generic[R]):
             self._predict(False)
         elif self.guess is not None:
             self.guess.bring_back(guess)
-        self._take(settings)
+        self._settings.take(settings)
         if guess is not None:
-            self._uncover()
+            self._redraw()

@@ -14,7 +14,6 @@ from typing import Any, ClassVar, Generic
 
 import ipywidgets as widgets
 from matplotlib.backend_bases import MouseEvent
-from traitlets import Bunch
 
 from gradwidgets.figures.base.notebook_figure import Picture
 from gradwidgets.figures.base.style import STYLES
@@ -72,20 +71,26 @@ class Panel(SettingsPanel, Generic[S, R]):
     _patience: ClassVar[float] = 0.0  # seconds of work after which progress is shown
     _words_height: ClassVar[int] = 84  # height of the text in CSS pixels, if there is little room
 
+    _buttons: Buttons
     _guessing: Guessing[R]
     _work: Work[S, R]
 
     def __init__(self, **keywords: object) -> None:
-        self._given = {name: keywords.pop(name) for name in self.lesson_settings() if name in keywords}
+        taught = {name: keywords.pop(name) for name in self.lesson_settings() if name in keywords}
         super().__init__(**keywords)
+        self._settings.taught = taught
         self._make_parts()
-        self.observe(self._on_lesson, names=list(self.lesson_settings()))
+        self.observe(lambda change: self.lesson.follow(change.name), names=list(self.lesson_settings()))
+        # Not while another thread draws the cover.
+        self.observe(lambda change: self._turns.alone(lambda: self._guessing.follow(self.predict)), "predict")
 
     # -- its parts ------------------------------------------------------------------------------------------
 
     def _make_parts(self) -> None:
         turns, errors, busy = self._turns, self._errors, Busy(self._stop_pressed)
-        self.lesson = self._make_lesson()
+        besides = {"buttons": lambda: self._buttons.rows, "words": lambda: self._words}
+        parts = Parts(self.settings(), lambda: self.controls, besides, refit=lambda: self._work.refit())
+        self.lesson = self._make_lesson(parts)
         self._frame = Frame(
             turns, busy, style=lambda: self.style, theme=lambda: self.theme,
             above=lambda: self.lesson.height + (0 if self._guessing.guess is None else _GUESS),
@@ -98,47 +103,47 @@ class Panel(SettingsPanel, Generic[S, R]):
         )  # fmt: skip
         steps = Steps[S, R](
             begin=self._before, snapshot=self._snapshot, compute=self._compute, preview=self._preview,
-            fit=self._frame.fit, show=self._show_or_cover, invalidate=self._invalidate_all,
-            anew=self._discard_caches, answers=self._answers,
+            fit=self._frame.fit, show=lambda result: self._guessing.show(result),
+            invalidate=lambda: self._guessing.invalidate(), anew=self._discard_caches, answers=self._answers,
         )  # fmt: skip
         ready, closed = (lambda: self._ready), (lambda: self._closed)
         self._work = Work(steps, turns, errors, busy, patience=self._patience, ready=ready, closed=closed)
+
+        def make_guess() -> Guess[R]:
+            return Guess(
+                self._question(), turns, errors,
+                settings=self._settings.plain, changed=self._work.present_again, uncover=self._work.redraw,
+            )  # fmt: skip
+
         self._guessing = Guessing(
-            self._make_guess, limit_messages=self._limit_messages, settings=self._plain_settings, take=self._take_state,
-            predict=lambda wanted: setattr(self, "predict", wanted), at_present=self._at_present,
-            uncover=self._work.redraw,
+            make_guess, limit_messages=self._limit_messages, settings=self._settings,
+            predict=lambda wanted: setattr(self, "predict", wanted),
+            show=self._show, cover=self._cover, redraw=self._work.redraw, move=self._move,
+            invalidate=self._invalidate,
         )  # fmt: skip
         self._stills = Stills(self._frame, self._work, call=lambda: repr(self), summary=lambda: self.summary)
 
-    def _make_lesson(self) -> PreparedLesson:
-        return PreparedLesson(self, self._turns, self._parts())
-
-    def _parts(self) -> Parts:
-        return Parts(
-            settings=self.settings(),
-            controls=lambda: self.controls,
-            besides={"buttons": lambda: self._buttons.rows, "words": lambda: self._words},
-            refit=lambda: self._work.refit(),
-        )
-
-    def _make_guess(self) -> Guess[R]:
-        return Guess(
-            self._question(), self._turns, self._errors,
-            settings=self._plain_settings, changed=self._work.present_again, uncover=self._work.redraw,
-        )  # fmt: skip
+    def _make_lesson(self, parts: Parts) -> PreparedLesson:
+        return PreparedLesson(self, self._turns, parts)
 
     def _assemble(self, figure: Picture, column: widgets.Widget) -> None:
         """Put the picture beside the controls' column and the words under both, and connect them."""
-        picture = self._frame.hang(figure, self._on_mouse)
+
+        def press(event: MouseEvent) -> None:
+            if self._work.shown is not None:
+                self._work.catch_up()
+                self._errors.attempt(lambda: self._guessing.press(event))
+
+        picture = self._frame.hang(figure, press)
         column.add_class("gradwidgets-column")
         upper = widgets.HBox([column, picture], layout=widgets.Layout(width="100%", align_items="flex-start"))
-        above = [self._style_sheet, self.page, self.lesson.heading, self._guessing.room]
+        above = [self.children[0], self.page, self.lesson.heading, self._guessing.room]
         self.children = [*above, upper, self._errors.box, self._frame.busy.row, self._words]
         self.page.panel_id = self.model_id
         self.canvas.when_rescaled(self._work.redraw)
         unheld.watch(self)
-        self._connect()
-        for name, value in self._given.items():  # now that the controls exist
+        self._choices.connect()
+        for name, value in self._settings.taught.items():  # now that the controls exist
             setattr(self, name, value)
 
     def _set_up(self, settings: Mapping[str, Any]) -> None:
@@ -203,59 +208,20 @@ class Panel(SettingsPanel, Generic[S, R]):
 
     # -- computing and showing ----------------------------------------------------------------------------
 
-    def _refresh(self) -> None:
-        self._work.refresh()
-
-    def _refresh_by_hand(self) -> None:
-        self._work.refresh_by_hand()
-
-    @property
-    def _shown(self) -> R | None:
-        """The result that the picture shows, possibly a preview; None before the first."""
-        return self._work.shown
-
-    @property
-    def _seen(self) -> R:
-        """The result that the picture shows; a RuntimeError before the first."""
-        if self._work.shown is None:
-            raise RuntimeError("nothing is shown yet")
-        return self._work.shown
-
-    def _settled(self) -> R:
-        """The exact result of the current settings."""
-        return self._work.settled()
-
-    def _show_or_cover(self, result: R) -> None:
-        """Show a result; or its cover, if a guess comes first."""
-        if self._covered:
-            self._cover(result)
-        else:
-            self._guessing.keep()
-            self._show(result)
-
-    def _cover(self, result: R) -> None:
-        guess = self._guessing.asked
+    def _cover(self, guess: Guess[R], result: R) -> None:
         self.canvas.redraw(guess.question.cover(result))
         self._show_controls(result)
         self.summary = guess.ask()
         self._words.value = ""
         self._errors.complain("")
 
-    def _invalidate_all(self) -> None:
-        self._invalidate()
-        self._guessing.invalidate()
-
     def _discard_caches(self) -> None:
         """Discard everything cached from earlier pictures."""
-        self._invalidate_all()
+        self._guessing.invalidate()
         self.canvas.distrust()
         self.lesson.prepare()
         self._guessing.follow(self.predict)
-        for control in self.controls.values():
-            control.distrust()
-
-    def _broken_off(self, failure: Exception) -> None:
-        self._work.broken_off(failure)
+        self._choices.distrust()
 
     def _interrupted(self) -> None:
         super()._interrupted()
@@ -264,52 +230,13 @@ class Panel(SettingsPanel, Generic[S, R]):
 
     def _stop_pressed(self) -> None:
         """Handle a press of Stop, on the thread on which the page's message arrives."""
-        call_soon(self._stop)
-
-    def _stop(self) -> None:
-        self._work.stop()
-
-    # -- the page -----------------------------------------------------------------------------------------
-
-    def _on_mouse(self, event: MouseEvent) -> None:
-        pressed = event.name == "button_press_event" and event.button == 1
-        dragged = event.name == "motion_notify_event" and 1 in (getattr(event, "buttons", None) or ())
-        if (pressed or dragged) and self._shown is not None:
-            self._work.catch_up()
-            self._errors.attempt(lambda: (self._guessing.asked.question.press if self._covered else self._move)(event))
-
-    def _read_controls(self) -> None:
-        """Apply what the user moved since the last time; wait while pictures are still in flight."""
-        if self._frame.takes_more():
-            super()._read_controls()
-
-    # -- a lesson -------------------------------------------------------------------------------------------
-
-    def _on_lesson(self, change: Bunch) -> None:
-        if change.name == "predict":  # not while another thread draws the cover
-            self._turns.alone(lambda: self._guessing.follow(self.predict))
-        else:
-            self.lesson.follow(change.name)
-
-    def _free(self, meant: dict[str, object]) -> dict[str, object]:
-        return self.lesson.free(meant)
-
-    def _of_state(self, state: Mapping[str, object]) -> dict[str, object]:
-        meant = super()._of_state(state)
-        return self._free(meant) if self._files.loading else meant
+        call_soon(self._work.stop)
 
     # -- a guess before the picture -------------------------------------------------------------------------
-
-    @property
-    def _covered(self) -> bool:
-        return self._guessing.covered
 
     def state(self) -> dict[str, Any]:
         """Return all settings as a JSON-safe dict, for `restore`; and the guess, if one is wanted."""
         return super().state() | self._guessing.state()
-
-    def _plain_settings(self) -> dict[str, object]:
-        return {name: value for name, value in super().state().items() if name in self.settings()}
 
     def restore(self, state: Mapping[str, object]) -> None:
         """Restore the settings and the guess of a `state`; if anything in it is refused, nothing changes.

@@ -6,6 +6,7 @@
 const AREA = ".jp-OutputArea", CELL = ".jp-Cell", NOTEBOOK = ".jp-Notebook";
 const SETTLED = 500; // milliseconds in which a cell that is moved is there again
 const MOVED = 1000; // … and in which its new view may come before the former one goes
+const AGAIN = 5000; // … after which a panel that is still there is told of once more
 
 const here = (globalThis.gradwidgets_views ??= { page: `${Date.now()}-${Math.random()}`, panels: new Map(), told: 0 });
 
@@ -60,6 +61,7 @@ function watch_view(model, host) {
       panel.awaited = ![...panel.views].some(({ since }) => since > gone - MOVED);
     }
     tell();
+    setTimeout(() => panel.views.size || notebook_closed() || tell(), AGAIN);
   };
   return () => {
     window.removeEventListener("pagehide", page_hides);

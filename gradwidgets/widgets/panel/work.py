@@ -109,6 +109,13 @@ class Work(Generic[S, R]):
 
     # -- from the settings to the picture -------------------------------------------------------------------
 
+    def update(self) -> None:
+        """Update everything to the settings: immediately on the main thread, otherwise there, soon."""
+        if at_home() and not self._turns.amidst:
+            self._errors.attempt(self.refresh)
+        else:
+            self._turns.owe("refresh", lambda: self._errors.attempt(self.refresh))
+
     def refresh(self) -> None:
         """Update picture, text and controls to the settings."""
         self.steps.begin()
@@ -207,6 +214,13 @@ class Work(Generic[S, R]):
             self._errors.attempt_beside(self.steps.fit if self.shown is None else self.present_again)
 
     # -- what is asked for ------------------------------------------------------------------------------------
+
+    @property
+    def seen(self) -> R:
+        """The result that the picture shows, possibly a preview; a RuntimeError before the first."""
+        if self.shown is None:
+            raise RuntimeError("nothing is shown yet")
+        return self.shown
 
     @property
     def running(self) -> bool:

@@ -7,31 +7,28 @@ lines, and the loss of every step. Below them is a line of words for each loss.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from matplotlib.backend_bases import MouseEvent
 from traitlets import Bunch, TraitError, validate
 
-from gradwidgets.core import LOSSES, OBJECTIVES, OPTIMIZERS, Stability, SurfaceGrid, Trajectory, script
+from gradwidgets.core import LOSSES, OPTIMIZERS, Stability, SurfaceGrid, Trajectory, script
 from gradwidgets.core.regression.losses import AT_FIRST, THRESHOLDS
 from gradwidgets.core.results.slices import Slices
-from gradwidgets.figures.base.redraw import Redraw
 from gradwidgets.figures.playground.figure import PlaygroundFigure
 from gradwidgets.widgets.controls import Check
 from gradwidgets.widgets.kernel.as_usual import as_usual
 from gradwidgets.widgets.kernel.making import whole_or_nothing
+from gradwidgets.widgets.panel.own_settings import split_keywords
 from gradwidgets.widgets.panel.panel import Panel
 from gradwidgets.widgets.panel.traits import Flag, OneOf, Pair, SomeOf, Whole, meanings
 from gradwidgets.widgets.playground import rules, thresholds
 from gradwidgets.widgets.playground.controls import make_controls
 from gradwidgets.widgets.playground.guess import DescentQuestion
 from gradwidgets.widgets.playground.picture import axes_order
-from gradwidgets.widgets.playground.presets import PRESETS
-from gradwidgets.widgets.playground.problem import YOURS, Given, Problems, Result, Settings
+from gradwidgets.widgets.playground.problem import Given, Problems, Result, Settings
 from gradwidgets.widgets.playground.scene import State, ViewSettings, scene_of
-
-_FEW = 12  # points of the user's data, up to which a call spells them out
+from gradwidgets.widgets.playground.suited import SuitedSettings
 
 
 class OptimizerPlayground(Panel[Settings, Result]):
@@ -116,52 +113,56 @@ class OptimizerPlayground(Panel[Settings, Result]):
     ).tag(setting=True, none="for the whole run")
 
     _file_name = "gradwidgets-playground"
+    _settings: SuitedSettings
 
     @whole_or_nothing
     def __init__(
         self, x: object = None, y: object = None, *, objective: Given | None = None, **settings: object
     ) -> None:
-        layout, settings = self._split_keywords(settings)
+        layout, settings = split_keywords(type(self), settings)
         with as_usual():
             self._problems = Problems(x, y, objective)
         super().__init__(**layout)
         self._begin(settings)
 
+    def _make_settings(self, *given: Any) -> SuitedSettings:
+        return SuitedSettings(self._problems, self, *given)
+
     def _set_up(self, settings: Mapping[str, Any]) -> None:
-        with self._batch():
+        with self._settings.together():
             self.dataset = self._problems.names[0]
             for name, value in settings.items():
                 setattr(self, name, value)
             if "start" not in settings:
                 self.start = self._problems[self.dataset].base.start
             if "lr" not in settings:
-                self.lr = self._suitable_lr(self.dataset)
-        self._initial = self._values()
+                self.lr = self._settings.suitable_lr(self.dataset, self.optimizer)
+        self._settings.initial = self._settings.values()
         self._figure = PlaygroundFigure(*self._frame.size)
         self.controls, column, self._looks = make_controls(meanings(self), self._problems.names, self._buttons)
         self._assemble(self._figure.figure, column)
-        self._refresh()
+        self._work.refresh()
 
     # -- results ------------------------------------------------------------------------------------------
 
     @property
     def trajectories(self) -> dict[str, Trajectory]:
         """The run of each loss shown, by name."""
-        return dict(self._settled().trajectories)
+        return dict(self._work.settled().trajectories)
 
     @property
     def surfaces(self) -> dict[str, SurfaceGrid]:
         """The map of each loss shown, by name."""
-        return dict(self._settled().surfaces)
+        return dict(self._work.settled().surfaces)
 
     @property
     def stability(self) -> dict[str, Stability | None]:
         """The stability of each loss shown at its minimum, by name; None where no minimum is known."""
-        return dict(self._settled().stability)
+        return dict(self._work.settled().stability)
 
     def code(self) -> str:
         """Return a torch script that makes the shown runs with `torch.optim` and prints where they end."""
-        result = self._settled()
+        result = self._work.settled()
         settings = result.settings
         with as_usual():
             return script(result.objectives, settings.optimizer, settings.start, settings.steps)
@@ -186,29 +187,6 @@ class OptimizerPlayground(Panel[Settings, Result]):
     def _snapshot(self) -> Settings:
         optimizer = rules.rule_of(self)
         return Settings(self.dataset, self.losses, thresholds.chosen(self), optimizer, self.steps, self.start)
-
-    def _suitable_lr(self, dataset: str, optimizer: str | None = None) -> float:
-        rule = replace(OPTIMIZERS[optimizer or self.optimizer](), lr=0.1)
-        with as_usual():
-            problem = self._problems[dataset]
-            start = problem.base.start
-            return problem.suitable_lr(Settings(dataset, self.losses, thresholds.chosen(self), rule, 0, start))
-
-    def _suited(self, dataset: str, optimizer: str, now: tuple[str, str]) -> dict[str, object]:
-        """Return the settings that change with the problem or the optimizer: a start and a learning rate that suit it.
-
-        With another optimizer, a learning rate that the user chose stays.
-        """
-        if dataset != now[0]:
-            return {"start": self._problems[dataset].base.start, "lr": self._suitable_lr(dataset, optimizer)}
-        if optimizer != now[1] and self.lr == self._suitable_lr(*now):
-            return {"lr": self._suitable_lr(dataset, optimizer)}
-        return {}
-
-    def _along(self, name: str, old: Any) -> dict[str, object]:
-        # The settings that suit a new problem or optimizer; those set together with it win.
-        now = {"dataset": self.dataset, "optimizer": self.optimizer, name: old}
-        return self._suited(self.dataset, self.optimizer, (now["dataset"], now["optimizer"]))
 
     def _compute(self, settings: Settings) -> Slices[Result]:
         return self._problems[settings.dataset].work(settings)
@@ -249,61 +227,28 @@ class OptimizerPlayground(Panel[Settings, Result]):
         self._frame.page.tips = {c.box.description: c.box.tooltip for c in controls.values() if isinstance(c, Check)}
         controls["start"].name_parts(next(iter(result.objectives.values())).parameters)
 
-    def _preset(self) -> str:
-        """Return the preset with the current settings, or ""."""
-        fitting = (n for n, preset in PRESETS.items() if all(getattr(self, k) == v for k, v in preset.items()))
-        return next(fitting, "")
-
-    def _problem_repr(self) -> dict[str, str]:
-        if self.dataset != YOURS:
-            return {}
-        problem = self._problems[YOURS]
-        named = next((name for name, objective in OBJECTIVES.items() if objective is problem.base), problem.base)
-        if problem.line is None:
-            return {"dataset": f"objective={named!r}"}
-        sample = problem.line.sample
-        return {"dataset": "x, y" if sample.n > _FEW else f"{sample.x.tolist()}, {sample.y.tolist()}"}
-
-    def _usual(self) -> dict[str, object]:
-        suited = {"start": self._problems[self.dataset].base.start, "lr": self._suitable_lr(self.dataset)}
-        return {**super()._usual(), **suited}
-
     # -- a guess before the picture -----------------------------------------------------------------------
 
     def _question(self) -> DescentQuestion:
         return DescentQuestion(
             self._figure,
-            draw=self._draw,
-            shown=lambda: self._seen,
-            settled=self._settled,
+            draw=lambda result: self._figure.update(scene_of(self._view(), result)[0]),
+            shown=lambda: self._work.seen,
+            settled=self._work.settled,
             about=self._snapshot,
         )
-
-    def _draw(self, result: Result) -> Redraw:
-        return self._figure.update(scene_of(self._view(), result)[0])
 
     def _invalidate(self) -> None:
         self._figure.invalidate()
 
     # -- what the page does -------------------------------------------------------------------------------
 
-    def _resolve(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
-        meant = dict(chosen)
-        meant = {**PRESETS.get(meant.pop("preset", None), {}), **meant}
-        now = self.dataset, self.optimizer
-        # From a file they may be anything, which is refused when it is set.
-        dataset, optimizer = (meant.get(name, value) for name, value in zip(("dataset", "optimizer"), now, strict=True))
-        known = isinstance(dataset, str) and dataset in self._problems
-        if known and isinstance(optimizer, str) and optimizer in OPTIMIZERS:
-            meant = self._suited(dataset, optimizer, now) | meant
-        return meant
-
     def _show_control(self, name: str) -> None:
-        self.controls[name].show(self._preset() if name == "preset" else getattr(self, name))
+        self.controls[name].show(self._settings.preset() if name == "preset" else getattr(self, name))
 
     def _move(self, event: MouseEvent) -> None:
         """Move the start to the mouse."""
         point = self._figure.point_at(event.inaxes, event.xdata, event.ydata)
         if point is not None:
-            start = dict(zip(axes_order(self._seen), point, strict=True))
+            start = dict(zip(axes_order(self._work.seen), point, strict=True))
             self.controls["start"].choose((float(f"{start[0]:.4g}"), float(f"{start[1]:.4g}")))

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from gradwidgets.core import Objective, Optimizer, Regression, StepParts
+from gradwidgets.core import Optimizer, Regression, StepParts
 from gradwidgets.figures.playground.figure import Maps, Run
 from gradwidgets.widgets.playground.problem import Result, alive
 
@@ -43,7 +43,7 @@ def maps_of(result: Result) -> Maps:
         loss={name: grids[name].loss.numpy() for name in names},
         gradient={name: (grids[name].grad_x.numpy(), of_map(grids[name].grad_y).numpy()) for name in names},
         minima={name: np.array(objectives[name].minima, float).reshape(-1, 2)[:, order] for name in names},
-        lowest={name: _lowest(objectives[name]) for name in names},
+        lowest=dict(result.lowest),
         data=(first.sample.x.numpy(), first.sample.y.numpy()) if isinstance(first, Regression) else None,
     )
 
@@ -72,10 +72,6 @@ def runs_of(result: Result, k: int | None, parts: Mapping[str, StepParts]) -> di
             vectors=_vectors(parts[name], order, result.settings.optimizer) if name in parts else {},
         )
     return runs
-
-
-def _lowest(objective: Objective) -> float | None:
-    return float(objective(objective.minima).min()) if objective.minima else None
 
 
 def _thinned(path: np.ndarray) -> np.ndarray:

@@ -62,6 +62,7 @@ class Result:
         trajectories: Their runs.
         outcomes: The outcomes of the runs.
         stability: The stability at the minimum of each loss; None if no minimum is known.
+        lowest: The loss there; None if no minimum is known.
         sampled: The number of points used and of all points if the result is a preview from a sample; None if exact.
     """
 
@@ -71,6 +72,7 @@ class Result:
     trajectories: Mapping[str, Trajectory]
     outcomes: Mapping[str, Outcome]
     stability: Mapping[str, Stability | None]
+    lowest: Mapping[str, float | None]
     sampled: tuple[int, int] | None = None
 
     @property
@@ -119,6 +121,7 @@ class Problem:
         self._axes = axes
         self._objectives: dict[Key, Objective] = {}
         self._maps: dict[Key, SurfaceGrid] = {}
+        self._lowest: dict[Key, float | None] = {}  # of the same losses
         self._few: Problem | None = None
 
     @property
@@ -167,9 +170,11 @@ class Problem:
         if missing:
             if len(self._maps) > _MAPS_KEPT:  # dragging delta makes many maps
                 self._maps.clear()
+                self._lowest.clear()
                 missing = objectives
             found = yield from part_of(sampling_each(missing, self.axes), 0.0, share)
             self._maps |= {keys[name]: grid for name, grid in found.items()}
+            self._lowest |= {keys[name]: lowest_loss(objective) for name, objective in missing.items()}
         runs = yield from part_of(
             descending_each(objectives, settings.optimizer, settings.start, settings.steps), share, 0.95 - share
         )
@@ -184,6 +189,7 @@ class Problem:
             runs,
             {name: outcome(runs[name], objective) for name, objective in objectives.items()},
             stable,
+            {name: self._lowest[key] for name, key in keys.items()},
             self._sampled,
         )
 
@@ -260,6 +266,11 @@ class Problems:
 def stability_at_minimum(objective: Objective, optimizer: Optimizer) -> Stability | None:
     """Return the stability at the objective's minimum; None if no minimum is known."""
     return stability(objective, optimizer) if objective.minima else None
+
+
+def lowest_loss(objective: Objective) -> float | None:
+    """Return the lowest loss at the objective's minima; None if no minimum is known."""
+    return float(objective(objective.minima).min()) if objective.minima else None
 
 
 def _fitted(give: Callable[[], tuple[object, object]]) -> Objective:

@@ -16,6 +16,7 @@ from torch.nn import functional
 from gradwidgets.core import SGD, LossError, Objective, descend
 from gradwidgets.core.losses.evaluation.at_points import Evaluation
 from gradwidgets.core.losses.loss_function import LossFunction
+from gradwidgets.core.losses.reference import Doubling
 
 POINTS = torch.cartesian_prod(*[torch.linspace(-2, 2, 9, dtype=torch.float64)] * 2)
 
@@ -158,6 +159,31 @@ def test_the_reference_is_in_float64_whatever_the_loss_holds_or_casts_to():
     torch.testing.assert_close(fine.loss, torch.exp(-at[:, 0]), rtol=1e-15, atol=0)
     torch.testing.assert_close(fine.gradient, -torch.exp(-at), rtol=1e-15, atol=0)
     assert float((coarse.double() - fine.loss).abs().max()) > 1e-4
+
+
+@pytest.mark.parametrize(("number", "needed"), [(torch.tensor(0.5), True), (torch.tensor(0.5).double(), False)])
+def test_calls_are_looked_at_until_one_has_nothing_to_convert(number, needed):
+    doubling = Doubling()
+    with doubling():
+        assert (number * number).dtype == torch.float64
+    assert doubling.needed
+    doubling.called()
+    assert doubling.needed is needed
+
+
+def test_the_reference_looks_again_for_other_constants():
+    def cast_above_1(a, c):
+        return (a.float() if float(c.mean()) > 1 else a) ** 2 * c
+
+    at = torch.tensor([[0.1], [0.7]], dtype=torch.float64)
+    function = LossFunction(cast_above_1, ("a",), {"c": 0.5})
+    function.values(at)
+    reference = function.reference()
+    for _ in range(3):
+        assert torch.equal(reference.values(at).loss, at[:, 0] ** 2 * 0.5)
+    other = reference.with_fixed({"c": 2.0})
+    for _ in range(3):
+        assert torch.equal(other.values(at).loss, at[:, 0] ** 2 * 2)
 
 
 WRONG = {

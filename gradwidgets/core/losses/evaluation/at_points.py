@@ -18,7 +18,7 @@ from gradwidgets.core.losses.evaluation.recording import Recorded
 from gradwidgets.core.losses.hints import hint
 from gradwidgets.core.losses.loss_call import LossCall, LossError
 from gradwidgets.core.losses.precision import in_single
-from gradwidgets.core.losses.reference import Doubled
+from gradwidgets.core.losses.reference import Doubling
 from gradwidgets.core.results.slices import SLICE, Slices
 from gradwidgets.core.subject.home import abroad
 from gradwidgets.core.subject.threads import all_threads, one_thread
@@ -41,7 +41,7 @@ class Form:
         takes_mean: Whether the mean is taken of the values that it returns for one point.
         block: The number of points in one call, at most.
         why: Why it must be called point by point, in a sentence; "" if it is not, or that is not known.
-        recorded: Recordings by dtype and surrounding block, for a loss that must be recorded; else None.
+        recorded: Recordings by dtype, and whether of the reference, for a loss that must be recorded; else None.
     """
 
     method: Method | None = None
@@ -49,7 +49,7 @@ class Form:
     takes_mean: bool = False
     block: int = BLOCK
     why: str = ""
-    recorded: dict[tuple[torch.dtype, object], Recorded] | None = None
+    recorded: dict[tuple[torch.dtype, bool], Recorded] | None = None
 
 
 class Evaluation:
@@ -79,6 +79,8 @@ class Evaluation:
         """The same calls with a form of their own; what is known to be disturbed is shared."""
         other = copy.copy(self)
         other.form = dataclasses.replace(self.form)
+        if isinstance(self.around, Doubling):
+            other.around = Doubling()  # other constants may be converted
         return other
 
     def at_once(self, points: Tensor, method: Method | None, gradient: bool = True) -> Values:
@@ -88,10 +90,13 @@ class Evaluation:
         with self.undisturbed(self.call) as block, block.again(), one_thread() if elementwise else all_threads():
             if method == "vmap" and self.form.recorded is not None:
                 return self._by_recording(points, self.form.recorded)
-            return self._with_gradient(*self.forward(points, method), gradient)
+            values = self._with_gradient(*self.forward(points, method), gradient)
+        if gradient and isinstance(self.around, Doubling):
+            self.around.called()
+        return values
 
-    def _by_recording(self, points: Tensor, known: dict[tuple[torch.dtype, object], Recorded]) -> Values:
-        key = points.dtype, self.around
+    def _by_recording(self, points: Tensor, known: dict[tuple[torch.dtype, bool], Recorded]) -> Values:
+        key = points.dtype, isinstance(self.around, Doubling)
         if key not in known:
             known[key] = Recorded(self._tensor, self._slopes, points[len(points) // 2].unbind(-1))
         recorded = known[key]
@@ -134,7 +139,7 @@ class Evaluation:
 
     def _slopes(self, total: Tensor, leaves: list[Tensor]) -> tuple[Tensor | None, ...]:
         # A custom backward is user code.
-        with abroad() if self.around is Doubled else contextlib.nullcontext(), self.around():
+        with abroad() if isinstance(self.around, Doubling) else contextlib.nullcontext(), self.around():
             return torch.autograd.grad(total, leaves, allow_unused=True)
 
     def pointwise(self, points: Tensor, gradient: bool = True) -> Slices[Values]:

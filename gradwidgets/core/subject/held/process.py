@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -63,6 +63,14 @@ class Process:
     def random_bits(self) -> bytes:
         """The original states of the random generators."""
         return b"".join([one.bits for one in self._random.values()])
+
+    def undo(self, names: Iterable[str]) -> None:
+        """Restore settings that were changed on purpose, by name, and the random numbers."""
+        for name in names:
+            value, put = self._held[name]
+            put(value)
+        for generator in self._random.values():
+            generator.restore(generator.state)
 
     def put_back(self) -> list[str]:
         """Restore what has changed; return what that was, in words."""

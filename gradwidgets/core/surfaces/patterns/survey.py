@@ -139,13 +139,7 @@ def surveying(
     yield 0.0
     kept = look.own.kept if look.known else contextlib.nullcontext
     yield from part_of(together(looking(look), kept), 0.0, 0.8)
-    found: dict[str, Finding] = {}
-    for k, (name, pattern) in enumerate(PATTERNS.items()):
-        if name != "well_shaped" and (finding := pattern.find(look)) is not None:
-            found[name] = _with_action(finding)
-            if name in _NOT_ITS_GRADIENT and (finding.severity == "error" or mismatch.is_meant(finding)):
-                look.critical = []  # at these another function's gradient is zero
-        yield 0.8 + 0.2 * (k + 1) / len(PATTERNS)
+    found = yield from part_of(together(_finding(look), kept), 0.8, 0.2)
     blamed = {name for name, finding in found.items() if finding.severity != "info"}
     if look.given and "off_target" in found:
         for name in _LEADS_ASTRAY & blamed:
@@ -165,6 +159,22 @@ def surveying(
     return Survey(
         worst_first(found.values()), look.critical, look.dead.mask, lost, tuple(look.time.left_out), look=look
     )
+
+
+def _finding(look: Look) -> Slices[dict[str, Finding]]:
+    """Ask every pattern, in slices.
+
+    Returns:
+        Name of a pattern → its finding.
+    """
+    found: dict[str, Finding] = {}
+    for k, (name, pattern) in enumerate(PATTERNS.items()):
+        if name != "well_shaped" and (finding := pattern.find(look)) is not None:
+            found[name] = _with_action(finding)
+            if name in _NOT_ITS_GRADIENT and (finding.severity == "error" or mismatch.is_meant(finding)):
+                look.critical = []  # at these another function's gradient is zero
+        yield (k + 1) / len(PATTERNS)
+    return found
 
 
 def _leave_out_covered(found: dict[str, Finding], blamed: set[str], cut: Finding | None) -> None:

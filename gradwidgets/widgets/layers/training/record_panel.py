@@ -17,6 +17,7 @@ from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.slices import Slices
 from gradwidgets.widgets.controls import WIDTH, Looks
 from gradwidgets.widgets.layers.curvature import Part
+from gradwidgets.widgets.layers.network_settings import NetworkChoices
 from gradwidgets.widgets.layers.panel import LayerFlowPanel
 from gradwidgets.widgets.layers.scene import VIEWS
 from gradwidgets.widgets.layers.training.kept_run import KeptRun, names_of_two, record_of
@@ -196,10 +197,28 @@ class RecordPanel(LayerFlowPanel):
     def _selectable(self, result: ViewResult) -> int:
         return len(self.history.layers)
 
-    def _problem_repr(self) -> dict[str, str]:
+    def _make_settings(self, *given: Any) -> RecordChoices:
         record, beside = self.given
         more = {} if beside is None else {"": f"beside={_as_text(beside, 'other')}"}
-        return {"view": _as_text(record, "history"), **more}
+        arguments = {"view": _as_text(record, "history"), **more}
+        return RecordChoices(arguments, self._network, self._pins, lambda: self._guessing.covered, self, *given)
+
+
+class RecordChoices(NetworkChoices):
+    """The settings of a panel that shows a record.
+
+    Args:
+        arguments: The record and the one beside it, as text.
+        *given: The arguments of `NetworkChoices`.
+    """
+
+    def __init__(self, arguments: Mapping[str, str], *given: Any) -> None:
+        super().__init__(*given)
+        self._arguments = arguments
+
+    def arguments(self) -> dict[str, str]:
+        """Return the record, and the one beside it, as text."""
+        return dict(self._arguments)
 
 
 def _as_text(record: object, name: str) -> str:
