@@ -109,7 +109,7 @@ def edits_of(function: LossFunction, point: Tensor) -> list[Edit]:
     except Exception:
         return []
     swapped = [Edit(places, change, words) for places, change, words in listing.pairs.swapped()]
-    return [*swapped, *listing.found, *listing.exchanged, *listing.slips, *listing.other_forms][:MOST]
+    return [*listing.found, *swapped, *listing.exchanged, *listing.slips, *listing.other_forms][:MOST]
 
 
 class _Listing(FunctionMode):

@@ -26,10 +26,10 @@ class Pairs:
     """Which operations that are no symmetric ones are given the same two things, by their names.
 
     Attributes:
-        places: Both names, sorted → the operations' places.
+        places: Both names, sorted → the operations' names and places.
     """
 
-    places: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+    places: dict[tuple[str, str], list[tuple[str, int]]] = field(default_factory=dict)
 
     def note(self, name: str, place: int, args: Args, names: Named) -> None:
         """Remember an operation of a parameter and data."""
@@ -37,13 +37,17 @@ class Pairs:
             return
         one, other = sorted(names.of(arg) for arg in args)
         if "x" not in (one, other) and not any(said.startswith("the ") for said in (one, other)) and one != other:
-            self.places.setdefault((one, other), []).append(place)
+            self.places.setdefault((one, other), []).append((name, place))
 
     def swapped(self) -> Iterator[tuple[tuple[int, ...], Change, str]]:
-        """The pairs that are met more than once: places, change and words."""
-        for (one, other), places in self.places.items():
-            if len(places) > 1:
-                yield tuple(places), lambda func, x, y: func(y, x), f"{one} and {other} swapped throughout"
+        """The pairs that several kinds of operations are given: places, change and words."""
+        for (one, other), met in self.places.items():
+            if len({name for name, _ in met}) > 1:
+                yield (
+                    tuple(place for _, place in met),
+                    lambda func, x, y: func(y, x),
+                    f"{one} and {other} swapped throughout",
+                )
 
 
 def scalars_of(fixed: dict[str, object]) -> dict[str, float]:
