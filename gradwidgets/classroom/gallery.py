@@ -14,6 +14,8 @@ from gradwidgets.classroom.lessons import LESSONS
 from gradwidgets.classroom.opening import lesson
 from gradwidgets.widgets.kernel.mainloop import call_soon
 from gradwidgets.widgets.kernel.making import whole_or_nothing
+from gradwidgets.widgets.kernel.subshells import keep_reachable
+from gradwidgets.widgets.kernel.unheld import own_parts
 from gradwidgets.widgets.panel.panel import Panel
 from gradwidgets.widgets.panel.settings_panel import close_all
 from gradwidgets.widgets.panel.words import Prose
@@ -94,6 +96,7 @@ class Gallery(widgets.VBox):
 
     def _repr_mimebundle_(self, **kwargs: object) -> object:
         self.never_shown = False
+        keep_reachable(own_parts(self))
         bundle = super()._repr_mimebundle_(**kwargs)
         data = bundle[0] if isinstance(bundle, tuple) else bundle
         if data is not None and self.panel is not None:

@@ -301,6 +301,15 @@ class Page:
         field.fill(text)
         field.press("Enter")
 
+    def unfold(self, *, opened: bool = True) -> None:
+        """Open all folds, and what "…" hides; or fold them."""
+        pressed = "" if opened else ".mod-active"
+        left = ":not(.mod-active)" if opened else ""
+        self.raw.evaluate(
+            "which => document.querySelectorAll(which).forEach((head) => head.click())",
+            f":is(.gradwidgets-fold, .gradwidgets-opener){pressed}{left}",
+        )
+
     def on_map(self, weight: float, bias: float, widget: str = "playground") -> tuple[float, float]:
         """Where on the page a point of the first map is."""
         across, up = self.value(f"[float(v) for v in {widget}.figure.axes[0].transData.transform(({bias}, {weight}))]")

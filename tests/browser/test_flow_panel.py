@@ -55,7 +55,7 @@ def test_a_click_shows_a_layer_from_near_and_another_hides_it(page):
 
 
 def test_a_preset_pins_and_is_explained(page):
-    page.raw.locator(".gradwidgets select").first.select_option("five activations")
+    page.raw.get_by_label("preset").select_option("five activations")
     page.until_kernel("panel.quantity == 'activation gradient' and len(panel.pinned) == 4")
     page.until_painted("panel")
     page.until_text("vanishing", within=".gradwidgets-verdict .card.error")

@@ -74,11 +74,11 @@ def test_copying_says_that_it_has_copied(page):
 def test_it_plays_and_reset_stops_it(page):
     page.tell("playground.step = 10")
     page.until_painted()
-    page.raw.locator(".gradwidgets-column button:has(.fa-play)").click()
+    page.raw.locator(".gradwidgets-bar button:has(.fa-play)").click()
     page.until_kernel("(playground.step or 0) >= 13")
     page.raw.get_by_role("button", name="Reset").click()
     page.until_kernel("playground.step is None")
-    page.until("document.querySelector('.gradwidgets-column .fa-pause') === null")
+    page.until("document.querySelector('.gradwidgets-bar .fa-pause') === null")
     page.until_quiet(0.5)
     assert page.value("playground.step") is None
 

@@ -45,6 +45,7 @@ def test_a_guess_is_placed_revealed_saved_and_opened_in_a_new_kernel(open_page, 
     page.until_painted()
     revealed = page.pixels()
 
+    page.unfold()
     with page.raw.expect_download() as coming:
         page.raw.get_by_role("button", name="Save", exact=True).click()
     saved = tmp_path / "work.json"

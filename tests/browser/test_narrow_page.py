@@ -36,6 +36,7 @@ def test_at_200_percent_nothing_overlaps_or_is_cut_off(kind, lab, browser, addre
             assert panel["left"] <= part["left"] and part["right"] <= panel["right"] + 0.5
             assert panel["top"] <= part["top"] and part["bottom"] <= panel["bottom"] + 0.5
         assert column["bottom"] <= canvas["top"] and canvas["bottom"] <= words["top"]
+        page.unfold()
         page.raw.get_by_role("button", name="PNG").scroll_into_view_if_needed()
         page.raw.locator(".jupyter-matplotlib-canvas-div").scroll_into_view_if_needed()
         page.raw.locator(".gradwidgets > .gradwidgets-words").scroll_into_view_if_needed()

@@ -204,6 +204,14 @@ def test_a_message_that_arrives_while_references_are_looked_for_is_not_lost(note
     notebook.until("not close_unheld() and not panels()")
 
 
+@pytest.mark.parametrize("widget", ["OptimizerPlayground()", "ipywidgets.HBox([layers()])"])
+def test_a_message_arrives_although_the_subshell_that_last_spoke_to_the_page_has_ended(widget, notebook):
+    notebook.run(widget, "a")
+    notebook.run("for one in registry._instances.values():\n    one.comm._reply_subshell_id = 'ended'\ndel one")
+    notebook.clear("a")
+    notebook.until("not panels()")
+
+
 def test_the_history_holds_nothing_and_says_what_became_of_it(notebook):
     notebook.run("OptimizerPlayground(lr=0.2)", "a")
     number = notebook.value("max(Out)")

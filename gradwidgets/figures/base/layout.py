@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 DPI = 100  # of a figure at device pixel ratio 1: one point is 100 / 72 CSS pixels
+_ROOM = 1.2  # that text of 12 CSS pixels needs, and the marks that go with it
 Box = tuple[float, float, float, float]  # left, bottom, width, height, as fractions of the figure
 
 
@@ -23,6 +24,7 @@ class Layout:
         key_left: The left end of the key of marks.
         key_y: The vertical position of the key.
         key_gap: The distance from a mark to its text.
+        key_right: The right end of the key.
         arrows: The number of field arrows across and down a map.
         arrow_inches: The length of the longest field arrow.
         scale: The size of marks and lines relative to the smallest picture.
@@ -48,6 +50,12 @@ class Layout:
     small: float
     label: float
     title: float
+    key_right: float = 0.98
+
+    @property
+    def pixel(self) -> float:
+        """A CSS pixel of the smallest picture, in points."""
+        return 0.72 * self.scale / _ROOM
 
     @property
     def upper(self) -> Box:
@@ -55,61 +63,6 @@ class Layout:
         if self.data is None:
             raise ValueError("there is no upper plot in this layout")
         return self.data
-
-
-def playground_layout(count: int, width: float, height: float, with_data: bool) -> Layout:
-    """Lay out `count` maps beside the data and the loss curves.
-
-    Args:
-        count: The number of maps, at least 1.
-        width: Figure width in CSS pixels.
-        height: Figure height in CSS pixels.
-        with_data: Whether there is data to plot.
-    """
-    scale = type_scale(width, height)
-    left, right, top, bottom = 47 * scale, 13 * scale, 21 * scale, 33 * scale
-    between, gutter, plot_gap = 7 * scale, 47 * scale, 40 * scale
-    columns = 1 if count == 1 else 2
-    rows = -(-count // columns)
-    side = min(0.42 * width, max(0.30 * width, 165 * scale))
-    map_area = width - left - gutter - side - right
-    map_width = (map_area - between * (columns - 1)) / columns
-    map_height = (height - top - bottom - between * (rows - 1)) / rows
-
-    def box(x: float, y: float, w: float, h: float) -> Box:
-        return x / width, y / height, w / width, h / height
-
-    maps, left_column, bottom_row = [], set(), set()
-    for position in range(count):
-        row, column = divmod(position, columns)
-        maps.append(
-            box(
-                left + column * (map_width + between),
-                bottom + (rows - 1 - row) * (map_height + between),
-                map_width,
-                map_height,
-            )
-        )
-        if column == 0:
-            left_column.add(position)
-        if position + columns >= count:
-            bottom_row.add(position)
-    side_left = left + map_area + gutter
-    plots = height - top - bottom
-    plot_height = (plots - plot_gap) / 2 if with_data else plots
-    return _layout(
-        width,
-        height,
-        scale,
-        maps=tuple(maps),
-        data=box(side_left, bottom + plot_height + plot_gap, side, plot_height) if with_data else None,
-        losses=box(side_left, bottom, side, plot_height),
-        left_column=frozenset(left_column),
-        bottom_row=frozenset(bottom_row),
-        legend=((side_left - 30 * scale) / width, 1 - 0.52 * top / height),
-        map_size=(map_width, map_height),
-        key_left=left,
-    )
 
 
 def surface_layout(count: int, width: float, height: float, *, aside: bool = False) -> tuple[Layout, tuple[Box, ...]]:
@@ -124,7 +77,7 @@ def surface_layout(count: int, width: float, height: float, *, aside: bool = Fal
     Returns:
         The layout, in which `data` is the first plot and `losses` the second; and the boxes of the colour bars.
     """
-    scale = type_scale(width, height)
+    scale = _ROOM * type_scale(width, height)
     left, right, top, bottom = 47 * scale, 13 * scale, 21 * scale, 33 * scale
     between, bar, bar_gap, bar_labels, gutter, plot_gap = (v * scale for v in (7, 9, 5, 34, 46, 40))
     inner = height - top - bottom
@@ -138,7 +91,7 @@ def surface_layout(count: int, width: float, height: float, *, aside: bool = Fal
         data = left, bottom, plot_width, plot_height
         losses = width - right - plot_width, bottom, plot_width, plot_height
     else:
-        side = min(0.34 * width, max(0.26 * width, 150 * scale)) if count == 1 else 0.24 * width
+        side = min(0.34 * width, max(0.26 * width, 150 * scale)) if count == 1 else 0.21 * width
         map_height = inner
         map_width = (width - left - per_bar - gutter - side - right - between * (count - 1)) / count
         plot_height, low = (inner - plot_gap) / 2, bottom
@@ -179,7 +132,7 @@ def flow_layout(width: float, height: float) -> Layout:
     Returns:
         The layout: `maps` holds the profile, `data` is the upper plot beside it and `losses` the lower.
     """
-    scale = type_scale(width, height)
+    scale = _ROOM * type_scale(width, height)
     left, right, top, bottom, gutter, plot_gap = (v * scale for v in (47, 13, 40, 33, 46, 52))
     side = min(0.34 * width, max(0.27 * width, 155 * scale))
     inner = height - top - bottom
@@ -216,7 +169,7 @@ def live_layout(width: float, height: float) -> Layout:
         The layout: `maps` holds the layers over the steps and, below, the profile over the layers; `data` is the loss
         and `losses` the histogram.
     """
-    scale = type_scale(width, height)
+    scale = _ROOM * type_scale(width, height)
     left, right, top, bottom, gutter, row_gap = (v * scale for v in (47, 16, 28, 35, 52, 56))
     side = min(0.36 * width, max(0.3 * width, 155 * scale))
     main = width - left - gutter - side - right
@@ -252,7 +205,7 @@ def curvature_layout(width: float, height: float) -> tuple[Layout, Box]:
         The layout, and the box of the map's colour bar: `maps` holds the spectrum, the interval below it and the map;
         `data` is the plot above the map, and `losses` is the map too.
     """
-    scale = type_scale(width, height)
+    scale = _ROOM * type_scale(width, height)
     left, right, top, bottom, gutter, row_gap = (v * scale for v in (47, 16, 28, 35, 52, 56))
     strip, bar, bar_gap, bar_labels = (v * scale for v in (30, 9, 6, 22))
     side = min(0.36 * width, max(0.3 * width, 155 * scale))
@@ -322,7 +275,20 @@ def report_layout(width: float, height: float, *, letters: int = 0) -> tuple[Lay
 
 def type_scale(width: float, height: float) -> float:
     """Return the size of text and marks in a picture of this size in CSS pixels, relative to the smallest picture."""
-    return min(1.7, max(1.0, min(width / 620, height / 470)))
+    return min(1.4, max(1.0, min(width / 600, height / 440)) ** 0.45)
+
+
+def finished(width: float, height: float, scale: float, *, key_y: float, **places: Any) -> Layout:
+    """Complete a layout.
+
+    Args:
+        width: Figure width in CSS pixels.
+        height: Figure height in CSS pixels.
+        scale: See `type_scale`.
+        key_y: The vertical position of the key.
+        **places: See `Layout`, and `map_size` in CSS pixels.
+    """
+    return replace(_layout(width, height, _ROOM * scale, **places), key_y=key_y)
 
 
 def _layout(
@@ -338,6 +304,6 @@ def _layout(
         scale=scale,
         dpi=DPI,
         small=7.2 * scale,
-        label=8.2 * scale,
-        title=8.6 * scale,
+        label=7.5 * scale,
+        title=7.8 * scale,
     )

@@ -19,11 +19,13 @@ class MovingText(Text):
     """An animated single-line horizontal `Text` whose look is fixed when it is first drawn.
 
     Args:
+        casing: The colour of a border that sets the letters off from any background; None for none.
         **options: Keyword arguments of `Text`, except a bounding box, `parse_math` or rotation.
     """
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, casing: str | None = None, **options: Any) -> None:
         super().__init__(animated=True, parse_math=False, **options)
+        self.casing = casing
         self._letters: dict[str, tuple[np.ndarray, float]] = {}
         self._rastered: tuple[float, str] | None = None
         self._line: np.ndarray | None = None
@@ -64,7 +66,7 @@ class MovingText(Text):
         image = np.empty((height, width, 4), np.uint8)
         image[..., :3] = np.rint(np.multiply(to_rgb(self.get_color()), 255))
         image[..., 3] = cover[::-1, :width]
-        return image
+        return image if self.casing is None else _cased(image, to_rgb(self.casing), renderer.points_to_pixels(1.2))
 
     def _raster_letter(self, letter: str, renderer: RendererAgg) -> tuple[np.ndarray, float]:
         """Return a letter's coverage, with a margin around it, and its advance width."""
@@ -83,3 +85,18 @@ class MovingText(Text):
         alone.draw_text(context, margin, height - margin, letter, font, 0.0, False)
         self._letters[letter] = np.array(np.asarray(alone.buffer_rgba())[..., 3]), advance
         return self._letters[letter]
+
+
+def _cased(letters: np.ndarray, color: tuple[float, float, float], radius: float) -> np.ndarray:
+    """Letters, (height, width, 4) uint8, with a border of so many pixels, drawn within the margin around them."""
+    cover = letters[..., 3]
+    reach = int(np.ceil(radius))
+    spread = cover.copy()
+    for down in range(-reach, reach + 1):
+        for across in range(-reach, reach + 1):
+            near = min(max(radius + 0.5 - float(np.hypot(down, across)), 0.0), 1.0)
+            moved = np.roll(cover, (down, across), axis=(0, 1))
+            np.maximum(spread, (near * moved).astype(np.uint8), out=spread)
+    share = (cover / np.maximum(spread, 1))[..., None]
+    mixed = share * letters[..., :3] + (1 - share) * (np.array(color) * 255)
+    return np.concatenate([np.rint(mixed).astype(np.uint8), spread[..., None]], axis=-1)

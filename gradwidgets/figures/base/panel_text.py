@@ -19,7 +19,9 @@ from gradwidgets.figures.base.style import Style, own_look
 _LETTER = 0.53  # mean width of a letter, in font sizes
 
 
-def title(axes: Axes, style: Style, layout: Layout, *, right: bool = False, moving: bool = False) -> Text:
+def title(
+    axes: Axes, style: Style, layout: Layout, *, right: bool = False, moving: bool = False, bold: bool = False
+) -> Text:
     """Add an empty line of text above axes.
 
     Args:
@@ -28,8 +30,9 @@ def title(axes: Axes, style: Style, layout: Layout, *, right: bool = False, movi
         layout: The sizes.
         right: Whether it is right-aligned, muted and small; otherwise it is left-aligned.
         moving: Whether it is animated, drawn over the background.
+        bold: Whether it is bold.
     """
-    lift = ScaledTranslation(0, 4.5 * layout.scale / 72, axes.figure.dpi_scale_trans)
+    lift = ScaledTranslation(0, 5.5 * layout.pixel / 72, axes.figure.dpi_scale_trans)
     look: dict[str, Any] = {
         "x": 1.0 if right else 0.0,
         "y": 1.0,
@@ -37,7 +40,8 @@ def title(axes: Axes, style: Style, layout: Layout, *, right: bool = False, movi
         "ha": "right" if right else "left",
         "va": "baseline",
         "clip_on": False,
-        "fontsize": layout.small if right else layout.label,
+        "fontsize": layout.small if right else layout.title if bold else layout.label,
+        "fontweight": "bold" if bold else "normal",
         "color": style.muted if right else style.ink,
     }
     text = MovingText(**look) if moving else Text(parse_math=False, **look)
@@ -93,6 +97,14 @@ class Key:
         self._parts: tuple[tuple[str, str], ...] = ()
         self.texts: list[Text] = []
 
+    def leaves(self, words: str) -> bool:
+        """Whether there is room for some more words at the right end of the line."""
+        axes, renderer = self._before.axes, renderer_of(self._before.figure)
+        if not isinstance(axes, Axes) or not self.texts:
+            return True
+        wide = renderer.get_text_width_height_descent(words, self.texts[-1].get_fontproperties(), False)[0]
+        return self.texts[-1].get_window_extent(renderer).x1 + 8 * self._layout.scale + wide < axes.bbox.x1
+
     def show(self, parts: Sequence[tuple[str, str]]) -> bool:
         """Name what is shown; return whether that changed anything.
 
@@ -106,12 +118,14 @@ class Key:
             text.remove()
         renderer = renderer_of(self._before.figure)
         self._parts, self.texts, at = parts, [], self._before.get_window_extent(renderer).width
+        end = axes.bbox.width + 12 * self._layout.scale
         for words, color in parts:
             at += 8 * self._layout.scale
             with own_look():
                 text = title(axes, self._style, self._layout)
             text.set(text=words, color=self._style.written(color), fontsize=self._layout.small)
             text.set_x(at / max(axes.bbox.width, 1))
+            fit(text, words, max(end - at, 1.0))
             self.texts.append(text)
             at += text.get_window_extent(renderer).width
         return True

@@ -1,7 +1,7 @@
 """The look of all gradwidgets pictures: one set of colours, sizes and marks, light and dark.
 
 Colours are distinguishable with any colour vision: the maps run from a pale valley to a dark height, and the losses
-use Okabe and Ito's palette and differ in line style as well.
+differ in line style as well.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.typing import ColorType
 
 from gradwidgets.core.regression.losses import LOSSES
+from gradwidgets.figures.base.luminous import luminous
 
 _OURS = ("agg.", "axes.", "figure.", "font.", "grid.", "image.", "legend.", "lines.", "markers.", "mathtext.", "patch.",
          "path.", "savefig.", "text.", "xtick.", "ytick.")  # fmt: skip
@@ -44,9 +45,10 @@ class Style:
         muted: The colour of ticks, grids and secondary text.
         faint: The colour of grid lines.
         data: The colour of data points.
-        path: The colour of a descent's path.
+        accent: The colour of what a hand can move.
+        alarm: The colour of what warns: a limit, a sick layer.
         halo: The outline that sets a mark off from any background.
-        bands: The colours of a loss map from low to high, a float array (bands, 4).
+        ramp: The colours of a loss map from low to high, a float array (levels, 4).
         aside: The colours of a map of something else, from low to high, likewise.
         parts: The colours of the vectors that make up a step, by name.
         instead: Replacements for colours that are too close to this theme's plots.
@@ -58,9 +60,10 @@ class Style:
     muted: str
     faint: str
     data: str
-    path: str
+    accent: str
+    alarm: str
     halo: str
-    bands: np.ndarray = field(repr=False)
+    ramp: np.ndarray = field(repr=False)
     aside: np.ndarray = field(repr=False)
     parts: dict[str, str] = field(repr=False)
     instead: dict[str, str] = field(default_factory=dict, repr=False)
@@ -96,25 +99,26 @@ def luminance(rgb: np.ndarray) -> np.ndarray:
     return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4) @ (0.2126, 0.7152, 0.0722)
 
 
-BANDS = 18
 WORDS, MARKS = 4.5, 3.0  # least contrast of text, and of lines and marks, with what is beside them
+_ASIDE = 18  # bands of a map of something else
 
 
-def _bands(low: float, high: float, name: str = "YlGnBu") -> np.ndarray:
-    return colormaps[name](np.linspace(low, high, BANDS))
+def _aside(low: float, high: float) -> np.ndarray:
+    return colormaps["OrRd"](np.linspace(low, high, _ASIDE))
 
 
 LIGHT = Style(
     face="#ffffff",
-    plot="#fbfbfc",
-    ink="#1c2733",
-    muted="#5b6773",
-    faint="#e3e7eb",
-    data="#7d8894",
-    path="#d7301f",
+    plot="#f7f8fb",
+    ink="#171c2b",
+    muted="#555d73",
+    faint="#e4e7ef",
+    data="#7d869b",
+    accent="#5546d6",
+    alarm="#c4284b",
     halo="#ffffff",
-    bands=_bands(0.02, 0.92),
-    aside=_bands(0.0, 0.95, "OrRd"),
+    ramp=luminous((0.975, 0.30), (0.045, 0.115, 0.105, 0.115)),
+    aside=_aside(0.0, 0.95),
     parts={
         "gradient": "#111111",
         "momentum": "#8e24aa",
@@ -125,33 +129,44 @@ LIGHT = Style(
     instead={"#cc79a7": "#c0649a", "#e69f00": "#b87800", "#56b4e9": "#2f8fcb"},
 )
 DARK = Style(
-    face="#111111",
-    plot="#191c20",
-    ink="#eceff1",
-    muted="#a7b1ba",
-    faint="#2d3338",
-    data="#9aa5ae",
-    path="#e5391f",
+    face="#14161d",
+    plot="#1a1d26",
+    ink="#eef1f8",
+    muted="#a6aec2",
+    faint="#2a2e3b",
+    data="#8b93a7",
+    accent="#a99cff",
+    alarm="#ff7d92",
     halo="#ffffff",
-    bands=_bands(0.08, 1.0) * np.array([0.9, 0.9, 0.9, 1.0]),
-    aside=_bands(0.05, 1.0, "OrRd") * np.array([0.9, 0.9, 0.9, 1.0]),
+    ramp=luminous((0.95, 0.215), (0.055, 0.115, 0.105, 0.085)),
+    aside=_aside(0.05, 1.0) * np.array([0.9, 0.9, 0.9, 1.0]),
     parts=LIGHT.parts,
-    instead={"#0072b2": "#4aa3df", "#8e24aa": "#c377d8", "#56b4e9": "#f0e442"},
+    instead={
+        "#2457f0": "#6fa8ff",
+        "#d95a00": "#ff8a3d",
+        "#009a63": "#62e6b0",
+        "#b93aa8": "#d07ab0",
+        "#8a6a00": "#e3c44a",
+        "#5f6b85": "#a9b4cc",
+        "#8e24aa": "#c377d8",
+        "#56b4e9": "#f0e442",
+        "#c4284b": "#ff7d92",
+    },
 )
 STYLES = {"light": LIGHT, "dark": DARK}
 
-# In the order of `LOSSES`, Okabe and Ito's colours, each with its own line style. The fourth one's dashes lie over the
-# third one's line where Huber and SmoothL1 coincide. A loss keeps its colour in every picture, and its line style when
-# shown with others; a loss not in this list takes the spare ones in turn.
+# In the order of `LOSSES`, each with its own line style. The fourth one's dashes lie over the third one's line where
+# Huber and SmoothL1 coincide. A loss keeps its colour in every picture, and its line style when shown with others; a
+# loss not in this list takes the spare ones in turn.
 _OF_LOSSES = (
-    ("#0072b2", (0, (7.0, 1.4))),
-    ("#d55e00", (0, (4.0, 1.4, 1.0, 1.4))),
-    ("#009e73", "-"),
-    ("#cc79a7", (0, (2.2, 1.6))),
-    ("#e69f00", (0, (1.0, 1.2))),
-    ("#56b4e9", (0, (7.0, 1.4, 1.0, 1.4, 1.0, 1.4))),
+    ("#2457f0", (0, (6.7, 1.7))),
+    ("#d95a00", (0, (4.2, 1.7, 1.0, 1.7))),
+    ("#009a63", "-"),
+    ("#b93aa8", (0, (2.1, 1.7))),
+    ("#8a6a00", (0, (1.0, 1.2))),
+    ("#5f6b85", (0, (7.0, 1.4, 1.0, 1.4, 1.0, 1.4))),
 )
-_SPARE = (("#0072b2", "-"), ("#e69f00", "-"), ("#56b4e9", "-"))
+_SPARE = (("#2457f0", "-"), ("#d95a00", "-"), ("#009a63", "-"))
 
 
 def loss_line(name: str, position: int, style: Style = LIGHT, *, alone: bool = False) -> tuple[str, object]:

@@ -52,10 +52,10 @@ class SpectrumPlot:
         line = {"linewidth": 1.2 * scale}
         self.density = moving_line(axes, color=style.ink, zorder=4, **line)
         self.top = moving_line(axes, color=style.shown(UP), zorder=5, **line)
-        self.limit = moving_line(axes, color=style.path, linestyle="--", zorder=6, **line)
+        self.limit = moving_line(axes, color=style.alarm, linestyle="--", zorder=6, **line)
         look: dict[str, Any] = {"transform": axes.get_xaxis_transform(), "clip_on": False, "zorder": 7}
         self.top_name = MovingText(color=style.written(UP), fontsize=layout.small, **look)
-        self.limit_name = MovingText(color=style.written(style.path), fontsize=layout.small, **look)
+        self.limit_name = MovingText(color=style.written(style.alarm), fontsize=layout.small, **look)
         for name in (self.top_name, self.limit_name):
             axes.add_artist(name)
 

@@ -270,7 +270,8 @@ class LiveFigure(SceneFigure[Training]):
             value = f"{short(float(losses[-1]))} at " if np.isfinite(losses[-1]) else "not finite at "
         self._latest[self.loss].set_text(value + last)
         known = np.isfinite(shown.overhead)
-        self._latest[self.profile].set_text(f"watching +{100 * shown.overhead:.2g} %" if known else "")
+        watching = f"watching +{100 * shown.overhead:.2g} %" if known else ""
+        self._latest[self.profile].set_text(watching if self._key.leaves(watching) else "")
 
 
 def _shortened(name: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gradwidgets.figures.base.layout import surface_layout
-from gradwidgets.figures.base.marks import EDGE, label_axes, plot_axes
+from gradwidgets.figures.base.marks import label_axes, plot_axes, start_mark
 from gradwidgets.figures.base.notebook_figure import Picture
 from gradwidgets.figures.base.style import Style, own_look
 
@@ -36,10 +36,9 @@ def draw_cover(
         else:
             frame.set_yticks([])
         start = [*point, 0.0][:2] if above else [point[0], 0.04]
-        frame.plot(
-            *([part] for part in start), marker="o", markersize=7 * layout.scale, color=style.halo,
-            markeredgecolor=EDGE, transform=frame.transData if above else frame.get_xaxis_transform(),
-        )  # fmt: skip
+        place = frame.transData if above else frame.get_xaxis_transform()
+        mark = {**start_mark(layout), "markeredgecolor": style.muted}
+        frame.plot(*([part] for part in start), transform=place, clip_on=False, zorder=5, **mark)
         middle: dict[str, Any] = {"ha": "center", "va": "center", "transform": frame.transAxes, "parse_math": False}
         frame.text(0.5, 0.56, "?", fontsize=46 * layout.scale, color=style.muted, alpha=0.5, **middle)
         frame.text(0.5, 0.36, title, fontsize=layout.title, color=style.muted, **middle)

@@ -13,14 +13,15 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from gradwidgets.figures.axes.loss_axis import LossAxis
-from gradwidgets.figures.base.layout import playground_layout
-from gradwidgets.figures.base.marks import Key
+from gradwidgets.figures.axes.map_axes import round_ticks
 from gradwidgets.figures.base.notebook_figure import Picture
 from gradwidgets.figures.base.redraw import Redraw
 from gradwidgets.figures.base.scene_figure import SceneFigure
 from gradwidgets.figures.base.style import LIGHT, STYLES
+from gradwidgets.figures.playground.key_strip import KeyStrip
 from gradwidgets.figures.playground.loss_map import LossMap
 from gradwidgets.figures.playground.plots import DataPlot, LossCurves
+from gradwidgets.figures.playground.squares import playground_layout
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,9 +120,11 @@ class PlaygroundFigure(SceneFigure[Scene]):
     def _build(self, scene: Scene) -> None:
         maps, style, figure = scene.maps, STYLES[scene.theme], self.figure
         width, height = figure.blank(style.face)
-        layout = playground_layout(len(maps.names), width, height, maps.data is not None)
+        layout = playground_layout(
+            len(maps.names), width, height, maps.data is not None, spans=_spans(maps), letters=_letters(maps)
+        )
         self._arrows = scene.arrows
-        self._key = Key(figure, style, layout, minima=any(len(known) for known in maps.minima.values()))
+        self._key = KeyStrip(figure, style, layout, minima=any(len(known) for known in maps.minima.values()))
         parameters = (maps.x_name, maps.y_name)
         self.maps = {
             name: LossMap(figure, name, position, maps.x, maps.y, parameters, style, layout)
@@ -172,3 +175,17 @@ class PlaygroundFigure(SceneFigure[Scene]):
         if axes is None or x is None or y is None or all(axes is not loss_map.axes for loss_map in self.maps.values()):
             return None
         return float(x), float(y)
+
+
+def _spans(maps: Maps) -> tuple[float, float]:
+    with np.errstate(over="ignore"):
+        return float(maps.x[-1] - maps.x[0]), float(maps.y[-1] - maps.y[0])
+
+
+def _letters(maps: Maps) -> tuple[int, int]:
+    """The length of the longest label at a map's vertical axis, and at a plot's."""
+    scale = LossAxis.of([maps.loss[name] for name in maps.names], [maps.lowest[name] for name in maps.names])
+    low, high = scale.limits
+    losses = [scale.label(at) for at in scale.locator.tick_values(low, high) if low <= at <= high]
+    data = round_ticks(np.array([maps.data[1].min(), maps.data[1].max()]), 4).values() if maps.data else ()
+    return max(map(len, round_ticks(maps.y, 6).values()), default=2), max(map(len, (*losses, *data)), default=3)

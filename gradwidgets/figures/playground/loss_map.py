@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.quiver import Quiver
 
 from gradwidgets.figures.axes.map_axes import map_axes, pixels_per_unit
-from gradwidgets.figures.base.bands import band_edges, band_image
 from gradwidgets.figures.base.layout import Layout
-from gradwidgets.figures.base.marks import EDGE, GUESS, MINIMUM, badge, vector_dash
+from gradwidgets.figures.base.luminous import levels
+from gradwidgets.figures.base.marks import EDGE, GUESS, badge, minimum_mark, now_mark, start_mark, vector_dash
 from gradwidgets.figures.base.moving import MovingLine, moving_line
 from gradwidgets.figures.base.pixels import Pixels
-from gradwidgets.figures.base.style import Style, loss_line
+from gradwidgets.figures.base.relief import ramp_at, relief
+from gradwidgets.figures.base.style import LIGHT, Style, loss_line
 from gradwidgets.figures.base.vectors import arrow, draw_field, magnification
+from gradwidgets.figures.playground.growing_path import GrowingPath
+from gradwidgets.figures.playground.map_words import MapWords
 
 _REACH = 40  # in view widths: beyond this, a path is not drawn, as Agg's coordinates overflow
 
@@ -40,6 +42,8 @@ class LossMap:
         start: The mark where the descent starts.
         end: The mark where it ends.
         guess: The mark where the user guessed that it would end.
+        name: The loss's name.
+        words: What is written on the map.
         vectors: Name of a step's part → its arrow.
     """
 
@@ -56,66 +60,43 @@ class LossMap:
     ) -> None:
         self._x, self._y, self._style, self._layout = x, y, style, layout
         self._shown: tuple[object, ...] = ()
+        self._level = np.empty(0)
         self._loss = np.empty(0)
         self._quiver: Quiver | None = None
+        self._started: tuple[float, ...] | None = None
+        low, high = np.array([x[0], y[0]]), np.array([x[-1], y[-1]])
+        self._reach = low - _REACH * (high - low), high + _REACH * (high - low)
         axes = self.axes = map_axes(figure, position, x, y, names, style, layout)
-        self._ground = Pixels(axes)
-        scale = layout.scale
-        (self.minima,) = axes.plot(
-            [],
-            [],
-            linestyle="none",
-            marker="X",
-            markersize=9.5 * scale,  # its arms must be visible around the mark of an end point on it
-            color=MINIMUM,
-            markeredgecolor=EDGE,
-            markeredgewidth=0.7,
-            zorder=3,
-        )
-        self.path = moving_line(
-            axes,
-            color=style.path,
-            casing=style.halo,
-            linewidth=1.15 * scale,
-            marker="o",
-            markersize=2.7 * scale,
-            markeredgewidth=0,
-            zorder=4,
-        )
-        mark = {"linestyle": "none", "markeredgewidth": 1.0}
-        self.start = moving_line(
-            axes, marker="o", markersize=6.5 * scale, color=style.halo, markeredgecolor=EDGE, zorder=5, **mark
-        )
-        self.end = moving_line(
-            axes, marker="D", markersize=5.8 * scale, color=style.path, markeredgecolor=style.halo, zorder=6, **mark
-        )
+        color, pixel = loss_line(name, position, LIGHT)[0], layout.pixel
+        self._ground = Pixels(axes, 8 * pixel)
+        self.minima = moving_line(axes, **minimum_mark(layout), zorder=4.5)
+        self.path = GrowingPath(pixel, color=color, zorder=4)
+        axes.add_line(self.path)
+        self.start = moving_line(axes, **start_mark(layout), zorder=5)
+        self.end = moving_line(axes, **now_mark(color, layout), zorder=6)
         self.guess = moving_line(
-            axes, marker="*", markersize=16 * scale, color=GUESS, markeredgecolor=EDGE, zorder=4.5, **mark
-        )
+            axes, linestyle="none", marker="P", markersize=15 * pixel, color=GUESS, markeredgecolor=EDGE,
+            markeredgewidth=1.0, zorder=4.7,
+        )  # fmt: skip
         self.vectors: dict[str, MovingLine] = {
             part: moving_line(
                 axes,
                 color=color,
                 casing=style.halo,
                 # The sum lies under its parts and is wider, so that both are visible where one part is all of it.
-                linewidth=(5.0 if part == "step" else 1.8) * scale,
+                linewidth=(6.0 if part == "step" else 2.4) * pixel,
                 linestyle=vector_dash(part),
                 zorder=6.9 if part == "step" else 7,
                 visible=False,
             )
             for part, color in style.parts.items()
         }
-        badge(
-            axes,
-            name,
-            style,
-            fontsize=layout.title,
-            fontweight="bold",
-            color=style.written(loss_line(name, position, style)[0]),
-        )
+        written = LIGHT.written(color)
+        self.name = badge(axes, name, layout, low=True, fontsize=layout.title, fontweight="bold", color=written)
         self.scale = badge(
-            axes, "", style, right=True, fontsize=layout.small, color=style.ink, animated=True, visible=False
+            axes, "", layout, right=True, fontsize=layout.small, color=LIGHT.ink, animated=True, visible=False
         )
+        self.words = MapWords(axes, self.name, layout, named=position == 0)
 
     def show(self, loss: np.ndarray, gradient: tuple[np.ndarray, np.ndarray], minima: np.ndarray, arrows: bool) -> bool:
         """Change the surface under the path.
@@ -134,8 +115,10 @@ class LossMap:
         if shown == self._shown and np.may_share_memory(loss, self._loss):
             return False
         self._shown, self._loss = shown, loss
-        self._ground.paint(partial(band_image, loss, self._style.bands, self._style.plot))
+        self._level = levels(loss)
+        self._ground.paint(self._painted)
         self.minima.set_data(minima[:, 0], minima[:, 1])
+        self.words.show_minima(minima)
         if self._quiver is not None:
             self._quiver.remove()
             self._quiver = None
@@ -144,11 +127,13 @@ class LossMap:
         return True
 
     def _draw_field(self, gradient: tuple[np.ndarray, np.ndarray]) -> None:
-        self._quiver = draw_field(self.axes, self._layout, self._x, self._y, gradient, self._ground_colors())
+        self._quiver = draw_field(
+            self.axes, self._layout, self._x, self._y, gradient, ramp_at(self._level, self._style.ramp)
+        )
 
-    def _ground_colors(self) -> np.ndarray:
-        colors = self._style.bands
-        return colors[np.searchsorted(band_edges(self._loss, len(colors)), self._loss).clip(0, len(colors) - 1)]
+    def _painted(self, width: int, height: int) -> np.ndarray:
+        ratio = self.axes.figure.dpi / self._layout.dpi
+        return relief(self._level, self._style.ramp, self._style.plot, width, height, ratio)
 
     def move(
         self,
@@ -168,15 +153,19 @@ class LossMap:
         """
         near = self._near(path)
         self.path.set_data(near[:, 0], near[:, 1])
-        self.start.set_data(*self._near(np.asarray(start, float)[None]).T)
-        self.end.set_data(*([[], []] if end is None else self._near(end[None]).T))
+        if self._started != tuple(start):
+            self._started = tuple(start)
+            self.start.set_data(*self._near(np.asarray(start, float)[None]).T)
+        self.end.set_data(*([[], []] if end is None else near[-1:].T if len(near) else self._near(end[None]).T))
+        self.words.move(near, start, diverged=end is None)
         self._show_vectors(near[-1] if len(near) else None, vectors)
 
     def _near(self, points: np.ndarray) -> np.ndarray:
-        low, high = np.array([self._x[0], self._y[0]]), np.array([self._x[-1], self._y[-1]])
-        return np.clip(points, low - _REACH * (high - low), high + _REACH * (high - low))
+        return np.minimum(np.maximum(points, self._reach[0]), self._reach[1])
 
     def _show_vectors(self, origin: np.ndarray | None, vectors: Mapping[str, np.ndarray]) -> None:
+        if not vectors and not self.scale.get_visible():
+            return
         to_pixels, box = pixels_per_unit(self.axes, self._x, self._y), self.axes.bbox
         pixels = {part: vector * to_pixels for part, vector in vectors.items()}
         longest = max((float(np.hypot(*vector[1])) for vector in pixels.values()), default=0.0)

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from gradwidgets.figures.axes.loss_axis import LossAxis
+from gradwidgets.figures.axes.ticks import short
 from gradwidgets.figures.base.layout import Layout
-from gradwidgets.figures.base.marks import label_axes, plot_axes
+from gradwidgets.figures.base.marks import plot_axes
 from gradwidgets.figures.base.moving import MovingLine, moving_line
+from gradwidgets.figures.base.notebook_figure import renderer_of
+from gradwidgets.figures.base.panel_text import title
 from gradwidgets.figures.base.style import Style, loss_line
 
+_SMALL = 1.6  # inches of a plot that has room for three ticks only
 _MANY_POINTS = 2000  # of the data and of a loss curve, that are drawn at most
 
 
@@ -25,20 +30,26 @@ class LossCurves:
     Attributes:
         axes: The plot's axes.
         lines: Loss name → its curve.
+        ends: Loss name → the mark of its last step.
         scale: The mapping from losses to heights.
     """
 
     def __init__(self, figure: Figure, names: Sequence[str], steps: int, style: Style, layout: Layout) -> None:
         axes = self.axes = plot_axes(figure, layout.losses, style, layout)
         self.scale: LossAxis | None = None
-        axes.grid(color=style.faint, linewidth=0.6)
-        axes.set_axisbelow(True)
-        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-        label_axes(axes, style, layout, x="step")
-        self._title = axes.text(
-            0.97, 0.965, "", transform=axes.transAxes, ha="right", va="top", fontsize=layout.label, color=style.ink
+        show_grid(axes, style, layout)
+        axes.xaxis.set_major_locator(
+            MaxNLocator(2 if axes.bbox.width < _SMALL * self.axes.figure.dpi else 4, integer=True)
         )
+        self._titles = Titles(axes, style, layout)
         self.lines = named_lines(axes, names, style, layout)
+        self.ends = {
+            name: moving_line(
+                axes, linestyle="none", marker="o", markersize=6.5 * layout.pixel, color=line.get_color(),
+                markeredgewidth=0, zorder=8, clip_on=False,
+            )
+            for name, line in self.lines.items()
+        }  # fmt: skip
         self.set_steps(steps)
 
     def set_steps(self, steps: int) -> None:
@@ -53,7 +64,7 @@ class LossCurves:
         self.axes.set_ylim(scale.limits)
         self.axes.yaxis.set_major_locator(scale.locator)
         self.axes.yaxis.set_major_formatter(FuncFormatter(lambda height, _: scale.label(height)))
-        self._title.set_text(scale.title)
+        self._titles.show("loss", "log, by step" if scale.log else "by step")
         return True
 
     def move(self, name: str, losses: np.ndarray) -> None:
@@ -65,7 +76,12 @@ class LossCurves:
         """
         steps = evenly(len(losses), _MANY_POINTS)
         if self.scale is not None:
-            self.lines[name].set_data(steps, self.scale.height(losses[steps]))
+            heights = self.scale.height(losses[steps])
+            self.lines[name].set_data(steps, heights)
+            low, high = self.scale.limits
+            ended = len(heights) > 0 and low <= heights[-1] <= high
+            last = slice(-1, None) if ended else slice(0, 0)
+            self.ends[name].set_data(steps[last], heights[last])
 
 
 class DataPlot:
@@ -90,44 +106,21 @@ class DataPlot:
             color=style.data,
             markeredgewidth=0,
             zorder=2,
-            markersize=(1.6 if many else 3.2) * layout.scale,
-            alpha=0.5 if many else 0.9,
+            markersize=(2.6 if many else 5.0) * layout.pixel,
+            alpha=0.5 if many else 0.75,
         )
         axes.set_xlim(_padded(x))
         axes.set_ylim(_padded(_with_zero(y)))
-        axes.xaxis.set_major_locator(MaxNLocator(4))
+        show_grid(axes, style, layout)
+        axes.xaxis.set_major_locator(
+            MaxNLocator(4 if axes.bbox.width < _SMALL * figure.dpi else 6, steps=(1, 2, 5, 10))
+        )
         axes.yaxis.set_major_locator(MaxNLocator(4))
-        label_axes(axes, style, layout, "x", "y", pad=0)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(FuncFormatter(partial(_label, axis)))
+        Titles(axes, style, layout).show("the fit", "y over x")
         self._ends = np.array(_padded(x))
         self.lines = named_lines(axes, names, style, layout)
-        legend = figure.legend(
-            handles=[
-                Line2D(
-                    [],
-                    [],
-                    color=line.get_color(),
-                    linestyle=line.get_linestyle(),
-                    label=name,
-                    linewidth=1.8 * layout.scale,
-                )
-                for name, line in self.lines.items()
-            ],
-            loc="center left",
-            bbox_to_anchor=layout.legend,
-            ncols=len(names),
-            frameon=False,
-            fontsize=layout.small,
-            labelcolor=style.ink,
-            handlelength=1.3,
-            columnspacing=0.7,
-            handletextpad=0.35,
-            borderpad=0,
-            borderaxespad=0,
-        )
-        end = legend.get_window_extent().x1 + 2 * layout.scale
-        if end > figure.bbox.x1:  # too long for its column: right-aligned with the picture instead
-            left, middle = layout.legend
-            legend.set_bbox_to_anchor((left - (end - figure.bbox.x1) / figure.bbox.width, middle))
 
     def move(self, name: str, fit: tuple[float, float] | None) -> None:
         """Change a fitted line.
@@ -142,13 +135,40 @@ class DataPlot:
             self.lines[name].set_data(self._ends, fit[0] * self._ends + fit[1])
 
 
+class Titles:
+    """A bold title at the left above a plot, and what its axes are at the right, if there is room for both."""
+
+    def __init__(self, axes: Axes, style: Style, layout: Layout) -> None:
+        self._axes, self._title = axes, title(axes, style, layout, bold=True)
+        self._about = title(axes, style, layout, right=True)
+
+    def show(self, words: str, about: str) -> None:
+        """Write both."""
+        self._title.set_text(words)
+        self._about.set_text(about)
+        renderer = renderer_of(self._axes.figure)
+        widths = [text.get_window_extent(renderer).width for text in (self._title, self._about)]
+        self._about.set_visible(sum(widths) + 0.08 * self._axes.figure.dpi < self._axes.bbox.width)
+
+
+def show_grid(axes: Axes, style: Style, layout: Layout) -> None:
+    """Show a light grid under a plot."""
+    axes.grid(color=style.faint, linewidth=1.0 * layout.pixel)
+    axes.set_axisbelow(True)
+
+
+def _label(axis: Axis, value: float, _: int | None) -> str:
+    low, high = axis.get_view_interval()
+    return short(value, high - low)
+
+
 def named_lines(axes: Axes, names: Sequence[str], style: Style, layout: Layout) -> dict[str, MovingLine]:
     """Make a moving line in each loss's own colour and dashes."""
     lines = {}
     for position, name in enumerate(names):
         color, dashes = loss_line(name, position, style, alone=len(names) == 1)
         lines[name] = moving_line(
-            axes, color=color, linestyle=dashes, linewidth=1.5 * layout.scale, zorder=3 + position
+            axes, color=color, linestyle=dashes, linewidth=2.4 * layout.pixel, zorder=3 + position
         )
     return lines
 

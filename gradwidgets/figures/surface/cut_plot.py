@@ -96,7 +96,7 @@ class CutPlot:
 
     def move(self, cut: Cut, at: float | None, *, settle: bool) -> bool:
         """Change the curves and the point; return whether the plot's scale changed."""
-        low, high = _span(cut.loss.values()) if settle or not self._settled else self._limits[2:]
+        low, high = span_of(cut.loss.values()) if settle or not self._settled else self._limits[2:]
         limits = (float(cut.values[0]), float(cut.values[-1]), low, high)
         changed = limits != self._limits or not self._settled
         self._settled = True
@@ -130,7 +130,8 @@ class CutPlot:
                 line.set_data(path[0][:, 0], np.clip(path[1], low - reach, high + reach))
 
 
-def _span(losses: Iterable[np.ndarray]) -> tuple[float, float]:
+def span_of(losses: Iterable[np.ndarray]) -> tuple[float, float]:
+    """Return round limits for losses; a pole does not take all of the plot."""
     values = np.concatenate([loss[np.isfinite(loss)] for loss in losses])
     if values.size == 0:
         return 0.0, 1.0

@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.colors import to_rgb
 
+from gradwidgets.figures.base.relief import slope_of, stretched
+
 _STEPS = 16  # of the distance to a level, within a pixel on each side
 _LINE = 0.80  # of the colour's brightness on a level line
 _STEEP = 0.4  # bands per pixel: beyond this, lines would cover everything
@@ -32,12 +34,12 @@ def even_bands(place: np.ndarray, colors: np.ndarray, blank: str, width: int, he
     count = len(colors)
     table = _table(colors, blank)
     grid = np.clip(place, -1, count + 1).astype(np.float32)
-    fine = _stretched(_stretched(grid.T, width).T, height)
+    fine = stretched(stretched(grid.T, width).T, height)
     missing = np.isnan(fine) if np.isnan(grid).any() else None
     if missing is not None:
         fine[missing] = 0
     level = np.rint(fine)
-    slope = _slope(fine)
+    slope = slope_of(fine)
     steep = slope > _STEEP
     flat = slope < _FLAT
     np.subtract(fine, level, out=fine)
@@ -73,29 +75,3 @@ def _table(colors: np.ndarray, blank: str) -> np.ndarray:
     table = np.full((len(rgb), 4), 255, np.uint8)
     table[:, :3] = (rgb * 255).round()
     return table.view(np.uint32).ravel()
-
-
-def _slope(fine: np.ndarray) -> np.ndarray:
-    """The slope in bands per pixel."""
-    across, down = np.empty_like(fine), np.empty_like(fine)
-    np.subtract(fine[:, 1:], fine[:, :-1], out=across[:, :-1])
-    across[:, -1] = across[:, -2] if fine.shape[1] > 1 else 0
-    np.subtract(fine[1:], fine[:-1], out=down[:-1])
-    down[-1] = down[-2] if fine.shape[0] > 1 else 0
-    across *= across
-    down *= down
-    across += down
-    return np.sqrt(across, out=across)
-
-
-def _stretched(values: np.ndarray, samples: int) -> np.ndarray:
-    """Interpolate linearly along the first axis."""
-    position = np.linspace(0, len(values) - 1, samples)
-    lower = np.minimum(position.astype(int), max(len(values) - 2, 0))
-    share = (position - lower).astype(np.float32)[:, None]
-    low = values.take(lower, 0)
-    high = values.take(np.minimum(lower + 1, len(values) - 1), 0)
-    high -= low
-    high *= share
-    low += high
-    return low

@@ -16,12 +16,16 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from gradwidgets.figures.axes.color_bar import ColorBar
+from gradwidgets.figures.axes.map_axes import round_ticks
 from gradwidgets.figures.base.layout import Box, Layout, surface_layout
-from gradwidgets.figures.base.marks import EDGE
+from gradwidgets.figures.base.marks import EDGE, disc, minimum_mark
 from gradwidgets.figures.base.notebook_figure import Picture, renderer_of
 from gradwidgets.figures.base.redraw import Redraw
 from gradwidgets.figures.base.scene_figure import SceneFigure
 from gradwidgets.figures.base.style import STYLES, loss_line, own_look
+from gradwidgets.figures.playground.key_strip import KeyStrip
+from gradwidgets.figures.surface.cross_cut import CrossCut
+from gradwidgets.figures.surface.crossed import crossed_layout
 from gradwidgets.figures.surface.cut_plot import Cut, CutPlot
 from gradwidgets.figures.surface.surface_map import CRITICAL, POINT, Aside, AsideMap, Surface, SurfaceMap
 from gradwidgets.figures.surface.surface_scale import SurfaceScale
@@ -103,7 +107,7 @@ class SurfaceFigure(SceneFigure[Scene]):
         super().__init__(Picture.of(width, height, magnified))
         self.maps: list[SurfaceMap] = []
         self.aside: AsideMap | None = None
-        self.plots: list[CutPlot] = []
+        self.plots: Sequence[CutPlot | CrossCut] = []
         self._scale: SurfaceScale | None = None
 
     def _build(self, scene: Scene) -> None:
@@ -111,6 +115,10 @@ class SurfaceFigure(SceneFigure[Scene]):
         names, sides, losses = ground.names, ground.sides, ground.losses
         width, height = figure.blank(style.face)
         flat = len(names) == 1
+        self._strip: KeyStrip | None = None
+        if not flat and len(losses) == 1 and not ground.beside:
+            self._build_crossed(scene, width, height)
+            return
         layout, bars = surface_layout(1 if flat else len(losses), width, height, aside=ground.beside)
         self._style, self._layout, self._losses = style, layout, tuple(losses)
         self._key: list[Artist] = []
@@ -123,7 +131,7 @@ class SurfaceFigure(SceneFigure[Scene]):
             return
         view = sides[0], sides[1], (names[0], names[1]), style, layout
         self.maps = [SurfaceMap(figure, k, *view) for k in range(len(losses))]
-        self._bars.append(ColorBar(figure, bars[0], style.bands, style, layout))
+        self._bars.append(ColorBar(figure, bars[0], style.ramp, style, layout))
         if ground.beside:
             ways = [loss_line(name, k, style)[0] for k, name in enumerate(losses)]
             self.aside = AsideMap(figure, len(losses), *view, ways if len(losses) > 1 else (POINT,))
@@ -131,6 +139,26 @@ class SurfaceFigure(SceneFigure[Scene]):
         boxes = layout.upper, layout.losses
         self.plots = [
             CutPlot(figure, box, name, "loss", losses, style, layout) for box, name in zip(boxes, names, strict=True)
+        ]
+
+    def _build_crossed(self, scene: Scene, width: float, height: float) -> None:
+        """Create a map with its cuts on its own axes."""
+        ground, style, figure = scene.ground, STYLES[scene.theme], self.figure
+        x, y = ground.sides
+        first, second = ground.names
+        with np.errstate(over="ignore"):
+            spans = float(x[-1] - x[0]), float(y[-1] - y[0])
+        letters = max(5, *map(len, round_ticks(y, 6).values()))
+        layout = crossed_layout(width, height, spans, letters)
+        self._style, self._layout, self._losses, self._key, self._told = style, layout, ground.losses, [], None
+        self.aside, self._bars, self._scale = None, [], None
+        self._strip = KeyStrip(figure, style, layout, minima=False)
+        self.maps = [SurfaceMap(figure, 0, x, y, (first, second), style, layout)]
+        self.maps[0].crossed = True
+        names = (first, second), (second, first)
+        self.plots = [
+            CrossCut(figure, box, pair, ground.losses[0], style, layout, turned=turned)
+            for box, pair, turned in zip((layout.upper, layout.losses), names, (False, True), strict=True)
         ]
 
     def _change(self, scene: Scene, before: Scene | None) -> Redraw:
@@ -154,6 +182,9 @@ class SurfaceFigure(SceneFigure[Scene]):
                 self.aside.show(aside)
                 inside.append(self.aside.axes)
                 ticks.append(aside.ticks)
+            for plot in self.plots:
+                if isinstance(plot, CrossCut):
+                    plot.tint(scale)
             labels = [bar.axes for bar, named in zip(self._bars, ticks, strict=False) if bar.show(named)]
             kinds = {kind for surface in surfaces for kind, _, _ in surface.critical}
             dead = any(surface.dead is not None and surface.dead.any() for surface in surfaces)
@@ -167,11 +198,14 @@ class SurfaceFigure(SceneFigure[Scene]):
         return Redraw(tuple(inside), tuple(labels), changed)
 
     def _explain(self, kinds: Sequence[str], dead: bool, blank: bool, lost: bool) -> None:
-        """Explain the marks in one line above the map."""
+        """Explain the marks in one line above the map, or below it."""
+        if self._strip is not None:
+            self._strip.explain(self._entries(kinds, dead, blank, lost))
+            return
         for artist in self._key:
             artist.remove()
         layout = self._layout
-        marks = [("o", self._style.halo), *(CRITICAL[kind] for kind in kinds)]
+        marks: list[tuple[Any, str]] = [("o", self._style.halo), *(CRITICAL[kind] for kind in kinds)]
         usual: dict[str, Any] = {"linestyle": "none", "markeredgecolor": EDGE, "markeredgewidth": 0.9}
         usual["markersize"] = 7 * layout.scale
         self._key, at = [], layout.key_left
@@ -179,6 +213,16 @@ class SurfaceFigure(SceneFigure[Scene]):
             at = self._name(at, Line2D([at], [layout.key_y], marker=marker, color=color, **usual), text)
         for text in ["┅ dead"] * dead + ["▨ not finite"] * blank + ["⁘ lost in training"] * lost:
             at = self._name(at - layout.key_gap, None, text)
+
+    def _entries(self, kinds: Sequence[str], dead: bool, blank: bool, lost: bool) -> list[tuple[str, dict[str, Any]]]:
+        pixel = self._layout.pixel
+        point = {**disc(POINT, self._layout, 9), "markeredgewidth": 0, "color": self._style.accent}
+        marks = [(kind, {**minimum_mark(self._layout, 11), "marker": CRITICAL[kind][0], "color": CRITICAL[kind][1]})
+                 for kind in kinds]  # fmt: skip
+        for kind, mark in marks:
+            mark["markersize"] = (15 if kind == "minimum" else 9) * pixel
+        texts = ["┅ dead"] * dead + ["▨ not finite"] * blank + ["⁘ lost in training"] * lost
+        return [("point", point), *marks, *((text, {}) for text in texts)]
 
     def _name(self, at: float, line: Line2D | None, text: str) -> float:
         layout, figure = self._layout, self.figure
@@ -205,8 +249,11 @@ class SurfaceFigure(SceneFigure[Scene]):
             at = None if point is None else point[k if self.maps else 0]
             if plot.move(cut, at, settle=scene.ground.settled):
                 changed.append(plot.axes)
-        if not self.maps:
-            self.plots[0].walk(paths)
+            if isinstance(plot, CrossCut):
+                plot.hold(None if point is None else point[1 - k])
+        whole = self.plots[0]
+        if isinstance(whole, CutPlot) and not self.maps:
+            whole.walk(paths)
         return Redraw(with_labels=tuple(changed))
 
     def point_at(self, axes: Axes | None, x: float, y: float) -> tuple[float | None, float | None] | None:
@@ -229,7 +276,8 @@ class SurfaceFigure(SceneFigure[Scene]):
             return across, up
         for k, plot in enumerate(self.plots):
             if axes is plot.axes:
-                return (across, None) if k == 0 or not self.maps else (None, across)
+                along = up if isinstance(plot, CrossCut) and plot.turned else across
+                return (along, None) if k == 0 or not self.maps else (None, along)
         return None
 
 

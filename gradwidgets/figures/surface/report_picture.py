@@ -31,6 +31,7 @@ from gradwidgets.figures.surface.surface_scale import SurfaceScale
 SIZE = (620, 520)  # CSS pixels; the PNG has twice as many
 _FARTHEST = 1e300  # beyond this, an axis is longer than a float can represent
 _CROWDED = 0.1  # of the losses' range: if half of them lie within less, a linear scale shows little
+_COLORS = 64  # of the map, which leaves most of 256 to lines, arrows and text
 _LETTERS = 48  # of a parameter's name, at most
 _NEAR = 15  # CSS pixels: marks closer than this are merged
 
@@ -74,6 +75,7 @@ def _draw_map(
     style: Style,
 ) -> None:
     """Draw a map, whose vertical positions and gradient are `upright`."""
+    style = replace(style, ramp=style.ramp[:: len(style.ramp) // _COLORS])
     x, y, names = grid.x.numpy(), upright[0].numpy(), tuple(_drawable(name) for name in grid.names)
     loss = _within(grid.loss.numpy())
     gradient = [np.where(np.isfinite(loss), _within(part.numpy()), np.nan) for part in (grid.grad_x, upright[1])]
@@ -82,7 +84,7 @@ def _draw_map(
     across, down = (_even(len(side), count) for side, count in zip((x, y), layout.arrows, strict=True))
     drawn = SurfaceMap(figure, 0, x, y, names, style, replace(layout, arrows=(across, down)))
     drawn.show(Surface("", loss, (gradient[0], gradient[1])), scale, "magnitude")
-    ColorBar(figure, bar, style.bands, style, layout).show(scale.ticks)
+    ColorBar(figure, bar, style.ramp, style, layout).show(scale.ticks)
     left, bottom, _, height = bar
     log = scale.kind == "log"
     options: dict[str, Any] = {

@@ -11,24 +11,28 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from gradwidgets.figures.axes.map_axes import map_axes, pixels_per_unit
+from gradwidgets.figures.axes.ticks import short
 from gradwidgets.figures.base.layout import Layout
-from gradwidgets.figures.base.marks import EDGE, MINIMUM, badge
+from gradwidgets.figures.base.marks import EDGE, MINIMUM, NIGHT, STAR, badge, disc
 from gradwidgets.figures.base.moving import MovingLine, moving_line
 from gradwidgets.figures.base.pixels import Pixels
-from gradwidgets.figures.base.style import MARKS, Style, contrast, loss_line
+from gradwidgets.figures.base.relief import ramp_at, relief
+from gradwidgets.figures.base.style import LIGHT, MARKS, Style, contrast, loss_line
 from gradwidgets.figures.base.vectors import arrow, draw_field
+from gradwidgets.figures.playground.growing_path import GrowingPath
+from gradwidgets.figures.playground.map_words import named_points
 from gradwidgets.figures.surface.even_bands import even_bands
 from gradwidgets.figures.surface.surface_scale import SurfaceScale
 from gradwidgets.figures.surface.zones import dots, hatch, outline
 
 # Kind of critical point → marker, colour; distinguishable by shape alone.
 CRITICAL = {
-    "minimum": ("X", MINIMUM),
+    "minimum": (STAR, MINIMUM),
     "maximum": ("^", "#ffffff"),
-    "saddle": ("s", "#e69f00"),
+    "saddle": ("s", "#ff9a4d"),
     "degenerate": ("o", "#bbbbbb"),
 }
-POINT = "#d7301f"
+POINT = "#5546d6"
 _ARROW = 30  # CSS pixels: the length of an arrow at the operating point
 
 
@@ -75,7 +79,11 @@ class PointMap:
         axes: The map's axes.
         point: The mark of the operating point.
         ways: The arrows at the point.
+        crossed: Whether lines through the point lead to cuts beside the map.
+        hair: These lines.
     """
+
+    crossed = False
 
     def __init__(
         self,
@@ -92,24 +100,27 @@ class PointMap:
         # End labels of neighbouring maps would collide.
         prune = "both" if len(layout.maps) > 1 else None
         axes = self.axes = map_axes(figure, position, x, y, names, style, layout, prune=prune)
-        self._ground = Pixels(axes)
-        self._title = badge(axes, "", style, fontsize=layout.title, fontweight="bold", color=style.ink)
+        self._ground = Pixels(axes, 8 * layout.pixel)
+        self._title = badge(axes, "", layout, low=True, fontsize=layout.title, fontweight="bold", color=LIGHT.ink)
         scale = layout.scale
         self.ways: list[MovingLine] = [
             moving_line(axes, color=color, casing=_casing(color, style), linewidth=2.0 * scale, zorder=7)
             for color in ways
         ]
         self._title.set_zorder(3.5)  # below what moves
-        self.point = moving_line(
-            axes,
-            linestyle="none",
-            marker="o",
-            markersize=6.5 * scale,
-            color=style.halo,
-            markeredgecolor=EDGE,
-            markeredgewidth=1.2,
-            zorder=8,
-        )
+        self.hair = [
+            moving_line(
+                axes,
+                color="#ffffff",
+                casing=NIGHT,
+                border=0.6,
+                linewidth=1.2 * layout.pixel,
+                linestyle=(0, (4, 3)),
+                zorder=2.5,
+            )
+            for _ in range(2)
+        ]
+        self.point = moving_line(axes, **disc(POINT, layout, 14), zorder=8)
 
     def _name(self, name: str) -> None:
         """Set the map's title, with an ellipsis if there is no room for all of it."""
@@ -124,6 +135,9 @@ class PointMap:
             gradients: The gradient at the point, (2,), for each arrow; None or zero for no arrow.
         """
         self.point.set_data(*([[], []] if point is None else ([point[0]], [point[1]])))
+        if self.crossed and point is not None:
+            self.hair[0].set_data([point[0]] * 2, self.axes.get_ylim())
+            self.hair[1].set_data(self.axes.get_xlim(), [point[1]] * 2)
         to_pixels = pixels_per_unit(self.axes, self._x, self._y)
         unit = self._layout.scale * self.axes.figure.dpi / self._layout.dpi
         for line, gradient in zip(self.ways, gradients, strict=True):
@@ -147,17 +161,8 @@ class SurfaceMap(PointMap):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.drawn: list[Artist] = []
-        scale = self._layout.scale
-        self.path = moving_line(
-            self.axes,
-            color=POINT,
-            casing=self._style.halo,
-            linewidth=1.15 * scale,
-            marker="o",
-            markersize=2.7 * scale,
-            markeredgewidth=0,
-            zorder=4,
-        )
+        self.path = GrowingPath(self._layout.pixel, color=POINT, zorder=4)
+        self.axes.add_line(self.path)
 
     def show(self, surface: Surface, scale: SurfaceScale, arrows: str) -> None:
         """Change what lies under the point.
@@ -173,13 +178,15 @@ class SurfaceMap(PointMap):
         self._name(surface.name)
         style, several = self._style, len(self._layout.maps) > 1
         if several:  # its curves in the cuts have this colour
-            self._title.set_color(style.written(loss_line(surface.name, self._position, style)[0]))
+            self._title.set_color(LIGHT.written(loss_line(surface.name, self._position, LIGHT)[0]))
+
+        levels = scale.levels(surface.loss)
 
         def painted(width: int, height: int) -> np.ndarray:
-            image = even_bands(scale.bands(surface.loss), style.bands, style.plot, width, height)
+            image = relief(levels, style.ramp, style.plot, width, height, self.axes.figure.dpi / self._layout.dpi)
             hatch(image, ~np.isfinite(surface.loss), style.muted)
             if surface.lost is not None:
-                dots(image, surface.lost & np.isfinite(surface.loss), style.ink)
+                dots(image, surface.lost & np.isfinite(surface.loss))
             if surface.dead is not None:
                 outline(image, surface.dead)
             return image
@@ -193,7 +200,7 @@ class SurfaceMap(PointMap):
                     self._x,
                     self._y,
                     surface.gradient,
-                    style.bands[np.nan_to_num(scale.bands(surface.loss)).clip(0, len(style.bands) - 1).astype(int)],
+                    ramp_at(levels, style.ramp),
                     lengths=arrows == "magnitude",
                 )
             )
@@ -204,12 +211,29 @@ class SurfaceMap(PointMap):
                     *np.array(places).T,
                     linestyle="none",
                     marker=marker,
-                    markersize=(9 if kind == "minimum" else 7.5) * self._layout.scale,
+                    markersize=(22 if kind == "minimum" else 11) * self._layout.pixel,
                     color=color,
-                    markeredgecolor=EDGE,
-                    markeredgewidth=0.9,
+                    markeredgecolor=NIGHT,
+                    markeredgewidth=1.4 * self._layout.pixel,
                     zorder=3,
                 )
+        self.drawn += named_points(self.axes, self._title, self._layout, self._called(surface))
+
+    def _called(self, surface: Surface) -> list[tuple[str, float, float]]:
+        """What each critical point is called, and its place; of minima, which is lowest, how much higher others are."""
+
+        def height(x: float, y: float) -> float:
+            return float(surface.loss[np.abs(self._y - y).argmin(), np.abs(self._x - x).argmin()])
+
+        lows = {(x, y): height(x, y) for kind, x, y in surface.critical if kind == "minimum"}
+        lowest, span = min(lows.values(), default=0.0), float(np.ptp(list(lows.values()))) if lows else 0.0
+        called = []
+        for kind, x, y in surface.critical:
+            rise = lows.get((x, y), lowest) - lowest
+            if kind == "minimum" and len(lows) > 1 and span > 0:
+                kind = "lowest" if rise <= 1e-3 * span else f"{short(float(f'{rise:.2g}'))} higher"
+            called.append((kind, x, y))
+        return sorted(called, key=lambda one: one[0] == "degenerate")
 
     def move(self, point: Sequence[float] | None, gradient: Sequence[float] | None, path: np.ndarray | None) -> None:
         """Move the operating point, its arrow and the descent from it.

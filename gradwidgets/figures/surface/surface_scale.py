@@ -1,18 +1,22 @@
-"""The mapping from losses to colours: even bands of the loss itself, of its logarithm, or a symlog mixture."""
+"""The mapping from losses to colours: of the loss itself, of its logarithm, or a symlog mixture."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from gradwidgets.figures.axes.rounding import fractions_of_one, round_limits
 from gradwidgets.figures.axes.ticks import short
-from gradwidgets.figures.base.style import BANDS
+from gradwidgets.figures.base.luminous import power_of
 
+_ROUNDED = 18  # parts of the scale that are round numbers
+_APART = 0.055  # least distance of two ticks on the scale
 _DECADES = 5.6  # below the highest loss that a logarithmic scale covers; rounding the limits makes it six
+_POWERS = 1.3  # ratio of the powers that are used
 _TOP = 0.99  # quantile of the losses that sets the highest band: a pole must not take all the colours
 
 
@@ -26,6 +30,7 @@ class SurfaceScale:
         unit: The magnitude below which symlog is linear.
         low: The lowest value on the scale.
         high: The highest value.
+        power: Levels are the shares of the way from low to high to this power, the median in the middle.
     """
 
     kind: str
@@ -33,6 +38,7 @@ class SurfaceScale:
     unit: float
     low: float
     high: float
+    power: float = 1.0
 
     @classmethod
     def of(cls, kind: str, losses: Sequence[np.ndarray]) -> SurfaceScale:
@@ -57,9 +63,12 @@ class SurfaceScale:
         if kind == "log":
             low = max(low, high - _DECADES) if np.isfinite(low) else high - _DECADES
         high = high if high > low else low + 1.0
-        if kind != "symlog":
-            low, high = (round_limits if kind == "linear" else fractions_of_one)(low, high, BANDS)
-        return cls(kind, zero, unit, low, high)
+        if kind == "linear":
+            high = round_limits(low, high, _ROUNDED)[1]  # the lowest has the palest colour
+        elif kind == "log":
+            low, high = fractions_of_one(low, high, _ROUNDED)
+        made = cls(kind, zero, unit, low, high)
+        return replace(made, power=_rounded(power_of(made.levels(values))))
 
     def place(self, loss: np.ndarray) -> np.ndarray:
         """The positions of losses on the scale."""
@@ -78,18 +87,35 @@ class SurfaceScale:
             return np.sign(place) * self.unit * (10.0 ** np.abs(place) - 1)
         return place
 
-    def bands(self, loss: np.ndarray) -> np.ndarray:
-        """The positions of losses in bands, 0 to BANDS on the scale; NaN where not finite."""
-        place = (self.place(loss) - self.low) / (self.high - self.low) * BANDS
-        return np.where(np.isfinite(loss), place, np.nan)
+    def levels(self, loss: np.ndarray) -> np.ndarray:
+        """The levels of losses, 0 to 1; NaN where not finite."""
+        share = np.clip((self.place(loss) - self.low) / (self.high - self.low), 0, 1)
+        return np.where(np.isfinite(loss), share**self.power, np.nan)
+
+    def loss_at(self, level: float) -> float:
+        """The loss at a level."""
+        share = max(level, 0.0) ** (1 / self.power)
+        return float(self.loss(np.array(self.low + share * (self.high - self.low))))
 
     @property
     def ticks(self) -> dict[float, str]:
-        """Position on the scale, 0 to 1, → label of the loss there, for some of the levels between bands."""
+        """Level, 0 to 1, → label of the loss there, for some round losses."""
+        kept: dict[float, str] = {}
+        for share, label in self._round_shares().items():
+            level = min(max(share, 0.0), 1.0) ** self.power
+            if all(abs(level - other) >= _APART for other in kept):
+                kept[level] = label
+        return dict(sorted(kept.items()))
+
+    def _round_shares(self) -> dict[float, str]:
+        """Share of the way from low to high → label, both ends first."""
         span = self.high - self.low
         if self.kind == "linear":
-            at = np.arange(0, BANDS + 1, 3) / BANDS
-            return {float(a): short(float(self.low + a * span), span) for a in at}
+            unit = 10.0 ** math.floor(math.log10(span))  # the locator knows no span of 1e-300
+            values = MaxNLocator(7, steps=(1, 2, 2.5, 5, 10)).tick_values(self.low / unit, self.high / unit)
+            inside = [value for value in (float(one) * unit for one in values) if self.low <= value <= self.high]
+            inside = inside if len(inside) > 1 else [self.low, self.high]
+            return {(value - self.low) / span: short(value, span) for value in inside}
         if self.kind == "symlog":
             return self._symmetric(span)
         decades = np.arange(math.ceil(self.low - 1e-9), self.high + 1e-9)
@@ -116,3 +142,8 @@ class SurfaceScale:
             float((a - self.low) / span): short(float(v), float(np.ptp(levels)))
             for a, v in zip(at, levels, strict=True)
         }
+
+
+def _rounded(power: float) -> float:
+    """A power near another, the same for many, so that colours stay while a loss changes a little."""
+    return float(_POWERS ** round(math.log(power, _POWERS)))

@@ -21,20 +21,20 @@ def hatch(image: np.ndarray, blank: np.ndarray, color: str) -> None:
     image[stripes, :3] = [int(color[i : i + 2], 16) for i in (1, 3, 5)]
 
 
-def dots(image: np.ndarray, zone: np.ndarray, color: str) -> None:
-    """Dot a zone of an image, which remains readable between the dots.
+def dots(image: np.ndarray, zone: np.ndarray) -> None:
+    """Dot a zone of an image, which remains readable between the dots: white in dark, for any ground.
 
     Args:
         image: uint8 (height, width, 4), changed in place.
         zone: The zone, a mask (H, W) of the same view.
-        color: The colour of the dots, "#rrggbb".
     """
     if not zone.any():
         return
     mask = _enlarged(zone, image.shape)
     rows, columns = np.ogrid[: mask.shape[0], : mask.shape[1]]
     shifted = columns + 6 * ((rows // 12) % 2)
-    image[mask & (rows % 12 < 3) & (shifted % 12 < 3), :3] = [int(color[i : i + 2], 16) for i in (1, 3, 5)]
+    image[mask & (rows % 12 < 4) & (shifted % 12 < 4), :3] = 20
+    image[mask & ((rows % 12) // 2 == 0) & ((shifted % 12) // 2 == 0), :3] = 255
 
 
 def outline(image: np.ndarray, zone: np.ndarray) -> None:

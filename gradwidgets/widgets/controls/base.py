@@ -9,19 +9,18 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import ipywidgets as widgets
 from traitlets import Bunch, TraitError
 
 from gradwidgets.widgets.canvas.hearing import heard
 
-WIDTH = 256  # of the column of controls, CSS pixels
-LABEL = "88px"
 LOCKED = "fixed in this lesson"
+HIDDEN = "gradwidgets-hidden"  # … of one that a teacher hides
+OFF = "gradwidgets-off"  # the class of a control that is disabled
 _MOVED = ("value", "index")  # the traits of a control that a page changes
-NAMED = "gradwidgets-named"  # the class of a field whose label is hidden, but read by screen readers: see style.css
-ROW = {"width": f"{WIDTH}px", "overflow": "hidden", "margin": "0", "flex": "0 0 auto"}
+NAMED = "gradwidgets-named"  # the class of a field whose label is hidden, but read by screen readers: see controls.css
 
 
 class Looks:
@@ -49,15 +48,15 @@ class Control(widgets.HBox):
         name: The name of the trait that it sets.
         tooltip: What the setting does, in plain words.
         children: The control's widgets.
-        layout: The control's own layout.
+        looks: The shared layouts and styles.
     """
 
     layout: widgets.Layout
+    kind: ClassVar[str] = ""  # how the style sheet calls controls of this kind
 
-    def __init__(
-        self, name: str, tooltip: str, children: Sequence[widgets.Widget], layout: widgets.Layout | None = None
-    ) -> None:
-        super().__init__(children, layout=layout or widgets.Layout(width=f"{WIDTH}px"))
+    def __init__(self, name: str, tooltip: str, children: Sequence[widgets.Widget], looks: Looks | None = None) -> None:
+        dressed = (f"gradwidgets-{self.kind}",) if self.kind else ()
+        super().__init__(children, layout=(looks or Looks()).layout(), _dom_classes=dressed)
         self.name = name
         self._place = self.layout
         self.moved = False
@@ -144,6 +143,7 @@ class Control(widgets.HBox):
         self._wanted = enabled, reason
         if self.locked:
             enabled, reason = False, LOCKED
+        (self.remove_class if enabled else self.add_class)(OFF)
         for child in self.children:
             if hasattr(child, "disabled") and child.disabled == enabled:
                 child.disabled = not enabled

@@ -9,9 +9,7 @@ from ipywidgets.widgets.widget_bool import CheckboxStyle, ToggleButtonStyle
 from ipywidgets.widgets.widget_description import DescriptionStyle
 from ipywidgets.widgets.widget_string import LabelStyle
 
-from gradwidgets.widgets.controls.base import LABEL, ROW, WIDTH, Control, Looks, guarded
-
-_AT_FULL_SIZE = 4  # toggles that fit into a row
+from gradwidgets.widgets.controls.base import NAMED, Control, Looks, guarded
 
 
 class Check(Control):
@@ -21,13 +19,12 @@ class Check(Control):
         name: The name of the trait that it sets.
         tooltip: What the setting does, in plain words.
         label: The label; by default the trait's name.
-        width: The CSS width.
         looks: The shared layouts and styles.
     """
 
-    def __init__(
-        self, name: str, tooltip: str, label: str | None = None, width: str = "auto", looks: Looks | None = None
-    ) -> None:
+    kind = "check"
+
+    def __init__(self, name: str, tooltip: str, label: str | None = None, looks: Looks | None = None) -> None:
         looks = looks or Looks()
         self.box = guarded(
             widgets.Checkbox,
@@ -36,10 +33,10 @@ class Check(Control):
             description=label or name,
             indent=False,
             tooltip=tooltip,
-            layout=looks.layout(width="auto", margin="1px 0"),
-            style=looks.of(CheckboxStyle, description_width=LABEL),
+            layout=looks.layout(),
+            style=looks.of(CheckboxStyle),
         )
-        super().__init__(name, tooltip, [self.box], looks.layout(**ROW | {"width": width}))
+        super().__init__(name, tooltip, [self.box], looks)
         self.box.observe(self._person, "value")
 
     def _read(self) -> bool:
@@ -57,10 +54,11 @@ class Menu(Control):
         tooltip: What the setting does, in plain words.
         options: The names, or pairs of label and name.
         label: The label; by default the trait's name.
-        width: The total width, in CSS pixels.
-        label_width: The CSS width of the label.
+        titled: Whether the heading above it says what it is, and so its label is for screen readers alone.
         looks: The shared layouts and styles.
     """
+
+    kind = "menu"
 
     def __init__(
         self,
@@ -69,8 +67,7 @@ class Menu(Control):
         options: Sequence[str] | Sequence[tuple[str, str]],
         label: str | None = None,
         *,
-        width: int = WIDTH,
-        label_width: str = LABEL,
+        titled: bool = False,
         looks: Looks | None = None,
     ) -> None:
         looks = looks or Looks()
@@ -81,10 +78,11 @@ class Menu(Control):
             options=options,
             description=label or name,
             tooltip=tooltip,
-            layout=looks.layout(width=f"{width - 2}px", margin="1px 0"),
-            style=looks.of(DescriptionStyle, description_width=label_width),
+            layout=looks.layout(),
+            style=looks.of(DescriptionStyle),
+            _dom_classes=(NAMED,) if titled else (),
         )
-        super().__init__(name, tooltip, [self.menu], looks.layout(**ROW | {"width": f"{width}px"}))
+        super().__init__(name, tooltip, [self.menu], looks)
         self.menu.observe(self._person, "value")
 
     def offer(self, options: Sequence[str]) -> None:
@@ -109,10 +107,11 @@ class Toggles(Control):
         options: The names.
     """
 
+    kind = "toggles"
+
     def __init__(self, name: str, tooltip: str, options: Sequence[str], looks: Looks | None = None) -> None:
         looks = looks or Looks()
-        label = widgets.Label(name, layout=looks.layout(width="42px", margin="0 4px 0 0"), style=looks.of(LabelStyle))
-        smaller = {"font_size": "0.85em"} if len(options) > _AT_FULL_SIZE else {}
+        label = widgets.Label(name, layout=looks.layout(), style=looks.of(LabelStyle))
         self.buttons = {
             option: guarded(
                 widgets.ToggleButton,
@@ -121,12 +120,12 @@ class Toggles(Control):
                 description=option,
                 value=True,
                 tooltip=tooltip,
-                layout=looks.layout(width="auto", flex="1 1 auto", margin="1px", padding="0 2px"),
-                style=looks.of(ToggleButtonStyle, **smaller),
+                layout=looks.layout(),
+                style=looks.of(ToggleButtonStyle),
             )
             for option in options
         }
-        super().__init__(name, tooltip, [label, *self.buttons.values()], looks.layout(**ROW))
+        super().__init__(name, tooltip, [label, *self.buttons.values()], looks)
         for button in self.buttons.values():
             button.observe(self._person, "value")
 
@@ -147,6 +146,8 @@ class Tabs(Control):
         looks: The shared layouts and styles.
     """
 
+    kind = "tabs"
+
     def __init__(self, name: str, tooltips: dict[str, str], looks: Looks | None = None) -> None:
         looks = looks or Looks()
         self.tabs = guarded(
@@ -155,11 +156,10 @@ class Tabs(Control):
             name,
             options=list(tooltips),
             tooltips=list(tooltips.values()),
-            layout=looks.layout(width=f"{WIDTH}px", margin="0"),
+            layout=looks.layout(),
             style=looks.of(widgets.ToggleButtonsStyle, button_width="auto"),
         )
-        super().__init__(name, "", [self.tabs], looks.layout(**ROW))
-        self.add_class("gradwidgets-tabs")
+        super().__init__(name, "", [self.tabs], looks)
         self.tabs.observe(self._person, "value")
 
     def _read(self) -> str:

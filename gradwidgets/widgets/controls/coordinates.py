@@ -9,7 +9,7 @@ from ipywidgets.widgets.widget_description import DescriptionStyle
 from ipywidgets.widgets.widget_string import LabelStyle
 from traitlets import Bunch
 
-from gradwidgets.widgets.controls.base import LABEL, NAMED, ROW, Control, Looks, guarded
+from gradwidgets.widgets.controls.base import NAMED, Control, Looks, guarded
 from gradwidgets.widgets.playground.words import short_names
 
 
@@ -22,15 +22,13 @@ class Point(Control):
         parts: The name of each number, for screen readers.
     """
 
+    kind = "point"
+
     def __init__(
         self, name: str, tooltip: str, parts: tuple[str, str] = ("first", "second"), *, looks: Looks | None = None
     ) -> None:
         looks = looks or Looks()
-        self._label = widgets.Label(
-            name,
-            layout=looks.layout(width=LABEL, margin="0 4px 0 0", justify_content="flex-end"),
-            style=looks.of(LabelStyle),
-        )
+        self._label = widgets.Label(name, layout=looks.layout(), style=looks.of(LabelStyle))
         self.fields = tuple(
             guarded(
                 widgets.FloatText,
@@ -38,14 +36,14 @@ class Point(Control):
                 name,
                 description=f"{name}, {part}",
                 tooltip=tooltip,
-                layout=looks.layout(width="77px", margin="1px 2px"),
+                layout=looks.layout(),
                 style=looks.of(DescriptionStyle),
             )
             for part in parts
         )
         for field in self.fields:
             field.add_class(NAMED)
-        super().__init__(name, tooltip, [self._label, *self.fields], looks.layout(**ROW))
+        super().__init__(name, tooltip, [self._label, *self.fields], looks)
         self.value = (0.0, 0.0)
         for field in self.fields:
             field.observe(self._person, "value")

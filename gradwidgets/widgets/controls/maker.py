@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from gradwidgets.widgets.controls.base import LABEL, WIDTH, Looks
+import ipywidgets as widgets
+from ipywidgets.widgets.widget_string import LabelStyle
+
+from gradwidgets.widgets.controls.base import Control, Looks
 from gradwidgets.widgets.controls.choices import Check, Menu, Tabs, Toggles
 from gradwidgets.widgets.controls.coordinates import Point
+from gradwidgets.widgets.controls.folds import Fold, Folds, how_many
 from gradwidgets.widgets.controls.number import Number
 from gradwidgets.widgets.controls.scrubber import Scrubber
+
+LEADS = "gradwidgets-leads"  # the class of a control whose name is its group's heading
+
+
+@dataclass(frozen=True)
+class Column:
+    """Where a panel's controls stand.
+
+    Attributes:
+        box: The column beside the picture.
+        over: What stands over column and picture.
+        under: What stands under the picture.
+        folds: The folds in all of these.
+    """
+
+    box: widgets.Widget
+    over: tuple[widgets.Widget, ...] = ()
+    under: tuple[widgets.Widget, ...] = ()
+    folds: Folds = field(default_factory=Folds)
 
 
 class Maker:
@@ -24,14 +48,15 @@ class Maker:
 
     def __init__(self, looks: Looks, meanings: Mapping[str, str]) -> None:
         self.looks, self._meanings = looks, meanings
+        self._folds: list[Fold] = []
 
     def tooltip(self, name: str, more: str = "") -> str:
         """Return a control's tooltip."""
         return "; ".join(part for part in (self._meanings.get(name, ""), more) if part)
 
-    def check(self, name: str, more: str = "", *, label: str | None = None, width: str = "auto") -> Check:
+    def check(self, name: str, more: str = "", *, label: str | None = None) -> Check:
         """Make a check box."""
-        return Check(name, self.tooltip(name, more), label, width, self.looks)
+        return Check(name, self.tooltip(name, more), label, self.looks)
 
     def menu(
         self,
@@ -40,12 +65,10 @@ class Maker:
         more: str = "",
         *,
         label: str | None = None,
-        width: int = WIDTH,
-        label_width: str = LABEL,
+        titled: bool = False,
     ) -> Menu:
         """Make a choice among names."""
-        tooltip = self.tooltip(name, more)
-        return Menu(name, tooltip, options, label, width=width, label_width=label_width, looks=self.looks)
+        return Menu(name, self.tooltip(name, more), options, label, titled=titled, looks=self.looks)
 
     def number(self, name: str, stops: Sequence[float], more: str = "", *, label: str | None = None) -> Number:
         """Make a slider over chosen stops beside a field for any other number."""
@@ -66,3 +89,40 @@ class Maker:
     def toggles(self, name: str, options: Sequence[str], more: str = "") -> Toggles:
         """Make a choice of several names."""
         return Toggles(name, self.tooltip(name, more), options, self.looks)
+
+    # -- where they live ------------------------------------------------------------------------------------
+
+    def box(self, kind: str, *rows: widgets.Widget, across: bool = False) -> widgets.Box:
+        """Lay out widgets, one below the other or in a line, as the style sheet lays out this kind."""
+        box = widgets.HBox if across else widgets.VBox
+        return box(rows, layout=self.looks.layout(), _dom_classes=(f"gradwidgets-{kind}",))
+
+    def group(self, *rows: widgets.Widget, title: str = "") -> widgets.Box:
+        """Make a group; without a title the name of its first control is its heading."""
+        if not title:
+            for first in rows[:1]:
+                first.add_class(LEADS)
+            return self.box("group", *rows)
+        heading = widgets.Label(title, layout=self.looks.layout(), style=self.looks.of(LabelStyle))
+        heading.add_class("gradwidgets-title")
+        return self.box("group", heading, *rows)
+
+    def pair(self, *menus: Control) -> widgets.Box:
+        """Put two menus side by side."""
+        return self.box("pair", *menus, across=True)
+
+    def fold(self, title: str | Callable[[Sequence[str]], str], *rows: widgets.Widget) -> Fold:
+        """Make a fold, whose head is a pill."""
+        return self._kept(Fold(title, rows, self.looks))
+
+    def more(self, *rows: widgets.Widget) -> Fold:
+        """Make a fold that stands among the settings of a group."""
+        return self._kept(Fold(how_many, rows, self.looks, inline=True))
+
+    def _kept(self, fold: Fold) -> Fold:
+        self._folds.append(fold)
+        return fold
+
+    def folds(self) -> Folds:
+        """Return all folds that were made."""
+        return Folds(self._folds)

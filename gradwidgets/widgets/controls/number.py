@@ -10,7 +10,7 @@ import traitlets
 from ipywidgets.widgets.widget_description import DescriptionStyle
 from traitlets import Bunch
 
-from gradwidgets.widgets.controls.base import LABEL, NAMED, ROW, Control, Looks, guarded
+from gradwidgets.widgets.controls.base import NAMED, Control, Looks, guarded
 
 
 def log_stops(low: float, high: float, per_decade: int) -> tuple[float, ...]:
@@ -42,6 +42,8 @@ class Number(Control):
         looks: The shared layouts and styles.
     """
 
+    kind = "number"
+
     def __init__(
         self,
         name: str,
@@ -64,8 +66,8 @@ class Number(Control):
             readout=False,
             description=label or name,
             tooltip=tooltip,
-            layout=looks.layout(width="182px", margin="1px 0"),
-            style=looks.of(widgets.SliderStyle, description_width=LABEL),
+            layout=looks.layout(),
+            style=looks.of(widgets.SliderStyle),
         )
         self.field = guarded(
             widgets.FloatText,  # for ints too: the page's int field reads 1e6 as 1
@@ -73,11 +75,11 @@ class Number(Control):
             name,
             description=f"{label or name}, number",
             tooltip=tooltip,
-            layout=looks.layout(width="70px", margin="1px 0 1px 4px"),
+            layout=looks.layout(),
             style=looks.of(DescriptionStyle),
         )
         self.field.add_class(NAMED)
-        super().__init__(name, tooltip, [self.slider, self.field], looks.layout(**ROW))
+        super().__init__(name, tooltip, [self.slider, self.field], looks)
         self.slider.observe(self._person, "value")
         self.field.observe(self._person, "value")
 

@@ -10,7 +10,7 @@ from ipywidgets.widgets.widget_bool import ToggleButtonStyle
 from ipywidgets.widgets.widget_button import ButtonStyle
 from traitlets import Bunch
 
-from gradwidgets.widgets.controls.base import WIDTH, Control, Looks, guarded
+from gradwidgets.widgets.controls.base import Control, Looks, guarded
 from gradwidgets.widgets.kernel.mainloop import call_later, call_soon, main_loop
 
 PACE = 0.12  # seconds from one step to the next while it plays
@@ -30,15 +30,18 @@ class Scrubber(Control):
         looks: The shared layouts and styles.
     """
 
+    kind = "scrubber"
+
     def __init__(self, name: str, tooltip: str, looks: Looks | None = None) -> None:
         looks = looks or Looks()
         self._steps = 100
         self._ends: dict[int, float] = {}  # former right ends → the time until which they were valid
-        narrow = looks.layout(width="36px", margin="1px 3px 1px 0", padding="0", flex="0 0 auto")
-        self.play = guarded(
-            widgets.ToggleButton, self, name, icon="play", layout=narrow, style=looks.of(ToggleButtonStyle)
-        )
-        self.whole = widgets.Button(icon="step-forward", layout=narrow, style=looks.of(ButtonStyle))
+        plain, style = looks.layout(), looks.of(ToggleButtonStyle)
+        self.play = guarded(widgets.ToggleButton, self, name, icon="play", layout=plain, style=style)
+        self.play.add_class("gradwidgets-play")
+        self.whole = widgets.Button(icon="step-forward", layout=plain, style=looks.of(ButtonStyle))
+        for button in (self.play, self.whole):
+            button.add_class("gradwidgets-icon")
         self.slider = guarded(
             widgets.IntSlider,
             self,
@@ -47,13 +50,11 @@ class Scrubber(Control):
             max=100,
             value=100,
             description=name,
-            layout=looks.layout(width=f"{WIDTH - 84}px", margin="1px 0"),
-            style=looks.of(widgets.SliderStyle, description_width="30px"),
+            layout=plain,
+            style=looks.of(widgets.SliderStyle),
         )
         self._setting: int | None = None  # the value last read or shown
-        super().__init__(
-            name, tooltip, [self.play, self.whole, self.slider], looks.layout(width=f"{WIDTH}px", overflow="hidden")
-        )
+        super().__init__(name, tooltip, [self.play, self.whole, self.slider], looks)
         self.play.tooltip, self.whole.tooltip = "play, and pause", "the whole run"
         self.slider.observe(self._person, "value")
         self.play.observe(self._play_or_pause, "value")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import ipywidgets as widgets
 import numpy as np
 
 from gradwidgets.core.losses.precision import TRAINING
 from gradwidgets.figures.base.style import STYLES
-from gradwidgets.widgets.controls import WIDTH, Control, Looks, Maker, log_stops
+from gradwidgets.widgets.controls import Control, Looks, Maker, log_stops
+from gradwidgets.widgets.controls.maker import Column
 from gradwidgets.widgets.panel.buttons import Buttons
 
 SCALES = ("linear", "log", "symlog")
@@ -17,6 +19,21 @@ ARROWS = ("direction", "magnitude", "off")
 _FEWEST, _MOST = 4, 24  # controls for parameters that are on no axis; more can be set from Python
 _RESOLUTIONS = (11, 21, 31, 41, 51, 61, 81, 101, 121, 151, 201, 301, 401)
 _MOMENTA = (*np.arange(0, 0.9, 0.05).round(2), *np.arange(0.9, 1.0, 0.01).round(2))
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of the column that are shown and hidden with the loss.
+
+    Attributes:
+        looks: The shared layouts and styles.
+        loss: The group of the loss's part and constants.
+        constants: The rows of the constants.
+    """
+
+    looks: Looks
+    loss: widgets.Box
+    constants: list[widgets.Box]
 
 
 def constant_stops(value: float, span: tuple[float, float] | None = None) -> tuple[float, ...]:
@@ -36,20 +53,19 @@ def constant_stops(value: float, span: tuple[float, float] | None = None) -> tup
 
 def make_controls(
     meanings: Mapping[str, str], names: Sequence[str], constants: int, buttons: Buttons
-) -> tuple[dict[str, Control], widgets.VBox, list[widgets.Widget]]:
+) -> tuple[dict[str, Control], Column, Parts]:
     """Make the controls of an explorer.
 
     Args:
         meanings: Setting → its meaning.
         names: The names of the losses to choose from.
         constants: The largest number of parameters that are on no axis.
-        buttons: Makes the rows below the controls.
+        buttons: Makes the icons in the first line.
 
     Returns:
-        The controls by name; the column; and the rows of the constants, which are shown and hidden.
+        The controls by name; where they stand; and the parts that are shown and hidden.
     """
-    looks = Looks()
-    make = Maker(looks, meanings)
+    make = Maker(Looks(), meanings)
     controls: list[Control] = [
         make.menu("example", list(names), label="loss"),
         make.menu("shown", ["loss"], "which part of the loss, or which two side by side", label="part"),
@@ -59,44 +75,43 @@ def make_controls(
         make.point("y_range", parts=("from", "to")),
         make.point("point", "or click on the map, or drag"),
         make.number("resolution", _RESOLUTIONS),
-        make.menu("scale", SCALES, width=124, label_width="38px"),
-        make.menu("arrows", ARROWS, width=138, label_width="42px"),
-        make.menu("dtype", list(TRAINING), width=118, label_width="36px"),
+        make.menu("scale", SCALES, label="colours"),
+        make.menu("arrows", ARROWS),
+        make.menu("dtype", list(TRAINING)),
         make.check("gradient_check", label="check gradient"),
-        make.check("descent", width="84px"),
+        make.check("descent"),
         make.number("lr", log_stops(1e-4, 10, 20)),
         make.number("momentum", _MOMENTA),
-        make.menu("theme", ["auto", *STYLES], width=132, label_width="46px"),
+        make.menu("theme", ["auto", *STYLES], titled=True),
     ]  # fmt: skip
     by_name = {control.name: control for control in controls}
     rows = []
     for k in range(min(max(constants, _FEWEST), _MOST)):
         name = f"constant {k + 1}"
         by_name[name] = make.number(name, (0.0, 1.0), "a parameter that is on no axis")
-        rows.append(widgets.Box([by_name[name]], layout=widgets.Layout(flex="0 0 auto", overflow="hidden")))
-    last = buttons.make(looks, "copy a script that checks this loss")
+        rows.append(widgets.Box([by_name[name]]))
+    loss = make.group(by_name["shown"], make.box("scrolled", *rows))
+    return by_name, _column(make, by_name, loss, buttons), Parts(make.looks, loss, rows)
 
-    def row(*parts: str) -> widgets.HBox:
-        return widgets.HBox([by_name[part] for part in parts], layout=looks.layout(width=f"{WIDTH}px"))
 
-    column = widgets.VBox(
-        [
-            by_name["example"],
-            by_name["shown"],
-            by_name["x_axis"],
-            by_name["x_range"],
-            by_name["y_axis"],
-            by_name["y_range"],
-            widgets.VBox(rows, layout=widgets.Layout(max_height="226px", overflow="hidden auto", flex="0 0 auto")),
-            by_name["point"],
-            by_name["resolution"],
-            row("arrows", "dtype"),
-            row("scale", "theme"),
-            row("descent", "gradient_check"),
+def _column(make: Maker, by_name: Mapping[str, Control], loss: widgets.Box, buttons: Buttons) -> Column:
+    tools = buttons.make(make.looks, "copy a script that checks this loss", by_name["theme"])
+    pills = [
+        make.fold("axes", *(by_name[name] for name in ("x_axis", "x_range", "y_axis", "y_range"))),
+        make.fold(", ".join, by_name["resolution"], by_name["dtype"]),
+    ]
+    column = make.box(
+        "column",
+        make.box("head", by_name["example"], tools, across=True),
+        loss,
+        make.group(by_name["point"]),
+        make.group(
+            make.pair(by_name["arrows"], by_name["scale"]),
+            make.box("side", by_name["descent"], by_name["gradient_check"], across=True),
             by_name["lr"],
             by_name["momentum"],
-            last,
-        ],
-        layout=widgets.Layout(width=f"{WIDTH}px", flex="0 0 auto", overflow="hidden"),
+            title="Show",
+        ),
+        make.box("folds", *(part for pill in pills for part in pill.parts), across=True),
     )
-    return by_name, column, rows
+    return Column(column, folds=make.folds())

@@ -39,12 +39,8 @@ class LossQuestion(Question[LossResult]):
         self._standing, self._about = standing, about
         looks, fates = Looks(), [("choose …", ""), *((fate, fate) for fate in FATES.values())]
         named = [("choose …", ""), *((name.replace("_", " "), name) for name in PATTERNS)]
-        self._finding = Menu(
-            "finding", "what the verdict says first", named, label="verdict", width=220, label_width="48px", looks=looks
-        )
-        self._fate = Menu(
-            "fate", "what SGD does from the point", fates, label="a descent", width=196, label_width="64px", looks=looks
-        )
+        self._finding = Menu("finding", "what the verdict says first", named, label="verdict", looks=looks)
+        self._fate = Menu("fate", "what SGD does from the point", fates, label="a descent", looks=looks)
 
     def asked(self) -> list[Asked]:
         """Return the parts of the guess: the verdict, and what SGD does from the point."""

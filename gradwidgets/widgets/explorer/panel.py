@@ -139,9 +139,10 @@ class SurfaceExplorer(LossPanel):
         self._settings.initial = self._settings.values()
         self._figure, self._kept = SurfaceFigure(*self._frame.size), Kept()
         constants = max(len(self._problems[name].parameters) for name in {self.example, self._problems.first}) - 1
-        self.controls, column, self._constant_rows = make_controls(
+        self.controls, column, self._parts_shown = make_controls(
             meanings(self), self._problems.names, constants, self._buttons
         )
+        self._constant_rows = self._parts_shown.constants
         self._settings.sliders = len(self._constant_rows)
         self._assemble(self._figure.figure, column)
         self._work.refresh()
@@ -233,9 +234,17 @@ class SurfaceExplorer(LossPanel):
         for name in _SAME_NAMES:
             controls[name].show(getattr(self, name))
         controls["y_axis"].show(self.y_axis if len(spans) == 2 else NONE)
+        looks, choice = self._parts_shown.looks, len(losses) > 1
+        controls["shown"].reveal(choice, looks)
+        self._parts_shown.loss.layout = looks.layout(**({} if choice or names else {"display": "none"}))
         for name in ("lr", "momentum"):
+            controls[name].reveal(self.descent, looks)
             controls[name].enable(self.descent, "" if self.descent else "tick descent first")
         self._frame.page.tips = {c.box.description: c.box.tooltip for c in controls.values() if isinstance(c, Check)}
+        self._update_folds()
+
+    def _usual_in_folds(self) -> Mapping[str, object]:
+        return {**super()._usual_in_folds(), **self._settings.usual_view()}
 
     def _show_control(self, name: str) -> None:
         if self._work.shown is not None:

@@ -14,9 +14,8 @@ import inspect
 import logging
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 
-import ipywidgets as widgets
 from IPython import get_ipython
 from IPython.core.interactiveshell import ExecutionResult
 
@@ -79,23 +78,6 @@ def weakly(work: Callable[[], None]) -> Callable[[], None]:
             work()
 
     return call
-
-
-@contextlib.contextmanager
-def deliver_during_cell(shown: Iterable[widgets.Widget]) -> Iterator[None]:
-    """A block in which messages of the page to these widgets are handled while a cell runs, in another thread.
-
-    The page sends them over a subshell, but since ipykernel 7.4 a reply goes to whichever shell last spoke to the page,
-    which is the main one, busy with the cell. Without subshells they wait until the cell is done.
-    """
-    comms = [one.comm for one in shown if hasattr(one.comm, "_reply_subshell_for")]
-    for comm in comms:
-        comm._reply_subshell_for = lambda data, default: default
-    try:
-        yield
-    finally:
-        for comm in comms:
-            vars(comm).pop("_reply_subshell_for", None)
 
 
 def this_cell() -> int | None:

@@ -28,6 +28,7 @@ from traitlets import Bunch
 from gradwidgets.widgets.kernel.ipython_history import Kept, named
 from gradwidgets.widgets.kernel.mainloop import call_later, call_soon
 from gradwidgets.widgets.kernel.outputs import Outputs
+from gradwidgets.widgets.kernel.subshells import keep_reachable
 
 _AGAIN = 3.0  # seconds after which temporary references to a panel, such as from message handling, are gone
 
@@ -52,13 +53,14 @@ _outputs: Outputs | None = None  # set while there is anything to watch
 
 
 def watch(panel: widgets.Widget) -> None:
-    """Close a panel once its `page` reports that it is gone and nothing references it."""
+    """Close a panel once its `page` reports that it is gone and nothing references it; until then it is reachable."""
     global _outputs
     shell = get_ipython()
     if shell is None:
         close_unheld(patient=True)  # no cell ends here, so earlier panels are checked now
     _watched[panel.model_id] = _Watched(weakref.ref(panel))
     panel.page.observe(_page_told, "gone")
+    keep_reachable(own_parts(panel))
     if _outputs is None and shell is not None:
         _outputs = Outputs(shell, _cell_ended)
 
@@ -82,6 +84,8 @@ def _cell_ended() -> None:
     """Check again, as variables may have changed; after the cell, whose own frames hold references."""
     for key, one in list(_watched.items()):
         panel = one.panel()
+        if panel is not None:
+            keep_reachable(own_parts(panel))  # those that were made since, too
         if panel is not None and _outputs is not None and (panel.page.never_told or panel.page.gone):
             boxes = _outputs.lost_with(key)
             if boxes is not None:
@@ -130,7 +134,7 @@ def _with_their_own(gone: Iterable[str]) -> set[str]:
         if panel is not None:
             boxes = [box for box in map(registry._instances.get, panel.page.boxes) if box is not None]
             boxes += _unshown_around(panel)
-            ids |= {one.model_id for whole in (panel, *boxes) for one in _own(whole) if one.comm is not None}
+            ids |= {one.model_id for whole in (panel, *boxes) for one in own_parts(whole) if one.comm is not None}
     return ids
 
 
@@ -140,7 +144,7 @@ def _unshown_around(panel: widgets.Widget) -> list[widgets.Widget]:
     return [box for box in found if getattr(box, "panel", None) is panel]
 
 
-def _own(widget: widgets.Widget) -> list[widgets.Widget]:
+def own_parts(widget: widgets.Widget) -> list[widgets.Widget]:
     """A widget and what was made for it: its layout and style, and its children if it owns them.
 
     A widget that owns its children has `_spare_parts_`, which returns those that may not be among its children now.

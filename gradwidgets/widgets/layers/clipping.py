@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from torch import Tensor
@@ -58,6 +58,7 @@ class ClippingView(View):
     name = "clipping"
     about = "one step's gradients under every clipper, before and after"
     names = ("clipper", "max_norm", "clip_value", "percentile", "history_percentile", "spike")
+    headed: ClassVar = {"clipper": "Histogram of", "max_norm": "Thresholds", "spike": "The step"}
 
     figure_type = FlowFigure
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from gradwidgets.core.layers import ACTIVATIONS, INITS, NORMALIZATIONS
 from gradwidgets.figures.base.style import STYLES
-from gradwidgets.widgets.controls import WIDTH, Control, Looks, Maker, log_stops
+from gradwidgets.widgets.controls import Control, Looks, Maker, log_stops
+from gradwidgets.widgets.controls.maker import Column as Place
 from gradwidgets.widgets.layers.clipping import THRESHOLDS
 from gradwidgets.widgets.layers.picture import MEASURES
 from gradwidgets.widgets.layers.presets import PRESETS
@@ -35,7 +36,7 @@ def make_controls(
     fixes: Sequence[str],
     views: Mapping[str, str],
     quantities: Sequence[str],
-) -> dict[str, Control]:
+) -> tuple[Maker, dict[str, Control]]:
     """Make the controls of a layer panel.
 
     Args:
@@ -46,7 +47,7 @@ def make_controls(
         quantities: The quantities that can be drawn over the layers.
 
     Returns:
-        The controls, by the name of the trait that they set.
+        What made them, and the controls by the name of the trait that they set.
     """
     make = Maker(Looks(), meanings)
     controls: list[Control] = [
@@ -61,55 +62,60 @@ def make_controls(
         make.number("width", _WIDTHS),
         make.number("batch", _BATCHES),
         make.number("seed", tuple(range(21))),
-        make.menu("quantity", list(quantities)),
+        make.menu("quantity", list(quantities), titled=True),
         make.number("lr", log_stops(1e-5, 10, 8)),
-        make.menu("measure", list(MEASURES), width=166),
-        make.check("compare", width="90px"),
-        make.menu("fix", list(fixes), label="try"),
-        make.menu("clipper", list(THRESHOLDS), label="histogram of"),
+        make.menu("measure", list(MEASURES)),
+        make.check("compare"),
+        make.menu("fix", list(fixes), label="try", titled=True),
+        make.menu("clipper", list(THRESHOLDS), label="histogram of", titled=True),
         make.number("max_norm", _THRESHOLDS),
         make.number("clip_value", _THRESHOLDS),
         make.number("percentile", _PERCENTILES),
         make.number("history_percentile", _PERCENTILES, label="autoclip %"),
         make.number("spike", log_stops(1e-2, 1e4, 6)),
         make.number("steps", (10, 20, 50, 100, 200, 300, 500, 1000, 2000, 5000)),
-        make.menu("theme", ["auto", *STYLES], width=166),
+        make.menu("theme", ["auto", *STYLES], titled=True),
     ]  # fmt: skip
-    return {control.name: control for control in controls}
+    return make, {control.name: control for control in controls}
 
 
 class Column:
-    """The column of controls: tabs, the controls of a view, and those that all views share.
+    """The controls: tabs and icons over everything, and a column with those of the view that is shown.
 
     Args:
+        make: Makes what they stand in.
         controls: The controls, by name.
         views: The views, by name.
         view: The name of the view that is shown first.
-        buttons: Makes the rows below the controls.
+        buttons: Makes the icons in the first line.
         tabs: Whether there is more than one view to choose.
 
     Attributes:
-        box: The widget that holds the column.
+        place: Where they stand.
         bodies: The controls of each view, by its name.
     """
 
     def __init__(
-        self, controls: Mapping[str, Control], views: Mapping[str, View], view: str, buttons: Buttons, *, tabs: bool
+        self,
+        make: Maker,
+        controls: Mapping[str, Control],
+        views: Mapping[str, View],
+        view: str,
+        buttons: Buttons,
+        *,
+        tabs: bool,
     ) -> None:
-        looks = Looks()
-        rows = buttons.make(looks, "copy a torch script that does the same")
-        self._views, self._view, self._controls = views, view, controls
-        self.bodies = {name: one.column(controls, looks) for name, one in views.items()}
-        self._tabs, self._shared = [controls["view"]] * tabs, widgets.VBox([controls["theme"], rows])
-        self.box = widgets.VBox(
-            [*self._tabs, self.bodies[view], self._shared],
-            layout=widgets.Layout(width=f"{WIDTH}px", flex="0 0 auto", overflow="hidden"),
-        )
+        tools = buttons.make(make.looks, "copy a torch script that does the same", controls["theme"])
+        self._views, self._view, self._controls, self._looks = views, view, controls, make.looks
+        self.bodies = {name: one.column(controls, make) for name, one in views.items()}
+        self._box = make.box("column", self.bodies[view])
+        over = make.box("top", *[controls["view"]] * tabs, tools, across=True)
+        self.place = Place(self._box, over=(over,), folds=make.folds())
 
     def show(self, view: str) -> None:
         """Show the controls of a view."""
         if self._view != view:
-            self.box.children = [*self._tabs, self.bodies[view], self._shared]
+            self._box.children = [self.bodies[view]]
             self._controls["view"].show(view)
             self._view = view
 
@@ -126,6 +132,7 @@ class Column:
             controls[name].show(value)
         controls["view"].enable(not covered, "guess first" if covered else "")
         wanted = values["view"] != "flow" or values["quantity"] == "update/weight"
+        controls["lr"].reveal(wanted, self._looks)
         controls["lr"].enable(wanted, "" if wanted else "choose update/weight first")
         view.leave_out(left_out)
         view.show_controls()
@@ -139,5 +146,5 @@ class Column:
         for view in self._views.values():
             view.leave_out(())
         for body in self.bodies.values():
-            if body not in self.box.children:
+            if body not in self._box.children:
                 close_all(body)

@@ -6,7 +6,7 @@ import html
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import ipywidgets as widgets
 import numpy as np
@@ -104,6 +104,8 @@ class CurvatureView(View):
     name = "curvature"
     about = "eigenvalues of the Hessian, the gradient's noise; each on demand"
     names = ("lr", "depth", "width", "batch", "seed")
+    headed: ClassVar = {"lr": "Measure", "depth": "Network"}
+    folded = (("batch", "seed"),)
     figure_type = CurvatureFigure
     figure: CurvatureFigure
 
@@ -115,9 +117,9 @@ class CurvatureView(View):
 
     def extras(self, looks: Looks) -> list[widgets.Widget]:
         """Return a button for each part, and one for all parts."""
-        rows = [self.button(name.capitalize(), tip, partial(self.ask, name), looks, 122) for name, tip in _TIPS.items()]
-        rows.append(self.button("All three", "measure all of it", lambda: self.ask(*PARTS), looks, 122))
-        return [widgets.HBox(rows[:2]), widgets.HBox(rows[2:])]
+        each = [self.button(name.capitalize(), tip, partial(self.ask, name), looks) for name, tip in _TIPS.items()]
+        each.append(self.button("All three", "measure all of it", lambda: self.ask(*PARTS), looks))
+        return [self.buttons(looks, *each)]
 
     @property
     def largest(self) -> float | None:

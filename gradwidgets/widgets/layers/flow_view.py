@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import ClassVar
 
 from matplotlib.backend_bases import MouseEvent
 
@@ -34,18 +35,20 @@ class FlowView(View):
     names = (
         "preset",
         "architecture",
-        "activation",
-        "init",
-        "gain",
-        "normalization",
+        ("activation", "init"),
         "depth",
+        "gain",
+        "quantity",
+        "lr",
+        "compare",
+        "normalization",
         "width",
         "batch",
         "seed",
-        "quantity",
-        "lr",
-        ("measure", "compare"),
+        "measure",
     )
+    headed: ClassVar = {"preset": "", "quantity": "Show"}
+    folded = (("width", "batch", "seed"), ("normalization",), ("measure",))
     figure_type = FlowFigure
     figure: FlowFigure
 

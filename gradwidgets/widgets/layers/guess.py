@@ -49,9 +49,7 @@ class FlowQuestion(Question[ViewResult]):
         self._judge, self._about, self._turn = judge, about, turn
         looks, stops, end = Looks(), tuple(range(LOWEST, HIGHEST + 1)), "layer, relative to the last"
         options = [("choose …", ""), *((fate, fate) for fate in FATES)]
-        self._fate = Menu(
-            "fate", "towards the first layer", options, label="it", width=190, label_width="22px", looks=looks
-        )
+        self._fate = Menu("fate", "towards the first layer", options, label="it", looks=looks)
         self._first = Number("first", f"power of ten at the first {end}", stops, "first 10^", looks=looks)
         self._middle = Number("middle", f"power of ten at the middle {end}", stops, "middle 10^", looks=looks)
 

@@ -115,6 +115,7 @@ class LayerFlowPanel(NetworkPanel):
 
     _file_name = "gradwidgets-layers"
     _words_height = 150
+    _height_over = 44
     _patience = 0.3
     selected: int | None = None  # the place of the selected layer
     _column: Column
@@ -166,9 +167,11 @@ class LayerFlowPanel(NetworkPanel):
         self.views = {name: view(self, stage) for name, view in self._view_types.items()}
         self._trainer = self._make_trainer()
         about = {name: self.views[name].about for name in self._offered}
-        self.controls = make_controls(meanings(self), self.problem.architectures, self.fixes, about, self._quantities)
-        self._column = Column(self.controls, self.views, self.view, self._buttons, tabs=len(about) > 1)
-        self._assemble(stage.picture, self._column.box)
+        make, self.controls = make_controls(
+            meanings(self), self.problem.architectures, self.fixes, about, self._quantities
+        )
+        self._column = Column(make, self.controls, self.views, self.view, self._buttons, tabs=len(about) > 1)
+        self._assemble(stage.picture, self._column.place)
         self._work.refresh()
 
     # -- results ------------------------------------------------------------------------------------------
@@ -312,6 +315,7 @@ class LayerFlowPanel(NetworkPanel):
         self._column.show_values(
             values, left_out=NETWORK[1:] if self._network.own else (), covered=self._guessing.covered
         )
+        self._update_folds()
 
     def _move(self, event: MouseEvent) -> None:
         seen = self._work.seen

@@ -13,7 +13,8 @@ from gradwidgets.core.layers import LayerFlow
 from gradwidgets.core.results.slices import Slices
 from gradwidgets.figures.base.notebook_figure import Picture
 from gradwidgets.figures.base.scene_figure import Framed, SceneFigure
-from gradwidgets.widgets.controls import WIDTH, Control, Looks
+from gradwidgets.widgets.controls import Control, Fold, Looks, Maker
+from gradwidgets.widgets.controls.maker import LEADS
 from gradwidgets.widgets.kernel.kept import Kept
 from gradwidgets.widgets.kernel.mainloop import call_soon
 from gradwidgets.widgets.layers.network import Network, Version
@@ -21,6 +22,8 @@ from gradwidgets.widgets.layers.problem import FlowProblem, FlowResult, FlowSett
 from gradwidgets.widgets.panel.errors import Errors
 from gradwidgets.widgets.panel.words import Words
 from gradwidgets.widgets.panel.work import Work
+
+Row = tuple[str, widgets.Widget]  # the name of the first setting in it, "" for none, and the row
 
 
 @dataclass(frozen=True)
@@ -195,7 +198,9 @@ class View:
     Attributes:
         name: The label of its tab.
         about: A description of what it shows.
-        names: The settings whose controls are in its column, in order; those in a tuple share a row.
+        names: The settings whose controls are in its column, in order; two menus in a tuple share a row.
+        headed: The first setting of a group → the group's heading; "" where the setting's name is one.
+        folded: Those of the names that are rarely touched, a fold each.
         figure_type: The class of the figure that draws its scenes.
         needs_flow: Whether it needs the measurement of the network.
         body: The column of controls.
@@ -206,6 +211,8 @@ class View:
     name: ClassVar[str]
     about: ClassVar[str]
     names: ClassVar[tuple[str | tuple[str, ...], ...]] = ()
+    headed: ClassVar[Mapping[str, str]] = {}
+    folded: ClassVar[tuple[tuple[str, ...], ...]] = ()
     figure_type: ClassVar[type[SceneFigure[Any]]]
     needs_flow: ClassVar[bool] = True
 
@@ -214,45 +221,73 @@ class View:
         self.figure: SceneFigure[Any] = self.figure_type(stage.picture)
         self.kept = Kept()
         self._buttons: dict[str, widgets.Button] = {}
-        self._rows: list[tuple[str, widgets.Widget]] = []
+        self._groups: list[tuple[widgets.Box, list[Row]]] = []
+        self._folds: list[Fold] = []
 
     # -- controls -----------------------------------------------------------------------------------------
 
-    def column(self, controls: Mapping[str, Control], looks: Looks) -> widgets.VBox:
+    def column(self, controls: Mapping[str, Control], make: Maker) -> widgets.Box:
         """Make the view's column of controls."""
+        folded = {name for names in self.folded for name in names}
+        rows: list[Row] = []
         for name in self.names:
-            if isinstance(name, tuple):
-                row = [controls[one] for one in name]
-                self._rows.append((name[0], widgets.HBox(row, layout=looks.layout(width=f"{WIDTH}px"))))
-            else:
-                self._rows.append((name, controls[name]))
-        self._rows += [("", extra) for extra in self.extras(looks)]
-        self.body = widgets.VBox([row for _, row in self._rows])
+            first = name if isinstance(name, str) else name[0]
+            if first in self.headed or not self._groups:
+                rows = []
+                self._groups.append((make.group(title=self.headed.get(first, "")), rows))
+            if self.headed.get(first) == "":
+                controls[first].add_class(LEADS)
+            if first not in folded:
+                rows.append((first, self._row(name, controls, make)))
+        self._groups[0][1].extend(("", extra) for extra in self.extras(make.looks))
+        self._folds = [make.fold(", ".join, *(controls[name] for name in names)) for names in self.folded]
+        self._pills = make.box("folds", *(part for fold in self._folds for part in fold.parts), across=True)
+        self.body = make.box("body")
+        self.leave_out(())
         return self.body
+
+    def _row(self, name: str | tuple[str, ...], controls: Mapping[str, Control], make: Maker) -> widgets.Widget:
+        return controls[name] if isinstance(name, str) else make.pair(*(controls[one] for one in name))
 
     def leave_out(self, names: Sequence[str]) -> None:
         """Show the column without the controls of these settings, which have no meaning for the current network."""
-        rows = tuple(row for name, row in self._rows if name not in names)
-        if any(one.comm is None for one in (self.body, *rows)):
+        if any(one.comm is None for one in self.everything()):
             return  # some are closed already, as garbage is collected in any order
-        if rows != self.body.children:
-            self.body.children = rows
+        shown = []
+        for group, rows in self._groups:
+            title = [one for one in group.children if isinstance(one, widgets.Label)]
+            there = [row for name, row in rows if name not in names]
+            _hold(group, [*title, *there])
+            shown += [group] if there else []
+        for fold in self._folds:
+            fold.leave_out(names)
+        _hold(self.body, [*shown, self._pills])
 
     def everything(self) -> list[widgets.Widget]:
-        """Return all rows, including those that are left out."""
-        return [row for _, row in self._rows]
+        """Return all widgets of the column, including those that are left out."""
+        rows = [one for group, rows in self._groups for one in (group, *(row for _, row in rows))]
+        inside = [control for fold in self._folds for control in fold.controls.values()]
+        return [self.body, *rows, self._pills, *inside]
 
     def extras(self, looks: Looks) -> list[widgets.Widget]:
         """Return the widgets below the controls."""
         return []
 
-    def button(self, text: str, tooltip: str, work: Callable[[], None], looks: Looks, width: int) -> widgets.Button:
+    def button(self, text: str, tooltip: str, work: Callable[[], None], looks: Looks) -> widgets.Button:
         """Make a button; whatever fails when it is pressed is shown in the panel."""
-        layout, style = looks.layout(width=f"{width}px", margin="2px 3px 2px 0"), looks.of(widgets.ButtonStyle)
-        made = widgets.Button(description=text, tooltip=tooltip, layout=layout, style=style)
+        plain, style = looks.layout(), looks.of(widgets.ButtonStyle)
+        made = widgets.Button(description=text, tooltip=tooltip, layout=plain, style=style)
         made.on_click(lambda _: call_soon(lambda: self.stage.errors.pressed(work)))
         self._buttons[text] = made
         return made
+
+    def buttons(self, looks: Looks, *buttons: widgets.Button) -> widgets.Box:
+        """Lay out buttons in rows."""
+        return widgets.HBox(buttons, layout=looks.layout(), _dom_classes=("gradwidgets-row",))
+
+    def hint(self, looks: Looks, content: str = "") -> widgets.HTML:
+        """Make a line of small print."""
+        return widgets.HTML(content, layout=looks.layout(), _dom_classes=("gradwidgets-words",))
 
     def allow(self, text: str, allowed: bool, reason: str = "") -> None:
         """Enable or disable a button; the tooltip of a disabled one gives the reason."""
@@ -341,3 +376,9 @@ class View:
     def click(self, event: MouseEvent) -> bool:
         """Handle a press or a drag on the picture; return whether it changed anything."""
         return False
+
+
+def _hold(box: widgets.Box, children: Sequence[widgets.Widget]) -> None:
+    """Show these widgets in a box, if it does not show them already."""
+    if tuple(children) != box.children:
+        box.children = tuple(children)

@@ -2,7 +2,7 @@
 // Loaded together with page.js. All of it is done once, and again when the controls' column changes; a drag does none.
 
 const CANVAS = ".jupyter-matplotlib-canvas-div";
-const CONTROLS = ".gradwidgets-column, .gradwidgets-guesses";
+const CONTROLS = ".gradwidgets-top, .gradwidgets-column, .gradwidgets-bar, .gradwidgets-guesses";
 
 // The panel of this page's widget and what is shown in it, models.
 async function* family(model, manager) {
@@ -64,7 +64,9 @@ function name_controls(column) {
     set(number, "aria-label", `${name}, number`);
   }
   for (const button of column.querySelectorAll(".widget-toggle-button")) {
-    set(button, "aria-pressed", String(button.classList.contains("mod-active")));
+    const opens = button.matches(".gradwidgets-fold, .gradwidgets-opener");
+    set(button, opens ? "aria-expanded" : "aria-pressed", String(button.classList.contains("mod-active")));
+    if (button.matches(".gradwidgets-fold")) set(button, "aria-label", `${button.textContent} settings`);
   }
   for (const button of column.querySelectorAll(".widget-button:has(> i), .widget-toggle-button:has(> i)")) {
     set(button, "aria-label", button.textContent.trim() || button.title);
@@ -73,6 +75,10 @@ function name_controls(column) {
   for (const label of column.querySelectorAll(".widget-hbox > .widget-label:first-child")) {
     set(label.parentElement, "role", "group");
     set(label.parentElement, "aria-label", label.textContent);
+  }
+  for (const title of column.querySelectorAll(".gradwidgets-group > .gradwidgets-title")) {
+    set(title.parentElement, "role", "group");
+    set(title.parentElement, "aria-label", title.textContent);
   }
   for (const buttons of column.querySelectorAll(".widget-toggle-buttons")) {
     set(buttons, "role", "group");

@@ -1,21 +1,24 @@
-"""The rows of buttons below a panel's controls: Reset, Copy code, PNG; Share, Save, Load."""
+"""The icons in a panel's first line: Reset, Copy code, and behind "…" Share, PNG, Save, Load and the theme."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import ipywidgets as widgets
+from ipywidgets.widgets.widget_bool import ToggleButtonStyle
 
-from gradwidgets.widgets.controls import Looks
+from gradwidgets.widgets.controls import Control, Looks
+from gradwidgets.widgets.controls.folds import Head
 from gradwidgets.widgets.kernel.mainloop import call_later, call_soon
 from gradwidgets.widgets.panel.errors import Errors
 from gradwidgets.widgets.panel.page import Page
 
+_ICONS = {"Reset": "undo", "Copy code": "code", "Share": "link", "PNG": "camera"}  # of Font Awesome 4
 _COPIED = 1.5  # seconds for which a button shows that something was copied
 
 
 class Buttons:
-    """Makes the rows of buttons, and copies to the user's clipboard.
+    """Makes the icons, and copies to the user's clipboard.
 
     Args:
         page: The page with the clipboard.
@@ -27,7 +30,7 @@ class Buttons:
         call: Returns the line of code that recreates the panel.
 
     Attributes:
-        rows: The rows; None until they are made.
+        rows: The icons; None until they are made.
     """
 
     def __init__(
@@ -41,33 +44,45 @@ class Buttons:
         code: Callable[[], str],
         call: Callable[[], str],
     ) -> None:
-        self.rows: widgets.VBox | None = None
+        self.rows: widgets.Box | None = None
         self._page, self._errors, self._files = page, errors, files
         self._reset, self._png, self._code, self._call = reset, png, code, call
 
-    def make(self, looks: Looks, code_tooltip: str) -> widgets.VBox:
-        """Make the rows.
+    def make(self, looks: Looks, code_tooltip: str, theme: Control) -> widgets.Box:
+        """Make the icons.
 
         Args:
             looks: The shared layouts and styles.
             code_tooltip: A description of the script.
+            theme: The control of the theme, which stands with the icons that "…" opens.
         """
+        plain, style = looks.layout(), looks.of(widgets.ButtonStyle)
 
-        def button(text: str, tooltip: str, work: Callable[[], None], width: int) -> widgets.Button:
-            layout, style = looks.layout(width=f"{width}px", margin="2px 3px 2px 0"), looks.of(widgets.ButtonStyle)
-            made = widgets.Button(description=text, tooltip=tooltip, layout=layout, style=style)
+        def button(text: str, tooltip: str, work: Callable[[], None]) -> widgets.Button:
+            icon, kind = _ICONS[text], ("gradwidgets-icon",)
+            made = widgets.Button(
+                description=text, icon=icon, tooltip=tooltip, layout=plain, style=style, _dom_classes=kind
+            )
             made.on_click(lambda _: call_soon(lambda: self._errors.pressed(work)))
             return made
 
-        self._copy = button("Copy code", code_tooltip, self.copy_code, 96)
+        self._copy = button("Copy code", code_tooltip, self.copy_code)
         self._copying = self._copy, "Copy code"
         self._page.observe(lambda change: call_soon(self._say_copied), "copied")
-        self._share = button(
-            "Share", "copy a line of code that recreates this, with these settings", self._share_call, 68
+        self._share = button("Share", "copy a line of code that recreates this, with these settings", self._share_call)
+        reset = button("Reset", "back to the initial settings", self._reset)
+        more = Head(
+            description="More",
+            icon="ellipsis-h",
+            tooltip="share, picture, files, colours",
+            layout=plain,
+            style=looks.of(ToggleButtonStyle),
+            _dom_classes=("gradwidgets-icon", "gradwidgets-opener"),
         )
-        reset = button("Reset", "back to the initial settings", self._reset, 68)
-        first = [reset, self._copy, button("PNG", "save the picture", self._png, 68)]
-        self.rows = widgets.VBox([widgets.HBox(first), widgets.HBox([self._share, self._files])])
+        others = [self._share, button("PNG", "save the picture", self._png), self._files, theme]
+        behind = widgets.HBox(others, layout=plain, _dom_classes=("gradwidgets-others",))
+        row = [reset, self._copy, more, behind]
+        self.rows = widgets.HBox(row, layout=plain, _dom_classes=("gradwidgets-tools",))
         return self.rows
 
     def copy_code(self) -> None:
@@ -87,7 +102,13 @@ class Buttons:
             return
         if self._page.copied:
             button, text = self._copying
-            button.description = "Copied ✓"
-            call_later(_COPIED, lambda: setattr(button, "description", text))
+            _write(button, "Copied ✓", "check")
+            call_later(_COPIED, lambda: _write(button, text, _ICONS.get(text, "")))
         else:
             self._errors.complain("The browser did not allow copying; code() in a cell gives the same text.")
+
+
+def _write(button: widgets.Button, text: str, icon: str) -> None:
+    """Change what is written on a button, and its icon if it has one."""
+    with button.hold_sync():
+        button.description, button.icon = text, icon if button.icon else ""

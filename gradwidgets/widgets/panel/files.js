@@ -1,10 +1,11 @@
 // Two buttons: one hands the reader a file that the kernel wrote, the other hands the kernel a file of the reader's.
 // ipywidgets' own button for files counts them in its label and cannot be told how large they may be.
 
-function button(text, tooltip) {
-  const made = document.createElement("button");
-  made.className = "lm-Widget jupyter-widgets jupyter-button widget-button";
-  made.textContent = text;
+function button(text, icon, tooltip) {
+  const made = document.createElement("button"), sign = document.createElement("i");
+  made.className = "lm-Widget jupyter-widgets jupyter-button widget-button gradwidgets-icon";
+  sign.className = `fa fa-${icon}`;
+  made.append(sign, text);
   made.title = tooltip;
   made.type = "button";
   return made;
@@ -12,8 +13,8 @@ function button(text, tooltip) {
 
 function render({ model, el }) {
   el.classList.add("gradwidgets-files");
-  const save = button("Save", "save these settings, and a guess, as a file");
-  const load = button("Load", "load a file of settings");
+  const save = button("Save", "download", "save these settings, and a guess, as a file");
+  const load = button("Load", "folder-open", "load a file of settings");
   const chosen = document.createElement("input");
   chosen.type = "file";
   chosen.accept = ".json,application/json";

@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from gradwidgets.figures.base.layout import type_scale
 from gradwidgets.widgets.canvas.canvas import LiveCanvas
 from gradwidgets.widgets.canvas.hearing import hear_only
-from gradwidgets.widgets.controls import WIDTH as CONTROLS_WIDTH
 from gradwidgets.widgets.kernel.main_thread import Turns
 from gradwidgets.widgets.kernel.mainloop import call_later
 from gradwidgets.widgets.panel.lesson import MAGNIFIED
@@ -20,7 +19,9 @@ from gradwidgets.widgets.panel.settings_panel import descendants
 
 LOWEST = 380  # CSS pixels: the minimum height of a picture
 _ABOVE = 250  # CSS pixels of the window taken by JupyterLab and the cell above the picture, and by margins
-_ROOMY, _LARGER = 1300, 1.25  # from this panel width on, controls and text are larger: see the style sheet
+_ROOMY, _LARGER = 1300, 1.2  # from this panel width on, controls and text are larger: see tokens.css
+_COLUMN, _ROOMY_COLUMN, _PROJECTOR_COLUMN = 250, 308, 330  # of the controls, with what is between them and the picture
+_MARGINS = 4  # CSS pixels that ipympl leaves beside a picture
 _LEAST_WIDTH = 400  # of a picture; if there is no room for it beside the controls, it goes below them: see page.js
 _NARROWEST, _SHORTEST = 440, 330  # CSS pixels that a picture needs for its text, if not magnified
 _DEFAULT_PAGE = (848, 800)  # width of a notebook's output and height of the window, until the page reports them
@@ -39,11 +40,11 @@ class Busy:
     """
 
     def __init__(self, stop: Callable[[], None]) -> None:
-        self.progress = widgets.FloatProgress(min=0, max=1, layout=widgets.Layout(width="220px", margin="2px 8px"))
+        self.progress = widgets.FloatProgress(min=0, max=1, layout=widgets.Layout(width="220px"))
         button = widgets.Button(description="Stop", tooltip="stop computing; the picture stays as it is")
-        button.layout.width = "70px"
         button.on_click(lambda _: stop())
         self.row = widgets.HBox([widgets.Label("computing"), self.progress, button])
+        self.row.add_class("gradwidgets-busy")
         self.row.layout.display = "none"
 
     def begin(self, *, known: bool) -> None:
@@ -115,8 +116,7 @@ class Frame:
         self.canvas.when_free(self._arrived)
         self.page.canvas_id = self.canvas.model_id
         self.page.observe(lambda change: setattr(self.canvas, "patches", change.new), "patches")
-        beside = widgets.Layout(flex="1 1 auto", width="0", margin="0 0 0 6px", overflow="hidden")
-        return widgets.Box([self.canvas], layout=beside)
+        return widgets.Box([self.canvas])
 
     @property
     def canvas(self) -> LiveCanvas:
@@ -141,11 +141,17 @@ class Frame:
             for side, usual in zip(("width", "height"), _DEFAULT_PAGE, strict=True)
         )
         larger = max(_LARGER if width >= _ROOMY else 1.0, MAGNIFIED[self._style()])
-        beside = round(CONTROLS_WIDTH * larger)
-        width -= 12 + (0 if width < beside + 12 + _LEAST_WIDTH else beside)  # then the picture is below the controls
+        beside = self._beside(width)
+        width -= _MARGINS + (0 if width < beside + _LEAST_WIDTH else beside)  # then the picture is below the controls
         height -= _ABOVE + round(self._below * larger) + self._above()
         width = max(_LEAST_WIDTH, min(width, 1500))
         return width, max(self._lowest(), min(height, 900, round(width * 0.85)))
+
+    def _beside(self, width: int) -> int:
+        """The width of the controls, with what is between them and the picture."""
+        if MAGNIFIED[self._style()] > 1:
+            return _PROJECTOR_COLUMN
+        return _ROOMY_COLUMN if width >= _ROOMY else _COLUMN
 
     @property
     def magnified(self) -> float:

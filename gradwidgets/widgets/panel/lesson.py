@@ -8,13 +8,13 @@ from typing import Protocol
 
 import ipywidgets as widgets
 
-from gradwidgets.widgets.controls import Control
+from gradwidgets.widgets.controls import HIDDEN, Control
 from gradwidgets.widgets.kernel.main_thread import Turns, shown_at_home
 from gradwidgets.widgets.panel.words import Prose
 
 # Style → magnification of the picture's text and lines.
 MAGNIFIED = {"page": 1.0, "projector": 1.3}
-_HIDDEN, _PROJECTOR = "gradwidgets-hidden", "gradwidgets-projector"
+_PROJECTOR = "gradwidgets-projector"
 
 
 class Prepared(Protocol):
@@ -40,12 +40,14 @@ class Parts:
         controls: Returns its controls.
         besides: Name → function returning what else can be hidden.
         refit: Fits the picture into the remaining room.
+        dressed: Called when controls were hidden, shown, locked or unlocked.
     """
 
     settings: Sequence[str]
     controls: Callable[[], Mapping[str, Control]]
     besides: Mapping[str, Callable[[], widgets.Widget]]
     refit: Callable[[], None]
+    dressed: Callable[[], None]
 
 
 class PreparedLesson:
@@ -64,10 +66,11 @@ class PreparedLesson:
 
     def __init__(self, panel: Prepared, turns: Turns, parts: Parts) -> None:
         self.name, self.height = "", 0
-        self.heading = Prose(layout=widgets.Layout(margin="0 0 2px 4px", display="none"))
+        self.heading = Prose(layout=widgets.Layout(display="none"))
         self.heading.add_class("gradwidgets-heading")
         self._panel, self._turns, self._settings = panel, turns, parts.settings
         self._controls, self._besides, self._refit = parts.controls, parts.besides, parts.refit
+        self._dressed = parts.dressed
 
     def introduce(self, content: str, height: int, name: str = "") -> None:
         """Put text above everything.
@@ -110,10 +113,11 @@ class PreparedLesson:
         named, locked, hide = self.lockable, self.locked_controls(), self._panel.hide
         hidden = {id(control) for name in hide for control in named.get(name, ())}
         for control in self._controls().values():
-            _dress(control, _HIDDEN, id(control) in hidden)
+            _dress(control, HIDDEN, id(control) in hidden)
             control.lock(id(control) in locked)
         for name, part in self._besides.items():
-            _dress(part(), _HIDDEN, name in hide)
+            _dress(part(), HIDDEN, name in hide)
+        self._dressed()
 
     def _dress_all(self) -> None:
         _dress(self._panel, _PROJECTOR, self._panel.style == "projector")

@@ -77,9 +77,9 @@ function initialize({ model }) {
   model.on("change:canvas_id", () => quicken(model));
 }
 
-// A panel so wide shows controls and words larger, and one with no room for a picture beside its controls has it under
-// them; panel.py knows these numbers too.
-const ROOMY = 1300, COLUMN = 256, PROJECTED = 1.3, LEAST_WIDTH = 412;
+// A panel so wide shows controls and words larger, one with no room for a picture beside its controls has it under them,
+// and on a phone controls are as large as a finger; frame.py knows the first four numbers too.
+const ROOMY = 1300, COLUMN = 250, PROJECTOR_COLUMN = 330, LEAST_WIDTH = 400, PHONE = 480;
 
 function render({ model, el }) {
   let host = null, timer = 0, wait = 10, leave_alone = () => {}, leave = () => {};
@@ -89,8 +89,9 @@ function render({ model, el }) {
     if (width < 50) return;
     // Not a container query: in a cell that was out of view Chromium stops restyling what is inside its container.
     host.classList.toggle("gradwidgets-roomy", width >= ROOMY);
-    const zoom = host.classList.contains("gradwidgets-projector") ? PROJECTED : 1;
-    host.classList.toggle("gradwidgets-narrow", width < COLUMN * zoom + LEAST_WIDTH);
+    const beside = host.classList.contains("gradwidgets-projector") ? PROJECTOR_COLUMN : COLUMN;
+    host.classList.toggle("gradwidgets-narrow", width < beside + LEAST_WIDTH);
+    host.classList.toggle("gradwidgets-phone", width < PHONE);
     const height = window.innerHeight;
     const dark = document.body.dataset.jpThemeLight === "false";
     const before = model.get("size");

@@ -18,6 +18,8 @@ from matplotlib.backend_bases import MouseEvent
 from gradwidgets.figures.base.notebook_figure import Picture
 from gradwidgets.figures.base.style import STYLES
 from gradwidgets.widgets.canvas.canvas import LiveCanvas
+from gradwidgets.widgets.controls import Folds
+from gradwidgets.widgets.controls.maker import Column
 from gradwidgets.widgets.kernel import unheld
 from gradwidgets.widgets.kernel.as_usual import as_usual
 from gradwidgets.widgets.kernel.mainloop import AT_WORK, call_soon
@@ -42,7 +44,7 @@ class Panel(SettingsPanel, Generic[S, R]):
 
     Attributes:
         predict: Whether the user guesses before seeing the picture.
-        hide: What is not shown; `"buttons"` are the rows below the controls. Names of controls, `"buttons"` or
+        hide: What is not shown; `"buttons"` are the icons in the first line. Names of controls, `"buttons"` or
             `"words"`.
         lock: The controls that stay as they are whatever the page does: presets, clicks and files cannot change what
             they set, Python can. Names of controls.
@@ -55,7 +57,7 @@ class Panel(SettingsPanel, Generic[S, R]):
 
     predict = Flag(False, help="whether the user guesses before seeing the picture").tag(lesson=True)
     hide = Names(
-        lambda self: self.lesson.hideable, help='what is not shown; "buttons" are the rows below the controls'
+        lambda self: self.lesson.hideable, help='what is not shown; "buttons" are the icons in the first line'
     ).tag(lesson=True, told='names of controls, `"buttons"` or `"words"`')
     lock = Names(
         lambda self: tuple(self.lesson.lockable),
@@ -70,6 +72,9 @@ class Panel(SettingsPanel, Generic[S, R]):
     _file_name: ClassVar[str] = "gradwidgets"  # name of saved files, without extension
     _patience: ClassVar[float] = 0.0  # seconds of work after which progress is shown
     _words_height: ClassVar[int] = 84  # height of the text in CSS pixels, if there is little room
+    _height_over: ClassVar[int] = 0  # height of what is over and under the picture besides, in CSS pixels
+    _folds = Folds()
+    _usually: Mapping[str, object] | None = None  # the defaults of what is in the folds
 
     _buttons: Buttons
     _guessing: Guessing[R]
@@ -89,11 +94,12 @@ class Panel(SettingsPanel, Generic[S, R]):
     def _make_parts(self) -> None:
         turns, errors, busy = self._turns, self._errors, Busy(self._stop_pressed)
         besides = {"buttons": lambda: self._buttons.rows, "words": lambda: self._words}
-        parts = Parts(self.settings(), lambda: self.controls, besides, refit=lambda: self._work.refit())
+        refit, dressed = (lambda: self._work.refit()), (lambda: self._update_folds())
+        parts = Parts(self.settings(), lambda: self.controls, besides, refit=refit, dressed=dressed)
         self.lesson = self._make_lesson(parts)
         self._frame = Frame(
             turns, busy, style=lambda: self.style, theme=lambda: self.theme,
-            above=lambda: self.lesson.height + (0 if self._guessing.guess is None else _GUESS),
+            above=lambda: self._height_over + self.lesson.height + (0 if self._guessing.guess is None else _GUESS),
             below=self._words_height, lowest=self._lowest,
         )  # fmt: skip
         self._files = Files(self._file_name, state=self.state, restore=self.restore, lesson=self.lesson, errors=errors)
@@ -126,18 +132,19 @@ class Panel(SettingsPanel, Generic[S, R]):
     def _make_lesson(self, parts: Parts) -> PreparedLesson:
         return PreparedLesson(self, self._turns, parts)
 
-    def _assemble(self, figure: Picture, column: widgets.Widget) -> None:
-        """Put the picture beside the controls' column and the words under both, and connect them."""
+    def _assemble(self, figure: Picture, column: Column) -> None:
+        """Put the picture beside the controls and the words under both, and connect them."""
 
         def press(event: MouseEvent) -> None:
             if self._work.shown is not None:
                 self._work.catch_up()
                 self._errors.attempt(lambda: self._guessing.press(event))
 
+        self._folds = column.folds
         picture = self._frame.hang(figure, press)
-        column.add_class("gradwidgets-column")
-        upper = widgets.HBox([column, picture], layout=widgets.Layout(width="100%", align_items="flex-start"))
-        above = [self.children[0], self.page, self.lesson.heading, self._guessing.room]
+        stage = widgets.VBox([picture, *column.under], _dom_classes=("gradwidgets-stage",))
+        upper = widgets.HBox([column.box, stage], _dom_classes=("gradwidgets-upper",))
+        above = [self.children[0], self.page, self.lesson.heading, self._guessing.room, *column.over]
         self.children = [*above, upper, self._errors.box, self._frame.busy.row, self._words]
         self.page.panel_id = self.model_id
         self.canvas.when_rescaled(self._work.redraw)
@@ -154,6 +161,10 @@ class Panel(SettingsPanel, Generic[S, R]):
         """Make everything, with these settings, and observe settings and page from then on."""
         with AT_WORK, as_usual():
             self._set_up(settings)
+            self._update_folds()
+            self._folds.open_changed()
+            self._dress()
+        self.observe(lambda change: self._dress(), "theme")
         self._ready = True
         self._limit_messages(self)
         self.page.observe(lambda change: call_soon(self._work.refit), "size")
@@ -205,6 +216,22 @@ class Panel(SettingsPanel, Generic[S, R]):
     def _lowest(self) -> int:
         """The minimum height of the picture, in CSS pixels."""
         return LOWEST
+
+    def _usual_in_folds(self) -> Mapping[str, object]:
+        """The usual values of the settings that are in folds."""
+        if self._usually is None:
+            known = [name for name in self._folds.names() if self.has_trait(name)]
+            self._usually = {name: self.traits()[name].default_value for name in known}
+        return self._usually
+
+    def _update_folds(self) -> None:
+        """Name on the heads of the folds what was changed in them."""
+        self._folds.update(lambda name: getattr(self, name), self._usual_in_folds())
+
+    def _dress(self) -> None:
+        """Give the controls the colours of the theme setting, or of the page."""
+        for theme in STYLES:
+            (self.add_class if self.theme == theme else self.remove_class)(f"gradwidgets-{theme}")
 
     # -- computing and showing ----------------------------------------------------------------------------
 

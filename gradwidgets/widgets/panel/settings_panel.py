@@ -22,8 +22,9 @@ from gradwidgets.widgets.panel.errors import Errors
 from gradwidgets.widgets.panel.own_settings import Choices, OwnSettings
 from gradwidgets.widgets.panel.words import Prose
 
-# One file for all panels; as HTML, because that works even in a page without the panels' own script.
-_STYLE = f"<style>{(pathlib.Path(__file__).parent / 'style.css').read_text(encoding='utf-8')}</style>"
+# For all panels alike; as HTML, because that works even in a page without the panels' own script.
+SHEETS = ("tokens.css", "controls.css", "column.css", "words.css")
+_STYLE = "\n".join((pathlib.Path(__file__).parent / sheet).read_text(encoding="utf-8") for sheet in SHEETS)
 
 
 class SettingsPanel(widgets.VBox):
@@ -40,6 +41,7 @@ class SettingsPanel(widgets.VBox):
     error = Unicode("", help="what went wrong last, in one line; empty when all is well").tag(result=True)
     summary = Unicode("", help="what the picture shows, in words").tag(result=True)
 
+    _own_style: ClassVar[str] = ""  # rules of its own, after the style sheets
     _maker: ClassVar[str] = ""  # the function that makes it, if not its class
 
     # What close() needs if the constructor rejects its arguments early.
@@ -58,7 +60,7 @@ class SettingsPanel(widgets.VBox):
         super().__init__(**layout)
         self._closed = False
         self.add_class("gradwidgets")
-        self._words = Prose(layout=widgets.Layout(margin="2px 0 0 4px"))
+        self._words = Prose(layout=widgets.Layout(margin="6px 0 0"))
         self._words.add_class("gradwidgets-words")
         self._errors = Errors(
             type(self).__name__,
@@ -79,7 +81,8 @@ class SettingsPanel(widgets.VBox):
             show=lambda name: self._show_control(name),
         )
         nothing = widgets.Layout(width="0", height="0", margin="0", overflow="hidden")
-        self.children = [widgets.HTML(_STYLE, layout=nothing), self._errors.box, self._words]
+        style = widgets.HTML(f"<style>{_STYLE}{self._own_style}</style>", layout=nothing)
+        self.children = [style, self._errors.box, self._words]
         self.observe(self._on_setting, names=list(self.settings()))
 
     def _make_settings(self, *given: Any) -> OwnSettings[Any]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import ipywidgets as widgets
-
 from gradwidgets.core import LOSSES, OPTIMIZERS
 from gradwidgets.core.regression.losses import THRESHOLDS
 from gradwidgets.figures.base.style import STYLES
-from gradwidgets.widgets.controls import WIDTH, Check, Control, Looks, Maker
+from gradwidgets.widgets.controls import Check, Control, Looks, Maker
+from gradwidgets.widgets.controls.maker import Column
 from gradwidgets.widgets.panel.buttons import Buttons
-from gradwidgets.widgets.playground import rules, thresholds
+from gradwidgets.widgets.playground import rules, swatches, thresholds
 from gradwidgets.widgets.playground.presets import PRESETS
 
 _STEPS = (
@@ -25,54 +24,55 @@ _STEPS = (
 
 def make_controls(
     meanings: Mapping[str, str], datasets: Sequence[str], buttons: Buttons
-) -> tuple[dict[str, Control], widgets.VBox, Looks]:
+) -> tuple[dict[str, Control], Column, Looks]:
     """Make the controls of a playground.
 
     Args:
         meanings: Setting → its meaning.
         datasets: The names of the data and objectives to choose from.
-        buttons: Makes the rows below the controls.
+        buttons: Makes the icons in the first line.
 
     Returns:
-        The controls by the name of the trait that they set, the column that shows them, and their shared styles.
+        The controls by the name of the trait that they set, where they stand, and their shared styles.
     """
     looks = Looks()
     make = Maker(looks, meanings)
     controls: list[Control] = [
         make.menu("preset", [("choose …", ""), *((p, p) for p in PRESETS)], "settings behind the article's figures"),
         make.menu("dataset", datasets),
-        make.menu("optimizer", tuple(OPTIMIZERS), width=136, label_width="62px"),
+        make.menu("optimizer", tuple(OPTIMIZERS)),
         *rules.controls(make),
         make.number("steps", _STEPS),
         *thresholds.controls(make),
         make.point("start", "or click on a map, or drag"),
         make.toggles("losses", tuple(LOSSES)),
-        make.check("arrows", width="74px"),
-        make.menu("theme", ["auto", *STYLES], width=116, label_width="42px"),
+        make.check("arrows"),
+        make.menu("theme", ["auto", *STYLES], titled=True),
         make.scrubber("step", "drag, or ▶, to walk through it"),
     ]  # fmt: skip
-    names = tuple(rules.declared())
     by_name = {control.name: control for control in controls}
+    for k, toggle in enumerate(by_name["losses"].buttons.values()):
+        toggle.add_class(swatches.class_of(k))
+    return by_name, _column(make, by_name, buttons), looks
 
-    rows = buttons.make(looks, "copy a torch script that reproduces this run, all its steps")
 
-    def row(*names: str) -> widgets.HBox:
-        return widgets.HBox([by_name[name] for name in names], layout=looks.layout(width=f"{WIDTH}px"))
-
-    column = widgets.VBox(
-        [
-            by_name["preset"],
-            by_name["dataset"],
-            row("optimizer", "theme"),
-            *(by_name[name] for name in names if not isinstance(by_name[name], Check)),
-            row(*(name for name in names if isinstance(by_name[name], Check)), "arrows"),
-            by_name["steps"],
-            *(by_name[name] for name in THRESHOLDS),
-            by_name["start"],
-            by_name["losses"],
-            by_name["step"],
-            rows,
-        ],
-        layout=widgets.Layout(width=f"{WIDTH}px", flex="0 0 auto", overflow="hidden"),
+def _column(make: Maker, by_name: Mapping[str, Control], buttons: Buttons) -> Column:
+    tools = buttons.make(make.looks, "copy a torch script that reproduces this run, all its steps", by_name["theme"])
+    often, rarely = rules.often_and_rarely()
+    checks = [by_name[name] for name in often if isinstance(by_name[name], Check)]
+    sliders = [by_name[name] for name in often if by_name[name] not in checks]
+    more = make.more(*(by_name[name] for name in rarely))
+    below = make.box("folds", *checks, *more.parts, across=True)
+    pills = [
+        make.fold(", ".join, *(by_name[name] for name in THRESHOLDS)),
+        make.fold("start, arrows", by_name["start"], by_name["arrows"]),
+    ]
+    column = make.box(
+        "column",
+        make.box("head", by_name["preset"], tools, across=True),
+        make.group(by_name["optimizer"], *sliders, below),
+        make.group(by_name["losses"], by_name["dataset"]),
+        make.box("folds", *(part for pill in pills for part in pill.parts), across=True),
     )
-    return by_name, column, looks
+    bar = make.box("bar", by_name["step"], by_name["steps"], across=True)
+    return Column(column, under=(bar,), folds=make.folds())

@@ -55,9 +55,7 @@ class DescentQuestion(Question[Result]):
         self._figure, self._draw, self._shown, self._settled, self._about = figure, draw, shown, settled, about
         looks, options = Looks(), [("choose …", ""), *((fate, fate) for fate in FATES.values())]
         self._end = Point("end", "where the path ends; or click on the map", looks=looks)
-        self._fate = Menu(
-            "fate", "what the run does", options, label="the run", width=180, label_width="50px", looks=looks
-        )
+        self._fate = Menu("fate", "what the run does", options, label="the run", looks=looks)
 
     def asked(self) -> list[Asked]:
         """Return the parts of the guess: where the path ends, and what the run does."""

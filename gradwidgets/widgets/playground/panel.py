@@ -22,7 +22,7 @@ from gradwidgets.widgets.kernel.making import whole_or_nothing
 from gradwidgets.widgets.panel.own_settings import split_keywords
 from gradwidgets.widgets.panel.panel import Panel
 from gradwidgets.widgets.panel.traits import Flag, OneOf, Pair, SomeOf, Whole, meanings
-from gradwidgets.widgets.playground import rules, thresholds
+from gradwidgets.widgets.playground import rules, swatches, thresholds
 from gradwidgets.widgets.playground.controls import make_controls
 from gradwidgets.widgets.playground.guess import DescentQuestion
 from gradwidgets.widgets.playground.picture import axes_order
@@ -113,6 +113,8 @@ class OptimizerPlayground(Panel[Settings, Result]):
     ).tag(setting=True, none="for the whole run")
 
     _file_name = "gradwidgets-playground"
+    _own_style = swatches.rules()
+    _height_over = 52
     _settings: SuitedSettings
 
     @whole_or_nothing
@@ -226,6 +228,10 @@ class OptimizerPlayground(Panel[Settings, Result]):
         controls["nesterov"].enable(not blocked, reason if blocked else "")
         self._frame.page.tips = {c.box.description: c.box.tooltip for c in controls.values() if isinstance(c, Check)}
         controls["start"].name_parts(next(iter(result.objectives.values())).parameters)
+        self._update_folds()
+
+    def _usual_in_folds(self) -> Mapping[str, object]:
+        return {**super()._usual_in_folds(), "start": self._problems[self.dataset].base.start}
 
     # -- a guess before the picture -----------------------------------------------------------------------
 

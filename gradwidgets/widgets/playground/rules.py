@@ -18,6 +18,8 @@ _NEAR_1 = (
     *np.arange(0.99, 1.0001, 0.001).round(3),
 )
 
+_RARE = ("dampening", "eps", "weight_decay", "amsgrad", "maximize")
+
 Declared = dict[str, tuple[Field[Any], Setting]]
 Trait = Flag | Pair | Real
 
@@ -65,6 +67,12 @@ def controls(make: Maker) -> list[Control]:
     return [_control(make, field, setting) for field, setting in declared().values()]
 
 
+def often_and_rarely() -> tuple[list[str], list[str]]:
+    """Return the settings that are always in view, and those that are rarely touched and so folded."""
+    often = [name for name in declared() if name not in _RARE]
+    return often, [name for name in declared() if name in _RARE]
+
+
 def rule_of(panel: Ruled) -> Optimizer:
     """Return the optimizer with a panel's settings."""
     make = OPTIMIZERS[panel.optimizer]
@@ -103,7 +111,7 @@ def _meaning(name: str, setting: Setting) -> str:
 
 def _control(make: Maker, field: Field[Any], setting: Setting) -> Control:
     if isinstance(field.default, bool):
-        return make.check(field.name, width="90px")
+        return make.check(field.name)
     if isinstance(field.default, tuple):
         return make.point(field.name)
     return make.number(field.name, _stops(setting))

@@ -50,7 +50,7 @@ def test_a_scale_stays_while_a_loss_changes_a_little():
 @pytest.mark.parametrize(
     ("kind", "losses", "texts"),
     [
-        ("linear", np.linspace(0, 8.7, 300), ["0", "1.5", "3", "4.5", "6", "7.5", "9"]),
+        ("linear", np.linspace(0, 8.7, 300), ["0", "2", "4", "6", "8"]),
         ("log", np.geomspace(1e-3, 90, 300), ["0.001", "0.01", "0.1", "1", "10", "100", "1000"]),
     ],
 )

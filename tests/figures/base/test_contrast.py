@@ -15,6 +15,7 @@ from matplotlib.text import Text
 from gradwidgets.core import LOSSES
 from gradwidgets.figures.base import marks, side_plot
 from gradwidgets.figures.base.depth_colors import depth_colors
+from gradwidgets.figures.base.marks import NIGHT
 from gradwidgets.figures.base.style import STYLES, Style, contrast, loss_line
 from gradwidgets.figures.base.vectors import field_colors
 from gradwidgets.figures.curvature import figure as curvature
@@ -63,7 +64,7 @@ def test_the_ratio_is_that_of_the_guidelines():
 def test_words_stand_out(style):
     for ground in (style.face, style.plot):
         assert contrast(style.ink, ground) >= WORDS and contrast(style.muted, ground) >= WORDS
-        for color in {*LINES.values(), *(loss_line(name, k, style)[0] for k, name in enumerate(LOSSES)), style.path}:
+        for color in {*LINES.values(), *(loss_line(name, k, style)[0] for k, name in enumerate(LOSSES)), style.alarm}:
             assert contrast(style.written(color), ground) >= WORDS
 
 
@@ -91,14 +92,14 @@ def test_data_and_layers_by_depth_stand_out(style):
 
 
 def test_what_lies_on_a_map_stands_out_from_its_border(style):
-    for color in (style.path, surface_map.POINT, *style.parts.values()):
+    for color in (surface_map.POINT, *style.parts.values()):
         assert contrast(color, style.halo) >= MARKS
     for color in (marks.MINIMUM, style.halo, *(color for _, color in surface_map.CRITICAL.values())):
         assert contrast(color, marks.EDGE) >= MARKS
 
 
 def test_arrows_of_a_field_stand_out_from_every_band(style):
-    for grounds in (style.bands, style.aside):
+    for grounds in (style.ramp, style.aside):
         for arrow, ground in zip(field_colors(grounds), grounds, strict=True):
             seen = arrow[3] * arrow[:3] + (1 - arrow[3]) * ground[:3]
             assert contrast(seen, ground[:3]) >= MARKS
@@ -117,6 +118,11 @@ def check_map(axes, style) -> None:
 def check_words(figure, style) -> None:
     for text in figure.findobj(Text):
         if text.get_text().strip():
+            if chip := text.get_bbox_patch():
+                assert contrast(text.get_color(), chip.get_facecolor()) >= WORDS, text.get_text()
+                continue
+            if to_hex(text.get_color()) == "#ffffff" and (text.get_path_effects() or getattr(text, "casing", None)):
+                continue
             assert contrast(text.get_color(), style.plot) >= WORDS, text.get_text()
             assert contrast(text.get_color(), style.face) >= WORDS, text.get_text()
     assert not figure.findobj(PathCollection)  # which would need a look of its own
@@ -139,6 +145,7 @@ def test_the_playground_as_drawn(style):
     path = np.array([[1.0, 1.0], [0.0, 0.0]])
     runs = {n: Run(path=path, losses=np.array([2.0, 1.0]), end=path[-1], fit=(1.0, 0.0)) for n in names}
     figure.update(Scene(ground, runs, (1, 1), theme=name_of(style)))
+    assert contrast(NIGHT, "#ffffff") >= WORDS  # words on a map are white in night
     for loss_map in figure.maps.values():
         check_map(loss_map.axes, style)
     check_words(figure.figure, style)

@@ -7,10 +7,10 @@ import pytest
 from gradwidgets.figures.base.layout import (
     curvature_layout,
     live_layout,
-    playground_layout,
     report_layout,
     surface_layout,
 )
+from gradwidgets.figures.playground.squares import playground_layout
 
 SIZES = [(400, 380), (580, 466), (620, 470), (900, 600), (1500, 900)]
 
@@ -68,9 +68,26 @@ def test_every_column_has_labels_below_and_every_row_at_its_left(count):
     assert {round(layout.maps[k][1], 6) for k in layout.left_column} == rows
 
 
-def test_maps_are_of_one_size():
-    layout = playground_layout(4, 620, 470, True)
-    assert len({(round(w, 9), round(h, 9)) for _, _, w, h in layout.maps}) == 1
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 6])
+def test_maps_are_of_one_size_and_a_unit_is_as_long_on_both_axes(count, size):
+    for spans in ((13.0, 13.0), (12.0, 6.0), (4.0, 10.0)):
+        layout = playground_layout(count, *size, True, spans=spans)
+        assert len({(round(w, 9), round(h, 9)) for _, _, w, h in layout.maps}) == 1
+        _, _, width, height = layout.maps[0]
+        assert width * size[0] / spans[0] == pytest.approx(height * size[1] / spans[1])
+
+
+def test_axes_of_two_units_make_a_square():
+    _, _, width, height = playground_layout(4, 620, 470, True, spans=(1.0, 1000.0)).maps[0]
+    assert width * 620 == pytest.approx(height * 470)
+
+
+def test_maps_take_what_the_plots_leave():
+    four = playground_layout(4, 598, 440, True)
+    assert four.maps[0][2] * 598 > 185 and four.losses[0] > four.maps[1][0] + four.maps[1][2]  # beside
+    tall = playground_layout(4, 358, 508, True)
+    assert tall.maps[0][2] * 358 > 140 and tall.losses[1] + tall.losses[3] < tall.maps[3][1]  # below
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)

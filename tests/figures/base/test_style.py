@@ -7,12 +7,13 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from gradwidgets.core import LOSSES
-from gradwidgets.figures.base.style import BANDS, STYLES, loss_line
+from gradwidgets.figures.base.style import STYLES, loss_line
 
-# Machado, Oliveira and Fernandes 2009, severity 1: red-blind and green-blind.
+# Machado, Oliveira and Fernandes 2009, severity 1.
 BLIND = {
     "red-blind": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
     "green-blind": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]],
+    "blue-blind": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]],
 }
 
 
@@ -35,9 +36,8 @@ def test_text_can_be_read(style):
 
 @pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)
 def test_height_is_lightness_for_every_reader(style):
-    assert style.bands.shape == (BANDS, 4)
     for matrix in (np.eye(3), *map(np.array, BLIND.values())):
-        light = [float(np.clip(matrix @ linear(color), 0, 1) @ (0.2126, 0.7152, 0.0722)) for color in style.bands]
+        light = [float(np.clip(matrix @ linear(color), 0, 1) @ (0.2126, 0.7152, 0.0722)) for color in style.ramp]
         assert (np.diff(light) < 0).all()
 
 

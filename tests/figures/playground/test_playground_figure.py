@@ -60,9 +60,10 @@ def test_artists_are_made_once_and_then_changed(figure):
 
 def test_only_what_moves_is_animated(figure):
     moving = {artist for artist in artists(figure) if artist.get_animated()}
-    wanted = {*figure.curves.lines.values(), *figure.data.lines.values()}
+    wanted = {*figure.curves.lines.values(), *figure.curves.ends.values(), *figure.data.lines.values()}
     for one in figure.maps.values():
-        wanted |= {one.path, one.start, one.end, one.guess, one.scale, *one.vectors.values()}
+        wanted |= {one.path, one.start, one.end, one.minima, one.guess, one.scale, *one.vectors.values()}
+        wanted |= {one.words.start, one.words.leaving}
     assert moving == wanted
 
 

@@ -189,7 +189,7 @@ def test_variants_may_have_constants_of_their_own(make):
 def test_a_drag_stays_with_what_it_began_on(make):
     explorer = make("pair", point=(0.0, 0.0))
     page, drawing = FakePage(explorer.canvas), drawing_of(explorer)
-    ground, curve = drawing.maps[0].axes, drawing.plots[0].axes.bbox
+    ground, (curve, beside) = drawing.maps[0].axes, (plot.axes.bbox for plot in drawing.plots)
     height = explorer.figure.bbox.height
 
     def mouse(kind, x, y):
@@ -199,10 +199,12 @@ def test_a_drag_stays_with_what_it_began_on(make):
     across, up = ground.transData.transform((0.5, 0.25))
     mouse("button_press", across, up)
     assert explorer.point == pytest.approx((0.5, 0.25), abs=0.01)
-    mouse("motion_notify", curve.x1 - 3, up)
+    mouse("motion_notify", beside.x1 - 3, up)
     assert explorer.point == pytest.approx((1.0, 0.25), abs=0.01)
     mouse("button_press", curve.x0 + 1, curve.y0 + 9)
     assert explorer.point == pytest.approx((-1.0, 0.25), abs=0.02)
+    mouse("button_press", beside.x0 + 9, beside.y1 - 1)
+    assert explorer.point == pytest.approx((-1.0, 1.0), abs=0.02)
 
 
 # -- two variants, and the gradient checked -------------------------------------------------------------------

@@ -22,6 +22,7 @@ from gradwidgets.core.monitor import diagnose
 from gradwidgets.widgets.kernel.outputs import Outputs
 from gradwidgets.widgets.layers.picture import shares_detail
 from gradwidgets.widgets.layers.presets import PRESETS
+from gradwidgets.widgets.panel.settings_panel import descendants
 from tests.widgets.fake_page import FakePage, choose, send
 from tests.widgets.inside import network_of, words_of, work_of
 from tests.widgets.layers.models import sound
@@ -107,12 +108,12 @@ def test_a_model_of_ones_own_is_measured_and_left_alone(make):
     assert all(p.grad is None for p in model.parameters()) and torch.equal(torch.get_rng_state(), state)
     assert "the model is as it was, bit for bit" in panel.summary
     depth, body = panel.controls["depth"], panel.views["flow"].body
-    assert depth not in body.children and panel.controls["quantity"] in body.children
+    assert depth not in descendants(body) and panel.controls["quantity"] in descendants(body)
     assert panel.views["flow"].figure.profile.get_xticklabels()[1].get_text() == "4"
     panel.architecture = "plain"
-    assert panel.flow.layers[0].name == "linear_1" and panel.error == "" and depth in body.children
+    assert panel.flow.layers[0].name == "linear_1" and panel.error == "" and depth in descendants(body)
     panel.architecture = "yours"
-    assert depth not in body.children
+    assert depth not in descendants(body)
     panel.close()
     assert depth.comm is None  # what is left out is freed too
 

@@ -18,6 +18,7 @@ WIDGETS = Path(gradwidgets.__file__).parent / "widgets"
 THEIRS = {
     "_instances", "_trait_values", "_cross_validation_lock", "_reply_subshell_for", "_parameters", "_version",
     "_original_dpi", "_set_dpi", "_handle_custom_msg", "_repr_png_", "_repr_mimebundle_",
+    "_dom_classes",
 }  # fmt: skip
 # Verbs, results and parts to look at that every panel has besides its traits.
 EACH = {

@@ -92,7 +92,7 @@ def test_swatches_have_the_pictures_colours(run):
     objectives, optimizer, runs, parts = run(3)
     outcomes = {name: outcome(runs[name], objectives[name]) for name in runs}
     stable = {name: stability(objectives[name], optimizer) for name in runs}
-    for style, blue in ((LIGHT, "#0072b2"), (DARK, "#4aa3df")):
+    for style, blue in ((LIGHT, "#2457f0"), (DARK, "#6fa8ff")):
         for table in (
             words.table(objectives, outcomes, stable, optimizer, 100, style=style),
             words.step_table(parts, runs, 3, style=style),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, ClassVar
 
 import ipywidgets as widgets
 
@@ -13,7 +13,7 @@ from gradwidgets.core.layers import FIXES, TRIES, AppliedFix, FixRanking, Trial,
 from gradwidgets.core.layers.passes.passes import inside
 from gradwidgets.core.results.slices import Slices
 from gradwidgets.figures.flow.figure import FlowFigure, Profile
-from gradwidgets.widgets.controls import WIDTH, Looks
+from gradwidgets.widgets.controls import Looks
 from gradwidgets.widgets.kernel.kept import Kept
 from gradwidgets.widgets.layers import words
 from gradwidgets.widgets.layers.fixes.doctor_scene import found_cards, scene_of, words_of
@@ -42,6 +42,8 @@ class DoctorView(View):
     name = "doctor"
     about = "a fix, tried on a copy: profiles and first losses before and after"
     names = ("fix", "lr", "quantity", "measure")
+    headed: ClassVar = {"fix": "Try a cure", "quantity": "Show"}
+    folded = (("measure",),)
     figure_type = FlowFigure
 
     def __init__(self, panel: Viewed, stage: Stage) -> None:
@@ -54,15 +56,14 @@ class DoctorView(View):
 
     def extras(self, looks: Looks) -> list[widgets.Widget]:
         """Return the buttons, and a hint on how to use them."""
-        self._hint = widgets.HTML(layout=looks.layout(width=f"{WIDTH - 6}px", margin="2px 0 4px 4px"))
-        self._hint.add_class("gradwidgets-words")
+        self._hint = self.hint(looks)
         buttons = [
-            self.button("Apply", "change the model itself as the copy was changed", self.panel.apply_fix, looks, 62),
-            self.button("Undo", "bring the model back, to the bit", self.panel.undo_fix, looks, 62),
-            self.button("Copy fix", "copy torch code that does the same", self._copy, looks, 82),
+            self.button("Apply", "change the model itself as the copy was changed", self.panel.apply_fix, looks),
+            self.button("Undo", "bring the model back, to the bit", self.panel.undo_fix, looks),
+            self.button("Copy fix", "copy torch code that does the same", self._copy, looks),
         ]
         tip = "try every fix that fits, and rank them by the loss after the first steps"
-        return [self._hint, widgets.HBox(buttons), self.button("Try all", tip, self.ask, looks, 122)]
+        return [self._hint, self.buttons(looks, *buttons, self.button("Try all", tip, self.ask, looks))]
 
     def ask(self) -> None:
         """Try all fixes that fit, and show which of them help."""

@@ -13,7 +13,7 @@ from gradwidgets.core.monitor.histogram import gradient_histogram
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.figures.live.figure import LiveFigure
 from gradwidgets.figures.live.training import Histogram, Training
-from gradwidgets.widgets.controls import WIDTH, Looks
+from gradwidgets.widgets.controls import Looks
 from gradwidgets.widgets.layers.training.kept_run import KeptRun
 from gradwidgets.widgets.layers.training.live_run import LiveRun
 from gradwidgets.widgets.layers.training.live_scene import Recorded, said_of, scene_of, words_of
@@ -29,7 +29,9 @@ class LiveView(View):
 
     name = "live"
     about = "a training, seen while it runs"
-    names: ClassVar[tuple[str, ...]] = ("quantity", "measure", "lr", "steps", "batch")
+    names: ClassVar[tuple[str, ...]] = ("lr", "steps", "batch", "quantity", "measure")
+    headed: ClassVar = {"lr": "Training", "quantity": "Show"}
+    folded: ClassVar[tuple[tuple[str, ...], ...]] = (("batch",), ("measure",))
     figure_type = LiveFigure
     figure: LiveFigure
     needs_flow = False
@@ -42,16 +44,14 @@ class LiveView(View):
 
     def extras(self, looks: Looks) -> list[widgets.Widget]:
         """Return the button that starts the demonstration, and a hint."""
-        hint = widgets.HTML(layout=looks.layout(width=f"{WIDTH - 6}px", margin="2px 0 4px 4px"))
-        hint.add_class("gradwidgets-words")
         own = self.stage.network.own
         about = "a copy of your model, on your batch" if own else "the network, on scanned digits"
-        hint.value = (
+        said = (
             f'<div class="note">Train shows {about}. Your own loop: <code>with panel.watch(optimizer):</code> around '
             "it, or <code>for batch in panel.track(loader):</code></div>"
         )
-        train = self.button("Train", f"train {about}", self.panel.train, looks, 96)
-        return [widgets.HBox([train]), hint]
+        train = self.button("Train", f"train {about}", self.panel.train, looks)
+        return [self.buttons(looks, train), self.hint(looks, said)]
 
     # -- the training ---------------------------------------------------------------------------------------
 

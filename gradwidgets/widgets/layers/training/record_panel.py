@@ -15,7 +15,7 @@ from gradwidgets.core.layers import LayerFlow
 from gradwidgets.core.monitor.history import History
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.slices import Slices
-from gradwidgets.widgets.controls import WIDTH, Looks
+from gradwidgets.widgets.controls import Looks
 from gradwidgets.widgets.layers.curvature import Part
 from gradwidgets.widgets.layers.network_settings import NetworkChoices
 from gradwidgets.widgets.layers.panel import LayerFlowPanel
@@ -36,6 +36,7 @@ class RecordView(LiveView):
 
     about = "a training that was recorded"
     names = ("quantity", "measure")
+    folded = (("measure",),)
     named = True
 
     panel: RecordPanel
@@ -47,13 +48,10 @@ class RecordView(LiveView):
 
     def extras(self, looks: Looks) -> list[widgets.Widget]:
         """Return a description of what is shown."""
-        hint = widgets.HTML(layout=looks.layout(width=f"{WIDTH - 6}px", margin="2px 0 4px 4px"))
-        hint.add_class("gradwidgets-words")
         name, other = self.panel.record_names
         said = f"<b>{html.escape(name)}</b>, a record" if name else "A record"
         said += f"; in dashes <b>{html.escape(other)}</b>, {DASHED}" if other else ""
-        hint.value = f'<div class="note">{said}. A click on a layer follows it alone.</div>'
-        return [hint]
+        return [self.hint(looks, f'<div class="note">{said}. A click on a layer follows it alone.</div>')]
 
     def code(self) -> list[str]:
         """Read the record, or both records, and judge."""

@@ -16,7 +16,8 @@ from gradwidgets.core.monitor import GradientMonitor
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import counted
 from gradwidgets.widgets.kernel.main_thread import Turns
-from gradwidgets.widgets.kernel.mainloop import at_home, deliver_during_cell, this_cell, when_cell_fails
+from gradwidgets.widgets.kernel.mainloop import at_home, this_cell, when_cell_fails
+from gradwidgets.widgets.kernel.subshells import deliver_during_cell
 from gradwidgets.widgets.layers.training.demo import make_task, training
 from gradwidgets.widgets.layers.training.demonstration import Demonstration
 from gradwidgets.widgets.layers.training.kept_run import record_of

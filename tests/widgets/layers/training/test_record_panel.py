@@ -5,6 +5,7 @@ import re
 import zipfile
 from dataclasses import replace
 
+import ipywidgets
 import numpy as np
 import pytest
 import torch
@@ -322,8 +323,13 @@ def test_copied_code_runs_and_says_what_the_panel_says(tmp_path, path, shown, ca
     exec(compile(alone, "code", "exec"), {"history": panel.history})
 
 
+def hint_of(panel) -> str:
+    """The small print in its column."""
+    return next(one.value for one in descendants(panel.views["live"].body) if isinstance(one, ipywidgets.HTML))
+
+
 def test_it_is_said_which_layers_are_dashed(tmp_path, path, shown):
     panel = two_in_fact(tmp_path, path, shown)
-    hint = panel.views["live"].body.children[-1].value
+    hint = hint_of(panel)
     assert "in dashes <b>first</b>, over the steps its first, middle and last layer" in hint
-    assert "in dashes" not in shown(path).views["live"].body.children[-1].value
+    assert "in dashes" not in hint_of(shown(path))
