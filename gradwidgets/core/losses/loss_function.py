@@ -138,6 +138,11 @@ class LossFunction:
         return self.costly or self.method == "pointwise"
 
     @property
+    def why_pointwise(self) -> str:
+        """Why each point is a call, in a sentence; "" if it is none, or that is not known."""
+        return self._evaluation.form.why
+
+    @property
     def block(self) -> int:
         """The maximum number of points per call: fewer for a loss that keeps much data for its backward pass."""
         return self._evaluation.form.block

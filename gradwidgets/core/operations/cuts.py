@@ -120,7 +120,7 @@ def cuts_of(function: LossFunction, point: Tensor) -> Cuts:
     """Run the loss at one point, (P,), and find what cuts its gradient."""
     watch = _Cuts()
     try:
-        function.run_at(point, torch.float64, watch)
+        function.run_at(point, function.dtype, watch)
     except Exception:
         return Cuts()
     own, constant = tuple(dict.fromkeys(watch.own_backwards)), watch.inner.constant
@@ -134,10 +134,28 @@ def only_weighs(function: LossFunction, point: Tensor) -> bool:
     """
     watch = _Weighing()
     try:
-        function.run_at(point, torch.float64, watch)
+        function.run_at(point, function.dtype, watch)
     except Exception:
         return False
     return watch.weighs and not watch.else_
+
+
+def only_added(function: LossFunction, point: Tensor) -> str | None:
+    """The line of what is detached, in words, where that is a term of the sum at a point, (P,); None where it is not.
+
+    A term that is held counts for the loss, and for no part of its gradient: both are taken again with another value.
+    """
+    own, other = _Nudging(0.0), _Nudging(_NUDGE)
+    try:
+        for watch in (own, other):
+            function.run_at(point, function.dtype, watch)
+    except Exception:
+        return None
+    size = own.gradient.abs().max()
+    alike = own.gradient.shape == other.gradient.shape and bool(
+        ((own.gradient - other.gradient).abs() <= _ALIKE * size).all()
+    )
+    return own.line if other.nudged and alike and abs(own.loss - other.loss) > _ALIKE * abs(own.loss) else None
 
 
 def cure_for(cutting: tuple[str, ...]) -> str:
@@ -150,7 +168,7 @@ def cutting_along(function: LossFunction, point: Tensor, other: Tensor) -> dict[
     logs = [_Inputs(), _Inputs()]
     try:
         for place, log in zip((point, other), logs, strict=True):
-            function.run_at(place, torch.float64, log)
+            function.run_at(place, function.dtype, log)
     except Exception:
         return {}
     here, there = (log.seen for log in logs)
@@ -242,6 +260,44 @@ class _Weighing(FunctionMode):
         """Skip the backward pass: detaching happens in the forward pass."""
 
 
+_NUDGE, _ALIKE = 0.03, 1e-6  # of a value that is held; of a gradient, or a loss
+
+
+class _Nudging(FunctionMode):
+    """Runs a loss with what is detached by name a little larger, and notes its value and its gradient.
+
+    Args:
+        by: By which part of itself.
+
+    Attributes:
+        nudged: Whether there is such a thing.
+        line: The line of the first, in words.
+        loss: The loss.
+        gradient: Its gradient, (P,).
+    """
+
+    def __init__(self, by: float) -> None:
+        super().__init__()
+        self.nudged, self.line, self.loss, self.gradient = False, "", 0.0, torch.zeros(0)
+        self._by = by
+
+    def __torch_function__(self, func: Any, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> object:
+        result = func(*args, **(kwargs or {}))
+        follows = any(part.requires_grad for part in floats_in((args, kwargs)))
+        cut = func in _BY_NAME or not torch.is_grad_enabled()
+        if not (cut and follows and isinstance(result, Tensor) and result.is_floating_point()):
+            return result
+        self.line = self.line or in_line()
+        self.nudged = True
+        return result * (1 + self._by)
+
+    def back(self, value: Tensor, leaves: list[Tensor]) -> None:
+        """Take value and gradient."""
+        found = torch.autograd.grad(value, leaves, allow_unused=True)
+        self.loss = float(value.detach())
+        self.gradient = torch.stack([torch.zeros(()) if one is None else one.double().sum() for one in found])
+
+
 class _Inputs(Watching):
     """Notes the inputs of operations that have no useful gradient."""
 
@@ -305,7 +361,7 @@ class _Cuts(Watching):
         # torch also detaches what the forward of a custom autograd function saves.
         if written or (self.own_backwards and not by_name):
             return [*written, *(name for name in self.operations if name != DETACHED)]
-        without = any(name == _NO_GRAD for name, *_ in self._taken) and not self.own_backwards
+        without = any(name in (_NO_GRAD, ".data") for name, *_ in self._taken) and not self.own_backwards
         return [*self.operations, *[DETACHED] * without]
 
     @property

@@ -133,7 +133,7 @@ def _first_jump(below: list[_Result], above: list[_Result]) -> Jumping | None:
         if one is None or other is None or one.name != other.name:
             return _jumping("if", "if")
         if one.made.shape != other.made.shape:
-            chosen = compared and one.name in _CHOOSING
+            chosen = compared and (one.name in _CHOOSING or _are_of_other_shapes(one, other))
             return _jumping("mask", one.name, at) if chosen else _jumping("if", "if")
         if one.made.dtype == torch.bool:
             turned = not compared and not torch.equal(one.made, other.made)
@@ -147,6 +147,11 @@ def _first_jump(below: list[_Result], above: list[_Result]) -> Jumping | None:
             kind = "own size" if kind == "div" and not _divisor_changes_sign(one, other) else kind
             return _jumping(kind, name, line) if kind in _KNOWN else None
     return _jumping("comparison", compared, at) if compared else None
+
+
+def _are_of_other_shapes(one: _Result, other: _Result) -> bool:
+    """Whether an operation is given other numbers of items, which were chosen outside of torch, by NumPy say."""
+    return [part.shape for part in one.given] != [part.shape for part in other.given]
 
 
 def _divisor_changes_sign(one: _Result, other: _Result) -> bool:

@@ -1,5 +1,6 @@
 """Long work run from Python, with a progress bar where tqdm is installed."""
 
+import sys
 import time
 from typing import Protocol, TypeVar
 
@@ -55,7 +56,16 @@ class _Silent:
         pass
 
 
+def _is_seen() -> bool:
+    """Whether somebody sees a bar: in a terminal, or in a notebook; a file or a pipe would keep each of its lines."""
+    ipython = sys.modules.get("IPython")
+    kernel = getattr(ipython.get_ipython(), "kernel", None) if ipython is not None else None
+    return kernel is not None or (sys.stderr is not None and sys.stderr.isatty())
+
+
 def _bar(what: str) -> _Bar:
+    if not _is_seen():
+        return _Silent()
     try:
         from tqdm.auto import tqdm
     except ImportError:

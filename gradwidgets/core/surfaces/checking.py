@@ -79,6 +79,8 @@ def checking(
         note += f"there was no time for {', '.join(survey.left_out)}"
     if any(one.name == "broadcast" for one in survey.findings):
         grid = replace(grid, notes=tuple(one for one in grid.notes if TORCHS_WORDS not in one))
+    if function.why_pointwise:
+        grid = replace(grid, notes=(*grid.notes, function.why_pointwise))
     if note:
         grid = replace(grid, notes=(*grid.notes, note))
     known = lowest_place(survey.look)[0] if function.slow and bool(survey.look.finite.any()) else None

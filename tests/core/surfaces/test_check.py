@@ -218,6 +218,9 @@ def test_a_budget_that_is_none_is_refused(seconds):
 def test_long_work_shows_a_bar_and_short_work_nothing(capsys, monkeypatch):
     monkeypatch.setattr("gradwidgets.core.results.progress.PATIENCE", 0.05)
     check_loss(slow, {"a": (-1.0, 1.0), "b": (-1.0, 1.0)}, seconds=0.2)
+    assert capsys.readouterr().err == ""  # a file, or a pipe, would keep each of a bar's lines
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    check_loss(slow, {"a": (-1.0, 1.0), "b": (-1.0, 1.0)}, seconds=0.2)
     assert "check_loss" in capsys.readouterr().err
     assert "tqdm_monitor" not in {thread.name for thread in threading.enumerate()}
     monkeypatch.setattr("gradwidgets.core.results.progress.PATIENCE", 100.0)
@@ -251,7 +254,9 @@ def test_a_slow_loss_is_drawn_coarser_unless_told_and_judged_alike():
 
     axes = {"a": (-1.0, 1.0), "b": (-1.0, 1.0)}
     usual = check_loss(branches, axes)
-    assert usual.grid.method == "pointwise" and usual.grid.loss.shape == (41, 41) and usual.grid.notes == ()
+    assert usual.grid.method == "pointwise" and usual.grid.loss.shape == (41, 41)
+    (note,) = usual.grid.notes
+    assert note.startswith("it is called point by point") and "item(), or what calls it, in “return (a - 0.3)" in note
     fine = check_loss(branches, axes, resolution=51)
     assert fine.grid.loss.shape == (51, 51)
     assert [one.name for one in usual.findings] == [one.name for one in fine.findings]

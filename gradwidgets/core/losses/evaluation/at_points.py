@@ -40,6 +40,7 @@ class Form:
         dtype: The dtype of the numbers that it is given.
         takes_mean: Whether the mean is taken of the values that it returns for one point.
         block: The number of points in one call, at most.
+        why: Why it must be called point by point, in a sentence; "" if it is not, or that is not known.
         recorded: Recordings by dtype, and whether of the reference, for a loss that must be recorded; else None.
     """
 
@@ -47,6 +48,7 @@ class Form:
     dtype: torch.dtype = torch.float64
     takes_mean: bool = False
     block: int = BLOCK
+    why: str = ""
     recorded: dict[tuple[torch.dtype, bool], Recorded] | None = None
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from gradwidgets.core.losses.evaluation.at_points import BLOCK, Evaluation, Method
+from gradwidgets.core.losses.evaluation.one_by_one import why_one_by_one
 from gradwidgets.core.losses.loss_call import LossError, cause_of
 from gradwidgets.core.losses.precision import agree
 from gradwidgets.core.results.slices import finish
@@ -38,10 +39,12 @@ def choose_form(evaluation: Evaluation, points: Tensor) -> None:
     errors = [value for value in truth if isinstance(value, Exception)]
     values = [value for value in truth if isinstance(value, Tensor)]
     methods: tuple[Method, ...] = ("vectorized", "vmap")
+    refused: Exception | None = None  # the last, vmap's, says which operation it was
     for method in methods:
         try:
             tried = evaluation.at_once(few, method).loss
         except Exception as error:
+            refused = error
             if len(errors) == len(truth):
                 errors.append(error)
             continue
@@ -58,7 +61,7 @@ def choose_form(evaluation: Evaluation, points: Tensor) -> None:
         return
     if len(errors) >= len(truth) and not any(_find_dtype_and_constants(evaluation, point) for point in _spread(points)):
         raise LossError(evaluation.sentence(errors[0])) from cause_of(errors[0])
-    form.method = "pointwise"
+    form.method, form.why = "pointwise", why_one_by_one(refused)
 
 
 def _fitting_block(evaluation: Evaluation, point: Tensor) -> int:

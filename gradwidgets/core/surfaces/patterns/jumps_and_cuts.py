@@ -12,6 +12,7 @@ from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.slices import finish
 from gradwidgets.core.results.wording import number, place
 from gradwidgets.core.surfaces.patterns.astray.comparisons import without_abs
+from gradwidgets.core.surfaces.patterns.flat.carrying import carrying
 from gradwidgets.core.surfaces.patterns.inputs import over_samples
 from gradwidgets.core.surfaces.patterns.look import Look
 from gradwidgets.core.surfaces.patterns.singular.undefined import singular
@@ -172,7 +173,8 @@ def _cutting_operations(look: Look, axis: int) -> dict[str, str]:
     other = point.clone()
     middle = look.bounds[axis].mean()
     other[axis] = middle + 0.37 * (1 if point[axis] < middle else -1) * look.spans[axis]
-    return cutting_along(look.function, point, other)
+    cutting = cutting_along(look.own, point, other)
+    return {name: cutting[name] for name in carrying(look.own, other, axis, cutting)}
 
 
 def _change_on_grid(look: Look, axis: int) -> float:

@@ -17,7 +17,7 @@ from gradwidgets.core.results.time_left import TimeLeft
 from gradwidgets.core.surfaces.critical_points import CriticalPoint
 from gradwidgets.core.surfaces.patterns.ends.bottomless import Fall, finding_fall
 from gradwidgets.core.surfaces.patterns.ends.descents import Descents
-from gradwidgets.core.surfaces.patterns.ends.target import Target, parts_of, target_mask
+from gradwidgets.core.surfaces.patterns.ends.target import Target, inside, target_mask
 from gradwidgets.core.surfaces.patterns.flat.dead_ground import DeadGround
 from gradwidgets.core.surfaces.patterns.flat.flat_axes import flat_axes
 from gradwidgets.core.surfaces.patterns.in_view import View
@@ -279,20 +279,16 @@ class Look:
         return target_mask(self.wanted, self.grid)
 
     def in_target(self, point: Sequence[float]) -> bool:
-        """Whether a point lies in the target, or right beside it."""
+        """Whether a point lies in the target."""
         return bool(self.in_targets(torch.tensor([point], dtype=torch.float64))[0])
 
-    def in_targets(self, points: Tensor) -> Tensor:
-        """Which points, (N, P), lie in the target or within a fiftieth of the view beside it, (N,)."""
-        reach = 0.02 * self.spans
-        if self.wanted is None or callable(self.wanted):
-            cell = self.spans / (self.grid.loss.shape[-1] - 1)
-            targets = self.grid.points[self.target]
-            reach = torch.maximum(reach, 1.01 * cell)
-            return torch.stack([((targets - p).abs() <= reach).all(-1).any() for p in points])
-        parts = [part if isinstance(part, tuple) else (part, part) for part in parts_of(self.wanted, self.names)]
-        low, high = (torch.tensor([part[k] for part in parts], dtype=torch.float64) for k in (0, 1))
-        return ((points >= low - reach) & (points <= high + reach)).all(-1)
+    def in_targets(self, points: Tensor, off: float = 0.0) -> Tensor:
+        """Which points, (N, P), lie in the target, or so far beside it, a share of the view, (N,)."""
+        if self.wanted is not None:
+            return inside(self.wanted, self.names, points, self.spans, off)
+        reach = torch.maximum(0.02 * self.spans, 1.01 * self.spans / (self.grid.loss.shape[-1] - 1))
+        targets = self.grid.points[self.target]
+        return torch.stack([((targets - p).abs() <= reach).all(-1).any() for p in points])
 
     def ran_in(self, watch: Watch, share: float = 0.5) -> bool:
         """Run the loss as it was given in a mode, at a finite point of the lattice; False if it raises.

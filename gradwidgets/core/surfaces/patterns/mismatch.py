@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import torch
 
 from gradwidgets.core.losses.differences import MISMATCH, sharp
-from gradwidgets.core.operations.cuts import Cuts, cuts_of, only_weighs
+from gradwidgets.core.operations.cuts import Cuts, cuts_of, only_added, only_weighs
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, percent, place
+from gradwidgets.core.surfaces.patterns.astray.by_value import elsewhere
 from gradwidgets.core.surfaces.patterns.ends.along import Arrival, arriving
 from gradwidgets.core.surfaces.patterns.exactly_there import wrong_exactly
 from gradwidgets.core.surfaces.patterns.look import Look
@@ -19,6 +20,11 @@ REACHED = 0.9  # of the descents along autograd's gradient must arrive for a cut
 _ALL_OVER = 0.5  # of the view: a factor that is detached on purpose is so everywhere
 ARRIVING = "arriving all the same"
 WEIGHING, CONSTANT = "only weighs", "the value is the same everywhere"
+APART = "where autograd's gradient ends, above the lowest by"
+_A_TERM = (
+    "What is detached there is a term of the sum: it counts in the value and teaches nothing, as a regulariser without "
+    "a gradient does. Take the detach, .data or no_grad away; if it is there to be watched alone, log it by itself."
+)
 IF_MEANT = '; if this is meant, allow it: allow=["gradient_mismatch"]'
 _WATCH_ANOTHER = (
     "Nothing of a training shows in such a value, and nothing can be said of its surface: look at the loss before it "
@@ -63,7 +69,7 @@ def gradient_mismatch(look: Look) -> Finding | None:
     found = disagreement(look, _SMALL_SHARE)
     if found is None:
         return wrong_exactly(look)
-    cuts = cuts_of(look.function, torch.tensor(found.point, dtype=torch.float64))
+    cuts = cuts_of(look.own, torch.tensor(found.point, dtype=torch.float64))
     if found.share < MISMATCH_SHARE and not ((cuts.own or cuts.operations) and found.gap > _LARGE_GAP):
         return wrong_exactly(look)
     said = cuts.sentence or "something on the way is detached, rounded, or has a backward of its own"
@@ -75,10 +81,17 @@ def gradient_mismatch(look: Look) -> Finding | None:
     }
     if look.height == 0:
         return _of_a_constant(look, found, cuts, evidence)
-    weighs = cuts.holds and only_weighs(look.function, torch.tensor(found.point, dtype=torch.float64))
+    at = torch.tensor(found.point, dtype=torch.float64)
+    weighs = cuts.holds and only_weighs(look.own, at)
     arrival = arriving(look) if weighs or (cuts.holds and found.share >= _ALL_OVER) else Arrival(0.0)
-    meant = arrival.share >= REACHED
-    if meant:
+    apart = elsewhere(look, arrival) if cuts.holds else None
+    meant, line = arrival.share >= REACHED, only_added(look.own, at) if apart and apart.far and not weighs else None
+    if apart is not None and line is not None:
+        return _of_a_term(look, found, f"{apart.words}; what is detached is a term of the sum{line}", evidence)
+    if meant and apart is not None:
+        evidence[ARRIVING], evidence[APART] = arrival.share, apart.above
+        said += f"; what is minimised is another loss than the value shows: {apart.words}"
+    elif meant:
         evidence[ARRIVING] = arrival.share
         goal = "in the target" if look.given else "where the loss is lowest"
         said += f"; steps along autograd's gradient end {goal} all the same, {percent(arrival.share)} of them"
@@ -97,6 +110,15 @@ def gradient_mismatch(look: Look) -> Finding | None:
         found.point,
         _AS_A_FACTOR if meant else cuts.action,
     )
+
+
+def _of_a_term(look: Look, found: Disagreement, said: str, evidence: dict[str, object]) -> Finding:
+    """A term that the value has and the gradient has not."""
+    message = (
+        f"autograd and central differences disagree in {percent(found.share)} of the view, most at "
+        f"{place(look.names, found.point)}: {said}{IF_MEANT}"
+    )
+    return Finding("gradient_mismatch", "error", message, evidence, found.point, _A_TERM)
 
 
 def _where_it_leads(look: Look, arrival: Arrival) -> str:
@@ -129,7 +151,7 @@ def is_meant(finding: Finding | None) -> bool:
 
 def leads_elsewhere(finding: Finding | None) -> bool:
     """Whether a finding is on a gradient that seems cut on purpose, and leads elsewhere than to the lowest value."""
-    return finding is not None and WEIGHING in finding.evidence
+    return finding is not None and (WEIGHING in finding.evidence or APART in finding.evidence)
 
 
 def is_of_a_constant(finding: Finding | None) -> bool:

@@ -17,6 +17,7 @@ ENDING = 0.02  # of them: so many that end high make a minimum
 _LEADS_ON = 0.2  # of an end's height above the lowest: if a finer descent gets so far down, it is no end
 _INWARDS = (1e-5, 1e-4, 1e-3)  # of the way to the middle of the view
 _SLOPES = 0.02  # of a steep slope: a gentler one is fading, as on a saturated side
+_BESIDE = 1e-4  # of the view: an end so near to the lowest is at it
 _ALONG = 401  # points of a straight line
 
 
@@ -35,6 +36,9 @@ def ends_above(look: Look) -> Finding | None:
         high &= ~reached
     if float(high.double().mean()) >= ENDING:
         high &= ~as_low_beyond(look, descents, high, look.lowest)
+    # Beside the lowest, where the loss is that steep, an end is that place itself.
+    lowest = descents.ends[descents.losses.argmin()]
+    high &= ((descents.ends - lowest).abs() > _BESIDE * look.spans).any(-1)
     share = float(high.double().mean())
     if share < ENDING or not bool((high & ~(flat := _is_flat(look, descents))).any()):
         return None

@@ -72,8 +72,8 @@ def find_patterns(
 
     Args:
         grid: The surface, from `sample_surface`.
-        target: Where the loss should lead: a point, a box of (low, high) pairs, or a predicate of the axes; by
-            default the lowest region in view.
+        target: Where the loss should lead: a point, which reaches 2 % of the view either way, or, taken as they are
+            given, a box of (low, high) pairs or a predicate of the axes; by default the lowest region in view.
         dtype: The precision of the training, in which the loss is evaluated as well as in float64: "float32", "float16"
             or "bfloat16", or torch's dtype.
 

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from tests.core.surfaces.field.beside_items import BESIDE_ITEMS
 from tests.core.surfaces.field.case import Case
+from tests.core.surfaces.field.eighth_sound import EIGHTH_SOUND
 from tests.core.surfaces.field.followed import FOLLOWED
 from tests.core.surfaces.field.look_alikes import LOOK_ALIKES
 from tests.core.surfaces.field.more_sound import MORE_SOUND
@@ -827,4 +828,5 @@ SOUND = (
     *LOOK_ALIKES,
     *SIXTH_SOUND,
     *SEVENTH_SOUND,
+    *EIGHTH_SOUND,
 )

@@ -56,7 +56,8 @@ def infos(loss, axes, **keywords):
 def test_a_cut_that_leads_to_the_lowest_all_the_same_is_told_and_no_fault(loss, axes, keywords):
     found, _ = infos(loss, axes, **keywords)
     cut = found["gradient_mismatch"]
-    assert "detach" in cut.message and "100 % of them" in cut.message and 'allow=["gradient_mismatch"]' in cut.message
+    assert "100 % of them" in cut.message or "the lowest is at" in cut.message
+    assert "detach" in cut.message and 'allow=["gradient_mismatch"]' in cut.message
     assert_loss(loss, axes, **keywords)
 
 

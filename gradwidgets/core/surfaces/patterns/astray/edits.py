@@ -11,6 +11,7 @@ from gradwidgets.core.losses.loss_function import LossFunction
 from gradwidgets.core.operations.watching import Args, Kwargs, Op, in_line
 from gradwidgets.core.results.wording import number
 from gradwidgets.core.subject.mode import FunctionMode
+from gradwidgets.core.surfaces.patterns.astray.exchanges import EXCHANGING, Pairs, exchanges, scalars_of
 from gradwidgets.core.surfaces.patterns.astray.slips import MAKING, SLIPPING, Made, slips
 
 Change = Callable[..., object]
@@ -29,7 +30,7 @@ _WEIGHTS = ("pos_weight", "weight")
 _WEIGHED = frozenset(("cross_entropy", "nll_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits"))
 _KNOWN = frozenset((
     *_ADD, *_SUB, *_RSUB, *_SHAPING, *_TWO, *_OTHERS, *_REDUCED, *_WEIGHED, *_PRODUCTS, *_SQUARES, "neg", "negative",
-    "exp", *SLIPPING,
+    "exp", *SLIPPING, *EXCHANGING,
 ))  # fmt: skip
 _NOUNS = {
     "mul": "product", "div": "quotient", "truediv": "quotient", "sub": "difference", "rsub": "difference",
@@ -107,7 +108,8 @@ def edits_of(function: LossFunction, point: Tensor) -> list[Edit]:
         function.run_at(point, torch.float64, listing)
     except Exception:
         return []
-    return [*listing.found, *listing.slips, *listing.other_forms][:MOST]
+    swapped = [Edit(places, change, words) for places, change, words in listing.pairs.swapped()]
+    return [*listing.found, *swapped, *listing.exchanged, *listing.slips, *listing.other_forms][:MOST]
 
 
 class _Listing(FunctionMode):
@@ -118,6 +120,8 @@ class _Listing(FunctionMode):
         self.found: list[Edit] = []
         self.other_forms: list[Edit] = []
         self.slips: list[Edit] = []
+        self.exchanged: list[Edit] = []
+        self.pairs, self._scalars = Pairs(), scalars_of(dict(function.fixed))
         self._names, self._count, self._made = _Names(function), -1, Made()
 
     def __torch_function__(self, func: Op, types: object, args: Args = (), kwargs: Kwargs | None = None) -> object:
@@ -131,9 +135,12 @@ class _Listing(FunctionMode):
                 self._add(self.found, Edit((place,), change, words + in_line()))
             for change, words in _factor_changes(name, args, self._names) if name in _KNOWN else ():
                 self._add(self.other_forms, Edit((place,), change, words + in_line()))
+            for change, words in exchanges(name, args, self._names, self._scalars) if name in _KNOWN else ():
+                self._add(self.exchanged, Edit((place,), change, words + in_line()))
             self._names.note(name, args, result)
         for change, words, back in slips(name, args, self._names, self._made):
             self._add(self.slips, Edit((place,), change, words + in_line(), back))
+        self.pairs.note(name, place, args, self._names)
         if name in MAKING:
             self._made.note(name, args, result)
         return result

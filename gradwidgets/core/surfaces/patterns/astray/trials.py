@@ -11,14 +11,17 @@ from torch import Tensor
 from gradwidgets.core.operations.falling import slopes_of_terms
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.slices import Slices, finish
-from gradwidgets.core.results.wording import counted, number, place
+from gradwidgets.core.results.wording import counted, number, percent, place
+from gradwidgets.core.surfaces.patterns.astray.chance import is_chance, is_symmetric
 from gradwidgets.core.surfaces.patterns.astray.comparisons import undecided
 from gradwidgets.core.surfaces.patterns.astray.edits import MOST, edits_of
+from gradwidgets.core.surfaces.patterns.astray.exchanges import scalars_of
 from gradwidgets.core.surfaces.patterns.astray.outliers import outliers_of, without
 from gradwidgets.core.surfaces.patterns.astray.views import FORMS, Exchanged, Negated, Reformed, edited, with_data
 from gradwidgets.core.surfaces.patterns.ends.bottomless import finding_fall
 from gradwidgets.core.surfaces.patterns.ends.descents import Descents, descending
 from gradwidgets.core.surfaces.patterns.ends.of_note import target_point
+from gradwidgets.core.surfaces.patterns.ends.target import POINT
 from gradwidgets.core.surfaces.patterns.in_view import View
 from gradwidgets.core.surfaces.patterns.look import Look
 
@@ -78,6 +81,8 @@ def explaining(look: Look, finding: Finding) -> Slices[Finding]:
             if time.perf_counter() - began > _SECONDS:
                 break
             lowest, tried = _leads_there(look, view), tried + 1
+            if lowest is not None and is_chance(look, view):
+                continue
             causes += [] if lowest is None else [Cause(words, lowest)]
             yield min(1.0, tried / MOST)
         if causes:
@@ -95,10 +100,16 @@ def _explained(look: Look, finding: Finding, tried: int, causes: list[Cause]) ->
     more = len(causes) - _NAMED
     beside = f"; and so with {counted(more, 'other change')}" if more > 0 else ""
     evidence = finding.evidence | {"tried": tried, "leading there": [one.words for one in causes]}
-    message = f"{finding.message}; {', and '.join(said)}, in the target{beside}"
+    message = f"{finding.message}; {', and '.join(said)}, in the target{_of_a_point(look)}{beside}"
     return replace(
         finding, message=message, evidence=evidence, action=(_TRY if len(causes) == 1 else _GUESSES).format(tried)
     )
+
+
+def _of_a_point(look: Look) -> str:
+    """By how much a target that is a point is widened, in words; "" for any other."""
+    point = bool(list(target_point(look.wanted, look.names)))
+    return f", a point that is taken {percent(POINT)} of the view wide either way" if point else ""
 
 
 def _slopes_at_target(look: Look) -> str:
@@ -132,6 +143,8 @@ def _outliers_to_blame(look: Look) -> str | None:
 
 def _changed_operations(look: Look) -> Iterator[tuple[str, View]]:
     """The loss with labels swapped, with one operation changed, and with another sign."""
+    for name, p in scalars_of(dict(look.own.fixed)).items():
+        yield f"1 − {name} in place of {name}", with_data(look.view, {name: 1 - p})
     negated, some = ("the whole of it negated", Negated(look.view)), look.lattice.points[look.lattice.finite]
     # A loss that is never below 0 hardly has the wrong sign, so that is tried last.
     below = bool((look.lattice.loss[look.lattice.finite] < 0).any())
@@ -172,17 +185,19 @@ def _changed_arguments(look: Look) -> Iterator[tuple[str, View]]:
     for name, other in combinations(data, 2):
         if data[name].shape == data[other].shape:
             yield f"{name} and {other} exchanged", with_data(look.view, {name: data[other], other: data[name]})
+    signed = FORMS[:4] if not is_symmetric(look) else FORMS[1:4]
     for name, one in data.items():
-        for form in FORMS[:4]:
+        for form in signed:
             yield f"{form.words.format(name)} in place of {name}", with_data(look.view, {name: form.of(one)})
 
 
 def _changed_forms(look: Look) -> Iterator[tuple[str, View]]:
     """The loss with a parameter in another form."""
+    symmetric = is_symmetric(look)
     for axis, name in enumerate(look.names):
         low, high = look.bounds[axis].tolist()
         above = high / (high - min(low, 0.0))
-        for form in FORMS:
+        for form in FORMS[symmetric:]:
             if not form.positive or above >= _POSITIVE:
                 yield f"{form.words.format(name)} in place of {name}", Reformed(look.view, axis, form)
 
@@ -195,7 +210,9 @@ def _leads_there(look: Look, view: View) -> Tensor | None:
         losses, _ = finish(view.at(points, gradient=False))
         if _share_lost(losses) > _share_lost(look.lattice.loss) or not bool(losses.isfinite().any()):
             return None
-        if not bool(look.in_targets(_lowest(points, losses)[None])):
+        # Between two points of the lattice may lie all of a box; a point reaches further than that by itself.
+        off = 0.0 if _of_a_point(look) else 1 / _POINTS_SLOW[view.dims]
+        if not bool(look.in_targets(_lowest(points, losses)[None], off)):
             return None
         descents = finish(descending(view))
         if _loses_its_bottom(look, view, descents):

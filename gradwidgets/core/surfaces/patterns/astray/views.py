@@ -87,10 +87,26 @@ class Negated(View):
         return -loss, -slopes
 
 
+class Changed(View):
+    """A loss with one of its operations changed.
+
+    Args:
+        view: The loss over its axes.
+        edit: The change.
+
+    Attributes:
+        edit: As given.
+    """
+
+    def __init__(self, view: View, edit: Edit) -> None:
+        left = Left()
+        self.__dict__.update(_of_function(view, view.function.within(lambda: Edited(edit, left))).__dict__)
+        self.edit = edit
+
+
 def edited(view: View, edit: Edit) -> View:
     """A view of the loss with one of its operations changed."""
-    left = Left()
-    return _of_function(view, view.function.within(lambda: Edited(edit, left)))
+    return Changed(view, edit)
 
 
 def with_data(view: View, fixed: Mapping[str, object]) -> View:

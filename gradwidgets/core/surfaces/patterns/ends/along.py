@@ -1,6 +1,6 @@
 """Where steps along autograd's gradient lead, even if the loss rises: a part of it may be detached on purpose."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ from gradwidgets.core.surfaces.patterns.look import Look
 _STARTS, _STARTS_SLOW = {1: 23, 2: 9}, {1: 7, 2: 3}  # along each axis
 _STEPS, _STEPS_SLOW = 160, 60
 _TOGETHER, _MOST = 0.03, 0.8  # of the view's widths; of the descents
-_FIRST, _LAST = 0.05, 5e-4  # of the view's width: the first and the last step
+_FIRST, LAST = 0.05, 5e-4  # of the view's width: the first and the last step
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,11 +24,15 @@ class Arrival:
         share: The share of them that ends in the target, or at almost the lowest loss if there is no target.
         together: The point near which most of them end; None if there is none.
         loss: The loss there.
+        ends: Where they end, (N, P).
+        losses: The losses there, (N,).
     """
 
     share: float
     together: tuple[float, ...] | None = None
     loss: float = float("nan")
+    ends: Tensor = field(default_factory=lambda: torch.empty(0, 0))
+    losses: Tensor = field(default_factory=lambda: torch.empty(0))
 
 
 def arriving(look: Look) -> Arrival:
@@ -40,7 +44,7 @@ def arriving(look: Look) -> Arrival:
     if not bool(begun.any()):
         return Arrival(0.0)
     ends, losses = ends[begun], losses[begun]
-    good = look.in_targets(ends) if look.given else losses <= look.lowest + ABOVE * look.height
+    good = look.in_targets(ends, LAST) if look.given else losses <= look.lowest + ABOVE * look.height
     middle = ends.median(0).values
     near = ((ends - middle).abs() <= _TOGETHER * look.spans).all(-1)
     most = float(near.double().mean()) > _MOST
@@ -48,6 +52,8 @@ def arriving(look: Look) -> Arrival:
         float(good.double().mean()),
         tuple(middle.tolist()) if most else None,
         float(losses[near].median()) if most else float("nan"),
+        ends,
+        losses,
     )
 
 
@@ -62,6 +68,6 @@ def _following_gradient(view: View) -> tuple[Tensor, Tensor, Tensor]:
         out = ((at <= view.low) & (slope > 0)) | ((at >= view.high) & (slope < 0))
         slope = torch.where(out, 0.0, slope)
         size = slope.norm(dim=-1, keepdim=True).clamp_min(1e-300)
-        at = view.within(at - _FIRST * (_LAST / _FIRST) ** share * slope / size * view.spans)
+        at = view.within(at - _FIRST * (LAST / _FIRST) ** share * slope / size * view.spans)
         losses, gradients = finish(view.at(at))
     return at, losses, begun

@@ -9,7 +9,11 @@ import torch
 from torch import Tensor
 
 from gradwidgets.core.objectives.axes import plain
+from gradwidgets.core.results.wording import counted
 from gradwidgets.core.surfaces.surface import SurfaceGrid
+
+POINT = 0.02  # of the view: so far around it a target that is a point reaches
+_OFF = 1e-4  # of the view: so far off a descent may end
 
 Target = Sequence[float] | Mapping[str, object] | Callable[..., Tensor]
 
@@ -49,6 +53,31 @@ def target_mask(target: Target, grid: SurfaceGrid) -> Tensor:
     return mask
 
 
+def inside(target: Target, names: tuple[str, ...], points: Tensor, spans: Tensor, off: float = 0.0) -> Tensor:
+    """Which points lie in a target, (N,).
+
+    A box and a predicate are taken as they are given, but for what a descent's end is off by; a point, which no
+    descent meets, reaches a fiftieth of the view either way.
+
+    Args:
+        target: As `target_mask` takes it.
+        names: The axes.
+        points: (N, P).
+        spans: The widths of the view, (P,).
+        off: How far off the points may be beside that, a share of the view.
+    """
+    reach = max(_OFF, off) * spans
+    if callable(target):
+        steps = torch.cartesian_prod(*[torch.tensor([0.0, -1.0, 1.0], dtype=torch.float64)] * len(names))
+        near = (points[:, None] + steps.reshape(-1, len(names)) * reach).unbind(-1)
+        return target(**dict(zip(names, near, strict=True))).any(-1)
+    parts = parts_of(target, names)
+    pairs = [part if isinstance(part, tuple) else (part, part) for part in parts]
+    low, high = torch.tensor(pairs, dtype=torch.float64).unbind(-1)
+    reach = torch.where(low == high, (POINT + off) * spans, reach)
+    return ((points >= low - reach) & (points <= high + reach)).all(-1)
+
+
 def parts_of(target: object, names: tuple[str, ...]) -> list[float | tuple[float, float]]:
     """A point's or a box's numbers, in the order of the axes.
 
@@ -69,7 +98,8 @@ def parts_of(target: object, names: tuple[str, ...]) -> list[float | tuple[float
     else:
         parts = list(target)
     if len(parts) != len(names):
-        raise ValueError(f"target needs {len(names)} parts, one for each of {', '.join(names)}; got {target!r:.60}")
+        needed = f"{counted(len(names), 'part')}, one for {'each of ' * (len(names) > 1)}{', '.join(names)}"
+        raise ValueError(f"target needs {needed}; got {target!r:.60}")
     return [_part(part) for part in parts]
 
 

@@ -13,6 +13,7 @@ from gradwidgets.core.results.slices import finish
 from gradwidgets.core.results.wording import number, percent, place
 from gradwidgets.core.surfaces.patterns.ends.descents import descending
 from gradwidgets.core.surfaces.patterns.flat.dead_ground import ABOVE, DEAD
+from gradwidgets.core.surfaces.patterns.flat.infinite_inputs import infinite_input, is_spoilt
 from gradwidgets.core.surfaces.patterns.flat.regions import grown
 from gradwidgets.core.surfaces.patterns.invariance import invariance
 from gradwidgets.core.surfaces.patterns.lattice import nearest_to_middle, steep_of
@@ -78,7 +79,13 @@ def dead_zone(look: Look) -> Finding | None:
     if action and any(part in stop for part in _ONE_SIDED) and _goes_on_falling(look):
         action = TURN_ROUND
     alike = invariance(look) if not action and wholly >= DEAD_SHARE else ""
-    if alike:
+    if action and (infinite := infinite_input(look)) is not None:
+        said.append(infinite.words)
+        action = infinite.action
+    elif action and any(part in stop for part in _LEAKING) and is_spoilt(look, at):
+        said.append(f"it is {_NAMES.get(stop, stop)} that lets no gradient through{line}, and hides infinity")
+        action = _HIDES_INFINITY
+    elif alike:
         both = " and ".join(look.names)
         said.append(f"it stays nearly the same where {both} are {alike} together, as what is normalised does")
         action = _NORMALISED.format(alike)
@@ -145,6 +152,8 @@ def _constant(look: Look) -> Finding | None:
     some = look.lattice.points[look.lattice.finite][:1]
     if look.known and len(some):
         why, action = why_constant(look.function, some[0])
+    if look.known and (infinite := infinite_input(look)) is not None:
+        why, action = infinite.words, infinite.action
     message = f"the loss is the same everywhere in view: there is nothing to descend{f'; {why}' if why else ''}"
     return Finding("dead_zone", "warning", message, {"share": 1.0, "threshold": DEAD_SHARE}, spot, action)
 
@@ -165,6 +174,11 @@ TURN_ROUND = (
     "logits do not cure. Take the other sign: −logsigmoid(x) in place of log(1 − sigmoid(x)), which goes down the same "
     "way and is steepest at its worst."
 )
+_HIDES_INFINITY = (
+    "With leaky_relu or softplus in its place the loss is not finite: keep infinity out of what it is given first, by "
+    "leaving out what is masked."
+)
+_LEAKING = ("relu", "clamp_min")
 _ONE_SIDED = ("sigmoid", "softplus")
 _FALLING, _HIGHEST = 0.5, 0.9  # of a steep slope; of the loss's height
 

@@ -14,6 +14,7 @@ from gradwidgets.core.surfaces.patterns.precision.resolution import unresolved_i
 from gradwidgets.core.surfaces.patterns.precision.small_numbers import rounded_to_one, rounded_to_zero, smallest_eps
 from gradwidgets.core.surfaces.patterns.precision.stable import kept_gradient, stable_form
 from gradwidgets.core.surfaces.patterns.precision.training_precision import LOST_SHARE, OFF, SLIGHT, Trouble
+from gradwidgets.core.surfaces.patterns.singular.logarithms import CURE, FALLS, falls_as_logarithm
 
 _FITTING = "Take torch.finfo(x.dtype).{0}, x being what it is written into, which fits in any precision."
 _AN_EPS = " An eps must be a number of "
@@ -53,24 +54,32 @@ def precision(look: Look) -> Finding | None:
     much = f"in {percent(trouble.share)} of the view" if trouble.share else "at single points"
     what = "the gradient, and it alone," if trouble.only_gradient else "it"
     message = f"{much} {what} is not finite in {dtype} though it is in float64, at {where} say"
-    message += f": {trouble.operation}" if trouble.operation else ""
+    lost = rounded_to_zero(look.own, trouble.point, trouble.cast or look.dtype) if look.known else 0.0
+    near = 0.0 if lost or not look.known else rounded_to_one(look.own, trouble.point, trouble.cast or look.dtype)
+    message += f": {_as_rounded(trouble.operation, near)}" if trouble.operation else ""
     hidden = trouble.only_gradient and trouble.parted.hid and not trouble.parted.back
     message += "; torch.where does not take it, but 0 × infinity is NaN" if hidden else ""
     message += f"; along the axes through there that begins or ends at {', '.join(begins)}" if begins else ""
     evidence["begins"] = trouble.begins
-    lost = rounded_to_zero(look.own, trouble.point, trouble.cast or look.dtype) if look.known else 0.0
     message += f"; the {number(lost)} in it is 0 in {dtype}" if lost else ""
-    near = 0.0 if lost or not look.known else rounded_to_one(look.own, trouble.point, trouble.cast or look.dtype)
     message += f"; the {number(near, 8)} in it is 1 in {dtype}, and bounds nothing" if near else ""
     form = known_for(trouble.parted.who) if lost else stable_form(trouble.parted)
     action = hidden_by_where([trouble.parted.who]) if hidden else _or_in_more_digits(form, dtype)
     if near:
         step = number(torch.finfo(trouble.cast or look.dtype).eps, 2)
         action = f"A bound beside 1 must be a number of {dtype}: 1 − {step} is one, {number(near, 8)} is not. {action}"
+    if not (lost or near) and not trouble.only_gradient and falls_as_logarithm(look, trouble.point):
+        message, action = message + FALLS, CURE
     if lost:
         least = number(smallest_eps(trouble.cast or look.dtype), 2)
         action += f"{_AN_EPS}{dtype}, as must its reciprocal and its square: {least} and more are."
     return Finding("precision", "error", message, evidence, tuple(trouble.point.tolist()), action)
+
+
+def _as_rounded(operation: str, near: float) -> str:
+    """What goes wrong, in words, where it is a bound that is rounded to 1, and nothing that underflows."""
+    first, rest = operation.partition(", and ")[::2]
+    return f"{number(near, 8)} rounds to 1, and {rest}" if near and rest and "to 0" in first else operation
 
 
 def _untried(look: Look) -> Finding:

@@ -32,6 +32,7 @@ from gradwidgets.core.surfaces.patterns.singular.bad_lines import (
     shares_along,
 )
 from gradwidgets.core.surfaces.patterns.singular.branch_taken import points_along, taken_elsewhere
+from gradwidgets.core.surfaces.patterns.singular.logarithms import CURE, FALLS, falls_as_logarithm
 from gradwidgets.core.surfaces.patterns.singular.poles import APART, NAMED, is_a_line, one_of_each, spots_of, surrounded
 from gradwidgets.core.surfaces.patterns.singular.poles import in_words as spots_in_words
 
@@ -98,6 +99,7 @@ def non_finite(look: Look) -> Finding | None:
         message += "; no single operation was found that makes it" * look.known
         return Finding("non_finite", "error", message, evidence, spot)
     message += f"; {culprit.sentence}"
+    message += FALLS * (alone and kind == "minus infinite" and falls_as_logarithm(look, point))
     evidence |= {"operation": culprit.operation, "in": culprit.which}
     action = EVERYWHERE if share == 1 and is_below(culprit.action) else _cure_at(look, culprit, point)
     if alone and (other := _another_cause(look, places, lines, point, culprit)) is not None:
@@ -132,6 +134,8 @@ def _kinds(look: Look) -> tuple[Tensor, Tensor]:
 
 def _cure_at(look: Look, culprit: Culprit, point: Tensor) -> str:
     known = action_for(culprit.operation)
+    if _what_is_bad(look, point)[1] == "minus infinite" and falls_as_logarithm(look, point):
+        return CURE
     if not culprit.action.startswith(known):
         return culprit.action
     if known == action_for("sqrt") and root_of_squares(look.function, point, look.spans):

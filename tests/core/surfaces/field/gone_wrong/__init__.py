@@ -5,6 +5,7 @@ The facts come from public reports; the code is our own. A case may deserve more
 
 from tests.core.surfaces.field.gone_wrong.by_item import BY_ITEM
 from tests.core.surfaces.field.gone_wrong.cut_gradients import CUT
+from tests.core.surfaces.field.gone_wrong.eighth_look import EIGHTH_LOOK
 from tests.core.surfaces.field.gone_wrong.fifth_look import FIFTH_LOOK
 from tests.core.surfaces.field.gone_wrong.fitting_cures import FITTING_CURES
 from tests.core.surfaces.field.gone_wrong.formulas import FORMULAS
@@ -34,5 +35,5 @@ GONE_WRONG = (
     *FORMULAS, *MINIMA, *DEAD, *CUT, *JUMPS, *UNDEFINED, *TIPS, *SINGLE_PRECISION, *HALF_PRECISION, *ROUNDING, *SPIKES,
     *REMEDIED, *MASKED, *FITTING_CURES, *TOLD_TRULY, *UNMEANT_PAIRS, *SEAMS, *WRONG_INPUTS,
     *SECOND_LOOK, *BY_ITEM, *TOLD_BY_CAUSE, *THIRD_LOOK, *FOURTH_LOOK, *FIFTH_LOOK, *SIXTH_LOOK,
-    *SEVENTH_LOOK,
+    *SEVENTH_LOOK, *EIGHTH_LOOK,
 )  # fmt: skip
