@@ -86,8 +86,8 @@ def _by_layer(
     }
     found: dict[str, float] = {}
     for one in held:
-        if (value := values.get(id(one.parameter))) is not None:
-            found[layers[one.column]] = max(found.get(layers[one.column], 0.0), value)
+        if (own := values.get(id(one.parameter))) is not None:
+            found[layers[one.column]] = max(found.get(layers[one.column], 0.0), own)
     return found
 
 

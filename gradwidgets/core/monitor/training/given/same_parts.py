@@ -44,12 +44,11 @@ class SameParts:
                 self._still[name] &= now == first
 
     def _rows(self, arguments: tuple[object, ...], keywords: Mapping[str, object]) -> Iterator[tuple[str, Tensor]]:
-        given = [*enumerate(arguments, 1), *keywords.items()]
-        for key, value in given:
+        given = {f"input {k}": value for k, value in enumerate(arguments, 1)} | dict(keywords)
+        for name, value in given.items():
             for _, one in named_tensors(value, "input"):
                 if one.ndim > 1 and one.shape[0] >= _ROWS and one.layout == torch.strided and not one.is_complex():
                     rows = one.detach()[:_ROWS].flatten(1)
-                    name = f"input {key}" if isinstance(key, int) else key
                     self._apart[name] = apart = -(-rows.shape[1] // _COLUMNS)
                     yield name, rows[:, ::apart].clone()
 

@@ -1,5 +1,7 @@
 """Weight decay that outweighs the gradient: weights shrink to a part of what they were, though the loss may fall."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -73,6 +75,11 @@ def _told(
     action = f"Lower weight_decay to {lower} or less"
     if not rule.get("decoupled"):
         action += " (1e-4 is usual); in AdamW it is not added to the gradient, and 0.01 is usual there"
-    evidence = {"weight decay": own[-1], "times the gradient": times, "norm at first": begun, "norm at last": end}
+    evidence: dict[str, Any] = {
+        "weight decay": own[-1],
+        "times the gradient": times,
+        "norm at first": begun,
+        "norm at last": end,
+    }
     evidence |= {"layers": names, "threshold": _PULL, "at first": ends[0], "at last": ends[1]}
     return Finding("decay", severity, message, evidence, tuple(shrunk), f"{action}.")
