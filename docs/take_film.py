@@ -26,8 +26,8 @@ from tests.browser.page import Page, open_browser
 NAME = "playground.webp"
 FINENESS = 1.5  # pixels of the film to a CSS pixel
 FRAME = 50  # ms
-DRAGGING = 9, 14  # CSS pixels from one frame to the next, on average, and the least number of frames of a way
-MOVING = 26, 7  # the same, of a hand that does not drag
+DRAGGING = 14, 10  # CSS pixels from one frame to the next, on average, and the least number of frames of a way
+MOVING = 36, 6  # the same, of a hand that does not drag
 AIR = 150  # ms that a picture must have been the same before it is taken
 HAND, PRESSED = 7, 10  # radius of the hand, in CSS pixels
 
@@ -79,7 +79,7 @@ class Camera:
         self._page.raw.mouse.down()
         self.look(240)
 
-    def release(self, milliseconds: int = 700) -> None:
+    def release(self, milliseconds: int = 600) -> None:
         """Let go, and look at what has become."""
         self._down = False
         self._page.raw.mouse.up()
@@ -115,16 +115,16 @@ def drag_slider(page: Page, camera: Camera, label: str, *shares: float) -> None:
 
 def play(page: Page, camera: Camera) -> None:
     """Do what the film shows."""
-    camera.look(800)
+    camera.look(600)
     drag_slider(page, camera, "lr", 0.8, 0.542)
     drag_slider(page, camera, "momentum", 0.486)
     camera.go(middle(page.raw.locator(".widget-checkbox").filter(has_text="nesterov").locator("input").bounding_box()))
     camera.press()
-    camera.release(1000)
+    camera.release(800)
     camera.go(page.on_map(6, -3, "widget"))
     camera.press()
     camera.go(*(page.on_map(*place, "widget") for place in ((5.5, 5), (-3, 5.5))))
-    camera.release(1600)
+    camera.release(1300)
 
 
 def same_colors(frames: list[Image.Image]) -> list[Image.Image]:

@@ -64,7 +64,7 @@ def test_a_picture_shows_what_the_code_draws(name):
     assert not differs, f"docs/{name} shows what is drawn no more, {differs}; take it anew: {again(name)}"
 
 
-@pytest.mark.parametrize("other", [{"path": "#8e24aa"}, {"data": "#d7301f"}, {"muted": "#a8b4c0"}], ids=str)
+@pytest.mark.parametrize("other", [{"ink": "#8e24aa"}, {"data": "#d7301f"}, {"muted": "#a8b4c0"}], ids=str)
 def test_another_colour_is_found(monkeypatch, other):
     recorded = RECORD["playground.png"]
     monkeypatch.setitem(STYLES, "light", replace(STYLES["light"], **other))

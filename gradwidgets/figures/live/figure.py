@@ -170,7 +170,10 @@ class LiveFigure(SceneFigure[Training]):
         if shown.title != self._quantity:
             self._quantity = shown.title
             room = self.norms.bbox.width - self._key_width - 8 * self._layout.scale
-            fit(self._titles[self.norms], shown.title, room)
+            for words in (shown.title, shown.title.removesuffix(", rms")):
+                fit(self._titles[self.norms], words, room)
+                if self._titles[self.norms].get_text() == words:
+                    break
             changed.append(self.norms)
         style = self._style
         parts = [("● now", style.shown(MEASURED))]

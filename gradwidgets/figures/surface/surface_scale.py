@@ -62,7 +62,7 @@ class SurfaceScale:
             return cls(kind, zero, unit, 0.0, 1.0)
         if kind == "log":
             low = max(low, high - _DECADES) if np.isfinite(low) else high - _DECADES
-        high = high if high > low else low + 1.0
+        high = high if high > low else low + max(1.0, 1e-3 * abs(low))
         if kind == "linear":
             high = round_limits(low, high, _ROUNDED)[1]  # the lowest has the palest colour
         elif kind == "log":
