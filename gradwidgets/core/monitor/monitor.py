@@ -14,8 +14,8 @@ from gradwidgets.core.monitor.quantities import Sample
 from gradwidgets.core.monitor.sampling.sampler import STRANGER, Sampler
 from gradwidgets.core.monitor.taps import Hook, Removable, take_away
 from gradwidgets.core.monitor.told.checks_of_arguments import (
-    has_parameters,
     holds_some,
+    is_module,
     seconds,
     share,
     whole,
@@ -82,7 +82,7 @@ class GradientMonitor(Noting):
 
     Raises:
         TypeError: An argument is of the wrong type.
-        ValueError: One is out of its range, or the model has no parameters.
+        ValueError: One is out of its range.
     """
 
     @at_home
@@ -100,7 +100,7 @@ class GradientMonitor(Noting):
         scaler: "torch.amp.GradScaler | None" = None,
         preflight: bool = True,
     ) -> None:
-        has_parameters(model)
+        is_module(model)
         if optimizer is not None and not isinstance(optimizer, torch.optim.Optimizer):
             raise TypeError(f"optimizer must be a torch.optim.Optimizer or None; got {type(optimizer).__name__}")
         if scaler is not None and not all(callable(getattr(scaler, one, None)) for one in ("is_enabled", "get_scale")):
@@ -114,7 +114,9 @@ class GradientMonitor(Noting):
         self._updates = updates
         keep = whole("keep", keep, 2)
         self._sampler = Sampler(model, optimizer is not None, activations, self._updates, keep, scaler)
-        if optimizer is not None and not holds_some(optimizer, model):
+        if next(model.parameters(), None) is None:
+            self._sampler.notes["nothing"] = "the model has no parameters, so there is nothing to learn"
+        elif optimizer is not None and not holds_some(optimizer, model):
             self._sampler.notes["stranger"] = STRANGER  # it may yet be given them
         self._turns = self._sampler.turns
         self._first = FirstLook() if yes_or_no("preflight", preflight) else None

@@ -346,7 +346,7 @@ class LayerFlowPanel(NetworkPanel):
             view.figure.invalidate()
 
     def _spare_parts_(self) -> Sequence[widgets.Widget]:
-        return [*super()._spare_parts_(), *self._column.bodies.values()]
+        return [*super()._spare_parts_(), *self._column.hidden()]
 
     def _close(self) -> None:
         self._forget_cells()

@@ -183,7 +183,7 @@ def test_a_page_has_title_verdict_findings_actions_table_notes_and_pictures(tmp_
     assert "Numbers mark what was found." in page.text("figcaption")
     light, dark = picture_in(page.of("img")[0]["src"]), picture_in(page.of("source")[0]["srcset"])
     assert light.size == dark.size == (2 * SIZE[0], 2 * SIZE[1])
-    assert light.getpixel((0, 0)) == (255, 255, 255) and dark.getpixel((0, 0)) == (17, 17, 17)
+    assert light.getpixel((0, 0)) == (255, 255, 255) and dark.getpixel((0, 0)) == (20, 22, 29)
 
 
 def picture_in(address):

@@ -7,15 +7,10 @@ import torch
 from torch import nn
 
 
-def has_parameters(model: object) -> None:
-    """Refuse what is no module, and a module that can learn nothing."""
+def is_module(model: object) -> None:
+    """Refuse what is no module."""
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be a torch.nn.Module; got {type(model).__name__}")
-    if next(model.parameters(), None) is None:
-        raise ValueError(
-            f"model must have something to learn; got {type(model).__name__}, which has no parameters: give the "
-            "monitor the model that is trained"
-        )
 
 
 def holds_some(optimizer: torch.optim.Optimizer, model: nn.Module) -> bool:
