@@ -312,7 +312,8 @@ class Page:
 
     def on_map(self, weight: float, bias: float, widget: str = "playground") -> tuple[float, float]:
         """Where on the page a point of the first map is."""
-        across, up = self.value(f"[float(v) for v in {widget}.figure.axes[0].transData.transform(({bias}, {weight}))]")
+        map_ = f"next(one for one in {widget}.figure.axes if one.bbox.height > 100)"
+        across, up = self.value(f"[float(v) for v in {map_}.transData.transform(({bias}, {weight}))]")
         height = self.value(f"float({widget}.figure.bbox.height)")
         box = self.raw.locator(f"{CANVAS}:first-of-type").first.bounding_box()
         scale = box["height"] / height

@@ -4,8 +4,8 @@ import pytest
 
 pytestmark = pytest.mark.browser
 
-# What stands beside the last slider, the one over the steps.
-READOUT = "[...document.querySelectorAll('.gradwidgets .widget-slider .widget-readout')].at(-1).innerText.trim()"
+# What stands beside the slider that walks through the steps.
+READOUT = "document.querySelector('.gradwidgets-scrubber .widget-readout').innerText.trim()"
 
 
 def drag(page, label: str, *shares: float) -> None:
