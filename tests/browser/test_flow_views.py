@@ -58,7 +58,7 @@ def test_a_fix_is_tried_applied_and_undone(page):
     press(page, "doctor")
     page.until_kernel("panel.view == 'doctor'")
     page.until_text("vanishing", within=".gradwidgets-verdict .card.error")
-    page.raw.locator(".gradwidgets select").first.select_option("He init")
+    page.raw.locator(".gradwidgets select:visible").first.select_option("He init")
     page.until_text("loss in 20 steps:", within=".gradwidgets-verdict")
     page.until_painted("panel")
     assert page.value("all(torch.equal(p, before[n]) for n, p in model.named_parameters())")

@@ -94,7 +94,7 @@ def test_a_kept_record_is_shown_with_its_verdict_and_one_beside(lab, browser, ad
         )
         assert shade == "local, local, scroll, scroll"  # covers scroll along with the words, shades do not
         assert page.raw.get_by_role("button", name="Train", exact=True).count() == 0
-        page.raw.locator(".gradwidgets select").first.select_option("update/weight")
+        page.raw.locator(".gradwidgets select:visible").first.select_option("update/weight")
         page.until_kernel("kept.quantity == 'update/weight'")
         page.until_painted("kept")
         assert page.value("kept.error") == "" and page.complaints() == [] and page.console == []
