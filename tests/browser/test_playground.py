@@ -148,10 +148,9 @@ WIDEST_WORDS = (
 def test_a_fold_opens_under_the_hand_and_its_head_names_what_was_changed(page):
     page.unfold(opened=False)
     assert not page.slider("weight_decay").is_visible()
-    head = page.raw.get_by_role("button", name="3 more settings")
-    assert head.get_attribute("aria-expanded") == "false"
-    head.press("Enter")
+    page.raw.get_by_role("button", name="3 more settings", expanded=False).press("Enter")
     page.slider("weight_decay").wait_for(state="visible")
+    page.raw.get_by_role("button", name="3 more settings", expanded=True).wait_for()
     page.press("weight_decay")
     page.until_kernel("playground.weight_decay > 0")
     page.until("document.querySelector('.gradwidgets-more').textContent.startsWith('weight_decay ')")
