@@ -7,18 +7,21 @@ controls; the job runs on the main loop.
 from __future__ import annotations
 
 import contextlib
+import html
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import ipywidgets as widgets
+from ipywidgets.widgets.widget_string import HTMLStyle
 from traitlets import Bunch, TraitError
 
-from gradwidgets.widgets.canvas.hearing import heard
+from gradwidgets.widgets.canvas.hearing import hear_only, heard
 
-LOCKED = "fixed in this lesson"
+LOCKED = "set by your teacher"  # why a control is off that a lesson locks
 HIDDEN = "gradwidgets-hidden"  # … of one that a teacher hides
 OFF = "gradwidgets-off"  # the class of a control that is disabled
+_SHUT, _SPACED = "gradwidgets-locked", "gradwidgets-spaced"  # … that is locked; that has room for a reason at all times
 _MOVED = ("value", "index")  # the traits of a control that a page changes
 NAMED = "gradwidgets-named"  # the class of a field whose label is hidden, but read by screen readers: see controls.css
 
@@ -58,7 +61,8 @@ class Control(widgets.HBox):
         dressed = (f"gradwidgets-{self.kind}",) if self.kind else ()
         super().__init__(children, layout=(looks or Looks()).layout(), _dom_classes=dressed)
         self.name = name
-        self._place = self.layout
+        self._place, self._looks = self.layout, looks or Looks()
+        self._note: widgets.HTML | None = None
         self.moved = False
         self.locked = False
         self._wanted = True, ""  # the last arguments of `enable`
@@ -138,13 +142,21 @@ class Control(widgets.HBox):
         self.locked = locked
         self.enable(*self._wanted)
 
+    def make_room(self) -> None:
+        """Keep room for a reason, so that nothing moves where one comes and goes while something else is dragged."""
+        self.add_class(_SPACED)
+
     def enable(self, enabled: bool, reason: str = "") -> None:
-        """Enable or disable the control; the tooltip of a disabled one gives the reason."""
+        """Enable or disable the control; a line under a disabled one, and its tooltip, give the reason."""
         self._wanted = enabled, reason
         if self.locked:
             enabled, reason = False, LOCKED
+        self._explain(reason)
         (self.remove_class if enabled else self.add_class)(OFF)
+        (self.add_class if self.locked else self.remove_class)(_SHUT)
         for child in self.children:
+            if child is self._note:
+                continue
             if hasattr(child, "disabled") and child.disabled == enabled:
                 child.disabled = not enabled
             if hasattr(child, "tooltip"):
@@ -152,6 +164,21 @@ class Control(widgets.HBox):
                 child.plain_tooltip = tip
                 if child.tooltip != (reason or tip):
                     child.tooltip = reason or tip
+
+    def _explain(self, reason: str) -> None:
+        """Write a reason under the control; the line is only made once there is something to write."""
+        if self._note is None and reason:
+            self._note = _note(self._looks)
+            self.children = (*self.children, self._note)
+        if self._note is not None and self._note.value != html.escape(reason):
+            self._note.value = html.escape(reason)
+
+
+def _note(looks: Looks) -> widgets.HTML:
+    note = widgets.HTML(layout=looks.layout(), style=looks.of(HTMLStyle), _dom_classes=("gradwidgets-note",))
+    for part in (note, note.style):
+        hear_only(part)
+    return note
 
 
 def guarded(kind: type[widgets.Widget], control: Control, name: str, **options: object) -> widgets.Widget:

@@ -86,7 +86,7 @@ def marks(
     if "finding" in answer:
         names = [one.name for one in found]
         share = 1.0 if answer["finding"] == names[0] else _SECOND if answer["finding"] in names else 0.0
-        before = "There is that too, but first" if share == _SECOND else said(share == 1.0)
+        before = "That was found too, but what comes first is" if share == _SECOND else said(share == 1.0)
         worst = found[0]
         given.append(Mark(share, f"{before} {worst.name.replace('_', ' ')}, {worst.message.rstrip('.')}"))
     else:

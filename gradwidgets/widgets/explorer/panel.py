@@ -227,7 +227,7 @@ class SurfaceExplorer(LossPanel):
         controls["x_range"].show(spans[0])
         if len(spans) == 2:
             controls["y_range"].show(spans[1])
-        controls["y_range"].enable(len(spans) == 2, "" if len(spans) == 2 else "there is one axis")
+        controls["y_range"].enable(len(spans) == 2, "" if len(spans) == 2 else "needs a vertical axis")
         controls["point"].show(place if len(place) == 2 else (*place, 0.0))
         controls["point"].fields[1].disabled = len(place) == 1 or controls["point"].locked
         controls["shown"].show(BOTH.join(settings.losses))

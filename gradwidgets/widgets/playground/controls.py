@@ -21,6 +21,9 @@ _STEPS = (
     *range(500, 1001, 100),
 )
 
+_PRESETS = "ready-made settings: those of the article whose data are the first dataset"
+_MEANT = {"article": "article (noisy parabola)"}  # names that say too little by themselves
+
 
 def make_controls(
     meanings: Mapping[str, str], datasets: Sequence[str], buttons: Buttons
@@ -38,8 +41,8 @@ def make_controls(
     looks = Looks()
     make = Maker(looks, meanings)
     controls: list[Control] = [
-        make.menu("preset", [("choose …", ""), *((p, p) for p in PRESETS)], "settings behind the article's figures"),
-        make.menu("dataset", datasets),
+        make.menu("preset", [("choose …", ""), *((p, p) for p in PRESETS)], _PRESETS),
+        make.menu("dataset", [(_MEANT.get(name, name), name) for name in datasets]),
         make.menu("optimizer", tuple(OPTIMIZERS)),
         *rules.controls(make),
         make.number("steps", _STEPS),
@@ -60,6 +63,8 @@ def _column(make: Maker, by_name: Mapping[str, Control], buttons: Buttons) -> Co
     tools = buttons.make(make.looks, "copy a torch script that reproduces this run, all its steps", by_name["theme"])
     often, rarely = rules.often_and_rarely()
     checks = [by_name[name] for name in often if isinstance(by_name[name], Check)]
+    for check in checks:
+        check.make_room()
     sliders = [by_name[name] for name in often if by_name[name] not in checks]
     more = make.more(*(by_name[name] for name in rarely))
     below = make.box("folds", *checks, *more.parts, across=True)

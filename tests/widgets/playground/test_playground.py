@@ -303,6 +303,16 @@ def test_the_blocked_control_is_disabled_and_says_why(playground):
     assert not nesterov.box.disabled
 
 
+def test_the_line_under_a_disabled_control_gives_the_reason_as_text(playground):
+    nesterov, lr = playground.controls["nesterov"], playground.controls["lr"]
+    assert nesterov.children[-1].value == "needs momentum above 0" and "gradwidgets-off" in nesterov._dom_classes
+    playground.momentum = 0.9
+    assert nesterov.children[-1].value == "" and "gradwidgets-off" not in nesterov._dom_classes
+    assert len(lr.children) == 2, "only what is off once has such a line"
+    lr.enable(False, "<b>")
+    assert lr.children[-1].value == "&lt;b&gt;"
+
+
 # -- maps are computed once -----------------------------------------------------------------------------------
 
 

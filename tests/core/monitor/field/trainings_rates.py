@@ -102,7 +102,7 @@ def without_a_pass() -> list[Finding]:
 
 
 def with_a_penalty_now_and_then() -> list[Finding]:
-    """A second pass backward at every eighth step, as of a penalty that is looked at seldom."""
+    """A second backward pass at every eighth step, as of a penalty that is looked at seldom."""
     torch.manual_seed(0)
     model, (inputs, labels) = plain(), digits()
     optimizer = torch.optim.Adam(model.parameters(), 1e-3)
@@ -151,7 +151,7 @@ RATES_CLEAN = (
     clean("up and down", "by design", partial(train, optimizer=sgd(0.1), schedule=lambda one: lr_scheduler.CyclicLR(one, 0.01, 0.1, 10))),
     clean("attribute of its own", "and it is frozen", partial(train, lambda: nn.Sequential(Extractor(), nn.Linear(48, 10)), held=lambda model: model[1].parameters())),
     clean("frozen norm in evaluation", "as it should be", partial(train, a_frozen_norm, held=lambda model: model[1].parameters())),
-    clean("penalty now and then", "a second pass backward", with_a_penalty_now_and_then),
+    clean("penalty now and then", "a second backward pass", with_a_penalty_now_and_then),
     clean("clip and zeros in place", "each step", partial(train, before_step=clipped(5.0), zero=zeroed(1, to_none=False), micro=3)),
     clean("small decay", "it takes little", partial(train, lambda: mlp(64, 48, 10), sgd(0.1, weight_decay=1e-3))),
 )  # fmt: skip
