@@ -7,13 +7,12 @@ controls; the job runs on the main loop.
 from __future__ import annotations
 
 import contextlib
-import html
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import ipywidgets as widgets
-from ipywidgets.widgets.widget_string import HTMLStyle
+from ipywidgets.widgets.widget_string import LabelStyle
 from traitlets import Bunch, TraitError
 
 from gradwidgets.widgets.canvas.hearing import hear_only, heard
@@ -21,7 +20,9 @@ from gradwidgets.widgets.canvas.hearing import hear_only, heard
 LOCKED = "set by your teacher"  # why a control is off that a lesson locks
 HIDDEN = "gradwidgets-hidden"  # … of one that a teacher hides
 OFF = "gradwidgets-off"  # the class of a control that is disabled
-_SHUT, _SPACED = "gradwidgets-locked", "gradwidgets-spaced"  # … that is locked; that has room for a reason at all times
+_SHUT, _SPACED = "gradwidgets-locked", "gradwidgets-spaced"  # … that is locked; that has room for a line at all times
+OVER = "gradwidgets-over"  # … whose setting is beyond a limit
+LINE = "gradwidgets-remark"  # … of the line under a control
 _MOVED = ("value", "index")  # the traits of a control that a page changes
 NAMED = "gradwidgets-named"  # the class of a field whose label is hidden, but read by screen readers: see controls.css
 
@@ -55,6 +56,7 @@ class Control(widgets.HBox):
     """
 
     layout: widgets.Layout
+    children: Sequence[widgets.Widget]
     kind: ClassVar[str] = ""  # how the style sheet calls controls of this kind
 
     def __init__(self, name: str, tooltip: str, children: Sequence[widgets.Widget], looks: Looks | None = None) -> None:
@@ -62,7 +64,8 @@ class Control(widgets.HBox):
         super().__init__(children, layout=(looks or Looks()).layout(), _dom_classes=dressed)
         self.name = name
         self._place, self._looks = self.layout, looks or Looks()
-        self._note: widgets.HTML | None = None
+        self._line: widgets.Label | None = None  # under it
+        self._remark = ""
         self.moved = False
         self.locked = False
         self._wanted = True, ""  # the last arguments of `enable`
@@ -151,11 +154,11 @@ class Control(widgets.HBox):
         self._wanted = enabled, reason
         if self.locked:
             enabled, reason = False, LOCKED
-        self._explain(reason)
+        self._write_line()
         (self.remove_class if enabled else self.add_class)(OFF)
         (self.add_class if self.locked else self.remove_class)(_SHUT)
         for child in self.children:
-            if child is self._note:
+            if child is self._line:
                 continue
             if hasattr(child, "disabled") and child.disabled == enabled:
                 child.disabled = not enabled
@@ -165,20 +168,29 @@ class Control(widgets.HBox):
                 if child.tooltip != (reason or tip):
                     child.tooltip = reason or tip
 
-    def _explain(self, reason: str) -> None:
-        """Write a reason under the control; the line is only made once there is something to write."""
-        if self._note is None and reason:
-            self._note = _note(self._looks)
-            self.children = (*self.children, self._note)
-        if self._note is not None and self._note.value != html.escape(reason):
-            self._note.value = html.escape(reason)
+    def remark(self, text: str, *, over: bool = False) -> None:
+        """Say something in a line under the control, where that is not needed for why it is off; "" for nothing.
 
+        Args:
+            text: What to say.
+            over: Whether the setting is beyond what the line says.
+        """
+        self._remark = text
+        (self.add_class if over else self.remove_class)(OVER)
+        self._write_line()
 
-def _note(looks: Looks) -> widgets.HTML:
-    note = widgets.HTML(layout=looks.layout(), style=looks.of(HTMLStyle), _dom_classes=("gradwidgets-note",))
-    for part in (note, note.style):
-        hear_only(part)
-    return note
+    def _write_line(self) -> None:
+        enabled, reason = self._wanted
+        text = LOCKED if self.locked else (reason if not enabled and reason else self._remark)
+        if self._line is None and text:
+            self._line = widgets.Label(
+                layout=self._looks.layout(), style=self._looks.of(LabelStyle), _dom_classes=(LINE,)
+            )
+            for part in (self._line, self._line.style):
+                hear_only(part)
+            self.children = [*self.children, self._line]
+        if self._line is not None and self._line.value != text:
+            self._line.value = text
 
 
 def guarded(kind: type[widgets.Widget], control: Control, name: str, **options: object) -> widgets.Widget:

@@ -60,13 +60,13 @@ function explain_off(column) {
     for (const name of ["tabindex", "role", "aria-label", "aria-disabled", "aria-describedby"]) row.removeAttribute(name);
   }
   for (const row of column.querySelectorAll(".gradwidgets-off")) {
-    const names = [...row.querySelectorAll(".widget-label, .widget-label-basic")].map((label) => label.textContent.trim());
-    const note = row.querySelector(":scope > .gradwidgets-note");
+    const names = [...row.querySelectorAll(".widget-label:not(.gradwidgets-remark), .widget-label-basic")].map((label) => label.textContent.trim());
+    const note = row.querySelector(":scope > .gradwidgets-remark");
     set(row, "role", "group");
     set(row, "aria-label", names.find(Boolean) ?? "view");
     set(row, "aria-disabled", "true");
     set(row, "tabindex", "0");
-    if (note) set(row, "aria-describedby", note.id ||= unique("gradwidgets-note"));
+    if (note) set(row, "aria-describedby", note.id ||= unique("gradwidgets-remark"));
   }
 }
 
@@ -130,7 +130,7 @@ function make_accessible(model, host) {
     // A slider that moves writes its number anew and marks its handle: neither is a new control.
     changes = new MutationObserver((records) => {
       const news = records.some(({ type, target }) => type === "childList"
-        ? !target.matches(".widget-readout, .widget-html-content")
+        ? !target.matches(".widget-readout, .widget-html-content, .gradwidgets-remark")
         : target.matches(".widget-toggle-button, .slider, .gradwidgets-off, .widget-hbox[aria-disabled]"));
       if (!news) return;
       clearTimeout(timer);

@@ -22,7 +22,6 @@ _STEPS = (
 )
 
 _PRESETS = "ready-made settings: those of the article whose data are the first dataset"
-_MEANT = {"article": "article (noisy parabola)"}  # names that say too little by themselves
 
 
 def make_controls(
@@ -42,7 +41,7 @@ def make_controls(
     make = Maker(looks, meanings)
     controls: list[Control] = [
         make.menu("preset", [("choose …", ""), *((p, p) for p in PRESETS)], _PRESETS),
-        make.menu("dataset", [(_MEANT.get(name, name), name) for name in datasets]),
+        make.menu("dataset", datasets, '"article" are 50 points around a parabola'),
         make.menu("optimizer", tuple(OPTIMIZERS)),
         *rules.controls(make),
         make.number("steps", _STEPS),

@@ -309,8 +309,12 @@ def test_the_line_under_a_disabled_control_gives_the_reason_as_text(playground):
     playground.momentum = 0.9
     assert nesterov.children[-1].value == "" and "gradwidgets-off" not in nesterov._dom_classes
     assert len(lr.children) == 2, "only what is off once has such a line"
-    lr.enable(False, "<b>")
-    assert lr.children[-1].value == "&lt;b&gt;"
+    lr.remark("stable up to 1")
+    assert lr.children[-1].value == "stable up to 1"
+    lr.lock(True)
+    assert lr.children[-1].value == "set by your teacher"
+    lr.lock(False)
+    assert lr.children[-1].value == "stable up to 1"
 
 
 # -- maps are computed once -----------------------------------------------------------------------------------
