@@ -19,9 +19,9 @@ from gradwidgets.widgets.canvas.hearing import hear_only, heard
 
 LOCKED = "set by your teacher"  # why a control is off that a lesson locks
 HIDDEN = "gradwidgets-hidden"  # … of one that a teacher hides
+OVER = "gradwidgets-over"  # the class of one whose setting is beyond a limit
 OFF = "gradwidgets-off"  # the class of a control that is disabled
 _SHUT, _SPACED = "gradwidgets-locked", "gradwidgets-spaced"  # … that is locked; that has room for a line at all times
-OVER = "gradwidgets-over"  # … whose setting is beyond a limit
 LINE = "gradwidgets-remark"  # … of the line under a control
 _MOVED = ("value", "index")  # the traits of a control that a page changes
 NAMED = "gradwidgets-named"  # the class of a field whose label is hidden, but read by screen readers: see controls.css
