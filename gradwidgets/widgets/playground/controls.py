@@ -9,6 +9,7 @@ from gradwidgets.core.regression.losses import THRESHOLDS
 from gradwidgets.figures.base.style import STYLES
 from gradwidgets.widgets.controls import Check, Control, Looks, Maker
 from gradwidgets.widgets.controls.maker import Column
+from gradwidgets.widgets.helps import playground_help
 from gradwidgets.widgets.panel.buttons import Buttons
 from gradwidgets.widgets.playground import rules, swatches, thresholds
 from gradwidgets.widgets.playground.presets import PRESETS
@@ -74,9 +75,9 @@ def _column(make: Maker, by_name: Mapping[str, Control], buttons: Buttons) -> Co
     column = make.box(
         "column",
         make.box("head", by_name["preset"], tools, across=True),
-        make.group(by_name["optimizer"], *sliders, below),
-        make.group(by_name["losses"], by_name["dataset"]),
+        make.group(by_name["optimizer"], *sliders, below, about="the optimizer", said=playground_help.optimizer("SGD")),
+        make.group(by_name["losses"], by_name["dataset"], title="Loss and data", said=playground_help.losses()),
         make.box("folds", *(part for pill in pills for part in pill.parts), across=True),
     )
     bar = make.box("bar", by_name["step"], by_name["steps"], across=True)
-    return Column(column, under=(bar,), folds=make.folds())
+    return Column(column, under=(bar,), folds=make.folds(), helps=make.helps)

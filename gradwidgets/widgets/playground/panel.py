@@ -17,6 +17,7 @@ from gradwidgets.core.regression.losses import AT_FIRST, THRESHOLDS
 from gradwidgets.core.results.slices import Slices
 from gradwidgets.figures.playground.figure import PlaygroundFigure
 from gradwidgets.widgets.controls import Check
+from gradwidgets.widgets.helps import playground_help
 from gradwidgets.widgets.kernel.as_usual import as_usual
 from gradwidgets.widgets.kernel.making import whole_or_nothing
 from gradwidgets.widgets.panel.own_settings import split_keywords
@@ -223,6 +224,7 @@ class OptimizerPlayground(Panel[Settings, Result]):
         fits = self._problems[self.dataset].fits_data
         for name in (*THRESHOLDS, "losses"):
             controls[name].enable(fits, "" if fits else "only for a line fitted to data")
+        self._helps["the optimizer"].value = playground_help.optimizer(self.optimizer)
         excluded = "must be 0 with Nesterov momentum" if self.nesterov else ""
         controls["dampening"].enable(not self.nesterov, excluded)
         blocked = not self.nesterov and (self.momentum == 0 or self.dampening != 0)
