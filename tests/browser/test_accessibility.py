@@ -229,6 +229,20 @@ def test_menus_checks_buttons_and_views_obey_the_keyboard(page):
         page.until_kernel("widget.descent")
 
 
+def test_a_question_mark_opens_under_a_key_and_widens_nothing(page):
+    mark = page.raw.locator(".gradwidgets-column .gradwidgets-help:visible").first
+    width = page.raw.locator(".gradwidgets-column").bounding_box()["width"]
+    assert mark.get_attribute("aria-expanded") == "false" and mark.get_attribute("aria-label").startswith("about ")
+    mark.focus()
+    page.raw.keyboard.press("Enter")
+    page.raw.locator(".gradwidgets-helped:visible").first.wait_for()
+    page.until("document.querySelector('.gradwidgets-help[aria-expanded=true]')")
+    assert page.raw.locator(".gradwidgets-column").bounding_box()["width"] == width
+    assert violations(page) == []
+    page.raw.keyboard.press("Enter")
+    page.raw.locator(".gradwidgets-helped:visible").first.wait_for(state="hidden")
+
+
 def test_plain_keys_do_not_reach_the_notebook(page):
     cells = "watched.notebook().content.widgets.map((cell) => cell.model.type).join()"
     assert page.raw.evaluate(cells) == "code"
