@@ -133,7 +133,7 @@ RATES_SICK = (
     sick("score to min", "it rises, and the rate is cut", partial(train, optimizer=adam(5e-4), schedule=by_a_measure(lambda call: 1 - 1 / call, factor=0.1, patience=2), steps=200), "schedule", 'mode="max"'),
     sick("requires_grad of a module", "a plain attribute", partial(train, partial(flagged, "requires_grad")), "not_frozen", "requires_grad_(False)"),
     sick("trainable of a module", "a plain attribute", partial(train, partial(flagged, "trainable", 2)), "not_frozen", "requires_grad_(False)"),
-    sick("warm-up an epoch", "it begins anew", partial(train, before_step=_RISES_AND_IS_BACK, steps=180), "swings", "begins anew"),
+    sick("warm-up an epoch", "it begins anew", partial(train, before_step=_RISES_AND_IS_BACK, steps=180), "swings", "starts again"),
     sick("warm-up never full", "it begins anew", partial(train, optimizer=adam(1e-3), before_step=set_to(lambda step: 1e-3 * (step % 30) / 100), steps=180), "swings", "every 30 steps"),
     sick("clip of a fourth", "the step is not under the condition", partial(train, before_step=every_few(clipped(0.05), 4)), "clipped_in_turns", "same condition"),
     sick("clip of a third, zeros in place", "the step is not under the condition", partial(train, before_step=every_few(clipped(0.05), 3), zero=zeroed(1, to_none=False)), "clipped_in_turns", "same condition"),
