@@ -26,6 +26,7 @@ class Column:
         box: The column beside the picture.
         over: What stands over column and picture.
         under: What stands under the picture.
+        beside: What stands beside the badges above it.
         folds: The folds in all of these.
         helps: What the question marks open, by what the group is about.
     """
@@ -33,6 +34,7 @@ class Column:
     box: widgets.Widget
     over: tuple[widgets.Widget, ...] = ()
     under: tuple[widgets.Widget, ...] = ()
+    beside: tuple[widgets.Widget, ...] = ()
     folds: Folds = field(default_factory=Folds)
     helps: Mapping[str, widgets.HTML] = field(default_factory=dict)
 
