@@ -114,7 +114,7 @@ def expected_stops(page: Page) -> int:
     return page.raw.evaluate(
         """enabled => [...document.querySelectorAll(enabled)].filter((element) =>
             !element.disabled && !element.closest("[disabled]") && element.getClientRects().length).length""",
-        f"{ENABLED}, {PLACES} .gradwidgets-off",  # what is off says why
+        f"{ENABLED}, {PLACES} .gradwidgets-off, .gradwidgets-details",  # what is off says why
     )
 
 

@@ -62,7 +62,7 @@ function explain_off(column) {
   }
   for (const row of column.querySelectorAll(".gradwidgets-off")) {
     const labels = row.querySelectorAll(".widget-label:not(.gradwidgets-remark), .widget-label-basic");
-    const names = [...labels].map((label) => label.textContent.trim());
+    const names = [...labels].map((label) => label.textContent.replaceAll("\u200b", "").trim());
     const note = row.querySelector(":scope > .gradwidgets-remark");
     set(row, "role", "group");
     set(row, "aria-label", names.find(Boolean) ?? "view");
