@@ -15,6 +15,7 @@ RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice")
 KINDS = {"playground": "OptimizerPlayground", "explorer": "SurfaceExplorer", "flow": "LayerFlowPanel"}
 VIEWS = ("doctor", "clipping", "curvature", "live", "flow")
 PLACES = ":is(.gradwidgets-top, .gradwidgets-column, .gradwidgets-bar)"
+BESIDE = ".gradwidgets > .gradwidgets-details, .gradwidgets-stage .jupyter-button.mod-primary"  # a table, a cure
 ENABLED = f"{PLACES} :is(select, button, input, .noUi-handle, .widget-readout)"
 
 

@@ -24,6 +24,7 @@ from gradwidgets.widgets.panel.errors import Errors
 from gradwidgets.widgets.panel.words import Words
 from gradwidgets.widgets.panel.work import Work
 
+_ABOUT = {"": "the network", "Show": "what is shown"}  # what a group of this title is about
 Row = tuple[str, widgets.Widget]  # the name of the first setting in it, "" for none, and the row
 
 
@@ -237,7 +238,7 @@ class View:
                 rows = []
                 title = self.headed.get(first, "")
                 said = HELPS.get((self.name, first), "")
-                self._groups.append((make.group(title=title, about=title.lower() or first, said=said), rows))
+                self._groups.append((make.group(title=title, about=_ABOUT.get(title, title.lower()), said=said), rows))
             if self.headed.get(first) == "":
                 controls[first].add_class(LEADS)
             if first not in folded:
