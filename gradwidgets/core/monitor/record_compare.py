@@ -226,7 +226,8 @@ class _Pair:
         message = f"from step {step:,} on {_QUANTITIES[name]} of {self.layers[worst]} {self._told(sizes[worst])}"
         later = len({k for _, _, n, k in found if n == name}) - 1
         if later:
-            message += f", and {counted(later, 'more layer')} {'differs' if later == 1 else 'differ'} from then on or later"
+            verb = "differs" if later == 1 else "differ"
+            message += f", and {counted(later, 'more layer')} {verb} from then on or later"
         evidence = {"step": step, "layer": self.layers[worst], "ratio": sizes[worst], "threshold": FACTOR}
         return step, message, evidence | {"layers": [self.layers[k] for k in at], "quantity": name}
 
