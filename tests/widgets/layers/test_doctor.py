@@ -254,7 +254,7 @@ def test_undo_says_what_is_lost_and_that_the_optimizer_must_be_made_anew(make):
     panel = make(*sick(), view="doctor", fix="LayerNorm")
     panel.apply_fix()
     panel.undo_fix()
-    said = "undone: LayerNorm; the model is as it was before it, without what it learned since; make a new optimizer"
+    said = "undone: LayerNorm; the model is as it was before, without what it has learned since; make a new optimizer"
     assert said in panel.summary
 
 
