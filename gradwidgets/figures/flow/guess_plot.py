@@ -9,13 +9,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from gradwidgets.figures.base.layout import Layout, flow_layout
 from gradwidgets.figures.base.marks import EDGE, GUESS, label_axes, plot_axes
 from gradwidgets.figures.base.moving import moving_line
 from gradwidgets.figures.base.notebook_figure import Picture
 from gradwidgets.figures.base.redraw import Redraw
 from gradwidgets.figures.base.scene_figure import SceneFigure
 from gradwidgets.figures.base.style import STYLES
+from gradwidgets.figures.flow.places import Wanted, places_of
 
 LOWEST, HIGHEST = -40, 20  # decades, relative to the last layer
 _TICKS = {-40: "1e−40", -30: "1e−30", -20: "1e−20", -10: "1e−10", 0: "1", 10: "1e10", 20: "1e20"}
@@ -59,9 +59,8 @@ class GuessPlot(SceneFigure[GuessedProfile]):
     def _build(self, scene: GuessedProfile) -> None:
         style, layers = STYLES[scene.theme], scene.layers
         width, height = self.figure.blank(style.face)
-        layout: Layout = flow_layout(width, height)
-        left, bottom, _, tall = layout.maps[0]
-        self.axes = plot_axes(self.figure, (left, bottom, 0.97 - left, tall), style, layout)
+        layout = places_of(Wanted(), width, height).layout
+        self.axes = plot_axes(self.figure, layout.maps[0], style, layout)
         self.axes.set_xlim(0.4, max(layers, 2) + 0.6)
         self.axes.set_ylim(LOWEST, HIGHEST)
         self.axes.set_yticks(list(_TICKS), list(_TICKS.values()))

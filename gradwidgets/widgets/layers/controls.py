@@ -13,8 +13,8 @@ from gradwidgets.figures.base.style import STYLES
 from gradwidgets.widgets.controls import Control, Looks, Maker, log_stops
 from gradwidgets.widgets.controls.maker import Column as Place
 from gradwidgets.widgets.layers.clipping import THRESHOLDS
-from gradwidgets.widgets.layers.picture import MEASURES
 from gradwidgets.widgets.layers.presets import PRESETS
+from gradwidgets.widgets.layers.seen.layer_values import MEASURES
 from gradwidgets.widgets.layers.view import View
 from gradwidgets.widgets.panel.buttons import Buttons
 from gradwidgets.widgets.panel.settings_panel import close_all

@@ -14,6 +14,7 @@ from gradwidgets.core.layers.clipping.gradients import cut, gradient_of_layer
 from gradwidgets.core.layers.flow import flow_of
 from gradwidgets.core.layers.networks.networks import random_batch
 from gradwidgets.core.layers.passes.passes import Subject
+from gradwidgets.core.layers.ranges import HealthyRange, gradient_range, signal_range
 from gradwidgets.core.monitor import diagnose
 from gradwidgets.core.results.slices import Slices
 from gradwidgets.core.results.wording import number
@@ -104,6 +105,8 @@ class FlowResult:
         findings: The verdict, worst first.
         factors: For each inner layer of a plain network, the ratio that theory expects between the RMS of the gradient
             at its output and at the output of the next layer; () if there is no theory.
+        gradient: Where the gradient by the layers' outputs counts as healthy; None for too few layers.
+        signal: Where the layers' outputs count as healthy; None for too few layers.
         exact: Always true: there is no preview.
     """
 
@@ -111,6 +114,8 @@ class FlowResult:
     flow: LayerFlow
     findings: list[Finding]
     factors: tuple[float, ...] = ()
+    gradient: HealthyRange | None = None
+    signal: HealthyRange | None = None
     exact: bool = True
 
 
@@ -157,7 +162,9 @@ class FlowProblem:
         yield 0.3
         ours = not settings.own
         flow = flow_of(Subject.of(model, inputs, targets, loss_fn), own=ours, known=ours)
-        return FlowResult(settings, flow, diagnose(flow), _theory(settings))
+        findings = diagnose(flow)
+        ranges = gradient_range(flow, findings), signal_range(flow, findings)
+        return FlowResult(settings, flow, findings, _theory(settings), *ranges)
 
     def gradient_of(self, settings: FlowSettings, name: str) -> Tensor:
         """Return all elements of the loss's gradient by one layer's weights, flat, float64.

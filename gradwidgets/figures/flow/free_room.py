@@ -1,0 +1,70 @@
+"""Room for words in a plot: where they cover neither a line nor other words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+
+Rectangle = tuple[float, float, float, float]  # left, bottom, width and height, in pixels from the corner of the axes
+
+
+class FreeRoom:
+    """The room that lines leave in axes.
+
+    Args:
+        axes: Linear axes.
+        lines: The lines' points, (n, 2) each, from left to right, in data coordinates.
+        margin: How far words stay away from lines and from the edges, in pixels.
+
+    Attributes:
+        width: The axes' width in pixels.
+        height: The axes' height in pixels.
+    """
+
+    def __init__(self, axes: Axes, lines: Iterable[np.ndarray], margin: float) -> None:
+        self.width, self.height = float(axes.bbox.width), float(axes.bbox.height)
+        (low, high), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+        self._origin = np.array([low, bottom])
+        self._scale = np.array([self.width / (high - low), self.height / (top - bottom)])
+        self._lines = [self.pixels(line) for line in lines if len(line)]
+        self._taken: list[Rectangle] = []
+        self._margin = margin
+
+    def pixels(self, points: np.ndarray) -> np.ndarray:
+        """Return points, (…, 2), in pixels."""
+        return (points - self._origin) * self._scale
+
+    def data(self, pixels: np.ndarray) -> np.ndarray:
+        """Return points in pixels, (…, 2), in data coordinates."""
+        return pixels / self._scale + self._origin
+
+    def take(self, places: Sequence[Rectangle], *, always: bool = False) -> Rectangle | None:
+        """Take the first place that is free; if none is, the first one where it has to be `always`, or None."""
+        found = next((one for one in places if self._is_free(one)), places[0] if always and places else None)
+        if found is not None:
+            self._taken.append(found)
+        return found
+
+    def _is_free(self, place: Rectangle) -> bool:
+        left, bottom, wide, tall = place
+        right, top, edge = left + wide, bottom + tall, self._margin / 2
+        if left < edge or bottom < edge or right > self.width - edge or top > self.height - edge:
+            return False
+        beside = (l >= right or l + w <= left or b >= top or b + t <= bottom for l, b, w, t in self._taken)  # noqa: E741
+        away = self._margin
+        return all(beside) and not any(_crosses(one, left - away, right + away, bottom - away, top + away)
+                                       for one in self._lines)  # fmt: skip
+
+
+def _crosses(line: np.ndarray, left: float, right: float, bottom: float, top: float) -> bool:
+    """Whether a line from left to right crosses a rectangle."""
+    x, y = line[:, 0], line[:, 1]
+    if x[-1] < left or x[0] > right:
+        return False
+    first, last = np.searchsorted(x, [left, right])
+    ends = np.interp([left, right], x, y)
+    seen = np.concatenate([ends[:1], y[first:last], ends[1:]])
+    low, high = np.minimum(seen[1:], seen[:-1]), np.maximum(seen[1:], seen[:-1])
+    return bool(((low <= top) & (high >= bottom)).any())

@@ -1,0 +1,57 @@
+"""Words instead of a plot: a sentence, and a dashed line that says what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
+
+from gradwidgets.figures.base.layout import Box, Layout
+from gradwidgets.figures.base.marks import plot_axes
+from gradwidgets.figures.base.moving_text import MovingText
+from gradwidgets.figures.base.style import Style
+from gradwidgets.figures.flow.places import broken
+
+
+class Sentence:
+    """A few lines of animated text from the left.
+
+    Args:
+        figure: The figure to draw on.
+        box: Where the text is.
+        count: The number of lines.
+        style: The colours.
+        layout: The sizes.
+    """
+
+    def __init__(self, figure: Figure, box: Box, count: int, style: Style, layout: Layout) -> None:
+        axes = plot_axes(figure, box, style, layout)  # as a saved figure's own animated artists are left out
+        axes.set_axis_off()
+        look = {"ha": "left", "va": "baseline", "color": style.muted, "fontsize": layout.small, "clip_on": False}
+        self._lines = [
+            MovingText(x=0, y=1 - (k + 0.75) / count, transform=axes.transAxes, **look) for k in range(count)
+        ]
+        for line in self._lines:
+            axes.add_artist(line)
+
+    def say(self, paragraphs: Sequence[str], width: float) -> None:
+        """Write paragraphs, broken into lines of a width in CSS pixels for text of 12 px."""
+        lines = [line for one in paragraphs for line in broken(one, width)]
+        for text, line in zip(self._lines, [*lines, *[""] * len(self._lines)], strict=False):
+            text.set_text(line)
+
+
+def dashed(figure: Figure, box: Box, lines: Sequence[str], style: Style, layout: Layout) -> None:
+    """Write a hint into a dashed frame."""
+    left, bottom, wide, tall = box
+    look = {"facecolor": "none", "edgecolor": style.data, "linestyle": (0, (4, 3)), "linewidth": 0.9 * layout.scale}
+    round_off = 6 * layout.pixel / 72 / figure.get_figwidth()
+    across = figure.get_figwidth() / figure.get_figheight()
+    style_of = f"round,pad=0,rounding_size={round_off}"
+    frame = FancyBboxPatch((left, bottom), wide, tall, boxstyle=style_of, mutation_aspect=across, **look)
+    figure.add_artist(frame)
+    figure.text(
+        left + wide / 2, bottom + tall / 2, "\n".join(lines), ha="center", va="center", linespacing=1.25,
+        color=style.muted, fontsize=layout.small, parse_math=False,
+    )  # fmt: skip
