@@ -21,7 +21,7 @@ from gradwidgets.figures.base.marks import EDGE, plot_axes
 from gradwidgets.figures.base.moving import moving_line
 from gradwidgets.figures.base.notebook_figure import renderer_of
 from gradwidgets.figures.base.panel_text import fit, title
-from gradwidgets.figures.base.style import Style
+from gradwidgets.figures.base.style import Style, own_look
 
 NOW = "#2457f0"
 SECOND = "#d95a00"
@@ -35,6 +35,7 @@ PERCENT = {0.0: "0 %", 0.5: "50 %", 1.0: "100 %"}
 LOOKS: dict[str, dict[str, Any]] = {
     "now": {"color": NOW, "zorder": 4},
     "second": {"color": SECOND, "linestyle": "--", "zorder": 3},
+    "cure": {"color": PINNED[0], "linestyle": (0, (4.2, 1.5)), "zorder": 3.5},
     "share": {"color": SECOND, "zorder": 4},
     "other share": {"color": THIRD, "linestyle": "--", "zorder": 3},
     "limit": {"color": "#7d8894", "linestyle": "--", "linewidth": 1.0, "zorder": 2},
@@ -148,14 +149,9 @@ class SidePlot:
         told = (detail.limits, _frozen(detail.ticks), _frozen(detail.x_ticks), detail.x_label, detail.names)
         changed = [] if told == self._told else [self.axes]
         if changed:
+            with own_look():
+                self._set_up(detail)
             self._told = told
-            self._names.show([(name, self.lines[look]) for look, name in detail.names])
-            self._title.set_transform(self._above[bool(detail.names)])
-            self.axes.set_xlabel(detail.x_label, **self._label)
-            self.axes.set_xlim(detail.limits[:2])
-            self.axes.set_ylim(detail.limits[2:])
-            _set_ticks(self.axes.yaxis, detail.ticks, MaxNLocator(4, min_n_ticks=2))
-            _set_ticks(self.axes.xaxis, detail.x_ticks, MaxNLocator(4, integer=True, min_n_ticks=1))
         curves = {curve.look: curve for curve in detail.curves}
         for name, line in self.lines.items():
             curve = curves.get(name)
@@ -164,6 +160,16 @@ class SidePlot:
             else:
                 line.set_data(curve.x, curve.y)
         return changed
+
+    def _set_up(self, detail: Detail) -> None:
+        """Label the axes, and name the lines."""
+        self._names.show([(name, self.lines[look]) for look, name in detail.names])
+        self._title.set_transform(self._above[bool(detail.names)])
+        self.axes.set_xlabel(detail.x_label, **self._label)
+        self.axes.set_xlim(detail.limits[:2])
+        self.axes.set_ylim(detail.limits[2:])
+        _set_ticks(self.axes.yaxis, detail.ticks, MaxNLocator(4, min_n_ticks=2))
+        _set_ticks(self.axes.xaxis, detail.x_ticks, MaxNLocator(4, integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
 
 
 class LineNames:
@@ -187,13 +193,13 @@ class LineNames:
         dot = self._layout.pixel / 72 * float(self._axes.figure.dpi)
         whole = max(float(self._axes.bbox.width), 1.0)
         for k, (name, line) in enumerate(named):
-            self._artists.append(self._piece(line, at, at + 17 * dot / whole))
-            at += 22 * dot / whole
+            self._artists.append(self._piece(line, at, at + 13 * dot / whole))
+            at += 17 * dot / whole
             text = title(self._axes, self._style, self._layout)
             text.set(x=at, color=self._style.written(to_hex(line.get_color())), fontsize=self._layout.small)
-            fit(text, name, (1 - at) * whole / (len(named) - k) + 8 * dot)
+            fit(text, name, (1 - at) * whole / (len(named) - k) + 18 * dot)
             self._artists.append(text)
-            at += (text.get_window_extent(renderer_of(self._axes.figure)).width + 12 * dot) / whole
+            at += (text.get_window_extent(renderer_of(self._axes.figure)).width + 10 * dot) / whole
 
     def _piece(self, line: Line2D, left: float, right: float) -> Artist:
         middle = ScaledTranslation(0, 9.6 * self._layout.pixel / 72, self._axes.figure.dpi_scale_trans)

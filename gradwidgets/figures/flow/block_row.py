@@ -16,7 +16,7 @@ from gradwidgets.figures.base.style import Style
 
 _GAP, _ROUND, _EDGE = 2.0, 3.5, 1.0  # CSS pixels: between blocks, the radius of their corners, their edge
 _APART = 6.0  # CSS pixels that a block takes at least where it is drawn apart from the next
-_WIDEST = 96.0
+_WIDEST = 150.0
 _RING, _EDGED = 2.2, 0.3  # width in CSS pixels; how much of the edge is ink
 
 
@@ -54,6 +54,7 @@ class BlockRow:
         self.axes.set_axis_off()
         self.axes.set_ylim(0, 1)
         self._pixels = Pixels(self.axes)
+        self._pixels.set_animated(True)
         self._style, self._unit = style, layout.scale / 1.2
         self._colors = np.zeros((0, 3), np.uint8)
         self._places = np.zeros(0)
@@ -64,8 +65,8 @@ class BlockRow:
         ring = {"color": style.accent, "linewidth": _RING * layout.pixel, "clip_on": False, "zorder": 7}
         self.ring = moving_line(self.axes, **ring)
 
-    def update(self, lit: LitLayers, count: int, limits: tuple[float, float]) -> bool:
-        """Show a row; return whether its pixels changed.
+    def update(self, lit: LitLayers, count: int, limits: tuple[float, float]) -> None:
+        """Show a row; it is painted anew only if that changes it.
 
         Args:
             lit: The layers.
@@ -75,11 +76,10 @@ class BlockRow:
         colors, places = self._colors_of(lit), np.linspace(1, max(count, 1), len(lit.levels))
         moved = limits != self.axes.get_xlim()
         if not moved and np.array_equal(colors, self._colors) and np.array_equal(places, self._places):
-            return False
+            return
         self.axes.set_xlim(*limits)
         self._colors, self._places = colors, places
-        self._pixels.paint(self._paint)
-        return True
+        self._pixels.paint(lambda width, height: self._shape_of(width, height).painted(self._colors))
 
     def select(self, place: int | None) -> None:
         """Draw a ring around a block, or around none."""
@@ -111,48 +111,48 @@ class BlockRow:
         colors[lit.broken] = self._others[True]
         return colors
 
-    def _paint(self, width: int, height: int) -> np.ndarray:
+    def _shape_of(self, width: int, height: int) -> _Shape:
+        """Return where the blocks are, for a size in pixels."""
         key = width, height, self.axes.get_xlim(), len(self._places), self._places[-1:].tolist()
         if self._shape is None or self._shape[0] != key:
             low, high = self.axes.get_xlim()
             ends = (self._places[:, None] + self._half_width() * np.array([-1, 1]) - low) / (high - low) * width
             self._shape = key, _Shape(ends, width, height, self._dots, _bytes(self._style.ink))
-        return self._shape[1].painted(self._colors)
+        return self._shape[1]
 
 
 class _Shape:
     """Where the blocks are, in pixels: painting them is looking up their colours."""
 
-    def __init__(self, ends: np.ndarray, width: int, height: int, dots: float, edge: np.ndarray) -> None:
+    def __init__(self, ends: np.ndarray, width: int, height: int, dots: float, ink: np.ndarray) -> None:
         apart = len(ends) > 0 and float(np.diff(ends).min()) >= _APART * dots
         if apart:
             ends = ends + np.array([0.5, -0.5]) * _GAP * dots
         at = np.arange(width) + 0.5
         self._of = np.clip(np.searchsorted(ends[:, 1], at), 0, max(len(ends) - 1, 0))
-        self._image = np.zeros((height, width, 4), np.uint8)
-        self._edge: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
-        if not len(ends):
-            return
-        left, right = ends[self._of].T
-        if not apart:
-            self._image[..., 3] = 255 * ((at >= left - 0.5) & (at <= right + 0.5))
-            return
-        depth = _depth(at, left, right, height, _ROUND * dots)
-        self._image[..., 3] = np.rint(np.clip(depth + 0.5, 0, 1) * 255)
-        share = np.clip(_EDGE * dots + 0.5 - depth, 0, 1)
-        rows, columns = np.nonzero((share > 0) & (depth > -0.5))
-        self._edge = rows, columns, share[rows, columns, None] * _EDGED
-        self._edged = edge
+        self._ink, self._edges, cover = ink, np.zeros((height, width), bool), np.zeros((height, width))
+        if len(ends) and apart:
+            depth = _depth(at, *ends[self._of].T, height, _ROUND * dots)
+            cover, self._edges = np.clip(depth + 0.5, 0, 1), depth < _EDGE * dots
+        elif len(ends):
+            left, right = ends[self._of].T
+            cover = np.broadcast_to((at >= left - 0.5) & (at <= right + 0.5), (height, width))
+        self._cover = _as_pixels(np.zeros((height, width, 3), np.uint8), np.rint(cover * 255))
 
     def painted(self, colors: np.ndarray) -> np.ndarray:
-        image = self._image
-        if len(colors):
-            image[..., :3] = colors[self._of]
-        if self._edge is not None:
-            rows, columns, share = self._edge
-            inside = colors[self._of[columns]]
-            image[rows, columns, :3] = np.rint(inside + share * (self._edged - inside.astype(float)))
-        return image
+        """Return the blocks in their colours, (height, width, 4)."""
+        if not len(colors):
+            return np.zeros((*self._cover.shape, 4), np.uint8)
+        edges = np.rint((1 - _EDGED) * colors + _EDGED * self._ink).astype(np.uint8)
+        plain, edged = (_as_pixels(one, np.zeros(len(one)))[self._of] for one in (colors, edges))
+        pixels = self._cover | np.where(self._edges, edged, plain)
+        return pixels.view(np.uint8).reshape(*pixels.shape, 4)
+
+
+def _as_pixels(colors: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Return colours, (…, 3), and alpha, (…), 0 to 255, as one integer each, (…)."""
+    joined = np.concatenate([colors, alpha[..., None].astype(np.uint8)], axis=-1)
+    return np.ascontiguousarray(joined).view(np.uint32)[..., 0]
 
 
 def _depth(at: np.ndarray, left: np.ndarray, right: np.ndarray, height: int, radius: float) -> np.ndarray:

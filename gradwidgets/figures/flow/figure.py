@@ -23,7 +23,7 @@ from gradwidgets.figures.base.redraw import EVERYTHING, Redraw
 from gradwidgets.figures.base.scene_figure import SceneFigure
 from gradwidgets.figures.base.side_plot import NOW, PINNED, PINNED_MARKS, Detail, SidePlot
 from gradwidgets.figures.base.style import STYLES, Style, own_look
-from gradwidgets.figures.flow.bands import Band, BandGrounds
+from gradwidgets.figures.flow.bands import Band, Ground
 from gradwidgets.figures.flow.block_row import BlockRow, LitLayers
 from gradwidgets.figures.flow.mark_key import MarkKey, color_key, name_ends, name_row
 from gradwidgets.figures.flow.named_lines import NamedLines
@@ -31,12 +31,13 @@ from gradwidgets.figures.flow.notes import Sentence, dashed
 from gradwidgets.figures.flow.places import Places, Wanted, broken, line_count, places_of, text_width
 
 THEORY, SICK = "#7d8894", "#c4284b"
-_LONG_TITLE = "activation gradient, norm"
+_AT = " at lr "  # what may change under a hand
 _LAYER = "layer, in order of execution"
 _STICKY = {"sick", "zero", "not finite"}  # marks that stay in the key once they have been shown
 _PINNED = (4.4, 4.4, 4.2, 6.6)  # sizes of their marks: one under another is still visible
 _MARKED = 120  # layers up to which each has its own mark
-_SIZES = {"sick": (5.6, 2.6), "zero": (7.0, 3.6), "broken": (8.0, 4.6)}  # sizes of marks, normal and crowded
+_CLOSE = 45  # layers up to which marks have their usual size
+_SIZES = {"measured": (4.2, 2.6), "sick": (5.6, 2.6), "zero": (7.0, 3.6), "broken": (8.0, 4.6)}  # usual, and crowded
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +60,6 @@ class Profile:
         tried: What the first pinned profile is, to be written beside it; "" for nothing.
         why: Sentences beside the plots, a paragraph each.
         hint: What to do to see more; "" for nothing.
-        verdict: The verdict in a few words, or "".
         name: The name of `values` in the key.
         names: The layers' names, for the axis; () for their numbers.
         settled: Whether the logarithmic axis takes the best-fitting decades; during a drag it seldom shrinks.
@@ -81,7 +81,6 @@ class Profile:
     tried: str = ""
     why: tuple[str, ...] = ()
     hint: str = ""
-    verdict: str = ""
     name: str = "now"
     names: tuple[str, ...] = ()
     settled: bool = True
@@ -97,8 +96,14 @@ class Profile:
     def frame(self) -> object:
         """What the axes depend on, apart from the picture's size."""
         plots = tuple((place, one.lines_above, bool(one.x_label)) for place, one in self.plots.items())
-        long = len(self.quantity) > len(_LONG_TITLE)
-        return self.theme, long, tuple(row.name for row in self.rows), plots, bool(self.why), self.hint
+        return (
+            self.theme,
+            _with_room(self.quantity),
+            tuple(row.name for row in self.rows),
+            plots,
+            bool(self.why),
+            self.hint,
+        )
 
 
 class FlowFigure(SceneFigure[Profile]):
@@ -132,8 +137,6 @@ class FlowFigure(SceneFigure[Profile]):
         self._style, self._layers, self._decades = style, 0, Decades(-2, 0)
         self._along: object = None  # the labels along the layers' axis
         self.profile = plot_axes(figure, layout.maps[0], style, layout)
-        self.profile.grid(color=style.faint, linewidth=0.6)
-        self.profile.set_axisbelow(True)
         label_axes(self.profile, style, layout, x=_LAYER)
         plots = dict(zip(scene.plots, places.plots, strict=False))
         self.above, self.below = (
@@ -141,7 +144,7 @@ class FlowFigure(SceneFigure[Profile]):
         )
         self._title = title(self.profile, style, layout, moving=True, bold=True)
         self._make_lines(style, layout.scale)
-        self._grounds = BandGrounds(self.profile, style)
+        self._ground = Ground(self.profile, style, 0.6)
         self._names = NamedLines(self.profile, style, layout, (THEORY, PINNED[0]))
         self._key = MarkKey(figure, style, layout)
         self._write(scene, places)
@@ -163,10 +166,8 @@ class FlowFigure(SceneFigure[Profile]):
     def _write_color_key(self, scene: Profile) -> None:
         left, bottom, wide, tall = self._layout.maps[0]
         figure, dot, font = self.figure, self._layout.pixel / 72, self._title.get_fontproperties()
-        taken = max(
-            renderer_of(figure).get_text_width_height_descent(words, font, False)[0]
-            for words in (scene.quantity, _LONG_TITLE)
-        )
+        title_of = _with_room(scene.quantity)
+        taken = renderer_of(figure).get_text_width_height_descent(title_of, font, False)[0]
         room = wide * figure.bbox.width - taken - 16 * dot * figure.dpi
         y = bottom + tall + 5.5 * dot / figure.get_figheight()
         color_key(figure, left + wide, y, room, self._style, self._layout)
@@ -190,7 +191,7 @@ class FlowFigure(SceneFigure[Profile]):
                 self.profile,
                 color=blue,
                 marker="o",
-                markersize=4.2 * scale,
+                markersize=_SIZES["measured"][0] * scale,
                 markeredgewidth=0,
                 zorder=4,
                 **line,
@@ -247,26 +248,29 @@ class FlowFigure(SceneFigure[Profile]):
         return {name: looks[name] for name in told}
 
     def _change(self, shown: Profile, before: Profile | None) -> Redraw:
-        if self._wants(shown) != self._wanted:  # a sentence that takes more lines
+        wanted = self._wants(shown)
+        if wanted.why > self._wanted.why or (shown.settled and wanted != self._wanted):
             with own_look():
                 self._build(shown)
             return self._change(shown, None) | EVERYTHING
-        with own_look():
-            told = self._key_entries(shown)
-            if set(told) < set(self.explained) and set(self.explained) - set(told) <= _STICKY:
-                told = self.explained  # changing the key would redraw the whole picture
-            whole = told != self.explained
-            if whole:
+        told = self._key_entries(shown)
+        if set(told) < set(self.explained) and set(self.explained) - set(told) <= _STICKY:
+            told = self.explained  # changing the key would redraw the whole picture
+        whole = told != self.explained
+        if whole:
+            with own_look():
                 self._key.show(self._looks(told))
-            changed = self._fit(shown)
-            self._draw_lines(shown)
-            self._draw_marks(shown)
-            inside = self._light(shown)
-            self._name(shown)
-            for place, detail in shown.plots.items():
-                plot = self.above if place == "above" else self.below
-                changed += [] if plot is None else plot.update(detail)
-        return Redraw(inside=tuple(inside), with_labels=tuple(dict.fromkeys(changed)), everything=whole)
+        changed = self._fit(shown)
+        self._draw_lines(shown)
+        self._draw_marks(shown)
+        self._light(shown)
+        self._name(shown)
+        if self._why is not None and self._why.say(shown.why, self._text_width):
+            changed.append(self._why.axes)
+        for place, detail in shown.plots.items():
+            plot = self.above if place == "above" else self.below
+            changed += [] if plot is None else plot.update(detail)
+        return Redraw(with_labels=tuple(dict.fromkeys(changed)), everything=whole)
 
     def _draw_lines(self, shown: Profile) -> None:
         heights, positions = self._decades.height(shown.values), np.arange(1, len(shown.values) + 1)
@@ -275,16 +279,17 @@ class FlowFigure(SceneFigure[Profile]):
         _over(self.lines["measured"], positions, heights)
         _over(self.lines["theory"], positions, None if shown.theory is None else self._decades.height(shown.theory))
         pinned = [*shown.pinned.values()][: len(PINNED)]
-        for k in range(len(PINNED)):
-            values = pinned[k] if k < len(pinned) else np.empty(0)
-            self.lines[f"pinned {k}"].set_marker("" if crowded else PINNED_MARKS[k])
-            spread = np.linspace(1, max(len(positions), 1), len(values))
-            _over(self.lines[f"pinned {k}"], spread, self._decades.height(values))
+        for k, mark in enumerate(PINNED_MARKS):
+            line, values = self.lines[f"pinned {k}"], pinned[k] if k < len(pinned) else np.empty(0)
+            line.set_marker("" if crowded else mark)
+            if len(values) or len(line.points):
+                spread = np.linspace(1, max(len(positions), 1), len(values))
+                _over(line, spread, self._decades.height(values))
 
     def _draw_marks(self, shown: Profile) -> None:
         heights, positions = self._decades.height(shown.values), np.arange(1, len(shown.values) + 1)
         low, high = self._decades.limits
-        crowded, bottom = len(positions) > _MARKED, low + 0.03 * (high - low)
+        crowded, bottom = len(positions) > _CLOSE, low + 0.03 * (high - low)
         for name, (usual, small) in _SIZES.items():
             self.lines[name].set_markersize((small if crowded else usual) * self._layout.scale)
         sick = np.array(shown.sick, int)
@@ -296,29 +301,23 @@ class FlowFigure(SceneFigure[Profile]):
         at = [] if shown.selected is None else [shown.selected + 1] * 2
         self.lines["selected"].set_data(at, [low, high][: len(at)])
 
-    def _light(self, shown: Profile) -> list[Axes]:
-        """Light the blocks; return the axes in which that changed anything."""
-        changed = []
+    def _light(self, shown: Profile) -> None:
         for row, lit in zip(self.blocks, shown.rows, strict=True):
-            if row.update(lit, self._layers, self.profile.get_xlim()):
-                changed.append(row.axes)
+            row.update(lit, self._layers, self.profile.get_xlim())
             row.select(shown.selected if row is self.blocks[0] else None)
-        return changed
 
     def _name(self, shown: Profile) -> None:
         """Draw the bands, and write the names of what is in the profile."""
-        self._grounds.show(shown.bands, self.profile.get_xlim())
-        points = {name: _points(line) for name, line in self.lines.items()}
+        self._ground.show(shown.bands)
+        lines = self.lines
         self._names.show(
-            [line[np.argsort(line[:, 0], kind="stable")] for line in points.values()],
+            [line.points for name, line in lines.items() if name != "sick"],  # which lie on the profile
             shown.bands,
-            measured=points["measured"],
-            theory=points["theory"],
-            tried=(shown.tried, points["pinned 0"]),
+            measured=lines["measured"].points,
+            theory=lines["theory"].points,
+            tried=(shown.tried, lines["pinned 0"].points),
             factor=shown.factor,
         )
-        if self._why is not None:
-            self._why.say(shown.why, self._text_width)
 
     @staticmethod
     def _key_entries(shown: Profile) -> tuple[str, ...]:
@@ -336,14 +335,16 @@ class FlowFigure(SceneFigure[Profile]):
             decades = Decades(min(decades.low, self._decades.low), max(decades.high, self._decades.high))
         if decades != self._decades or self._along is None:
             self._decades = decades
-            self.profile.set_ylim(decades.limits)
-            self.profile.set_yticks(list(decades.ticks), list(decades.ticks.values()))
+            with own_look():
+                self.profile.set_ylim(decades.limits)
+                self.profile.set_yticks(list(decades.ticks), list(decades.ticks.values()))
             changed.append(self.profile)
         self._layers = len(shown.values)
-        along = shown.names or room_for(self._layers)
+        along = shown.names or (self._layers if shown.settled else room_for(self._layers))
         if along != self._along:
             self._along = along
-            name_layers(self.profile, self._layers, shown.names)
+            with own_look():
+                name_layers(self.profile, self._layers, shown.names, tight=shown.settled)
             changed.append(self.profile)
         stretched = any(len(one) != self._layers for one in list(shown.pinned.values())[: len(PINNED)])
         label = _LAYER + ("; other depths are stretched" if stretched else "")
@@ -370,6 +371,7 @@ def _over(line: MovingLine, positions: np.ndarray | None, heights: np.ndarray | 
     line.set_data(positions[known], heights[known])
 
 
-def _points(line: MovingLine) -> np.ndarray:
-    """Return the points of a line, (n, 2)."""
-    return np.stack([np.asarray(one, float) for one in line.get_data()], axis=1)
+def _with_room(title_of: str) -> str:
+    """Return a title as long as it may become under a hand."""
+    head, at, number = title_of.partition(_AT)
+    return head + at + ("0.00123" if number else "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -40,9 +40,9 @@ class FreeRoom:
         """Return points in pixels, (…, 2), in data coordinates."""
         return pixels / self._scale + self._origin
 
-    def take(self, places: Sequence[Rectangle], *, always: bool = False) -> Rectangle | None:
-        """Take the first place that is free; if none is, the first one where it has to be `always`, or None."""
-        found = next((one for one in places if self._is_free(one)), places[0] if always and places else None)
+    def take(self, places: Iterable[Rectangle]) -> Rectangle | None:
+        """Take the first place that is free; None if none is."""
+        found = next((one for one in places if self._is_free(one)), None)
         if found is not None:
             self._taken.append(found)
         return found
@@ -50,18 +50,19 @@ class FreeRoom:
     def _is_free(self, place: Rectangle) -> bool:
         left, bottom, wide, tall = place
         right, top, edge = left + wide, bottom + tall, self._margin / 2
+        away = self._margin
         if left < edge or bottom < edge or right > self.width - edge or top > self.height - edge:
             return False
-        beside = (l >= right or l + w <= left or b >= top or b + t <= bottom for l, b, w, t in self._taken)  # noqa: E741
-        away = self._margin
-        return all(beside) and not any(_crosses(one, left - away, right + away, bottom - away, top + away)
-                                       for one in self._lines)  # fmt: skip
+        for left_of, low, w, t in self._taken:
+            if not (left_of >= right or left_of + w <= left or low >= top or low + t <= bottom):
+                return False
+        return not any(_crosses(line, left - away, right + away, bottom - away, top + away) for line in self._lines)
 
 
 def _crosses(line: np.ndarray, left: float, right: float, bottom: float, top: float) -> bool:
     """Whether a line from left to right crosses a rectangle."""
     x, y = line[:, 0], line[:, 1]
-    if x[-1] < left or x[0] > right:
+    if x[-1] < left or x[0] > right or y.min() > top or y.max() < bottom:
         return False
     first, last = np.searchsorted(x, [left, right])
     ends = np.interp([left, right], x, y)

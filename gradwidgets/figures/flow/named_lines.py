@@ -64,8 +64,8 @@ class NamedLines:
 
     def __init__(self, axes: Axes, style: Style, layout: Layout, colors: tuple[str, str]) -> None:
         self._axes, self._layout = axes, layout
-        small = {"fontsize": layout.small, "casing": style.plot}
-        bold = {**small, "fontsize": layout.title, "fontweight": "bold"}
+        self._unit = 1.0  # pixels of the picture in a CSS pixel of text of 12 px
+        small, bold = {"fontsize": layout.small}, {"fontsize": layout.title, "fontweight": "bold"}
         self._bands = {
             sound: [Words(axes, color=color, fontsize=layout.small) for _ in range(_BANDS)]
             for sound, color in ((True, style.written(style.sound)), (False, style.written(style.alarm)))
@@ -96,17 +96,13 @@ class NamedLines:
             tried: What is tried, and the points of its profile; ("", …) for nothing.
             factor: The factor per layer; "" for none.
         """
+        self._unit = self._layout.scale / 1.2 * float(self._axes.figure.dpi) / 100
         room = FreeRoom(self._axes, lines, 5 * self._unit)
         self._beside(self._factor, factor, room, measured, (0.5, 0.4, 0.6), up=False)
         self._along(self._tried, *tried, room)
         above = len(theory) > 0 and len(measured) > 0 and bool(theory[0, 1] >= measured[0, 1])
         self._beside(self._theory, "theory" if len(theory) else "", room, theory, (0.25, 0.5, 0.75), up=above)
         self._name_bands(bands, room)
-
-    @property
-    def _unit(self) -> float:
-        """Pixels of the picture in a CSS pixel of text of 12 px."""
-        return self._layout.scale / 1.2 * float(self._axes.figure.dpi) / 100
 
     def _beside(
         self, text: Words, words: str, room: FreeRoom, line: np.ndarray, shares: Sequence[float], *, up: bool
@@ -117,18 +113,20 @@ class NamedLines:
             self._leads[text].set_data([], [])
             return
         points, (wide, tall) = room.pixels(line), text.size_of(words)
-        rises = points[-1, 1] >= points[0, 1]
-        places: dict[Rectangle, np.ndarray] = {}  # a place for the words → where their line begins
+        rises, unit = points[-1, 1] >= points[0, 1], self._unit
         for share in shares:
-            at = points[round(share * (len(points) - 1))]
+            x, y = points[round(share * (len(points) - 1))].tolist()
             for side in (1, -1) if up or not rises else (-1, 1):
                 across = -side if rises else side
-                for away, high in _LEADS:
-                    left = at[0] + across * away * self._unit - (wide if across < 0 else 0)
-                    places[left, at[1] + side * high * self._unit - tall / 2, wide, tall] = at
-        place = room.take(list(places), always=True)
-        text.put(words, place, room)
-        self._leads[text].set_data(*_lead(places[place], place, room, 5 * self._unit).T if place else ([], []))
+                start = x - (wide if across < 0 else 0)
+                leads = ((start + across * away * unit, y + side * high * unit) for away, high in _LEADS)
+                place = room.take((left, middle - tall / 2, wide, tall) for left, middle in leads)
+                if place is not None:
+                    text.put(words, place, room)
+                    self._leads[text].set_data(*_lead((x, y), place, room, 5 * unit).T)
+                    return
+        text.put("", None, room)
+        self._leads[text].set_data([], [])
 
     def _along(self, text: Words, words: str, line: np.ndarray, room: FreeRoom) -> None:
         """Write words above or below a line, near its middle."""
@@ -136,18 +134,18 @@ class NamedLines:
             text.put("", None, room)
             return
         points, (wide, tall) = room.pixels(line), text.size_of(words)
-        places = []
+        places: list[Rectangle] = []
         for share in (0.5, 0.35, 0.65, 0.2, 0.8):
             x = min(max(share * room.width, wide / 2 + 4), room.width - wide / 2 - 4)
             y = float(np.interp(x, points[:, 0], points[:, 1]))
             for away in _AWAY:
                 places += [(x - wide / 2, y + up, wide, tall) for up in (-away * self._unit - tall, away * self._unit)]
-        text.put(words, room.take(places, always=True), room)
+        text.put(words, room.take(places), room)
 
     def _name_bands(self, bands: Sequence[Band], room: FreeRoom) -> None:
         texts = {sound: list(those) for sound, those in self._bands.items()}
         for band in bands:
-            if texts[band.sound]:
+            if texts[band.sound] and _is_seen(band, self._axes):
                 self._name(texts[band.sound].pop(), band, room)
         for text in (*texts[True], *texts[False]):
             text.put("", None, room)
@@ -172,15 +170,20 @@ class NamedLines:
                 return
 
 
+def _is_seen(band: Band, axes: Axes) -> bool:
+    bottom, top = axes.get_ylim()
+    return bool(band.heights[0].min() < top and band.heights[1].max() > bottom)
+
+
 def _span(layers: np.ndarray, left: float, right: float) -> slice:
     """Return which layers are between two places, with one on each side."""
     first, last = np.searchsorted(layers, [left, right])
     return slice(max(0, min(int(first) - 1, len(layers) - 1)), int(last) + 1)
 
 
-def _lead(at: np.ndarray, place: Rectangle, room: FreeRoom, gap: float) -> np.ndarray:
+def _lead(at: tuple[float, float], place: Rectangle, room: FreeRoom, gap: float) -> np.ndarray:
     """Return the short line from a place on a line to words beside it, (2, 2), in data coordinates."""
     left, bottom, wide, tall = place
     end = np.array([min(max(at[0], left + 6), left + wide - 6), bottom + (tall if at[1] > bottom else 0)])
-    way = end - at
-    return room.data(np.stack([at + way * min(1.0, gap / max(float(np.hypot(*way)), 1.0)), end]))
+    way = end - np.array(at)
+    return room.data(np.stack([end - way + way * min(1.0, gap / max(float(np.hypot(*way)), 1.0)), end]))

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from gradwidgets.figures.base.layout import Box, Layout
 from gradwidgets.figures.base.marks import plot_axes
-from gradwidgets.figures.base.moving_text import MovingText
 from gradwidgets.figures.base.style import Style
 from gradwidgets.figures.flow.places import broken
 
 
 class Sentence:
-    """A few lines of animated text from the left.
+    """A few lines of text from the left.
 
     Args:
         figure: The figure to draw on.
@@ -23,23 +23,27 @@ class Sentence:
         count: The number of lines.
         style: The colours.
         layout: The sizes.
+
+    Attributes:
+        axes: The axes of the text, without anything else.
     """
 
     def __init__(self, figure: Figure, box: Box, count: int, style: Style, layout: Layout) -> None:
-        axes = plot_axes(figure, box, style, layout)  # as a saved figure's own animated artists are left out
-        axes.set_axis_off()
-        look = {"ha": "left", "va": "baseline", "color": style.muted, "fontsize": layout.small, "clip_on": False}
+        self.axes = plot_axes(figure, box, style, layout)
+        self.axes.set_axis_off()
+        look: dict[str, Any] = {"color": style.muted, "fontsize": layout.small, "parse_math": False}
         self._lines = [
-            MovingText(x=0, y=1 - (k + 0.75) / count, transform=axes.transAxes, **look) for k in range(count)
+            self.axes.text(0, 1 - (k + 0.75) / count, "", transform=self.axes.transAxes, **look) for k in range(count)
         ]
-        for line in self._lines:
-            axes.add_artist(line)
 
-    def say(self, paragraphs: Sequence[str], width: float) -> None:
-        """Write paragraphs, broken into lines of a width in CSS pixels for text of 12 px."""
+    def say(self, paragraphs: Sequence[str], width: float) -> bool:
+        """Write paragraphs, broken into lines of a width in CSS pixels; return whether they changed."""
         lines = [line for one in paragraphs for line in broken(one, width)]
-        for text, line in zip(self._lines, [*lines, *[""] * len(self._lines)], strict=False):
+        lines += [""] * (len(self._lines) - len(lines))
+        before = [text.get_text() for text in self._lines]
+        for text, line in zip(self._lines, lines, strict=False):
             text.set_text(line)
+        return before != lines[: len(self._lines)]
 
 
 def dashed(figure: Figure, box: Box, lines: Sequence[str], style: Style, layout: Layout) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from gradwidgets.figures.base.layout import Box, Layout, finished, type_scale
 
 _TOP, _BLOCKS, _TITLE, _FOOT, _KEY = 24, 34, 25, 38, 24  # heights of lines, CSS pixels for text of 12 px
 _TWO_BLOCKS, _BETWEEN = 26, 6
 _LEFT, _RIGHT, _GUTTER = 52, 14, 50
-_LINE, _TICKS = 17, 21
+_LETTER = 6.6  # the mean width of a letter, and a little more
+_LINE, _TICKS, _ROW = 17, 21, 31
 _NARROW = 235  # a profile is not narrower beside other plots, if it can be above them
 _LEAST, _TALLEST = 66, 1.3  # the height of a plot; a lone one with words below it is at most so many widths tall
 
@@ -78,11 +80,11 @@ def _side(sheet: _Sheet) -> float:
     """Return the width of what is beside the profile, or of one of two parts below it."""
     if _is_stacked(sheet):
         return (sheet.wide - _LEFT - _RIGHT - _GUTTER) / 2
-    return min(max(0.24 * sheet.wide, 166.0), 0.36 * sheet.wide)
+    return min(max(0.24 * sheet.wide, 176.0), 0.36 * sheet.wide)
 
 
 def _is_stacked(sheet: _Sheet) -> bool:
-    return sheet.wide - _LEFT - _GUTTER - _RIGHT - 166 < _NARROW and sheet.tall > 0.95 * sheet.wide
+    return sheet.wide - _LEFT - _GUTTER - _RIGHT - 176 < _NARROW and sheet.tall > 0.95 * sheet.wide
 
 
 def places_of(wanted: Wanted, width: float, height: float) -> Places:
@@ -126,9 +128,9 @@ def _blocks(rows: int, main: float, sheet: _Sheet) -> tuple[tuple[Box, ...], flo
 
 def _below(wanted: Wanted, sheet: _Sheet) -> float:
     """Return the height of what is below the profile, if that is not beside it."""
+    hint = _ROW if wanted.hint else 0.0
     if not wanted.heads:
-        return max(wanted.why, wanted.hint) * _LINE + 14.0
-    hint = _LINE + 12 if wanted.hint and len(wanted.heads) > 1 else 0
+        return wanted.why * _LINE + hint + 6
     return _LINE * max(wanted.heads) + 0.2 * sheet.tall + _TICKS + (15 if any(wanted.feet) else 0) + hint
 
 
@@ -173,27 +175,19 @@ class _Column:
     def below(self, top: float) -> tuple[tuple[Box, ...], Box | None, Box | None]:
         """Return the same boxes side by side."""
         sheet, wanted, side = self._sheet, self._wanted, self._side
-        lefts = _LEFT, sheet.wide - _RIGHT - side
+        lefts, whole, end = (_LEFT, sheet.wide - _RIGHT - side), sheet.wide - _LEFT - _RIGHT, sheet.tall - _KEY
+        hint = sheet.box(_LEFT, end - _ROW + 2, whole, _ROW - 6) if wanted.hint else None
+        text = wanted.why * _LINE
         if not wanted.heads:
-            return (), *self._halves(top + 6, lefts[0])
-        top += _LINE * max(wanted.heads)
+            return (), sheet.box(_LEFT, top + 4, whole, text) if text else None, hint
+        room, top = _below(wanted, sheet) - (_ROW if hint else 0), top + _LINE * max(wanted.heads)
         tall, count = 0.2 * sheet.tall - 6, len(wanted.heads)
-        if count == 1 and not wanted.why and not wanted.hint:
-            return (sheet.box(_LEFT, top, sheet.wide - _LEFT - _RIGHT, tall),), None, None
+        text = text if text <= room and count == 1 else 0
+        if count == 1 and not text:
+            return (sheet.box(_LEFT, top, whole, tall),), None, hint
         plots = tuple(sheet.box(left, top, side, tall) for left in lefts[:count])
-        if count == 1:
-            return plots, *self._halves(top - 8, lefts[1] - 12)
-        foot = top + tall + _TICKS + (15 if any(wanted.feet) else 0)
-        whole = sheet.box(_LEFT, foot, sheet.wide - _LEFT - _RIGHT, _LINE + 8)
-        return plots, None, whole if wanted.hint else None
-
-    def _halves(self, top: float, left: float) -> tuple[Box | None, Box | None]:
-        """Return the boxes of the sentence and of the hint below it."""
-        sheet, wanted = self._sheet, self._wanted
-        wide = sheet.wide - _RIGHT - left
-        why = sheet.box(left, top, wide, wanted.why * _LINE) if wanted.why else None
-        after = top + wanted.why * _LINE + 6 * bool(wanted.why)
-        return why, sheet.box(left, after, wide, wanted.hint * _LINE + 12) if wanted.hint else None
+        words = sheet.box(lefts[1] - 14, top - _LINE, side + 14, text) if text else None
+        return plots, words, hint
 
 
 def line_count(lines: Sequence[str], width: float) -> int:
@@ -201,6 +195,7 @@ def line_count(lines: Sequence[str], width: float) -> int:
     return sum(len(broken(one, width)) for one in lines)
 
 
-def broken(words: str, width: float) -> list[str]:
+@lru_cache(maxsize=64)
+def broken(words: str, width: float) -> tuple[str, ...]:
     """Break a sentence into lines for a width in CSS pixels for text of 12 px."""
-    return textwrap.wrap(words, max(8, int(width / 6.6)))
+    return tuple(textwrap.wrap(words, max(8, int(width / _LETTER))))

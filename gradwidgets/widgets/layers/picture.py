@@ -17,7 +17,6 @@ from gradwidgets.widgets.layers.seen.layer_values import (
     shown_layers,
     sick_places,
     values_of,
-    worst,
 )
 from gradwidgets.widgets.layers.view import ViewSettings
 
@@ -45,7 +44,7 @@ def profile_of(result: FlowResult, how: ViewSettings, beside: Beside, *, pinned:
         theory=_theory(result, rows, values, quantity, measure),
         pinned={name: values_of(one.flow, quantity, measure, lr) for name, one in how.pinned.items() if pinned},
         selected=how.selected,
-        rows=lit_rows({"": (flow, result.gradient)}, quantity, measure),
+        rows=lit_rows({"": (flow, result.gradient)}),
         bands=bands_of(result, quantity, measure),
         factor=factor_of(result, quantity),
         above=beside.above,
@@ -53,7 +52,6 @@ def profile_of(result: FlowResult, how: ViewSettings, beside: Beside, *, pinned:
         why=beside.why,
         hint=beside.hint,
         names=names_of(result),
-        verdict=", ".join(dict.fromkeys(f.name.replace("_", " ") for f in worst(result))) or "healthy",
         settled=how.settled,
         theme=how.theme,
     )

@@ -49,15 +49,13 @@ def scene_of(seen: ViewResult, how: ViewSettings) -> Profile:
 def _with_cure(trial: Trial, seen: ViewResult, how: ViewSettings) -> Profile:
     """Return the picture of a network now and with a cure."""
     fix, flow, after = seen.settings.more[0], seen.flow, trial.after  # a fix may add layers
-    losses = {"now": trial.losses_before.numpy(), "pinned 0": trial.losses_after.numpy()}
-    around = Beside(
-        losses_detail(losses, {"now": "now", "pinned 0": "cure"}), shares_detail(after, names_of(flow, after))
-    )
+    losses = {"now": trial.losses_before.numpy(), "cure": trial.losses_after.numpy()}
+    around = Beside(losses_detail(losses, {"now": "now", "cure": "cure"}), shares_detail(after, names_of(flow, after)))
     networks = {"now": (flow.flow, flow.gradient), "cure": (after, gradient_range(after, trial.findings_after))}
     return replace(
         profile_of(flow, how, around, pinned=False),
         pinned={f"with {fix}": values_of(after, how.quantity, how.measure, how.lr)},
-        rows=lit_rows(networks, how.quantity, how.measure),
+        rows=lit_rows(networks),
         tried=f"tried on a copy: {fix}",
     )
 
@@ -130,7 +128,7 @@ def _best_losses(ranking: FixRanking) -> Detail:
     losses, names = {"now": ranking.baseline.losses[0].numpy()}, {"now": "now"}
     if ranking.fixes:
         best = ranking.fixes[0]
-        losses["pinned 0"], names["pinned 0"] = best.losses[0].numpy(), best.name
+        losses["cure"], names["cure"] = best.losses[0].numpy(), best.name
     return losses_detail(losses, names)
 
 

@@ -15,37 +15,32 @@ from gradwidgets.figures.flow.block_row import LitLayers
 from gradwidgets.widgets.layers.problem import FlowResult
 from gradwidgets.widgets.layers.seen.layer_values import broken_at, shown_layers, values_of
 
-_LIT = {"update/weight": "weight gradient", "activation": "activation gradient"}  # what is lit for what is drawn
 _GRADIENT, _SIGNAL = "activation gradient", "activation"
 
 
-def lit_rows(
-    networks: Mapping[str, tuple[LayerFlow, HealthyRange | None]], quantity: str, measure: str
-) -> tuple[LitLayers, ...]:
-    """Return rows of blocks, lit by the layers' gradients on one scale: from where they start to where they are gone.
+def lit_rows(networks: Mapping[str, tuple[LayerFlow, HealthyRange | None]]) -> tuple[LitLayers, ...]:
+    """Return rows of blocks, lit by the gradients by the layers' outputs: strong to gone.
 
     Args:
         networks: Name of the row → a network, and where its gradient is healthy.
-        quantity: What is drawn.
-        measure: How it is measured.
     """
-    lit = _LIT.get(quantity, quantity)
-    values = {name: values_of(flow, lit, measure, 0.0) for name, (flow, _) in networks.items()}
-    ends = [_ends(flow, healthy, values[name], measure) for name, (flow, healthy) in networks.items()]
+    values = {name: values_of(flow, _GRADIENT, "rms", 0.0) for name, (flow, _) in networks.items()}
+    ends = [_ends(flow, healthy, values[name]) for name, (flow, healthy) in networks.items()]
     low, high = min(low for low, _ in ends), max(high for _, high in ends)
     return tuple(
-        LitLayers(name, _share(values[name], low, high), broken_at(flow, lit)) for name, (flow, _) in networks.items()
+        LitLayers(name, _share(values[name], low, high), broken_at(flow, _GRADIENT))
+        for name, (flow, _) in networks.items()
     )
 
 
-def _ends(flow: LayerFlow, healthy: HealthyRange | None, values: np.ndarray, measure: str) -> tuple[float, float]:
+def _ends(flow: LayerFlow, healthy: HealthyRange | None, values: np.ndarray) -> tuple[float, float]:
     """Return the decades at which a layer is dark, and those at which it is light."""
     known = np.log10(values[np.isfinite(values) & (values > 0)])
     if not known.size:
         return np.inf, -np.inf
     if healthy is None:
         return float(known.min()) - 1, float(known.min())
-    start = _start(flow, healthy, values, measure)
+    start = _start(flow, healthy, values)
     strong = float(known.max()) if start is None else min(start, float(known.max()))
     return min(float(known.min()), strong + healthy.gone[0]), strong
 
@@ -103,7 +98,7 @@ def _level(flow: LayerFlow, healthy: HealthyRange, quantity: str, measure: str) 
     The gradient by the weights is judged by that by the outputs, to which it is proportional at each layer.
     """
     judged = values_of(flow, _SIGNAL if quantity == _SIGNAL else _GRADIENT, measure, 0.0)
-    start = _start(flow, healthy, judged, measure)
+    start = _start(flow, healthy, judged)
     if start is None:
         return None
     level = np.full(len(judged), 10.0**start)
@@ -116,7 +111,7 @@ def _level(flow: LayerFlow, healthy: HealthyRange, quantity: str, measure: str) 
     return level * 10 ** np.interp(at, at[known], share[known]) if known.any() else None
 
 
-def _start(flow: LayerFlow, healthy: HealthyRange, values: np.ndarray, measure: str) -> float | None:
+def _start(flow: LayerFlow, healthy: HealthyRange, values: np.ndarray) -> float | None:
     """Return the decades at which a quantity starts; None where it was not measured."""
     names = [flow.layers[k].name for k in shown_layers(flow)]
     read = values[[name in healthy.layers for name in names]]
