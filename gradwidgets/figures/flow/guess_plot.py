@@ -16,7 +16,7 @@ from gradwidgets.figures.base.panel_text import Notice, title
 from gradwidgets.figures.base.redraw import Redraw
 from gradwidgets.figures.base.scene_figure import SceneFigure
 from gradwidgets.figures.base.style import STYLES
-from gradwidgets.figures.flow.places import Wanted, places_of
+from gradwidgets.figures.flow.flow_places import Wanted, places_of
 
 LOWEST, HIGHEST = -40, 20  # decades, relative to the last layer
 _HINT = "Click where you expect the first layer, and the middle one."

@@ -53,7 +53,7 @@ class MarkKey:
             at += reach if look is first else 0.0
             line = Line2D([at - reach, at, at + reach], [layout.key_y] * 3, markevery=[1], **{**usual, **look})
             text = self._write(at + reach + 0.9 * gap, name)
-            fit(text, name, width * figure.bbox.width)
+            fit(text, name, width * figure.bbox.width + 1)
             self._artists += [figure.add_artist(line), text]
             at += reach + 3.2 * gap + width
 

@@ -11,7 +11,7 @@ from matplotlib.patches import FancyBboxPatch
 from gradwidgets.figures.base.layout import Box, Layout
 from gradwidgets.figures.base.marks import plot_axes
 from gradwidgets.figures.base.style import Style
-from gradwidgets.figures.flow.places import broken
+from gradwidgets.figures.flow.flow_places import broken
 
 
 class Sentence:
