@@ -203,8 +203,9 @@ class LineNames:
 
     def _piece(self, line: Line2D, left: float, right: float) -> Artist:
         middle = ScaledTranslation(0, 9.6 * self._layout.pixel / 72, self._axes.figure.dpi_scale_trans)
-        look = {"color": line.get_color(), "linewidth": line.get_linewidth(), "linestyle": line.get_linestyle()}
-        marker = {"marker": line.get_marker(), "markersize": line.get_markersize(), "markevery": [1]}
+        look: dict[str, Any] = {"color": line.get_color(), "linewidth": line.get_linewidth()}
+        look["linestyle"] = line.get_linestyle()
+        marker: dict[str, Any] = {"marker": line.get_marker(), "markersize": line.get_markersize(), "markevery": [1]}
         ends = [left, (left + right) / 2, right]
         way = self._axes.transAxes + middle
         piece = Line2D(ends, [1.0] * 3, transform=way, clip_on=False, markeredgewidth=0, **look, **marker)

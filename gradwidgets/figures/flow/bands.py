@@ -73,17 +73,21 @@ class Ground(Artist):
     def draw(self, renderer: RendererBase) -> None:
         """Draw the ground."""
         axes = self.axes
-        if axes is None or not self.get_visible():
+        if not isinstance(axes, Axes) or not self.get_visible():
             return
         lines = self._grid_lines(axes)
         if isinstance(renderer, RendererAgg):  # in which filling a path takes ten times as long as setting its pixels
             pixels = _Pixels(renderer, axes)
             for band in self._bands:
                 pixels.fill(band.heights, self._colors[band.sound])
-            pixels.rule(*lines, max(1, round(float(renderer.points_to_pixels(self._width)))), self._grid)
+            pixels.rule(*lines, max(1, round(self._pixels_of(renderer))), self._grid)
         else:
             self._draw_paths(renderer, axes, lines)
         self.stale = False
+
+    def _pixels_of(self, renderer: RendererBase) -> float:
+        """Return the width of the grid's lines in pixels."""
+        return float(renderer.points_to_pixels(self._width))  # type: ignore[arg-type]  # of one number
 
     def _grid_lines(self, axes: Axes) -> tuple[np.ndarray, np.ndarray]:
         """Return where the lines of the grid are, along both axes."""
@@ -101,9 +105,9 @@ class Ground(Artist):
         context.set_linewidth(0)
         for band in self._bands:
             color = (*self._colors[band.sound], 1.0)
-            renderer.draw_path(context, _outline(band.heights, axes.get_xlim()), to_pixels, color)  # type: ignore[arg-type]
-        context.set_linewidth(float(renderer.points_to_pixels(self._width)))
-        context.set_foreground((*self._grid, 1.0), isRGBA=True)  # type: ignore[arg-type]
+            renderer.draw_path(context, _outline(band.heights, axes.get_xlim()), to_pixels, color)
+        context.set_linewidth(self._pixels_of(renderer))
+        context.set_foreground((*self._grid, 1.0), isRGBA=True)
         (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
         ends = [[(x, bottom), (x, top)] for x in lines[0]] + [[(left, y), (right, y)] for y in lines[1]]
         for two in ends:

@@ -132,7 +132,8 @@ class _Shape:
         self._of = np.clip(np.searchsorted(ends[:, 1], at), 0, max(len(ends) - 1, 0))
         self._ink, self._edges, cover = ink, np.zeros((height, width), bool), np.zeros((height, width))
         if len(ends) and apart:
-            depth = _depth(at, *ends[self._of].T, height, _ROUND * dots)
+            left, right = ends[self._of].T
+            depth = _depth(at, left, right, height, _ROUND * dots)
             cover, self._edges = np.clip(depth + 0.5, 0, 1), depth < _EDGE * dots
         elif len(ends):
             left, right = ends[self._of].T

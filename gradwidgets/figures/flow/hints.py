@@ -49,11 +49,13 @@ class Sentence:
 def dashed(figure: Figure, box: Box, lines: Sequence[str], style: Style, layout: Layout) -> None:
     """Write a hint into a dashed frame."""
     left, bottom, wide, tall = box
-    look = {"facecolor": "none", "edgecolor": style.data, "linestyle": (0, (4, 3)), "linewidth": 0.9 * layout.scale}
+    look: dict[str, Any] = {"facecolor": "none", "edgecolor": style.data, "linestyle": (0, (4, 3))}
     round_off = 6 * layout.pixel / 72 / figure.get_figwidth()
     across = figure.get_figwidth() / figure.get_figheight()
     style_of = f"round,pad=0,rounding_size={round_off}"
-    frame = FancyBboxPatch((left, bottom), wide, tall, boxstyle=style_of, mutation_aspect=across, **look)
+    frame = FancyBboxPatch(
+        (left, bottom), wide, tall, boxstyle=style_of, mutation_aspect=across, linewidth=0.9 * layout.scale, **look
+    )
     figure.add_artist(frame)
     figure.text(
         left + wide / 2, bottom + tall / 2, "\n".join(lines), ha="center", va="center", linespacing=1.25,

@@ -132,7 +132,8 @@ def color_key(figure: Figure, right: float, y: float, room: float, style: Style,
     wide, before = (float(one.get_window_extent(renderer_of(figure)).width) for one in (strong, gone))
     bar = min(_BAR[0] * dot, room - wide - before - 10 * dot)
     if bar < _LEAST_BAR * dot:
-        strong.remove(), gone.remove()
+        for text in (strong, gone):
+            text.remove()
         return
     end = right - (wide + 5 * dot) / whole
     gone.set_x(end - (bar + 5 * dot) / whole)

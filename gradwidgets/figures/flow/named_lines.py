@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -29,7 +30,7 @@ class Words(MovingText):
         **look: Keyword arguments of `MovingText`.
     """
 
-    def __init__(self, axes: Axes, **look: object) -> None:
+    def __init__(self, axes: Axes, **look: Any) -> None:
         super().__init__(transform=axes.transAxes, ha="left", va="baseline", zorder=8, **look)
         axes.add_artist(self)
         self._known: dict[tuple[str, float], float] = {}

@@ -20,8 +20,8 @@ from gradwidgets.core import Finding
 from gradwidgets.core.layers import ACTIVATIONS, NETWORKS, build_network, layer_flow
 from gradwidgets.core.monitor import diagnose
 from gradwidgets.widgets.kernel.outputs import Outputs
-from gradwidgets.widgets.layers.seen.beside import shares_detail
 from gradwidgets.widgets.layers.presets import PRESETS
+from gradwidgets.widgets.layers.seen.beside import shares_detail
 from gradwidgets.widgets.panel.settings_panel import descendants
 from tests.widgets.fake_page import FakePage, choose, send
 from tests.widgets.inside import network_of, words_of, work_of
