@@ -194,7 +194,7 @@ class LineNames:
         whole = max(float(self._axes.bbox.width), 1.0)
         for k, (name, line) in enumerate(named):
             self._artists.append(self._piece(line, at, at + 13 * dot / whole))
-            at += 17 * dot / whole
+            at += 18 * dot / whole
             text = title(self._axes, self._style, self._layout)
             text.set(x=at, color=self._style.written(to_hex(line.get_color())), fontsize=self._layout.small)
             fit(text, name, (1 - at) * whole / (len(named) - k) + 18 * dot)

@@ -16,7 +16,8 @@ from matplotlib.path import Path
 
 from gradwidgets.figures.base.style import DARK, Style
 
-_TINT = {False: 0.085, True: 0.115}  # how much of its colour a band has, in light and in dark pictures
+_TINT = {False: 0.07, True: 0.115}  # how much of its colour a band has, in light and in dark pictures
+_GRID = 0.12  # how much of the grid's colour is that of muted words, so that it is seen on bands
 _FAR = 400.0  # decades: beyond any axis
 
 
@@ -61,7 +62,8 @@ class Ground(Artist):
         share, plot = _TINT[style is DARK], np.array(to_rgb(style.plot))
         tints = {True: style.sound, False: style.alarm}
         self._colors = {sound: share * np.array(to_rgb(tint)) + (1 - share) * plot for sound, tint in tints.items()}
-        self._grid, self._width = np.array(to_rgb(style.faint)), width
+        self._grid = (1 - _GRID) * np.array(to_rgb(style.faint)) + _GRID * np.array(to_rgb(style.muted))
+        self._width = width
         self._ticks: tuple[object, tuple[np.ndarray, np.ndarray]] = (None, (np.empty(0), np.empty(0)))
         self._bands: Sequence[Band] = ()
         axes.add_artist(self)

@@ -62,7 +62,13 @@ class BlockRow:
         ramp = style.ramp[::-1, :3]  # the ramp of losses is light where they are low
         self._ramp = np.rint(ramp * 255).astype(np.uint8)
         self._others = {True: _bytes(style.alarm), False: _bytes(style.faint)}
-        ring = {"color": style.accent, "linewidth": _RING * layout.pixel, "clip_on": False, "zorder": 7}
+        ring = {
+            "color": style.accent,
+            "linewidth": _RING * layout.pixel,
+            "clip_on": False,
+            "zorder": 7,
+            "casing": style.face,
+        }
         self.ring = moving_line(self.axes, **ring)
 
     def update(self, lit: LitLayers, count: int, limits: tuple[float, float]) -> None:

@@ -8,36 +8,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from gradwidgets.figures.axes.decades import Decades
 from gradwidgets.figures.axes.layer_names import name_layers, room_for
-from gradwidgets.figures.base.marks import EDGE, label_axes, plot_axes
-from gradwidgets.figures.base.moving import MovingLine, moving_line
+from gradwidgets.figures.base.marks import label_axes, plot_axes
+from gradwidgets.figures.base.moving import MovingLine
 from gradwidgets.figures.base.notebook_figure import Picture, renderer_of
 from gradwidgets.figures.base.panel_text import title
 from gradwidgets.figures.base.redraw import EVERYTHING, Redraw
 from gradwidgets.figures.base.scene_figure import SceneFigure
-from gradwidgets.figures.base.side_plot import NOW, PINNED, PINNED_MARKS, Detail, SidePlot
-from gradwidgets.figures.base.style import STYLES, Style, own_look
+from gradwidgets.figures.base.side_plot import PINNED, PINNED_MARKS, Detail, SidePlot
+from gradwidgets.figures.base.style import STYLES, own_look
 from gradwidgets.figures.flow.bands import Band, Ground
 from gradwidgets.figures.flow.block_row import BlockRow, LitLayers
 from gradwidgets.figures.flow.flow_places import Places, Wanted, broken, line_count, places_of, text_width
 from gradwidgets.figures.flow.hints import Sentence, dashed
 from gradwidgets.figures.flow.mark_key import MarkKey, color_key, name_ends, name_row
 from gradwidgets.figures.flow.named_lines import NamedLines
+from gradwidgets.figures.flow.profile_lines import SIZES, STICKY, THEORY, looks_of, profile_lines
 
-THEORY, SICK = "#7d8894", "#c4284b"
 _AT = " at lr "  # what may change under a hand
 _LAYER = "layer, in order of execution"
-_STICKY = {"sick", "zero", "not finite"}  # marks that stay in the key once they have been shown
-_PINNED = (4.4, 4.4, 4.2, 6.6)  # sizes of their marks: one under another is still visible
 _MARKED = 120  # layers up to which each has its own mark
 _CLOSE = 45  # layers up to which marks have their usual size
-_SIZES = {"measured": (4.2, 2.6), "sick": (5.6, 2.6), "zero": (7.0, 3.6), "broken": (8.0, 4.6)}  # usual, and crowded
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +139,7 @@ class FlowFigure(SceneFigure[Profile]):
             SidePlot(figure, plots[place], style, layout) if place in plots else None for place in ("above", "below")
         )
         self._title = title(self.profile, style, layout, moving=True, bold=True)
-        self._make_lines(style, layout.scale)
+        self.lines = profile_lines(self.profile, style, layout.scale)
         self._ground = Ground(self.profile, style, 0.6)
         self._names = NamedLines(self.profile, style, layout, (THEORY, PINNED[0]))
         self._key = MarkKey(figure, style, layout)
@@ -180,73 +176,6 @@ class FlowFigure(SceneFigure[Profile]):
             line_count(scene.why, self._text_width), hint,
         )  # fmt: skip
 
-    def _make_lines(self, style: Style, scale: float) -> None:
-        blue = style.shown(NOW)
-        line = {"linewidth": 1.7 * scale}
-        plain = {"markeredgewidth": 0, **line}
-        point = {"linestyle": "none", "markeredgecolor": style.plot, "markeredgewidth": 0.8}
-        self.lines = {
-            "theory": moving_line(self.profile, color=THEORY, linestyle="--", zorder=2.5, **line),
-            "measured": moving_line(
-                self.profile,
-                color=blue,
-                marker="o",
-                markersize=_SIZES["measured"][0] * scale,
-                markeredgewidth=0,
-                zorder=4,
-                **line,
-            ),
-            "sick": moving_line(
-                self.profile,
-                color=style.shown(SICK),
-                marker="s",
-                markersize=_SIZES["sick"][0] * scale,
-                zorder=5,
-                **point,
-            ),
-            "zero": moving_line(
-                self.profile,
-                color=style.halo,
-                marker="v",
-                markersize=_SIZES["zero"][0] * scale,
-                zorder=6,
-                **{**point, "markeredgecolor": EDGE},
-            ),
-            "broken": moving_line(
-                self.profile,
-                color=style.shown(SICK),
-                marker="X",
-                markersize=_SIZES["broken"][0] * scale,
-                zorder=6,
-                **point,
-            ),
-            "selected": moving_line(self.profile, color=style.accent, linewidth=1.1 * scale, linestyle="--", zorder=2),
-        }
-        for k, (color, mark) in enumerate(zip(PINNED, PINNED_MARKS, strict=True)):
-            self.lines[f"pinned {k}"] = moving_line(
-                self.profile,
-                color=style.shown(color),
-                marker=mark,
-                markersize=_PINNED[k] * scale,
-                zorder=3 - 0.01 * k,
-                **plain,
-            )
-
-    def _looks(self, told: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """Return the look of each entry of the key."""
-        style = self._style
-        alone: dict[str, Any] = {"linestyle": "none", "markeredgecolor": style.plot}
-        pinned = [name for name in told[1:] if name not in _STICKY]
-        looks: dict[str, dict[str, Any]] = {told[0]: {"color": style.shown(NOW), "marker": "o", "markeredgewidth": 0}}
-        for name, color, mark in zip(pinned, PINNED, PINNED_MARKS, strict=False):
-            looks[name] = {"color": style.shown(color), "marker": mark, "markeredgewidth": 0}
-        looks |= {
-            "sick": {"color": style.shown(SICK), "marker": "s", **alone},
-            "zero": {"color": style.halo, "marker": "v", **alone, "markeredgecolor": EDGE},
-            "not finite": {"color": style.shown(SICK), "marker": "X", **alone},
-        }
-        return {name: looks[name] for name in told}
-
     def _change(self, shown: Profile, before: Profile | None) -> Redraw:
         wanted = self._wants(shown)
         if wanted.why > self._wanted.why or (shown.settled and wanted != self._wanted):
@@ -254,12 +183,12 @@ class FlowFigure(SceneFigure[Profile]):
                 self._build(shown)
             return self._change(shown, None) | EVERYTHING
         told = self._key_entries(shown)
-        if set(told) < set(self.explained) and set(self.explained) - set(told) <= _STICKY:
+        if set(told) < set(self.explained) and set(self.explained) - set(told) <= STICKY:
             told = self.explained  # changing the key would redraw the whole picture
         whole = told != self.explained
         if whole:
             with own_look():
-                self._key.show(self._looks(told))
+                self._key.show(looks_of(told, self._style))
         changed = self._fit(shown)
         self._draw_lines(shown)
         self._draw_marks(shown)
@@ -290,7 +219,7 @@ class FlowFigure(SceneFigure[Profile]):
         heights, positions = self._decades.height(shown.values), np.arange(1, len(shown.values) + 1)
         low, high = self._decades.limits
         crowded, bottom = len(positions) > _CLOSE, low + 0.03 * (high - low)
-        for name, (usual, small) in _SIZES.items():
+        for name, (usual, small) in SIZES.items():
             self.lines[name].set_markersize((small if crowded else usual) * self._layout.scale)
         sick = np.array(shown.sick, int)
         self.lines["sick"].set_data(positions[sick], np.where(np.isfinite(heights[sick]), heights[sick], bottom))
