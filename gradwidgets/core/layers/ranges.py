@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gradwidgets.core.layers.passes.profile import Trend, gradient_trend, signal_trend, trend, weighted_layers
-from gradwidgets.core.layers.passes.stats import LayerFlow, LayerStats
+from gradwidgets.core.layers.passes.stats import LayerFlow
 from gradwidgets.core.layers.verdicts.way.depth import ERROR, FEWEST, SIGNAL
 from gradwidgets.core.layers.verdicts.way.fade import FADE
 from gradwidgets.core.results.finding import Finding
@@ -45,14 +45,15 @@ def gradient_range(flow: LayerFlow, findings: Sequence[Finding]) -> HealthyRange
         flow: The measurements.
         findings: The verdict on them.
     """
-    line, limits = gradient_trend(flow), ((-FADE, FADE), (-ERROR, ERROR))
+    limits = (-FADE, FADE), (-ERROR, ERROR)
     found = _stated(findings, "activation gradient")
-    if found is None or "last layer" not in found.evidence:
+    if found is None:
+        line = gradient_trend(flow)
         return None if line is None else HealthyRange(_third(line, last=True), 0.0, *limits)
     sign = -1 if found.name == "vanishing" else 1
     factor = found.evidence["factor"] if found.evidence["factor per"] == "layer" else math.nan
     return HealthyRange(
-        (_far_end(found),), sign * found.evidence["shown"], *limits, factor, _falls_with_weights(flow, line, factor)
+        (_far_end(found),), sign * found.evidence["shown"], *limits, factor, _is_of_weights(flow, factor)
     )
 
 
@@ -87,11 +88,7 @@ def _third(line: Trend, *, last: bool) -> tuple[str, ...]:
     return line.names[-count:] if last else line.names[:count]
 
 
-def _falls_with_weights(flow: LayerFlow, line: Trend | None, factor: float) -> bool:
-    """Whether the gradient by the weights changes from layer to layer as that by the outputs does."""
-    rms: Callable[[LayerStats], float] = lambda layer: layer.weight_grad_rms  # noqa: E731
-    weights = trend(weighted_layers(flow), rms)
-    if weights is None or line is None or not factor > 0:
-        return False
-    away = abs(weights.slope) - abs(math.log10(factor))
-    return weights.slope * line.slope > 0 and abs(10**away - 1) <= _PARALLEL
+def _is_of_weights(flow: LayerFlow, factor: float) -> bool:
+    """Whether the gradient by the weights changes by a factor per layer, from the output to the input."""
+    line = trend(weighted_layers(flow), lambda layer: layer.weight_grad_rms) if factor > 0 else None
+    return line is not None and abs(factor * 10**line.slope - 1) <= _PARALLEL

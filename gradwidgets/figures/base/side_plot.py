@@ -129,6 +129,7 @@ class SidePlot:
         self.axes.set_axisbelow(True)
         self._told: tuple[object, ...] | None = None
         self._words = ""
+        self._shown: Detail | None = None
         self._label: dict[str, Any] = {"fontsize": layout.label, "color": style.ink, "labelpad": 2}
         self._title = title(self.axes, style, layout, moving=True, bold=True)
         self._names = LineNames(self.axes, style, layout)
@@ -143,6 +144,9 @@ class SidePlot:
 
     def update(self, detail: Detail) -> list[Axes]:
         """Show a detail; return the axes if they must be redrawn with their labels."""
+        if detail is self._shown:
+            return []
+        self._shown = detail
         if detail.title != self._words:
             self._words = detail.title
             fit(self._title, detail.title, self.axes.bbox.width)

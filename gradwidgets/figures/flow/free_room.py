@@ -28,7 +28,7 @@ class FreeRoom:
         (low, high), (bottom, top) = axes.get_xlim(), axes.get_ylim()
         self._origin = np.array([low, bottom])
         self._scale = np.array([self.width / (high - low), self.height / (top - bottom)])
-        self._lines = [self.pixels(line) for line in lines if len(line)]
+        self._lines = [_Line(self.pixels(line)) for line in lines if len(line)]
         self._taken: list[Rectangle] = []
         self._margin = margin
 
@@ -56,16 +56,29 @@ class FreeRoom:
         for left_of, low, w, t in self._taken:
             if not (left_of >= right or left_of + w <= left or low >= top or low + t <= bottom):
                 return False
-        return not any(_crosses(line, left - away, right + away, bottom - away, top + away) for line in self._lines)
+        return not any(line.crosses(left - away, right + away, bottom - away, top + away) for line in self._lines)
 
 
-def _crosses(line: np.ndarray, left: float, right: float, bottom: float, top: float) -> bool:
-    """Whether a line from left to right crosses a rectangle."""
-    x, y = line[:, 0], line[:, 1]
-    if x[-1] < left or x[0] > right or y.min() > top or y.max() < bottom:
-        return False
-    first, last = np.searchsorted(x, [left, right])
-    ends = np.interp([left, right], x, y)
-    seen = np.concatenate([ends[:1], y[first:last], ends[1:]])
-    low, high = np.minimum(seen[1:], seen[:-1]), np.maximum(seen[1:], seen[:-1])
-    return bool(((low <= top) & (high >= bottom)).any())
+class _Line:
+    """A line from left to right, in pixels."""
+
+    def __init__(self, points: np.ndarray) -> None:
+        self._x, self._y = points[:, 0], points[:, 1]
+        self._ends = float(self._x[0]), float(self._x[-1])
+        self._range = float(self._y.min()), float(self._y.max())
+
+    def crosses(self, left: float, right: float, bottom: float, top: float) -> bool:
+        """Whether the line crosses a rectangle."""
+        x, y = self._x, self._y
+        if self._ends[1] < left or self._ends[0] > right or self._range[0] > top or self._range[1] < bottom:
+            return False
+        first, last = x.searchsorted((left, right))
+        ends = np.interp((left, right), x, y)
+        seen = np.concatenate((ends[:1], y[first:last], ends[1:]))
+        below, above = seen < bottom, seen > top
+        return not bool(below.all() or above.all()) and _meets(below, above)
+
+
+def _meets(below: np.ndarray, above: np.ndarray) -> bool:
+    """Whether any piece between two neighbouring points is neither below nor above."""
+    return not bool(((below[1:] & below[:-1]) | (above[1:] & above[:-1])).all())

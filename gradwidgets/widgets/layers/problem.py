@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 from torch import Tensor, nn
 
@@ -105,8 +106,6 @@ class FlowResult:
         findings: The verdict, worst first.
         factors: For each inner layer of a plain network, the ratio that theory expects between the RMS of the gradient
             at its output and at the output of the next layer; () if there is no theory.
-        gradient: Where the gradient by the layers' outputs counts as healthy; None for too few layers.
-        signal: Where the layers' outputs count as healthy; None for too few layers.
         exact: Always true: there is no preview.
     """
 
@@ -114,9 +113,17 @@ class FlowResult:
     flow: LayerFlow
     findings: list[Finding]
     factors: tuple[float, ...] = ()
-    gradient: HealthyRange | None = None
-    signal: HealthyRange | None = None
     exact: bool = True
+
+    @cached_property
+    def gradient(self) -> HealthyRange | None:
+        """Where the gradient by the layers' outputs counts as healthy; None for too few layers."""
+        return gradient_range(self.flow, self.findings)
+
+    @cached_property
+    def signal(self) -> HealthyRange | None:
+        """Where the layers' outputs count as healthy; None for too few layers."""
+        return signal_range(self.flow, self.findings)
 
 
 class FlowProblem:
@@ -162,9 +169,7 @@ class FlowProblem:
         yield 0.3
         ours = not settings.own
         flow = flow_of(Subject.of(model, inputs, targets, loss_fn), own=ours, known=ours)
-        findings = diagnose(flow)
-        ranges = gradient_range(flow, findings), signal_range(flow, findings)
-        return FlowResult(settings, flow, findings, _theory(settings), *ranges)
+        return FlowResult(settings, flow, diagnose(flow), _theory(settings))
 
     def gradient_of(self, settings: FlowSettings, name: str) -> Tensor:
         """Return all elements of the loss's gradient by one layer's weights, flat, float64.

@@ -38,11 +38,21 @@ def shares_detail(flow: LayerFlow, names: Sequence[str] = ()) -> Detail | None:
         flow: The network, layer by layer.
         names: The names of the layers along the axis; () to number them.
     """
+    return _shares_plot(_all_shares(flow), names)
+
+
+def _all_shares(flow: LayerFlow) -> dict[str, np.ndarray]:
+    """Return the shares of units at the layers shown, (L,) each, by the words for them."""
     rows = shown_layers(flow)
-    at = np.arange(1, len(rows) + 1)
+    return {words: _shares(flow, rows, f"{name}_fraction") for _, name, words in _SHARES}
+
+
+def _shares_plot(of_units: Mapping[str, np.ndarray], names: Sequence[str]) -> Detail | None:
+    count = len(next(iter(of_units.values())))
+    at = np.arange(1, count + 1)
     curves, named = [], []
-    for look, name, words in _SHARES:
-        shares = _shares(flow, rows, f"{name}_fraction")
+    for look, _, words in _SHARES:
+        shares = of_units[words]
         known = np.isfinite(shares)
         x, y = at[known], shares[known]
         if not (y > _SEEN).any():
@@ -53,19 +63,15 @@ def shares_detail(flow: LayerFlow, names: Sequence[str] = ()) -> Detail | None:
         named.append((look, words))
     if not curves:
         return None
-    limits = (0.4, (len(rows) if names else room_for(len(rows))) + 0.6, -0.04, 1.04)
-    at_ends = {1.0: names[0][-_SHORT:], float(len(rows)): names[-1][-_SHORT:]} if names else None
+    limits = (0.4, (count if names else room_for(count)) + 0.6, -0.04, 1.04)
+    at_ends = {1.0: names[0][-_SHORT:], float(count): names[-1][-_SHORT:]} if names else None
     return Detail("", curves, limits, PERCENT, at_ends, x_label="layer", names=tuple(named))
 
 
-def _no_shares(flow: LayerFlow) -> list[str]:
+def _no_shares(of_units: Mapping[str, np.ndarray]) -> list[str]:
     """Return sentences on what was looked for in the units, and not found."""
-    rows, said = shown_layers(flow), []
-    for _, name, words in _SHARES:
-        shares = _shares(flow, rows, f"{name}_fraction")
-        if np.isfinite(shares).any() and not (shares > 0).any():
-            said.append({"dead units": "No unit is dead.", "saturated": "No unit is saturated."}[words])
-    return said
+    none = {"dead units": "No unit is dead.", "saturated": "No unit is saturated."}
+    return [none[words] for words, shares in of_units.items() if np.isfinite(shares).any() and not (shares > 0).any()]
 
 
 def losses_detail(losses: Mapping[str, np.ndarray], names: Mapping[str, str]) -> Detail:
@@ -147,7 +153,8 @@ def beside(result: FlowResult, near: Detail | None, hint: str) -> Beside:
         near: One layer in detail; None if none is selected.
         hint: What to do to see more.
     """
-    shares, name = shares_detail(result.flow, names_of(result)), activation_of(result)
+    of_units, name = _all_shares(result.flow), activation_of(result)
+    shares = _shares_plot(of_units, names_of(result))
     told = next((one for one in result.flow.along_time if one.steps > 1 and not one.note), None)
     curve = activation_detail(name) if name else None
     explains = time_detail(told) if told is not None else curve
@@ -156,7 +163,7 @@ def beside(result: FlowResult, near: Detail | None, hint: str) -> Beside:
     if shares is not None:
         return Beside(shares, explains, hint=hint)
     why = [why_it_fades(name, len(result.factors))] if curve is not None and explains is curve else []
-    return Beside(explains, None, (*why, *_no_shares(result.flow)) if explains else (), hint)
+    return Beside(explains, None, (*why, *_no_shares(of_units)) if explains else (), hint)
 
 
 def time_detail(profile: TimeProfile) -> Detail:
