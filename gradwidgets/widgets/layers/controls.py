@@ -15,8 +15,8 @@ from gradwidgets.widgets.controls.maker import Column as Place
 from gradwidgets.widgets.layers.clipping import THRESHOLDS
 from gradwidgets.widgets.layers.fixes.doctor import DoctorView
 from gradwidgets.widgets.layers.flow_view import FlowView
-from gradwidgets.widgets.layers.picture import MEASURES
 from gradwidgets.widgets.layers.presets import PRESETS
+from gradwidgets.widgets.layers.seen.layer_values import MEASURES
 from gradwidgets.widgets.layers.view import View
 from gradwidgets.widgets.panel.buttons import Buttons
 from gradwidgets.widgets.panel.settings_panel import close_all

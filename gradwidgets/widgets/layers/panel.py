@@ -31,9 +31,9 @@ from gradwidgets.widgets.layers.curvature import PARTS, CurvatureView, Part
 from gradwidgets.widgets.layers.fixes.doctor import DoctorView
 from gradwidgets.widgets.layers.guess import FlowQuestion
 from gradwidgets.widgets.layers.network_settings import NETWORK, NetworkPanel
-from gradwidgets.widgets.layers.picture import shown_layers
 from gradwidgets.widgets.layers.problem import FlowProblem, LossFn
 from gradwidgets.widgets.layers.scene import VIEWS, State, covered_scene
+from gradwidgets.widgets.layers.seen.layer_values import shown_layers
 from gradwidgets.widgets.layers.training.live import LiveView
 from gradwidgets.widgets.layers.training.live_run import LiveRun, Watching
 from gradwidgets.widgets.layers.training.trainer import Trainer
