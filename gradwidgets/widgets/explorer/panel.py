@@ -288,6 +288,9 @@ class SurfaceExplorer(LossPanel):
 
     # -- what the mouse does ------------------------------------------------------------------------------
 
+    def _pictured(self) -> SurfaceFigure:
+        return self._figure
+
     def _move(self, event: MouseEvent) -> None:
         """Move the operating point to the mouse; a drag stays with the axes on which it began."""
         if event.name == "button_press_event":

@@ -21,6 +21,7 @@ from gradwidgets.core.layers import LayerFlow
 from gradwidgets.core.monitor import GradientMonitor
 from gradwidgets.core.results.slices import Slices, part_of
 from gradwidgets.figures.base.notebook_figure import Picture
+from gradwidgets.figures.base.scene_figure import SceneFigure
 from gradwidgets.widgets.kernel.main_thread import shown_at_home
 from gradwidgets.widgets.kernel.mainloop import after_each_cell, call_soon
 from gradwidgets.widgets.kernel.making import whole_or_nothing
@@ -316,6 +317,9 @@ class LayerFlowPanel(NetworkPanel):
             values, left_out=NETWORK[1:] if self._network.own else (), covered=self._guessing.covered
         )
         self._update_folds()
+
+    def _pictured(self) -> SceneFigure[Any]:
+        return self.views[self.view].figure
 
     def _move(self, event: MouseEvent) -> None:
         seen = self._work.seen

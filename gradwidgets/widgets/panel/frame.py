@@ -12,7 +12,7 @@ from gradwidgets.figures.base.layout import type_scale
 from gradwidgets.widgets.canvas.canvas import LiveCanvas
 from gradwidgets.widgets.canvas.hearing import hear_only
 from gradwidgets.widgets.kernel.main_thread import Turns
-from gradwidgets.widgets.kernel.mainloop import call_later
+from gradwidgets.widgets.kernel.mainloop import AT_WORK, Latest, call_later
 from gradwidgets.widgets.panel.lesson import MAGNIFIED
 from gradwidgets.widgets.panel.page import Page
 from gradwidgets.widgets.panel.settings_panel import descendants
@@ -104,14 +104,21 @@ class Frame:
         self._turns, self._style, self._theme = turns, style, theme
         self._above, self._below, self._lowest = above, below, lowest
         self._waiting = False  # for the page to acknowledge a picture
+        self._value_at: Callable[[float, float], str] = lambda across, up: ""
+        self._pointed = Latest(self._tell_value)
+        self.page.when_asked(self._pointed.request)
 
-    def hang(self, figure: Figure, pressed: Callable[[MouseEvent], None]) -> widgets.Box:
+    def hang(
+        self, figure: Figure, pressed: Callable[[MouseEvent], None], value_at: Callable[[float, float], str]
+    ) -> widgets.Box:
         """Put a figure into the frame, and return the box that shows it.
 
         Args:
             figure: The figure.
             pressed: Called when the left mouse button is pressed, or something dragged with it.
+            value_at: Returns what is shown at a place, see `SceneFigure.value_at`.
         """
+        self._value_at = value_at
         self._canvas = LiveCanvas(figure, lambda event: pressed(event) if _is_pressed(event) else None)
         self.canvas.when_free(self._arrived)
         self.page.canvas_id = self.canvas.model_id
@@ -195,8 +202,17 @@ class Frame:
         if self._waiting:
             self._turns.request()
 
+    def _tell_value(self) -> None:
+        """Tell the page what is under the pointer; nothing, while another thread changes the picture."""
+        if AT_WORK.acquire(blocking=False):
+            try:
+                self.page.answer(self._value_at)
+            finally:
+                AT_WORK.release()
+
     def close(self) -> None:
         """Stop listening to the canvas."""
+        self._pointed.cancel()
         if self._canvas is not None:
             self.canvas.when_free(None)
             self.canvas.when_rescaled(None)

@@ -23,6 +23,7 @@ async function quicken(model) {
     shown = shown.then(async () => {
       paste(await coming);
       canvas._for_each_view((view) => view.update_canvas());
+      canvas.trigger("gradwidgets:painted");
       clearTimeout(quiet);
       quiet = setTimeout(() => canvas.set("_data_url", canvas.offscreen_canvas.toDataURL()), 700);
     }).catch((failure) => console.warn("gradwidgets: a picture could not be shown", failure));
@@ -82,7 +83,7 @@ function initialize({ model }) {
 const ROOMY = 1300, COLUMN = 250, PROJECTOR_COLUMN = 330, LEAST_WIDTH = 400, PHONE = 480;
 
 function render({ model, el }) {
-  let host = null, timer = 0, wait = 10, leave_alone = () => {}, leave = () => {};
+  let host = null, timer = 0, wait = 10, leave_alone = () => {}, leave = () => {}, point_no_more = () => {};
   const measure = () => {
     if (!host || !host.isConnected) return;
     const width = Math.floor(host.getBoundingClientRect().width);
@@ -108,6 +109,7 @@ function render({ model, el }) {
     sizes.observe(host);
     leave_alone = make_accessible(model, host);
     leave = watch_view(model, host);
+    point_no_more = tell_values(model, host);
     measure();
   };
   attach();
@@ -154,6 +156,7 @@ function render({ model, el }) {
     clearTimeout(timer);
     leave_alone();
     leave();
+    point_no_more();
     sizes.disconnect();
     themes.disconnect();
     window.removeEventListener("resize", soon);

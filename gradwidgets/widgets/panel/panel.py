@@ -16,6 +16,7 @@ import ipywidgets as widgets
 from matplotlib.backend_bases import MouseEvent
 
 from gradwidgets.figures.base.notebook_figure import Picture
+from gradwidgets.figures.base.scene_figure import SceneFigure
 from gradwidgets.figures.base.style import STYLES
 from gradwidgets.widgets.canvas.canvas import LiveCanvas
 from gradwidgets.widgets.controls import Folds
@@ -141,7 +142,7 @@ class Panel(SettingsPanel, Generic[S, R]):
                 self._errors.attempt(lambda: self._guessing.press(event))
 
         self._folds = column.folds
-        picture = self._frame.hang(figure, press)
+        picture = self._frame.hang(figure, press, lambda across, up: self._pictured().value_at(across, up))
         stage = widgets.VBox([picture, *column.under], _dom_classes=("gradwidgets-stage",))
         upper = widgets.HBox([column.box, stage], _dom_classes=("gradwidgets-upper",))
         above = [self.children[0], self.page, self.lesson.heading, self._guessing.room, *column.over]
@@ -200,6 +201,10 @@ class Panel(SettingsPanel, Generic[S, R]):
 
     def _show_controls(self, result: R) -> None:
         """Update the controls to the settings."""
+        raise NotImplementedError
+
+    def _pictured(self) -> SceneFigure[Any]:
+        """The figure that is shown."""
         raise NotImplementedError
 
     def _move(self, event: MouseEvent) -> None:

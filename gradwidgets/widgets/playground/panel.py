@@ -252,6 +252,9 @@ class OptimizerPlayground(Panel[Settings, Result]):
     def _show_control(self, name: str) -> None:
         self.controls[name].show(self._settings.preset() if name == "preset" else getattr(self, name))
 
+    def _pictured(self) -> PlaygroundFigure:
+        return self._figure
+
     def _move(self, event: MouseEvent) -> None:
         """Move the start to the mouse."""
         point = self._figure.point_at(event.inaxes, event.xdata, event.ydata)
