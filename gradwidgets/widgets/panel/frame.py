@@ -20,9 +20,12 @@ from gradwidgets.widgets.panel.settings_panel import descendants
 LOWEST = 380  # CSS pixels: the minimum height of a picture
 _ABOVE = 250  # CSS pixels of the window taken by JupyterLab and the cell above the picture, and by margins
 _ROOMY, _LARGER = 1300, 1.2  # from this panel width on, controls and text are larger: see tokens.css
-_COLUMN, _ROOMY_COLUMN, _PROJECTOR_COLUMN = 250, 308, 330  # of the controls, with what is between them and the picture
+_COLUMN, _ROOMY_COLUMN = 250, 308  # of the controls, with what is between them and the picture
+_STRIP = 100  # … and their height in a strip over the picture, with what is larger there: see projector.css
 _MARGINS = 4  # CSS pixels that ipympl leaves beside a picture
 _LEAST_WIDTH = 400  # of a picture; if there is no room for it beside the controls, it goes below them: see page.js
+_PHONE, _THINNEST, _TALL = 480, 300, 1.42  # on a panel below this width a picture may be so thin, and is so tall
+_WIDEST = 1800  # CSS pixels of a picture on a projector
 _NARROWEST, _SHORTEST = 440, 330  # CSS pixels that a picture needs for its text, if not magnified
 _DEFAULT_PAGE = (848, 800)  # width of a notebook's output and height of the window, until the page reports them
 _ANSWER_TIMEOUT = 0.5  # seconds after which a page that does not answer is no longer waited for
@@ -147,18 +150,17 @@ class Frame:
             page[side] if isinstance(page.get(side), int) else usual
             for side, usual in zip(("width", "height"), _DEFAULT_PAGE, strict=True)
         )
+        if width < _PHONE:  # everything is one below the other, and scrolls
+            return max(_THINNEST, width - _MARGINS), max(self._lowest(), min(height - _ABOVE, round(width * _TALL)))
+        narrow, projected = width < _COLUMN + _LEAST_WIDTH, MAGNIFIED[self._style()] > 1
+        height -= _ABOVE + self._above()
+        if projected and not narrow:
+            return min(width - _MARGINS, _WIDEST), max(self._lowest(), min(height - _STRIP, 900))
         larger = max(_LARGER if width >= _ROOMY else 1.0, MAGNIFIED[self._style()])
-        beside = self._beside(width)
-        width -= _MARGINS + (0 if width < beside + _LEAST_WIDTH else beside)  # then the picture is below the controls
-        height -= _ABOVE + round(self._below * larger) + self._above()
-        width = max(_LEAST_WIDTH, min(width, 1500))
+        beside = _ROOMY_COLUMN if width >= _ROOMY else _COLUMN
+        width = max(_LEAST_WIDTH, min(width - _MARGINS - (0 if narrow else beside), 1500))
+        height -= round(self._below * larger)
         return width, max(self._lowest(), min(height, 900, round(width * 0.85)))
-
-    def _beside(self, width: int) -> int:
-        """The width of the controls, with what is between them and the picture."""
-        if MAGNIFIED[self._style()] > 1:
-            return _PROJECTOR_COLUMN
-        return _ROOMY_COLUMN if width >= _ROOMY else _COLUMN
 
     @property
     def magnified(self) -> float:

@@ -79,8 +79,8 @@ function initialize({ model }) {
 }
 
 // A panel so wide shows controls and words larger, one with no room for a picture beside its controls has it under them,
-// and on a phone controls are as large as a finger; frame.py knows the first four numbers too.
-const ROOMY = 1300, COLUMN = 250, PROJECTOR_COLUMN = 330, LEAST_WIDTH = 400, PHONE = 480;
+// and on a phone controls are as large as a finger; frame.py knows the first three numbers too.
+const ROOMY = 1300, COLUMN = 250, LEAST_WIDTH = 400, PHONE = 480;
 
 function render({ model, el }) {
   let host = null, timer = 0, wait = 10, leave_alone = () => {}, leave = () => {}, point_no_more = () => {};
@@ -90,8 +90,7 @@ function render({ model, el }) {
     if (width < 50) return;
     // Not a container query: in a cell that was out of view Chromium stops restyling what is inside its container.
     host.classList.toggle("gradwidgets-roomy", width >= ROOMY);
-    const beside = host.classList.contains("gradwidgets-projector") ? PROJECTOR_COLUMN : COLUMN;
-    host.classList.toggle("gradwidgets-narrow", width < beside + LEAST_WIDTH);
+    host.classList.toggle("gradwidgets-narrow", width < COLUMN + LEAST_WIDTH);
     host.classList.toggle("gradwidgets-phone", width < PHONE);
     const height = window.innerHeight;
     const dark = document.body.dataset.jpThemeLight === "false";

@@ -20,6 +20,7 @@ from gradwidgets.figures.base.scene_figure import SceneFigure
 from gradwidgets.figures.base.style import STYLES
 from gradwidgets.widgets.canvas.canvas import LiveCanvas
 from gradwidgets.widgets.controls import Folds
+from gradwidgets.widgets.controls.folds import rest_head
 from gradwidgets.widgets.controls.maker import Column
 from gradwidgets.widgets.kernel import unheld
 from gradwidgets.widgets.kernel.as_usual import as_usual
@@ -144,7 +145,7 @@ class Panel(SettingsPanel, Generic[S, R]):
         self._folds = column.folds
         picture = self._frame.hang(figure, press, lambda across, up: self._pictured().value_at(across, up))
         stage = widgets.VBox([picture, *column.under], _dom_classes=("gradwidgets-stage",))
-        upper = widgets.HBox([column.box, stage], _dom_classes=("gradwidgets-upper",))
+        upper = widgets.HBox([column.box, rest_head(), stage], _dom_classes=("gradwidgets-upper",))
         above = [self.children[0], self.page, self.lesson.heading, self._guessing.room, *column.over]
         self.children = [*above, upper, self._errors.box, self._frame.busy.row, self._words]
         self.page.panel_id = self.model_id
