@@ -129,7 +129,7 @@ def take(page: Page, view: str, index: int, file: Path, height: int) -> None:
         page.raw.locator(".gradwidgets-busy:visible").last.wait_for()
         parts = [page.raw.screenshot()]
     else:
-        page.tell("widget.png()")  # which finishes what is computed
+        page.tell("getattr(widget, 'findings', None)")  # which are there when all is computed
         page.until_quiet(1.0)
         parts = list(shots(widget, page, height))
     files = [file.with_suffix(f".{k}.png") for k in range(len(parts))]

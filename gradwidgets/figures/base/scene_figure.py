@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import Generic, Protocol, TypeVar
 
+import numpy as np
 from matplotlib.axes import Axes
 
 from gradwidgets.figures.axes.pointing import axes_at
@@ -70,8 +71,9 @@ class SceneFigure(Generic[S]):
         shown = self._shown
         if shown is None or shown[1][1] != self.figure.ground:  # something else is drawn there now
             return ""
-        place = axes_at(self.figure, across, up)
-        return "" if place is None else self._value_in(shown[0], *place)
+        with np.errstate(all="ignore"):
+            place = axes_at(self.figure, across, up)
+            return "" if place is None else self._value_in(shown[0], *place)
 
     def _value_in(self, scene: S, axes: Axes, x: float, y: float) -> str:
         """Return what a scene shows at a place in axes, in their coordinates."""

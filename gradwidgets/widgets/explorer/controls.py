@@ -89,7 +89,7 @@ def make_controls(
     for k in range(min(max(constants, _FEWEST), _MOST)):
         name = f"constant {k + 1}"
         by_name[name] = make.number(name, (0.0, 1.0), "a parameter that is on no axis")
-        rows.append(widgets.Box([by_name[name]]))
+        rows.append(widgets.Box([by_name[name]], layout=widgets.Layout(display="none")))
     make.strip(rows[0])
     loss = make.group(by_name["shown"], make.box("scrolled", *rows))
     return by_name, _column(make, by_name, loss, buttons), Parts(make.looks, loss, rows)
