@@ -16,12 +16,13 @@ from gradwidgets.widgets.kernel.mainloop import AT_WORK, Latest, call_later
 from gradwidgets.widgets.panel.lesson import MAGNIFIED
 from gradwidgets.widgets.panel.page import Page
 from gradwidgets.widgets.panel.settings_panel import descendants
+from gradwidgets.widgets.panel.words import HIGH
 
 LOWEST = 380  # CSS pixels: the minimum height of a picture
 _ABOVE = 250  # CSS pixels of the window taken by JupyterLab and the cell above the picture, and by margins
 _ROOMY, _LARGER = 1300, 1.2  # from this panel width on, controls and text are larger: see tokens.css
 _COLUMN, _ROOMY_COLUMN = 250, 308  # of the controls, with what is between them and the picture
-_STRIP = 100  # … and their height in a strip over the picture, with what is larger there: see projector.css
+_STRIP = 40  # CSS pixels that a strip over the picture takes besides, where no words need room: see projector.css
 _MARGINS = 4  # CSS pixels that ipympl leaves beside a picture
 _LEAST_WIDTH = 400  # of a picture; if there is no room for it beside the controls, it goes below them: see page.js
 _PHONE, _THINNEST, _TALL = 480, 240, 1.5  # on a panel below this width a picture may be so thin, and is so tall
@@ -82,7 +83,9 @@ class Frame:
         style: Returns the lesson's style, a key of `MAGNIFIED`.
         theme: Returns the theme setting.
         above: Returns the height of what is above it, in CSS pixels.
-        below: The height of the text below it if there is little room, in CSS pixels.
+        below: The height of the text below it where that is not folded, in CSS pixels.
+        folded: The height of what stands below it where the text is folded.
+        shared: How much of what is above it shares a line with something else on a projector.
         lowest: Returns its minimum height.
 
     Attributes:
@@ -99,13 +102,16 @@ class Frame:
         theme: Callable[[], str],
         above: Callable[[], int],
         below: int,
+        folded: int,
+        shared: int,
         lowest: Callable[[], int],
     ) -> None:
         self.page = Page(layout=widgets.Layout(width="0", height="0", overflow="hidden", margin="0"))
         self._canvas: LiveCanvas | None = None
         self.busy = busy
         self._turns, self._style, self._theme = turns, style, theme
-        self._above, self._below, self._lowest = above, below, lowest
+        self._above, self._below, self._folded, self._lowest = above, below, folded, lowest
+        self._shared = shared
         self._waiting = False  # for the page to acknowledge a picture
         self._value_at: Callable[[float, float], str] = lambda across, up: ""
         self._pointed = Latest(self._tell_value)
@@ -153,13 +159,14 @@ class Frame:
         if width < _PHONE:  # everything is one below the other, and scrolls
             return max(_THINNEST, width - _MARGINS), max(self._lowest(), min(height - _ABOVE, round(width * _TALL)))
         narrow, projected = width < _COLUMN + _LEAST_WIDTH, MAGNIFIED[self._style()] > 1
+        below = self._below if height >= HIGH else self._folded
         height -= _ABOVE + self._above()
         if projected and not narrow:
-            return min(width - _MARGINS, _WIDEST), max(self._lowest(), min(height - _STRIP, 900))
+            return min(width - _MARGINS, _WIDEST), max(self._lowest(), min(height - _STRIP + self._shared, 900))
         larger = max(_LARGER if width >= _ROOMY else 1.0, MAGNIFIED[self._style()])
         beside = _ROOMY_COLUMN if width >= _ROOMY else _COLUMN
         width = max(_LEAST_WIDTH, min(width - _MARGINS - (0 if narrow else beside), 1500))
-        height -= round(self._below * larger)
+        height -= round(below * larger)
         return width, max(self._lowest(), min(height, 900, round(width * 0.85)))
 
     @property

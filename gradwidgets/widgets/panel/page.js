@@ -110,8 +110,19 @@ function render({ model, el }) {
     leave = watch_view(model, host);
     point_no_more = tell_values(model, host);
     measure();
+    limit();
   };
   attach();
+  // A hatch on a number's rail, from a share of it on: see controls.css.
+  const limit = () => {
+    const limits = model.get("limits");
+    for (const row of host?.querySelectorAll(".gradwidgets-number") ?? []) {
+      const share = limits[row.querySelector(".widget-label")?.textContent];
+      row.classList.toggle("gradwidgets-limited", share !== undefined);
+      if (share !== undefined) row.style.setProperty("--gw-limit", share);
+    }
+  };
+  model.on("change:limits", limit);
   // ipywidgets shows a check box's label as its tooltip, and its tooltip nowhere.
   const explain = (event) => {
     const box = event.target.closest?.(".widget-checkbox");
@@ -161,6 +172,7 @@ function render({ model, el }) {
     window.removeEventListener("resize", soon);
     listen("removeEventListener");
     model.off("msg:custom", copy);
+    model.off("change:limits", limit);
   };
 }
 
