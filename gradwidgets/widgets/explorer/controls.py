@@ -90,6 +90,8 @@ def make_controls(
         name = f"constant {k + 1}"
         by_name[name] = make.number(name, (0.0, 1.0), "a parameter that is on no axis")
         rows.append(widgets.Box([by_name[name]], layout=widgets.Layout(display="none")))
+    for name in ("lr", "momentum"):  # until there is a descent
+        by_name[name].reveal(False, make.looks)
     make.strip(rows[0])
     loss = make.group(by_name["shown"], make.box("scrolled", *rows))
     return by_name, _column(make, by_name, loss, buttons), Parts(make.looks, loss, rows)

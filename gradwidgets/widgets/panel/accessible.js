@@ -98,13 +98,14 @@ function name_picture(canvas, words) {
   set(canvas, "tabindex", "-1");
 }
 
-// Makes what is inside `host` accessible; returns what ends that.
-function make_accessible(model, host) {
+// Makes what is inside `host` accessible, and dresses its controls whenever there are new ones; returns what ends that.
+function make_accessible(model, host, dress) {
   let timer = 0, changes = null;
   const name = () => {
     for (const part of host.querySelectorAll(CONTROLS)) name_controls(part);
     host.querySelectorAll(DETAILS).forEach(name_toggle);
     say_values(model, host);
+    dress();
   };
   const begin = () => {
     const column = host.querySelector(".gradwidgets-column");

@@ -84,6 +84,15 @@ const ROOMY = 1300, COLUMN = 250, LEAST_WIDTH = 400, PHONE = 480;
 
 function render({ model, el }) {
   let host = null, timer = 0, wait = 10, leave_alone = () => {}, leave = () => {}, point_no_more = () => {};
+  // A hatch on a number's rail, from a share of it on: see controls.css.
+  const limit = () => {
+    const limits = model.get("limits");
+    for (const row of host?.querySelectorAll(".gradwidgets-number") ?? []) {
+      const share = limits[row.querySelector(".widget-label")?.textContent];
+      row.classList.toggle("gradwidgets-limited", share !== undefined);
+      if (share !== undefined) row.style.setProperty("--gw-limit", share);
+    }
+  };
   const measure = () => {
     if (!host || !host.isConnected) return;
     const width = Math.floor(host.getBoundingClientRect().width);
@@ -106,22 +115,12 @@ function render({ model, el }) {
     host = el.closest(".gradwidgets");
     if (!host?.isConnected) { timer = setTimeout(attach, wait = Math.min(1.2 * wait, 1000)); return; }
     sizes.observe(host);
-    leave_alone = make_accessible(model, host);
+    leave_alone = make_accessible(model, host, limit);
     leave = watch_view(model, host);
     point_no_more = tell_values(model, host);
     measure();
-    limit();
   };
   attach();
-  // A hatch on a number's rail, from a share of it on: see controls.css.
-  const limit = () => {
-    const limits = model.get("limits");
-    for (const row of host?.querySelectorAll(".gradwidgets-number") ?? []) {
-      const share = limits[row.querySelector(".widget-label")?.textContent];
-      row.classList.toggle("gradwidgets-limited", share !== undefined);
-      if (share !== undefined) row.style.setProperty("--gw-limit", share);
-    }
-  };
   model.on("change:limits", limit);
   // ipywidgets shows a check box's label as its tooltip, and its tooltip nowhere.
   const explain = (event) => {
