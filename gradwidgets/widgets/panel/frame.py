@@ -25,7 +25,7 @@ _COLUMN, _ROOMY_COLUMN = 250, 308  # of the controls, with what is between them 
 _STRIP = 40  # CSS pixels that a strip over the picture takes besides, where no words need room: see projector.css
 _MARGINS = 4  # CSS pixels that ipympl leaves beside a picture
 _LEAST_WIDTH = 400  # of a picture; if there is no room for it beside the controls, it goes below them: see page.js
-_PHONE, _THINNEST, _TALL = 480, 240, 1.5  # on a panel below this width a picture may be so thin, and is so tall
+_PHONE, _THINNEST = 480, 240  # on a panel below this width a picture may be so thin
 _WIDEST = 1800  # CSS pixels of a picture on a projector
 _NARROWEST, _SHORTEST = 440, 330  # CSS pixels that a picture needs for its text, if not magnified
 _DEFAULT_PAGE = (848, 800)  # width of a notebook's output and height of the window, until the page reports them
@@ -87,6 +87,7 @@ class Frame:
         folded: The height of what stands below it where the text is folded.
         shared: How much of what is above it shares a line with something else on a projector.
         lowest: Returns its minimum height.
+        tall: Its height on a phone, of its width.
 
     Attributes:
         page: The connection to the browser.
@@ -105,13 +106,14 @@ class Frame:
         folded: int,
         shared: int,
         lowest: Callable[[], int],
+        tall: float,
     ) -> None:
         self.page = Page(layout=widgets.Layout(width="0", height="0", overflow="hidden", margin="0"))
         self._canvas: LiveCanvas | None = None
         self.busy = busy
         self._turns, self._style, self._theme = turns, style, theme
         self._above, self._below, self._folded, self._lowest = above, below, folded, lowest
-        self._shared = shared
+        self._shared, self._tall = shared, tall
         self._waiting = False  # for the page to acknowledge a picture
         self._value_at: Callable[[float, float], str] = lambda across, up: ""
         self._pointed = Latest(self._tell_value)
@@ -157,7 +159,8 @@ class Frame:
             for side, usual in zip(("width", "height"), _DEFAULT_PAGE, strict=True)
         )
         if width < _PHONE:  # everything is one below the other, and scrolls
-            return max(_THINNEST, width - _MARGINS), max(self._lowest(), min(height - _ABOVE, round(width * _TALL)))
+            width = max(_THINNEST, width - _MARGINS)
+            return width, max(_THINNEST, min(height - _ABOVE, round(width * self._tall)))
         narrow, projected = width < _COLUMN + _LEAST_WIDTH, MAGNIFIED[self._style()] > 1
         below = self._below if height >= HIGH else self._folded
         height -= _ABOVE + self._above()

@@ -78,6 +78,7 @@ class Panel(SettingsPanel, Generic[S, R]):
     _head_height: ClassVar[int] = 26  # … of the head that opens it, where it is
     _height_over: ClassVar[int] = 0  # height of what is over and under the picture besides, in CSS pixels
     _height_shared: ClassVar[int] = 0  # of that, what shares a line with something else on a projector
+    _tall: ClassVar[float] = 1.5  # height of the picture on a phone, of its width
     _folds = Folds()
     _usually: Mapping[str, object] | None = None  # the defaults of what is in the folds
 
@@ -106,6 +107,7 @@ class Panel(SettingsPanel, Generic[S, R]):
             turns, busy, style=lambda: self.style, theme=lambda: self.theme,
             above=lambda: self._height_over + self.lesson.height + (0 if self._guessing.guess is None else _GUESS),
             below=self._words_height, folded=self._head_height, shared=self._height_shared, lowest=self._lowest,
+            tall=self._tall,
         )  # fmt: skip
         self._files = Files(self._file_name, state=self.state, restore=self.restore, lesson=self.lesson, errors=errors)
         self._buttons = Buttons(
