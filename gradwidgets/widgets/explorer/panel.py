@@ -102,7 +102,7 @@ class SurfaceExplorer(LossPanel):
     _details = "Inputs that tell"
     _words_height = 206
     _height_over = 62
-    _tall = 1.2
+    _tall = 1.05
     _patience = 0.3
     _verdict: LossResult | None = None  # the result whose findings and table the words show
     _grip: Axes | None = None  # the axes on which the mouse was pressed
