@@ -149,7 +149,8 @@ class Panel(SettingsPanel, Generic[S, R]):
 
         self._folds = column.folds
         picture = self._frame.hang(figure, press, lambda across, up: self._pictured().value_at(across, up))
-        stage = widgets.VBox([self._told.above, picture, *column.under], _dom_classes=("gradwidgets-stage",))
+        said = widgets.HBox([self._told.above, *column.beside], _dom_classes=("gradwidgets-said",))
+        stage = widgets.VBox([said, picture, *column.under], _dom_classes=("gradwidgets-stage",))
         upper = widgets.HBox([column.box, rest_head(), stage], _dom_classes=("gradwidgets-upper",))
         above = [self.children[0], self.page, self.lesson.heading, self._guessing.room, *column.over]
         self.children = [*above, upper, self._errors.box, self._frame.busy.row, self._told.head, self._told.below]
