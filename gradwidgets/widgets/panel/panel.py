@@ -80,6 +80,7 @@ class Panel(SettingsPanel, Generic[S, R]):
     _height_shared: ClassVar[int] = 0  # of that, what shares a line with something else on a projector
     _tall: ClassVar[float] = 1.5  # height of the picture on a phone, of its width
     _folds = Folds()
+    _helps: Mapping[str, widgets.HTML]
     _usually: Mapping[str, object] | None = None  # the defaults of what is in the folds
 
     _buttons: Buttons
@@ -147,7 +148,7 @@ class Panel(SettingsPanel, Generic[S, R]):
                 self._work.catch_up()
                 self._errors.attempt(lambda: self._guessing.press(event))
 
-        self._folds = column.folds
+        self._folds, self._helps = column.folds, column.helps
         picture = self._frame.hang(figure, press, lambda across, up: self._pictured().value_at(across, up))
         said = widgets.HBox([self._told.above, *column.beside], _dom_classes=("gradwidgets-said",))
         stage = widgets.VBox([said, picture, *column.under], _dom_classes=("gradwidgets-stage",))
