@@ -11,7 +11,7 @@ BOXES = """() => {
     const box = (what) => panel.querySelector(what).getBoundingClientRect().toJSON();
     return {
         panel: panel.getBoundingClientRect().toJSON(), column: box(".gradwidgets-column"),
-        canvas: box(".jupyter-matplotlib-canvas-div"), words: box(":scope > .gradwidgets-words"),
+        canvas: box(".jupyter-matplotlib-canvas-div"), words: box(":scope > .gradwidgets-details"),
         wide: panel.scrollWidth - panel.clientWidth,
         scrolled: panel.closest(".jp-WindowedPanel-outer, .jp-Notebook").scrollWidth
             - panel.closest(".jp-WindowedPanel-outer, .jp-Notebook").clientWidth,

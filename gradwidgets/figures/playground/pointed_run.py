@@ -35,7 +35,7 @@ def on_map(
     """
     step = nearest_in_pixels(axes, path, *at, _NEAR)
     x, y = at if step is None else (float(one) for one in path[step])
-    steepness = float(np.hypot(*(within(grid, one, x, y) for one in gradient)))
+    steepness = float(np.hypot(within(grid, gradient[0], x, y), within(grid, gradient[1], x, y)))
     told = f"loss {number(within(grid, loss, x, y), 3)}, gradient {number(steepness, 3)}"
     where = place(names, (x, y))
     return f"{told}\n{where}" if step is None else f"step {step}: {told}\n{where}"

@@ -111,8 +111,9 @@ class Page(anywidget.AnyWidget):
                     self._count(page, views, [box for box in boxes if isinstance(box, str)])
 
     def _note_question(self, content: dict[str, Any]) -> None:
-        name, place = content["question"], [content.get(side) for side in ("across", "up")]
-        if isinstance(name, str) and all(isinstance(part, int | float) and 0 <= part <= 1 for part in place):
+        name = content["question"]
+        place = [part for part in (content.get("across"), content.get("up")) if isinstance(part, int | float)]
+        if isinstance(name, str) and len(place) == 2 and all(0 <= part <= 1 for part in place):
             self._question = name, float(place[0]), float(place[1])
             self._asked()
 
