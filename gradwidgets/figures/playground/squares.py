@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from gradwidgets.figures.base.layout import Layout, finished, type_scale
 
 _SHARED_UNIT = 3.0  # the ratio of two axes' spans up to which they are drawn in one unit
+_WIDE = 2.2  # the ratio of width to height from which four maps may stand in a row
 _UNEVEN = 0.93  # of a map's size that it may lose before some cells of the grid stay empty
 
 
@@ -72,8 +73,10 @@ def playground_layout(
     ratio = spans[1] / spans[0] if spans[0] > 0 else 1.0
     tall = ratio if 1 / _SHARED_UNIT <= ratio <= _SHARED_UNIT else 1.0  # height of a map of width 1
     sizes = _Sizes.of(type_scale(width, height), letters)
-    grids = [_grid(columns, count, width, height, sizes, tall, with_data, beside)
-             for columns in range(1, min(count, 4) + 1) for beside in (True, False)]  # fmt: skip
+    ways = [(columns, beside) for columns in range(1, min(count, 3) + 1) for beside in (True, False)]
+    if count >= 4 and width > _WIDE * height:
+        ways.append((4, False))
+    grids = [_grid(columns, count, width, height, sizes, tall, with_data, beside) for columns, beside in ways]
     grid = max(grids, key=lambda one: one.side * (1 if one.columns * one.rows == count else _UNEVEN))
     return _placed(grid, count, width, height, sizes, tall, with_data)
 
