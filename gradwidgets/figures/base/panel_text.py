@@ -8,7 +8,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.text import Text
-from matplotlib.transforms import ScaledTranslation
+from matplotlib.transforms import ScaledTranslation, Transform
 
 from gradwidgets.core.results.wording import unbroken
 from gradwidgets.figures.base.layout import Layout
@@ -51,11 +51,10 @@ def title(
 
 def footnote(axes: Axes, style: Style, layout: Layout) -> Text:
     """Add an empty line of text beside the horizontal axis' label, at the right end, muted and small."""
-    drop = ScaledTranslation(0, -(6.0 + 1.2 * layout.small) / 72, axes.figure.dpi_scale_trans)
     text = Text(
         x=1.0,
         y=0.0,
-        transform=axes.transAxes + drop,
+        transform=below(axes, layout),
         ha="right",
         va="top",
         clip_on=False,
@@ -65,6 +64,12 @@ def footnote(axes: Axes, style: Style, layout: Layout) -> Text:
     )
     axes.add_artist(text)
     return text
+
+
+def below(axes: Axes, layout: Layout) -> Transform:
+    """Return the transform whose origin is where the horizontal axis' label is, at the left end; its 1 is the right."""
+    drop = ScaledTranslation(0, -(6.0 + 1.2 * layout.small) / 72, axes.figure.dpi_scale_trans)
+    return axes.transAxes + drop
 
 
 def fit(text: Text, words: str, width: float) -> None:
