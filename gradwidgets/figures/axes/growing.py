@@ -16,6 +16,7 @@ from gradwidgets.figures.base.style import own_look
 _STILL = 4e-3  # of a loss: it is drawn as flat if it moves by less
 _FINE = 0.05  # of a loss: ticks that are closer take the roundest steps, as they need many digits anyway
 _EARLY = 10  # the axis of a run that begins by this step begins at 0
+_STEP = 3.4  # font sizes from one tick's label to the next, at least
 _MARK = 8.0  # CSS pixels from an edge to the middle of a mark
 _ROOM = 0.02  # of the width, at either end
 
@@ -32,7 +33,9 @@ class GrowingSteps:
 
     def __init__(self, axes: Axes) -> None:
         self._axes, self._start, self.span = axes, 0, 0
-        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
+        letter = float(axes.xaxis.get_ticklabels()[0].get_fontsize()) * axes.figure.dpi / 72
+        most = min(max(int(axes.bbox.width / (_STEP * letter)), 2), 5)
+        axes.xaxis.set_major_locator(MaxNLocator(most, integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: steps_in_short(step)))
 
     def reset(self) -> None:

@@ -15,7 +15,7 @@ from gradwidgets.figures.base.panel_text import fit, title
 from gradwidgets.figures.base.style import Style, own_look
 
 LINE = 16.0  # CSS pixels of the smallest picture from one line to the next
-_GAP = 9.0  # the same from one name to the next
+_GAP = 7.5  # the same from one name to the next
 _LETTER = 0.62  # mean width of a letter of a note, in font sizes
 
 

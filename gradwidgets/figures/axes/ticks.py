@@ -35,6 +35,8 @@ def apart(ticks: Sequence[float]) -> list[str]:
         labels = [_written(tick, largest, digits, small=small) for tick in ticks]
         if len(set(labels)) == len(labels) and not _uneven(labels, ticks, step):
             break
+    while not small and all(label.endswith("0") and "." in label for label in labels if label != "0"):
+        labels = [label if label == "0" else label[:-1].removesuffix(".") for label in labels]
     return labels
 
 

@@ -68,7 +68,7 @@ def footnote(axes: Axes, style: Style, layout: Layout) -> Text:
 
 def below(axes: Axes, layout: Layout) -> Transform:
     """Return the transform whose origin is where the horizontal axis' label is, at the left end; its 1 is the right."""
-    drop = ScaledTranslation(0, -(6.0 + 1.2 * layout.small) / 72, axes.figure.dpi_scale_trans)
+    drop = ScaledTranslation(0, -(3.5 + 1.2 * layout.small) / 72, axes.figure.dpi_scale_trans)
     return axes.transAxes + drop
 
 

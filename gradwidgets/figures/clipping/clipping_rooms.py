@@ -8,7 +8,7 @@ from gradwidgets.figures.axes.heading import LINE
 from gradwidgets.figures.axes.waiting_line import height_of
 from gradwidgets.figures.base.layout import Box, Layout, finished, type_scale
 
-_NARROW = 520.0  # CSS pixels of a picture whose lines are named above it, and not at their ends
+_NARROW = 520.0  # CSS pixels of a picture without room for names at the lines' ends
 _ROW = 40.0  # CSS pixels of a meter, at most
 _APART = 8.0  # CSS pixels between a line and a plot
 
@@ -36,7 +36,7 @@ class ClippingLayout:
         height: Figure height in CSS pixels.
 
     Attributes:
-        narrow: Whether the lines are named above them.
+        narrow: Whether there is no room for names at the lines' ends.
         sizes: The sizes of text and marks.
     """
 
@@ -44,11 +44,11 @@ class ClippingLayout:
         self._width, self._height = width, height
         scale = self._scale = type_scale(width, height)
         self.narrow = width < _NARROW * scale
-        names = 22 if self.narrow else 86  # at the right end of the lines
+        names = 22 if self.narrow else 86  # at the right end of the lines; else the meters name them too
         self._left, self._gutter, self._right, self._head, self._foot = (
-            part * scale for part in (50, names, 18, 24, 38)
+            part * scale for part in (54, names, 18, 24, 38)
         )  # fmt: skip
-        self._names = 2 * LINE * scale * self.narrow
+        self._names = LINE * scale * self.narrow
         self._side = 0.36 * width if self.narrow else max(0.25 * width, 150 * scale)
         here = (0.0, 0.0, 1.0, 1.0)
         self.sizes: Layout = finished(

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.axes import Axes
 
-from gradwidgets.figures.axes.decades import Decades
+from gradwidgets.figures.axes.decades import across
 from gradwidgets.figures.axes.heading import Heading
 from gradwidgets.figures.axes.moving_fill import MovingFill
 from gradwidgets.figures.base.layout import Layout
@@ -19,7 +19,6 @@ from gradwidgets.figures.base.style import Style
 from gradwidgets.figures.clipping.clipped_step import Elements
 
 _TITLES = "sizes of elements", "elements"
-_LETTERS = 40.0  # CSS pixels of the smallest picture that a tick's label needs, with what is between two
 _HEIGHT = 1.34  # of the axes, over the highest bin: there is a line of words above it
 
 
@@ -94,11 +93,7 @@ class ElementChange:
         if (low, high, width) == self._ticked:
             return False
         self._ticked = low, high, width
-        pixels = _LETTERS * self._layout.pixel * self._axes.figure.dpi / 72
-        ticks = list(Decades(math.floor(low), math.ceil(high)).ticks.items())
-        inside = [tick for tick in ticks if low <= tick[0] <= high]
-        every = math.ceil(len(inside) / max(int(width / pixels), 1)) or 1
-        shown = dict(inside[::every])
+        shown = across(low, high, width / (self._layout.small * self._axes.figure.dpi / 72))
         self._axes.set_xlim(low, high)
         self._axes.set_xticks(list(shown), list(shown.values()))
         return True

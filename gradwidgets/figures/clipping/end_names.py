@@ -75,6 +75,9 @@ def apart(heights: list[float], least: float) -> list[float]:
         groups.append([float(value), 1.0])
         while len(groups) > 1 and groups[-2][0] > groups[-1][0]:
             value, count = groups.pop()
-            groups[-1] = [(groups[-1][0] * groups[-1][1] + value * count) / (groups[-1][1] + count), groups[-1][1] + count]
+            groups[-1] = [
+                (groups[-1][0] * groups[-1][1] + value * count) / (groups[-1][1] + count),
+                groups[-1][1] + count,
+            ]
     flat = np.concatenate([np.full(int(count), mean) for mean, count in groups])
     return list(np.clip(flat, 0.0, max(1.0 - steps[-1], 0.0)) + steps)

@@ -35,7 +35,6 @@ _DASHES: tuple[Any, ...] = ((0, (6.7, 1.7)), (0, (4.2, 1.7, 1.0, 1.7)), (0, (2.1
 _MARKED = 60  # layers up to which each has its own mark
 _BEFORE = "before"
 _TITLES = "norm of each layer's gradient", "gradient norms"
-_SIGNS = "◆▲■✚"  # the marks as letters
 _LAYER = "layer, in order of execution", "layer"
 _NO_ELEMENTS = "every element is 0: there is nothing to clip"
 _NO_GRADIENT = "no layer has a gradient: there is nothing to clip"
@@ -78,13 +77,11 @@ class ClippingFigure(SceneFigure[ClippedStep]):
         colors = dict(zip(scene.after, (style.shown(color) for color in AFTER), strict=False))
         looks = {name: (color, mark) for (name, color), mark in zip(colors.items(), _MARKS, strict=False)}
         self._make_lines(looks, style)
-        self._heading = Heading(self.norms, style, layout)
+        self._heading = Heading(self.norms, style, layout, lines=1 + self._layout.narrow)
         self._marks = footnote(self.norms, style, layout)
         blue = style.shown(BEFORE)
         self._names = EndNames(self.norms, {_BEFORE: blue, **colors}, style, layout)
-        self._keys = [("● before", "● before", blue)]
-        for (name, color), sign in zip(colors.items(), _SIGNS, strict=False):
-            self._keys.append((f"{sign} {name}", f"{sign} {name}", color))
+        self._before = ("● before", "● before", blue)
         self.meters = Meters(self.directions, looks, style, layout)
         self.elements = ElementChange(self.near, blue, colors, style, layout)
 
@@ -135,8 +132,8 @@ class ClippingFigure(SceneFigure[ClippedStep]):
         return True
 
     def _head(self) -> list[Axes]:
-        """Name the lines above them where there is no room at their ends."""
-        names = self._keys if self._layout.narrow else []
+        """Name the line before clipping above where there is no room at its end; the meters name the others."""
+        names = [self._before] if self._layout.narrow else []
         return [self.norms] * self._heading.show(_TITLES, names)
 
     def _draw(self, shown: ClippedStep) -> None:

@@ -59,6 +59,8 @@ class Meters:
                 clip_on=False,
             )  # fmt: skip
             axes.add_artist(self.numbers[name])
+            for line in (self._fills[name], self.marks[name]):
+                line.set_in_layout(False)  # as they are not clipped
 
     def show(self, cosines: Mapping[str, float], numbers: Mapping[str, str]) -> bool:
         """Move the marks; return whether the heading changed.

@@ -51,12 +51,12 @@ class CurvatureLayout:
     def __init__(self, width: float, height: float) -> None:
         self._width, self._height = width, height
         scale = self._scale = type_scale(width, height)
-        self._left, self._gutter, self._right, self._head, self._foot = (
-            part * scale for part in (50, 54, 18, 24, 38)
-        )  # fmt: skip
         narrow = self.narrow = width < _NARROW * scale
+        self._left, self._gutter, self._right, self._head, self._foot = (
+            part * scale for part in (50, 46 if narrow else 54, 18, 24, 38)
+        )  # fmt: skip
         self._head += LINE * scale * narrow
-        self._side = 0.33 * width if narrow else max(0.29 * width, 165 * scale)
+        self._side = 0.3 * width if narrow else max(0.29 * width, 165 * scale)
         self._strip = 46 * scale
         self._strip_alone = max(2 * self._strip, 0.3 * height)
         here = (0.0, 0.0, 1.0, 1.0)
@@ -83,7 +83,7 @@ class CurvatureLayout:
         if not wide and not beside:
             return Places(noise=self._top_strip(across), waiting=self._stacked(waiting, below=True))
         boxes = self._main(wide, "noise" in there, main, floor)
-        boxes |= self._beside(beside, self._left + main + self._gutter if wide else self._left, side, floor)
+        boxes |= self._beside(beside, self._left + main + self._gutter if boxes else self._left, side, floor)
         return Places(**boxes, waiting=lines)
 
     def _main(self, wide: str, with_noise: bool, width: float, floor: float) -> dict[str, Box]:
@@ -97,7 +97,7 @@ class CurvatureLayout:
 
     def _side_of(self, names: Sequence[str], floor: float) -> float:
         """The width of the second column: a map alone may be as wide as it is high."""
-        if names != ["correlation"]:
+        if names != ["correlation"] or self.narrow:
             return self._side
         tall = self._height - self._head - floor - self._foot
         return max(self._side, min(tall + (_BAR + _BAR_GAP + _BAR_LABELS) * self._scale, 0.44 * self._width))

@@ -48,7 +48,12 @@ class NoiseStrip:
         axes.add_artist(self._name)
         self._pixel = layout.pixel / 72  # inches
         self.interval = moving_line(axes, color=blue, linewidth=6 * layout.pixel, zorder=3)
-        point = {"linestyle": "none", "marker": "D", "markersize": 9 * layout.pixel, "markeredgewidth": 1.6 * layout.pixel}
+        point = {
+            "linestyle": "none",
+            "marker": "D",
+            "markersize": 9 * layout.pixel,
+            "markeredgewidth": 1.6 * layout.pixel,
+        }
         self.value = moving_line(axes, color=style.halo, markeredgecolor=blue, zorder=4, **point)
         self.batch = moving_line(axes, color=style.ink, linestyle="--", linewidth=1.6 * layout.pixel, zorder=5)
         self._noise: Noise | None = None

@@ -25,10 +25,18 @@ from gradwidgets.figures.curvature.curvature_parts import Eigenvalues
 UP, FLAT, DOWN = "#2457f0", "#7d869b", "#d95a00"
 _TITLES = "how many eigenvalues", "eigenvalues"
 _BASE = math.log10(0.5)  # height of the bars' feet, so that a single eigenvalue has a visible bar
-_HEADROOM = 1.28  # for the labels of the lines
+_HEADROOM = 1.28  # for the labels of the lines, at least
 _REACH = 0.05  # distance from 0 within which a density is dominated by what lies at 0, in widths of its range
 _LETTER = 0.74  # width of a letter of labels and numbers, with some spacing, in font sizes
-_UPPER, _LOWER = 0.94, 0.87  # heights of those labels, in heights of the axes
+_UNDER, _OVER = (
+    6.0,
+    12.0,
+)  # CSS pixels from a line's end to the label over it, and from a label's foot to its line's end
+_UPPER, _LOWER, _HEAD = (
+    16.0,
+    33.0,
+    42.0,
+)  # CSS pixels of the smallest picture from the top to those labels, and the bars
 
 
 class SpectrumPlot:
@@ -99,8 +107,9 @@ class SpectrumPlot:
         bound = self.limit, self.limit_name, limit, "2/lr", notes
         longer, shorter = (bound, top) if limit >= self._largest else (top, bound)
         # The shorter line's label stands beside the longer line, and must not overlap it.
-        clear = self._mark_one(*shorter, _LOWER, beside=longer[2])
-        self._mark_one(*longer, _UPPER, end=None if clear else _LOWER - 0.02)
+        upper, lower = 1 - self._share(_UPPER), 1 - self._share(_LOWER)
+        clear = self._mark_one(*shorter, lower, beside=longer[2])
+        self._mark_one(*longer, upper, end=None if clear else lower - self._share(_UNDER))
         self._shade(limit)
 
     def _shade(self, limit: float) -> None:
@@ -143,7 +152,7 @@ class SpectrumPlot:
         low, high = self.axis.low, self.axis.high
         place = float(self.axis.place(np.array(value)))
         bottom, top = self._axes.get_ylim()
-        end = bottom + (height + 0.045 if end is None else end) * (top - bottom)
+        end = bottom + (height + self._share(_OVER) if end is None else end) * (top - bottom)
         there = low <= place <= high
         line.set_data([place, place][: 2 * there], [bottom, end][: 2 * there])
         for note in notes:
@@ -157,7 +166,7 @@ class SpectrumPlot:
         return clear
 
     def _side_of(self, words: str, place: float, beside: float) -> tuple[int, bool]:
-        """The side of a place on which words lie, 1 for the right, and whether they are clear of the line and the ends."""
+        """On which side of a place words lie, 1 for the right, and whether they are clear of the line and the ends."""
         axis = self.axis
         low, high = (0.0, 1.0) if axis is None else (axis.low, axis.high)
         gap, across = 0.012 * (high - low), self._width(words) * (high - low)
@@ -171,6 +180,10 @@ class SpectrumPlot:
         sides = (1, -1) if place < low + 0.45 * (high - low) else (-1, 1)
         side = next((side for side in sides if clear(side)), sides[0])
         return side, clear(side)
+
+    def _share(self, pixels: float) -> float:
+        """CSS pixels of the smallest picture, as a share of the axes' height."""
+        return pixels * self._layout.pixel * self._axes.figure.dpi / 72 / max(self._axes.bbox.height, 1.0)
 
     def _apart(self, ticks: dict[float, str], span: float) -> dict[float, str]:
         """Return the ticks whose labels do not collide: 0 first, then from the ends."""
@@ -246,7 +259,8 @@ class SpectrumPlot:
         axes.set_xlim(axis.low, axis.high)
         shown = self._apart(axis.ticks, axis.high - axis.low)
         axes.set_xticks(list(shown), list(shown.values()))
-        axes.set_ylim(_BASE, _BASE + (top - _BASE) * _HEADROOM)
+        room = max(_HEADROOM, 1 / (1 - min(self._share(_HEAD), 0.6)))
+        axes.set_ylim(_BASE, _BASE + (top - _BASE) * room)
         ticks = {math.log10(k): str(k) for k in (1, 2, 5, 10, 20)} if most <= 20 else Decades(0, math.ceil(top)).ticks
         ticks = {at: text for at, text in ticks.items() if at <= top + 0.2}
         axes.set_yticks(list(ticks), list(ticks.values()))

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from matplotlib.axes import Axes
 
-from gradwidgets.figures.axes.decades import Decades
+from gradwidgets.figures.axes.decades import across
 from gradwidgets.figures.axes.heading import Heading
 from gradwidgets.figures.axes.moving_fill import MovingFill
 from gradwidgets.figures.base.layout import Layout
@@ -17,8 +17,6 @@ from gradwidgets.figures.base.style import Style, own_look
 from gradwidgets.figures.live.training import Histogram
 
 _TITLES = "sizes of elements", "elements"
-_MOST_TICKS = 5
-_LETTERS = 34.0  # CSS pixels of the smallest picture that a tick's label needs, with what is between two
 
 
 class ElementSizes:
@@ -77,8 +75,6 @@ class ElementSizes:
         return low, max(high, low + 1)
 
     def _scale(self, limits: tuple[int, int], width: float) -> None:
-        room = width / (_LETTERS * self._layout.pixel * self._axes.figure.dpi / 72)
-        decades = list(Decades(*limits).ticks.items())
-        ticks = dict(decades[:: math.ceil(len(decades) / max(min(int(room), _MOST_TICKS), 1))])
+        ticks = across(*limits, width / (self._layout.small * self._axes.figure.dpi / 72))
         self._axes.set_xlim(*limits)
         self._axes.set_xticks(list(ticks), list(ticks.values()))

@@ -31,7 +31,7 @@ from gradwidgets.figures.live.training import Training
 
 _NAME = 14  # letters of another run's name, at most
 _MARK = 14.0  # CSS pixels of the smallest picture from one mark at an edge to the next
-_LAYER = "layer, in order of execution"
+_LAYER = "layer, in order of execution", "layer"  # in full, and where there is less room
 _NO_LOSS = "the loss is not known"
 _NO_ELEMENTS = "sizes of elements: at the next gradient"
 _ZERO, _BROKEN = ("▼ zero", "▼ 0"), ("✖ not finite", "✖ not finite")
@@ -89,7 +89,7 @@ class LiveFigure(SceneFigure[Training]):
         self._arrange(Rooms(dead=True))
         self._headings = {axes: Heading(axes, style, layout, lines=lines) for axes in (self.norms, self.profile)}
         self._headings[self.loss] = Heading(self.loss, style, layout)
-        self._elements = ElementSizes(self.near, style.shown(MEASURED), style, layout)
+        self._elements = ElementSizes(self.near, style.shown(MEASURED), style, layout, lines=lines)
         key = depth_key(self.norms, style, layout)
         self._key_width = key if lines == 1 else 0.0
         dead = title(self.health, style, layout)
@@ -155,7 +155,7 @@ class LiveFigure(SceneFigure[Training]):
         self.profile.tick_params(labelbottom=not strip)
         self.profile.set_xlabel("")
         with own_look():
-            label_axes(self.health if strip else self.profile, self._style, self._sizes, x=_LAYER)
+            label_axes(self.health if strip else self.profile, self._style, self._sizes, x=_LAYER[self._layout.narrow])
         for axes in (self.profile, self.health):
             name_layers(axes, len(shown.layers), shown.layers if shown.named else ())
 
@@ -181,9 +181,11 @@ class LiveFigure(SceneFigure[Training]):
             names.append(("― at first", "― first", style.muted))
         if shown.update_ratio is not None:
             names.append(("◆ update/weight", "◆ update", style.shown(RATIO)))
+        loss = []
         if other is not None:
-            names.append((f"╌ {other.name}", f"╌ {_shortened(other.name)}", style.shown(BESIDE)))
-        loss = [] if other is None else names[-1:]
+            loss.append((f"╌ {other.name}", f"╌ {_shortened(other.name)}", style.shown(BESIDE)))
+        if not (self._layout.narrow and self.loss.get_visible()):  # else it is named over the loss alone
+            names += loss
         headings = self._headings
         changed = [self.norms] * headings[self.norms].show(shown.titles, taken=self._key_width)
         changed += [self.profile] * headings[self.profile].show("layers", names)
@@ -252,8 +254,11 @@ class LiveFigure(SceneFigure[Training]):
         return changed
 
     def _mark(self, name: str, axes: Axes, steps: np.ndarray, height: float) -> None:
-        steps = spaced(steps, self._steps[0].span * self._between(axes, axes.bbox.width))
-        self._drawn[name].set_data(steps, np.full(len(steps), height))
+        least = self._steps[0].span * self._between(axes, axes.bbox.width)
+        shown = spaced(steps, least)
+        if len(steps) and shown[0] != steps[0]:  # where it begins is marked, whatever comes after
+            shown = np.append(steps[:1], shown[shown - steps[0] >= least])
+        self._drawn[name].set_data(shown, np.full(len(shown), height))
 
     def _between(self, axes: Axes, length: float) -> float:
         """The distance between two marks, as a share of a length in pixels."""

@@ -99,9 +99,12 @@ class LiveLines:
             "zero now": moving_line(profile, **{**zero, "markersize": size + 1.8 * scale}),
             "broken now": moving_line(profile, **{**broken, "markersize": size + 2.8 * scale}),
             "selected": moving_line(profile, color=style.accent, linewidth=1.6 * pixel, linestyle="--", zorder=2),
-            "dead": moving_line(health, color=style.shown(DEAD), zorder=4, marker="o", markersize=0.6 * size, **plain, **line),
+            "dead": moving_line(
+                health, color=style.shown(DEAD), zorder=4, marker="o", markersize=0.6 * size, **plain, **line
+            ),
             "loss": moving_line(loss, color=blue, zorder=4, **line),
             "loss now": moving_line(loss, color=blue, zorder=5, clip_on=False, **points, markersize=6.5 * pixel),
             "loss broken": moving_line(loss, **broken),
             "near": moving_line(near, color=blue, zorder=4, **line),
         }
+        self.lines["loss now"].set_in_layout(False)  # as it is not clipped

@@ -67,7 +67,8 @@ class LiveLayout:
         self._width, self._height = width, height
         scale = self._scale = type_scale(width, height)
         self.narrow = width < _NARROW * scale
-        self._left, self._gutter, self._right, self._foot = (part * scale for part in (50, 54, 18, 38))
+        gutter = 49 if self.narrow else 61
+        self._left, self._gutter, self._right, self._foot = (part * scale for part in (56, gutter, 18, 38))
         self._head = (24 + LINE * self.narrow) * scale
         self._side = 0.3 * width if self.narrow else max(0.25 * width, 150 * scale)
         self._plot = (height - 2 * self._head - 2 * self._foot) / 2

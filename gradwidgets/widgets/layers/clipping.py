@@ -188,7 +188,13 @@ def _by_layer(step: StepGradients, norms: Tensor) -> np.ndarray:
 def _has_gradient(step: StepGradients) -> np.ndarray:
     """Return which layers have a gradient, (L,)."""
     known = np.zeros(step.count, bool)
-    known[[place for place, gradient in zip(step.layers, step.gradients, strict=True) if gradient is not None and place >= 0]] = True
+    known[
+        [
+            place
+            for place, gradient in zip(step.layers, step.gradients, strict=True)
+            if gradient is not None and place >= 0
+        ]
+    ] = True
     return known
 
 

@@ -192,9 +192,7 @@ class CurvatureView(View):
         noise = seen.part.get("noise scale")
         batch = None if noise is None else noise.samples
         nothing = "" if seen.part else _NOTHING
-        return Curvature(
-            **derived, lr=how.lr or None, batch=batch, missing=missing, nothing=nothing, theme=how.theme
-        )
+        return Curvature(**derived, lr=how.lr or None, batch=batch, missing=missing, nothing=nothing, theme=how.theme)
 
     @staticmethod
     def words(seen: ViewResult, derived: dict[str, Any], how: ViewSettings) -> Words:
