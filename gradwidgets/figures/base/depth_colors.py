@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
-from matplotlib.transforms import ScaledTranslation
+from matplotlib.transforms import BboxTransformTo, ScaledTranslation
 
 from gradwidgets.figures.base.layout import Layout
 from gradwidgets.figures.base.notebook_figure import renderer_of
@@ -46,7 +46,7 @@ def depth_key(axes: Axes, style: Style, layout: Layout) -> float:
             linewidths=8 * layout.pixel,
             capstyle="butt",
             antialiased=False,
-            transform=axes.figure.dpi_scale_trans + ScaledTranslation(1, 1, axes.transAxes),
+            transform=axes.figure.dpi_scale_trans + ScaledTranslation(1, 1, BboxTransformTo(axes.bbox)),
             clip_on=False,
         )
     )

@@ -64,8 +64,10 @@ class ElementChange:
 
     def show(self, elements: Elements | None, chosen: str) -> bool:
         """Draw the elements, or nothing; return whether the axis or the heading changed."""
-        for line in (self.before, self.limit, *self.after.values(), self._area, self._beyond):
+        for line in (self.before, self.limit, *self.after.values()):
             line.set_data([], [])
+        for area in (self._area, self._beyond):
+            area.set_data([], [])
         if elements is None:
             return False
         changed = self._scale(float(elements.edges[0]), float(elements.edges[-1]))

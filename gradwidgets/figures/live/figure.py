@@ -7,6 +7,8 @@ our own style takes as long as all other changes together, so it is entered only
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 from matplotlib.axes import Axes
 
@@ -264,7 +266,7 @@ class LiveFigure(SceneFigure[Training]):
         """The distance between two marks, as a share of a length in pixels."""
         return _MARK * self._sizes.pixel * axes.figure.dpi / 72 / max(length, 1.0)
 
-    def _explain(self, axes: Axes, marks: dict[tuple[str, str], tuple[str, ...]]) -> list[Axes]:
+    def _explain(self, axes: Axes, marks: Mapping[tuple[str, str], Sequence[str]]) -> list[Axes]:
         """Explain the visible marks below the axes; return the axes if that changed anything."""
         lines = self._drawn.lines
         seen = [texts for texts, names in marks.items() if any(np.size(lines[k].get_xdata()) for k in names)]
