@@ -44,7 +44,7 @@ class ClippingLayout:
         self._width, self._height = width, height
         scale = self._scale = type_scale(width, height)
         self.narrow = width < _NARROW * scale
-        names = 22 if self.narrow else 86  # at the right end of the lines; else the meters name them too
+        names = 22 if self.narrow else 94  # at the right end of the lines; else the meters name them too
         self._left, self._gutter, self._right, self._head, self._foot = (
             part * scale for part in (54, names, 18, 24, 38)
         )  # fmt: skip

@@ -15,7 +15,7 @@ from gradwidgets.figures.base.layout import Layout
 from gradwidgets.figures.base.marks import label_axes
 from gradwidgets.figures.base.moving import MovingLine, moving_line
 from gradwidgets.figures.base.moving_text import MovingText
-from gradwidgets.figures.base.style import Style
+from gradwidgets.figures.base.style import Style, own_look
 from gradwidgets.figures.clipping.clipped_step import Elements
 
 _TITLES = "sizes of elements", "elements"
@@ -56,7 +56,7 @@ class ElementChange:
         dashed = {"linestyle": (0, (4, 3)), "linewidth": 1.4 * layout.pixel}
         self.limit = moving_line(axes, color=style.alarm, zorder=5, **dashed)
         self.note = MovingText(
-            x=0.5, y=0.9, ha="center", color=style.ink, casing=style.plot, fontsize=layout.small, zorder=7,
+            x=0.5, y=0.9, ha="center", color=style.ink, fontsize=layout.small, zorder=7,
             transform=axes.transAxes,
         )  # fmt: skip
         axes.add_artist(self.note)
@@ -96,6 +96,7 @@ class ElementChange:
             return False
         self._ticked = low, high, width
         shown = across(low, high, width / (self._layout.small * self._axes.figure.dpi / 72))
-        self._axes.set_xlim(low, high)
-        self._axes.set_xticks(list(shown), list(shown.values()))
+        with own_look():
+            self._axes.set_xlim(low, high)
+            self._axes.set_xticks(list(shown), list(shown.values()))
         return True

@@ -66,18 +66,14 @@ def apart(heights: list[float], least: float) -> list[float]:
         heights: The heights, ascending.
         least: The distance from one to the next.
     """
-    if not heights:
-        return []
-    steps = least * np.arange(len(heights))
     # Least squares with an order: groups of neighbours that would touch share a mean.
-    groups: list[list[float]] = []
-    for value in np.array(heights) - steps:
-        groups.append([float(value), 1.0])
-        while len(groups) > 1 and groups[-2][0] > groups[-1][0]:
-            value, count = groups.pop()
-            groups[-1] = [
-                (groups[-1][0] * groups[-1][1] + value * count) / (groups[-1][1] + count),
-                groups[-1][1] + count,
-            ]
-    flat = np.concatenate([np.full(int(count), mean) for mean, count in groups])
-    return list(np.clip(flat, 0.0, max(1.0 - steps[-1], 0.0)) + steps)
+    groups: list[tuple[float, int]] = []
+    for place, height in enumerate(heights):
+        mean, count = height - least * place, 1
+        while groups and groups[-1][0] > mean:
+            other, many = groups.pop()
+            mean, count = (other * many + mean * count) / (many + count), many + count
+        groups.append((mean, count))
+    flat = [mean for mean, count in groups for _ in range(count)]
+    top = max(1.0 - least * (len(heights) - 1), 0.0)
+    return [min(max(mean, 0.0), top) + least * place for place, mean in enumerate(flat)]

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from gradwidgets.figures.axes.decades import Decades
 from gradwidgets.figures.axes.heading import Heading
@@ -31,7 +32,6 @@ from gradwidgets.figures.clipping.meters import Meters
 BEFORE = "#2457f0"
 AFTER = ("#d95a00", "#009a63", "#b93aa8", "#8a6a00")  # in the order of the clippers
 _MARKS = ("D", "^", "s", "P")
-_DASHES: tuple[Any, ...] = ((0, (6.7, 1.7)), (0, (4.2, 1.7, 1.0, 1.7)), (0, (2.1, 1.7)), (0, (1.0, 1.2)))
 _MARKED = 60  # layers up to which each has its own mark
 _BEFORE = "before"
 _TITLES = "norm of each layer's gradient", "gradient norms"
@@ -99,19 +99,18 @@ class ClippingFigure(SceneFigure[ClippedStep]):
         }  # fmt: skip
         for k, (name, (color, mark)) in enumerate(looks.items()):
             self.lines[name] = moving_line(
-                axes, color=color, marker=mark, linestyle=_DASHES[k], linewidth=1.9 * pixel, markersize=6.5 * pixel,
+                axes, color=color, marker=mark, linewidth=1.9 * pixel, markersize=6.5 * pixel,
                 zorder=4 + 0.01 * k, **plain,
             )  # fmt: skip
 
     def _change(self, shown: ClippedStep, before: ClippedStep | None) -> Redraw:
-        with own_look():
-            whole = self._arrange(shown)
-            changed = self._fit(shown) if shown.known else []
-            if shown.known:
-                self._draw(shown)
-                changed += [self.norms] * self._explain() + self._head()
-                changed += [self.directions] * self.meters.show(shown.cosines, shown.told)
-                changed += [self.near] * self.elements.show(shown.elements, shown.chosen)
+        whole = self._arrange(shown)
+        changed = self._fit(shown) if shown.known else []
+        if shown.known:
+            self._draw(shown)
+            changed += [self.norms] * self._explain() + self._head()
+            changed += [self.directions] * self.meters.show(shown.cosines, shown.told)
+            changed += [self.near] * self.elements.show(shown.elements, shown.chosen)
         seen = [axes for axes in dict.fromkeys(changed) if axes.get_visible()]
         return Redraw(with_labels=tuple(seen), everything=whole)
 
@@ -175,12 +174,16 @@ class ClippingFigure(SceneFigure[ClippedStep]):
             decades = Decades(min(decades.low, self._decades.low), max(decades.high, self._decades.high))
         if decades != self._decades or self._along is None:
             self._decades = decades
-            self.norms.set_ylim(decades.limits)
-            self.norms.set_yticks(list(decades.ticks), list(decades.ticks.values()))
+            with own_look():
+                self.norms.set_ylim(decades.limits)
+                self.norms.set_yticks(list(decades.ticks), list(decades.ticks.values()))
             changed.append(self.norms)
         along = len(shown.before), shown.names
         if along != self._along:
             self._along = along
-            name_layers(self.norms, len(shown.before), shown.names)
+            with own_look():
+                name_layers(self.norms, len(shown.before), shown.names)
+                if self._layout.narrow and not shown.names:
+                    self.norms.xaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
             changed.append(self.norms)
         return changed

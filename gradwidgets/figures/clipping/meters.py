@@ -9,12 +9,13 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from gradwidgets.figures.axes.heading import Heading
+from gradwidgets.figures.axes.moving_fill import MovingFill
 from gradwidgets.figures.base.layout import Layout
 from gradwidgets.figures.base.moving import moving_line
 from gradwidgets.figures.base.moving_text import MovingText
 from gradwidgets.figures.base.style import Style
 
-_RAIL, _NAME = 0.28, 0.52  # heights of the rail and of the names' baseline, in heights of a row
+_RAIL, _NAME, _THICK = 0.26, 0.52, 0.075  # heights of rail and names, and half the rail's own, in heights of a row
 
 
 class Meters:
@@ -45,11 +46,10 @@ class Meters:
         self.marks, self.numbers, self._fills = {}, {}, {}
         for row, (name, (color, mark)) in enumerate(looks.items()):
             height = len(looks) - 1 - row
-            rail: dict[str, Any] = {"linewidth": 6 * pixel, "solid_capstyle": "round", "clip_on": False}
-            axes.plot([0, 1], [height + _RAIL] * 2, color=style.faint, zorder=1, **rail)
+            axes.axhspan(height + _RAIL - _THICK, height + _RAIL + _THICK, color=style.faint, linewidth=0, zorder=1)
             words: dict[str, Any] = {"parse_math": False, "fontsize": layout.small, "va": "baseline"}
             axes.text(0, height + _NAME, name, color=style.written(color), **words)
-            self._fills[name] = moving_line(axes, color=color, linewidth=6 * pixel, clip_on=False, zorder=2)
+            self._fills[name] = MovingFill(axes, color, 1.0, 2)
             self.marks[name] = moving_line(
                 axes, color=color, marker=mark, linestyle="none", markersize=11 * pixel, markeredgecolor=style.face,
                 markeredgewidth=1.6 * pixel, clip_on=False, zorder=3,
@@ -59,8 +59,7 @@ class Meters:
                 clip_on=False,
             )  # fmt: skip
             axes.add_artist(self.numbers[name])
-            for line in (self._fills[name], self.marks[name]):
-                line.set_in_layout(False)  # as they are not clipped
+            self.marks[name].set_in_layout(False)  # as it is not clipped
 
     def show(self, cosines: Mapping[str, float], numbers: Mapping[str, str]) -> bool:
         """Move the marks; return whether the heading changed.
@@ -74,6 +73,6 @@ class Meters:
             cosine = cosines.get(name, np.nan)
             end = [min(max(cosine, 0.0), 1.0)] if np.isfinite(cosine) else []
             self.marks[name].set_data(end, [height] * len(end))
-            self._fills[name].set_data([0.0, *end][: 2 * len(end)], [height] * 2 * len(end))
+            self._fills[name].span(0.0, end[0] if end else np.nan, height - _THICK, height + _THICK)
             self.numbers[name].set_text(numbers.get(name, ""))
         return self._heading.show(("direction kept", "direction"))
