@@ -26,12 +26,14 @@ class Column:
         box: The column beside the picture.
         over: What stands over column and picture.
         under: What stands under the picture.
+        beside: What stands beside the badges above it.
         folds: The folds in all of these.
     """
 
     box: widgets.Widget
     over: tuple[widgets.Widget, ...] = ()
     under: tuple[widgets.Widget, ...] = ()
+    beside: tuple[widgets.Widget, ...] = ()
     folds: Folds = field(default_factory=Folds)
 
 

@@ -99,7 +99,9 @@ class SurfaceExplorer(LossPanel):
     """
 
     _file_name = "gradwidgets-surface"
+    _details = "Inputs that tell"
     _words_height = 206
+    _height_over = 62
     _patience = 0.3
     _verdict: LossResult | None = None  # the result whose findings and table the words show
     _grip: Axes | None = None  # the axes on which the mouse was pressed
@@ -200,7 +202,7 @@ class SurfaceExplorer(LossPanel):
         if result.exact:
             self.summary = said.summary
         if self._verdict is not None:
-            self._words.value = said.table
+            self._told.show(said)
         self._show_controls(result)
         if result.exact:
             self._errors.complain("")

@@ -16,6 +16,7 @@ from gradwidgets.figures.flow.figure import FlowFigure, Profile
 from gradwidgets.widgets.controls import Looks
 from gradwidgets.widgets.kernel.kept import Kept
 from gradwidgets.widgets.layers import words
+from gradwidgets.widgets.layers.fixes.cure_cards import Cures
 from gradwidgets.widgets.layers.fixes.doctor_scene import found_cards, scene_of, words_of
 from gradwidgets.widgets.layers.fixes.trying import (
     NONE,
@@ -54,6 +55,18 @@ class DoctorView(View):
         self._of: NetworkKey | None = None  # the network that they are tried on
         self._ranking: FixRanking | None = None
 
+    def shortcut(self, looks: Looks) -> widgets.Button:
+        """Make the button that comes here from another view, and tries all fixes."""
+        tip = "try every fix that fits on a copy, and rank them"
+        made = self.button("Find a cure", tip, self.find, looks)
+        made.icon, made.button_style = "plus", "primary"
+        return made
+
+    def find(self) -> None:
+        """Turn to this view, and try all fixes."""
+        self.panel.change(view=self.name)
+        self.ask()
+
     def extras(self, looks: Looks) -> list[widgets.Widget]:
         """Return the buttons, and a hint on how to use them."""
         self._hint = self.hint(looks)
@@ -63,7 +76,16 @@ class DoctorView(View):
             self.button("Copy fix", "copy torch code that does the same", self._copy, looks),
         ]
         tip = "try every fix that fits, and rank them by the loss after the first steps"
-        return [self._hint, self.buttons(looks, *buttons, self.button("Try all", tip, self.ask, looks))]
+        self._cures = Cures(lambda name: self.stage.errors.pressed(lambda: self.panel.change(fix=name)), looks)
+        return [
+            self._hint,
+            self.buttons(looks, *buttons, self.button("Try all", tip, self.ask, looks)),
+            self._cures.box,
+        ]
+
+    def everything(self) -> list[widgets.Widget]:
+        """Return all widgets of the column, including those that are left out."""
+        return [*super().everything(), *self._cures.everything()]
 
     def ask(self) -> None:
         """Try all fixes that fit, and show which of them help."""
@@ -97,6 +119,8 @@ class DoctorView(View):
         """Describe the fix that is chosen, and enable the buttons that apply to it."""
         panel = self.panel
         chosen, part = panel.fix != NONE, self.stage.shown_part
+        self._forget_others()
+        self._cures.show(self._ranking, panel.fix)
         reason = ""
         if not chosen:
             reason = "choose a fix first"
@@ -109,12 +133,14 @@ class DoctorView(View):
         self.allow("Copy fix", chosen and not isinstance(part, Refused), reason)
         if chosen:
             said = FIXES[TRIES[panel.fix][0]].about
+        elif self._ranking is not None:
+            said = ""
         else:
             said = (
                 "Choose a fix: it is tried on a copy, and the first 20 steps of gradient descent are run with and "
                 "without it."
             )
-        text = f'<div class="note">{html.escape(said)}</div>'
+        text = f'<div class="note">{html.escape(said)}</div>' if said else ""
         if self._hint.value != text:
             self._hint.value = text
 
