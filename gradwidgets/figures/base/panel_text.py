@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -14,7 +13,7 @@ from gradwidgets.core.results.wording import unbroken
 from gradwidgets.figures.base.layout import Layout
 from gradwidgets.figures.base.moving_text import MovingText
 from gradwidgets.figures.base.notebook_figure import renderer_of
-from gradwidgets.figures.base.style import Style, own_look
+from gradwidgets.figures.base.style import Style
 
 _LETTER = 0.53  # mean width of a letter, in font sizes
 
@@ -86,91 +85,6 @@ def fit(text: Text, words: str, width: float) -> None:
     while kept > 3 and (wide := text.get_window_extent(renderer).width) > width:
         kept = max(3, min(kept - 1, int(kept * width / wide)))
         text.set_text(words[: kept // 2] + "…" + words[len(words) - (kept - kept // 2 - 1) :])
-
-
-class Key:
-    """Words after a title, each in the colour of what it names.
-
-    Args:
-        before: The title.
-        style: The colours.
-        layout: The sizes.
-    """
-
-    def __init__(self, before: Text, style: Style, layout: Layout) -> None:
-        self._before, self._style, self._layout = before, style, layout
-        self._parts: tuple[tuple[str, str], ...] = ()
-        self.texts: list[Text] = []
-
-    def leaves(self, words: str) -> bool:
-        """Whether there is room for some more words at the right end of the line."""
-        axes, renderer = self._before.axes, renderer_of(self._before.figure)
-        if not isinstance(axes, Axes) or not self.texts:
-            return True
-        wide = renderer.get_text_width_height_descent(words, self.texts[-1].get_fontproperties(), False)[0]
-        return self.texts[-1].get_window_extent(renderer).x1 + 8 * self._layout.scale + wide < axes.bbox.x1
-
-    def show(self, parts: Sequence[tuple[str, str]]) -> bool:
-        """Name what is shown; return whether that changed anything.
-
-        Args:
-            parts: The words and the colour of each.
-        """
-        parts, axes = tuple(parts), self._before.axes
-        if parts == self._parts or not isinstance(axes, Axes):
-            return False
-        for text in self.texts:
-            text.remove()
-        renderer = renderer_of(self._before.figure)
-        self._parts, self.texts, at = parts, [], self._before.get_window_extent(renderer).width
-        end = axes.bbox.width + 12 * self._layout.scale
-        for words, color in parts:
-            at += 8 * self._layout.scale
-            with own_look():
-                text = title(axes, self._style, self._layout)
-            text.set(text=words, color=self._style.written(color), fontsize=self._layout.small)
-            text.set_x(at / max(axes.bbox.width, 1))
-            fit(text, words, max(end - at, 1.0))
-            self.texts.append(text)
-            at += text.get_window_extent(renderer).width
-        return True
-
-
-class Notice:
-    """Muted words in the middle of a plot that has nothing to show.
-
-    Args:
-        axes: The axes of the text.
-        style: The colours.
-        layout: The sizes.
-
-    Attributes:
-        text: The text artist.
-    """
-
-    def __init__(self, axes: Axes, style: Style, layout: Layout) -> None:
-        self._axes = axes
-        self.text = axes.text(
-            0.5,
-            0.5,
-            "",
-            transform=axes.transAxes,
-            ha="center",
-            va="center",
-            parse_math=False,
-            fontsize=layout.label,
-            color=style.muted,
-            linespacing=1.35,
-            zorder=9,
-        )
-
-    def say(self, words: str) -> bool:
-        """Show some words, or none; return whether that changed anything."""
-        lines = wrapped(words, 0.86 * self._axes.bbox.width, self.text) if words else ""
-        if self.text.get_text() == lines:
-            return False
-        self.text.set_text(lines)
-        return True
 
 
 def wrapped(words: str, width: float, text: Text) -> str:
