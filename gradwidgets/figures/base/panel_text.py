@@ -65,6 +65,12 @@ def footnote(axes: Axes, style: Style, layout: Layout) -> Text:
     return text
 
 
+def label_below(axes: Axes, layout: Layout, *, left: bool = False) -> None:
+    """Put the horizontal axis' label in the middle, or at the left end if its other end is for a footnote."""
+    axes.xaxis.set_label_coords(0.0 if left else 0.5, 0.0, transform=below(axes, layout))
+    axes.xaxis.label.set(ha="left" if left else "center", va="top")
+
+
 def below(axes: Axes, layout: Layout) -> Transform:
     """Return the transform whose origin is where the horizontal axis' label is, at the left end; its 1 is the right."""
     drop = ScaledTranslation(0, -(3.5 + 1.2 * layout.small) / 72, axes.figure.dpi_scale_trans)

@@ -19,6 +19,7 @@ from gradwidgets.figures.base.style import Style, own_look
 from gradwidgets.figures.clipping.clipped_step import Elements
 
 _TITLES = "sizes of elements", "elements"
+_MOST = 1.12  # height of a bin, in those of the highest before clipping
 _HEIGHT = 1.34  # of the axes, over the highest bin: there is a line of words above it
 
 
@@ -71,12 +72,12 @@ class ElementChange:
         if elements is None:
             return False
         changed = self._scale(float(elements.edges[0]), float(elements.edges[-1]))
-        highest = max(1.0, float(elements.before.max(initial=0)), float(elements.after.max(initial=0)))
+        highest = max(1.0, float(elements.before.max(initial=0)))
         x = np.repeat(elements.edges, 2)[1:-1]
         before, after = (np.repeat(counts, 2) / highest for counts in (elements.before, elements.after))
         self.before.set_data(x, before)
         self._area.set_data([x[0], *x, x[-1]], [0.0, *before, 0.0])
-        self.after[chosen].set_data(x, after)
+        self.after[chosen].set_data(x, np.minimum(after, _MOST))  # a pile at the limit may be very high
         self._limit_at(elements.limit)
         self.note.set_text(elements.note)
         color = self._colors[chosen]

@@ -19,7 +19,7 @@ from gradwidgets.figures.axes.waiting_line import WaitingLine
 from gradwidgets.figures.base.marks import EDGE, label_axes, plot_axes
 from gradwidgets.figures.base.moving import MovingLine, moving_line
 from gradwidgets.figures.base.notebook_figure import Picture
-from gradwidgets.figures.base.panel_text import below, footnote
+from gradwidgets.figures.base.panel_text import footnote, label_below
 from gradwidgets.figures.base.redraw import Redraw
 from gradwidgets.figures.base.scene_figure import SceneFigure
 from gradwidgets.figures.base.style import STYLES, Style, own_look
@@ -155,15 +155,13 @@ class ClippingFigure(SceneFigure[ClippedStep]):
 
     def _explain(self) -> bool:
         """Explain the visible marks below the axes; return whether that changed anything."""
-        marks = {"zero": "▼ zero", "broken": "✖ not finite"}
-        words = "   ".join(said for name, said in marks.items() if np.size(self.lines[name].get_xdata()))
+        marks = {"zero": "▼ 0" if self._layout.narrow else "▼ zero", "broken": "✖ not finite"}
+        words = "  ".join(said for name, said in marks.items() if np.size(self.lines[name].get_xdata()))
         if words == self._marks.get_text():
             return False
         self._marks.set_text(words)
-        label = self.norms.xaxis.label
-        if words:  # at the other end
-            self.norms.xaxis.set_label_coords(0.0, 0.0, transform=below(self.norms, self._sizes))
-            label.set(ha="left", va="top", text=_LAYER[1])
+        label_below(self.norms, self._sizes, left=bool(words))
+        self.norms.set_xlabel(_LAYER[bool(words) or self._layout.narrow])
         return True
 
     def _fit(self, shown: ClippedStep) -> list[Axes]:

@@ -21,7 +21,7 @@ from gradwidgets.figures.axes.waiting_line import WaitingLine
 from gradwidgets.figures.base.depth_colors import depth_key
 from gradwidgets.figures.base.marks import label_axes, plot_axes
 from gradwidgets.figures.base.moving import MovingLine
-from gradwidgets.figures.base.panel_text import below, footnote, title
+from gradwidgets.figures.base.panel_text import footnote, label_below, title
 from gradwidgets.figures.base.redraw import Redraw
 from gradwidgets.figures.base.scene_figure import SceneFigure
 from gradwidgets.figures.base.style import STYLES, Style, own_look
@@ -70,9 +70,7 @@ class LiveFigure(SceneFigure[Training]):
             axes.set_axisbelow(True)
         for axes in (self.norms, self.loss):
             label_axes(axes, style, layout, x="step")
-            if self._layout.narrow or axes is self.loss:  # its other end is for the marks' names
-                axes.xaxis.set_label_coords(0.0, 0.0, transform=below(axes, layout))
-                axes.xaxis.label.set(ha="left", va="top")
+            label_below(axes, layout)
         self.health.set_ylim(-0.06, 1.06)
         self.health.set_yticks([0, 1], ["0", "100 %"])
         self._rooms: Rooms | None = None
@@ -87,7 +85,7 @@ class LiveFigure(SceneFigure[Training]):
 
     def _make_texts(self, style: Style) -> None:
         layout, figure, lines = self._sizes, self.figure, 1 + self._layout.narrow
-        self._lines = [WaitingLine(figure, style, layout) for _ in range(2)]
+        self._lines = [WaitingLine(figure, style, layout) for _ in range(3)]
         self._arrange(Rooms(dead=True))
         self._headings = {axes: Heading(axes, style, layout, lines=lines) for axes in (self.norms, self.profile)}
         self._headings[self.loss] = Heading(self.loss, style, layout)
@@ -131,8 +129,10 @@ class LiveFigure(SceneFigure[Training]):
         dead = shown.dead is not None and bool(np.isfinite(shown.dead).any())
         had = goes_on and self._rooms is not None and self._rooms.dead
         loss, near = len(shown.noted[0]) > 0, shown.detail is not None
-        waiting = [_NO_LOSS] * (not loss) + [_NO_ELEMENTS] * (not near and shown.with_elements)
-        return Rooms(loss, near, dead or had, tuple(waiting))
+        layers = not len(shown.layers) or shown.measured
+        waiting = [f"{shown.quantity}: no number is recorded"] * (not layers)
+        waiting += [_NO_LOSS] * (not loss) + [_NO_ELEMENTS] * (not near and shown.with_elements)
+        return Rooms(loss, near, dead or had, tuple(waiting), layers=layers)
 
     def _arrange(self, rooms: Rooms | None) -> bool:
         """Put the plots where they belong, None for no plot at all; return whether that changed anything."""
@@ -146,7 +146,7 @@ class LiveFigure(SceneFigure[Training]):
             if box is not None:
                 axes.set_position(box)
         boxes = zip(rooms.waiting, places.waiting, strict=True) if rooms is not None and places is not None else ()
-        said = [*boxes, ("", None), ("", None)]
+        said = [*boxes, *[("", None)] * len(self._lines)]
         for line, (words, box) in zip(self._lines, said, strict=False):
             line.show(words, box)
         return True
@@ -181,7 +181,7 @@ class LiveFigure(SceneFigure[Training]):
         names = [("● now", "● now", style.shown(MEASURED))]
         if len(shown.steps) > 1:
             names.append(("― at first", "― first", style.muted))
-        if shown.update_ratio is not None:
+        if shown.update_ratio is not None and np.isfinite(shown.update_ratio).any():
             names.append(("◆ update/weight", "◆ update", style.shown(RATIO)))
         loss = []
         if other is not None:
@@ -274,6 +274,7 @@ class LiveFigure(SceneFigure[Training]):
         if words == self._marks[axes].get_text():
             return []
         self._marks[axes].set_text(words)
+        label_below(axes, self._sizes, left=bool(words))
         return [axes]
 
     def _show_latest(self, shown: Training) -> None:

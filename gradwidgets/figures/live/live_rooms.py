@@ -22,12 +22,14 @@ class Rooms:
         near: Whether a histogram is drawn.
         dead: Whether there are units that can be dead.
         waiting: What is said of plots that are not there, a line each.
+        layers: Whether the layers' own plots are there.
     """
 
     loss: bool = True
     near: bool = True
     dead: bool = False
     waiting: tuple[str, ...] = ()
+    layers: bool = True
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,8 @@ class Places:
         waiting: The boxes of the lines.
     """
 
-    norms: Box
-    profile: Box
+    norms: Box | None
+    profile: Box | None
     health: Box | None
     loss: Box | None
     near: Box | None
@@ -80,6 +82,8 @@ class LiveLayout:
 
     def places(self, rooms: Rooms) -> Places:
         """Return where everything goes."""
+        if not rooms.layers:
+            return self._without_layers(rooms)
         beside = rooms.loss or rooms.near
         main = self._width - self._left - (self._gutter + self._side if beside else 0) - self._right
         across = self._left + main + self._gutter if beside else self._left
@@ -87,8 +91,19 @@ class LiveLayout:
         low, high = self._rows(0.0 if beside else floor)
         boxes = [self._box(self._left, *row, main) for row in (high, low)]
         profile, health = self._with_strip(low, main) if rooms.dead else (boxes[1], None)
-        side = self._beside(rooms, across, floor)
+        side = self._beside(rooms, across, floor, self._side)
         return Places(boxes[0], profile, health, *side, lines)
+
+    def _without_layers(self, rooms: Rooms) -> Places:
+        """The loss and the histogram take the whole width."""
+        width = self._width - self._left - self._right
+        lines, floor = self._lines(rooms.waiting, self._left, width)
+        if rooms.loss and rooms.near:
+            low, high = self._rows(floor)
+            return Places(
+                None, None, None, self._box(self._left, *high, width), self._box(self._left, *low, width), lines
+            )
+        return Places(None, None, None, *self._beside(rooms, self._left, floor, width), lines)
 
     def _rows(self, floor: float) -> tuple[tuple[float, float], tuple[float, float]]:
         """The bottom and the height of the lower row and of the upper, above so many pixels."""
@@ -111,13 +126,13 @@ class LiveLayout:
         profile = self._box(self._left, bottom + strip + head, max(height - strip - head, 1.0), width)
         return profile, self._box(self._left, bottom, strip, width)
 
-    def _beside(self, rooms: Rooms, left: float, floor: float) -> tuple[Box | None, Box | None]:
+    def _beside(self, rooms: Rooms, left: float, floor: float, width: float) -> tuple[Box | None, Box | None]:
         """The boxes of the loss and the histogram: one alone is as high as both."""
         if rooms.loss and rooms.near:
             low, high = self._rows(0.0)
-            return self._box(left, *high, self._side), self._box(left, *low, self._side)
+            return self._box(left, *high, width), self._box(left, *low, width)
         bottom = floor + self._foot
-        whole = self._box(left, bottom, self._height - self._head - bottom, self._side)
+        whole = self._box(left, bottom, self._height - self._head - bottom, width)
         return whole if rooms.loss else None, whole if rooms.near else None
 
     def _box(self, left: float, bottom: float, height: float, width: float) -> Box:

@@ -110,6 +110,13 @@ class Training:
         return f"{self.layers[self.selected]}: {brief}", self.layers[self.selected]
 
     @property
+    def measured(self) -> bool:
+        """Whether there is any number of any layer, or one that is marked, of this run or the other."""
+        there = np.isfinite(self.values[-1]).any() or np.isfinite(self.values).any()
+        broken = self.broken is None or self.broken.any()
+        return bool(there or broken or (self.beside is not None and np.isfinite(self.beside.values).any()))
+
+    @property
     def noted(self) -> tuple[np.ndarray, np.ndarray]:
         """The steps and losses that are known."""
         if self.loss_steps is not None:

@@ -62,6 +62,9 @@ def test_the_chosen_clipper_s_elements_are_beside_those_before(view):
     view.update(step())
     assert view.elements.after["value"].get_data()[1].max() == view.elements.before.get_data()[1].max() == 1
     assert view.elements.limit.get_data()[0] == pytest.approx([-2, -2])
+    view.update(step(elements=elements(after=1000 * np.eye(12)[4])))  # a pile does not flatten the rest
+    assert view.elements.before.get_data()[1].max() == 1 < view.elements.after["value"].get_data()[1].max()
+    assert view.elements.after["value"].get_data()[1].max() < view.near.get_ylim()[1]
     view.update(step(chosen="norm", elements=elements(note="all × 0.01")))
     assert not len(view.elements.after["value"].get_data()[0]) and not len(view.elements.limit.get_data()[0])
     assert len(view.elements.after["norm"].get_data()[0]) and view.elements.note.get_text() == "all × 0.01"

@@ -168,8 +168,12 @@ def test_what_is_not_there_leaves_its_room_to_a_neighbour(live):
     assert said_instead(live) == [] and live.loss.get_position().height > 2 * loss.height
     live.update(training(9, 2, with_elements=False, loss=np.full(9, np.nan)))
     assert said_instead(live) == ["the loss is not known"] and live.norms.get_position().width > 1.3 * norms.width
+    nothing = {"values": np.full((9, 2), np.nan), "broken": np.zeros((9, 2), bool)}
+    live.update(training(9, 2, with_elements=False, **nothing))
+    assert said_instead(live) == ["weight gradient, rms: no number is recorded"]
+    assert not live.norms.get_visible() and live.loss.get_position().width > 0.8
     live.update(training(9, 2, detail=histogram()))
-    assert live.norms.get_position().bounds == pytest.approx(norms.bounds)
+    assert live.norms.get_position().bounds == pytest.approx(norms.bounds) and not said_instead(live)
 
 
 def test_the_background_stays_while_a_run_goes_on_within_its_limits(live):

@@ -31,7 +31,7 @@ from gradwidgets.widgets.layers.training.recorded import (
 from gradwidgets.widgets.layers.view import ViewSettings
 from gradwidgets.widgets.panel.words import Words, badges_of
 
-_WAITING = "nothing is trained yet: press Train, or put your own loop under  with panel.watch(optimizer):"
+_WAITING = "nothing is trained yet: press Train, or watch a loop of your own"
 DASHED = "over the steps its first, middle and last layer"
 _RAISED = "✗"  # in the result of a training whose loop raised an error
 
