@@ -156,12 +156,12 @@ class ClippingFigure(SceneFigure[ClippedStep]):
     def _explain(self) -> bool:
         """Explain the visible marks below the axes; return whether that changed anything."""
         marks = {"zero": "▼ 0" if self._layout.narrow else "▼ zero", "broken": "✖ not finite"}
-        words = "  ".join(said for name, said in marks.items() if np.size(self.lines[name].get_xdata()))
+        words = "   ".join(said for name, said in marks.items() if np.size(self.lines[name].get_xdata()))
         if words == self._marks.get_text():
             return False
         self._marks.set_text(words)
-        label_below(self.norms, self._sizes, left=bool(words))
         self.norms.set_xlabel(_LAYER[bool(words) or self._layout.narrow])
+        label_below(self.norms, self._sizes, left=bool(words))
         return True
 
     def _fit(self, shown: ClippedStep) -> list[Axes]:
