@@ -107,7 +107,8 @@ class Training:
         brief = self.brief or self.quantity
         if self.selected is None:
             return self.quantity, self.quantity.removesuffix(", rms"), brief
-        return f"{self.layers[self.selected]}: {brief}", self.layers[self.selected]
+        name = self.layers[self.selected]
+        return f"{name}: {brief}", f"{name}: {brief.removesuffix(', rms')}", name
 
     @property
     def measured(self) -> bool:
