@@ -189,7 +189,7 @@ class LayerFlowPanel(NetworkPanel):
         if self._network.took < _SHORT:
             self.refresh()
         else:
-            self._errors.complain("The model has changed since it was measured: measure_again() measures it anew.")
+            self._errors.complain("The model has changed since it was measured: measure_again() measures it again.")
 
     # -- a training that is watched -------------------------------------------------------------------------
 

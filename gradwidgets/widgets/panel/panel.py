@@ -76,6 +76,7 @@ class Panel(SettingsPanel, Generic[S, R]):
     _head_height: ClassVar[int] = 26  # … of the head that opens it, where it is
     _height_over: ClassVar[int] = 0  # height of what is over and under the picture besides, in CSS pixels
     _folds = Folds()
+    _helps: Mapping[str, widgets.HTML]
     _usually: Mapping[str, object] | None = None  # the defaults of what is in the folds
 
     _buttons: Buttons
@@ -142,7 +143,7 @@ class Panel(SettingsPanel, Generic[S, R]):
                 self._work.catch_up()
                 self._errors.attempt(lambda: self._guessing.press(event))
 
-        self._folds = column.folds
+        self._folds, self._helps = column.folds, column.helps
         picture = self._frame.hang(figure, press)
         said = widgets.HBox([self._told.above, *column.beside], _dom_classes=("gradwidgets-said",))
         stage = widgets.VBox([said, picture, *column.under], _dom_classes=("gradwidgets-stage",))
