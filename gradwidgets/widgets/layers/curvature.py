@@ -185,10 +185,10 @@ class CurvatureView(View):
     @staticmethod
     def scene(seen: ViewResult, derived: dict[str, Any], how: ViewSettings) -> Curvature:
         """Return the parts that are known, and a line for each of the others."""
-        missing = {
-            name: f"{_NAMES[name]}: {'could not be determined, see below' if of in seen.part else f'press {of.capitalize()}'}"
-            for name, (of, _) in _DRAWN.items()
+        why = {
+            of: "could not be determined, see below" if of in seen.part else f"press {of.capitalize()}" for of in PARTS
         }
+        missing = {name: f"{_NAMES[name]}: {why[of]}" for name, (of, _) in _DRAWN.items()}
         noise = seen.part.get("noise scale")
         batch = None if noise is None else noise.samples
         nothing = "" if seen.part else _NOTHING
