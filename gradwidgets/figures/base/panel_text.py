@@ -93,6 +93,43 @@ def fit(text: Text, words: str, width: float) -> None:
         text.set_text(words[: kept // 2] + "…" + words[len(words) - (kept - kept // 2 - 1) :])
 
 
+class Notice:
+    """Muted words in the middle of a plot that has nothing to show.
+
+    Args:
+        axes: The axes of the text.
+        style: The colours.
+        layout: The sizes.
+
+    Attributes:
+        text: The text artist.
+    """
+
+    def __init__(self, axes: Axes, style: Style, layout: Layout) -> None:
+        self._axes = axes
+        self.text = axes.text(
+            0.5,
+            0.5,
+            "",
+            transform=axes.transAxes,
+            ha="center",
+            va="center",
+            parse_math=False,
+            fontsize=layout.label,
+            color=style.muted,
+            linespacing=1.35,
+            zorder=9,
+        )
+
+    def say(self, words: str) -> bool:
+        """Show some words, or none; return whether that changed anything."""
+        lines = wrapped(words, 0.86 * self._axes.bbox.width, self.text) if words else ""
+        if self.text.get_text() == lines:
+            return False
+        self.text.set_text(lines)
+        return True
+
+
 def wrapped(words: str, width: float, text: Text) -> str:
     """Break a sentence into lines.
 

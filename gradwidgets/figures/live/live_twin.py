@@ -14,7 +14,7 @@ from gradwidgets.figures.live.live_lines import LiveLines
 from gradwidgets.figures.live.training import Training
 
 _NOTHING = (np.empty(0), np.empty(0))
-_PART = "they part"
+_PART = "they differ"
 
 
 class Twin:

@@ -18,8 +18,8 @@ from gradwidgets.figures.clipping.clipped_step import ClippedStep, Elements
 from gradwidgets.figures.clipping.figure import ClippingFigure
 from gradwidgets.widgets.kernel.kept import Kept
 from gradwidgets.widgets.layers import words
-from gradwidgets.widgets.layers.picture import names_of, shown_layers
 from gradwidgets.widgets.layers.problem import FlowProblem, FlowResult
+from gradwidgets.widgets.layers.seen.layer_values import names_of, shown_layers
 from gradwidgets.widgets.layers.view import View, ViewResult, ViewSettings
 from gradwidgets.widgets.panel.words import Words
 
