@@ -85,7 +85,7 @@ def test_only_the_clipper_whose_threshold_moved_is_computed_again(panel):
 def test_a_batch_of_one_and_no_gradient_are_said():
     model, x, y, loss_fn = sound()
     one = LayerFlowPanel(model, x[:1], y[:1], loss_fn, view="clipping")
-    assert "cannot be cut" in one.summary and one.error == ""
+    assert "cannot be divided" in one.summary and one.error == ""
     one.close()
     frozen = copy.deepcopy(model).requires_grad_(False)
     none = LayerFlowPanel(frozen, x, y, loss_fn, view="clipping")
