@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from gradwidgets.core.results.wording import number
 from gradwidgets.figures.axes.decades import Decades
 from gradwidgets.figures.axes.heading import Heading
 from gradwidgets.figures.axes.layer_names import name_layers
@@ -113,6 +114,14 @@ class ClippingFigure(SceneFigure[ClippedStep]):
             changed += [self.near] * self.elements.show(shown.elements, shown.chosen)
         seen = [axes for axes in dict.fromkeys(changed) if axes.get_visible()]
         return Redraw(with_labels=tuple(seen), everything=whole)
+
+    def _value_in(self, scene: ClippedStep, axes: Axes, x: float, y: float) -> str:
+        if axes is not self.norms or not scene.known:
+            return ""
+        layer = int(min(max(round(x), 1), len(scene.before))) - 1
+        told = [f"{name} {number(float(values[layer]), 3)}" for name, values in scene.after.items()]
+        name = scene.names[layer] if scene.names else f"layer {layer + 1}"
+        return "\n".join([name, f"{_BEFORE} {number(float(scene.before[layer]), 3)}", *told])
 
     def _arrange(self, shown: ClippedStep) -> bool:
         """Put the plots where they belong; return whether that changed anything."""

@@ -17,6 +17,7 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import ScaledTranslation
 
+from gradwidgets.core.results.wording import number
 from gradwidgets.figures.axes.color_bar import ColorBar
 from gradwidgets.figures.axes.decades import Decades
 from gradwidgets.figures.axes.heading import Heading
@@ -126,6 +127,12 @@ class CurvatureFigure(SceneFigure[Curvature]):
         for line, (words, place) in zip(self._lines, said, strict=False):
             line.show(words, place)
         return True
+
+    def _value_in(self, scene: Curvature, axes: Axes, x: float, y: float) -> str:
+        layer, signal = self.layer_at(axes, x), scene.signal_to_noise
+        if layer is None or signal is None:
+            return ""
+        return f"{signal.names[layer]}\nsignal to noise {number(float(signal.values[layer]), 3)}"
 
     def layer_at(self, axes: Axes | None, x: float | None) -> int | None:
         """Return the index of the layer under the mouse, or None."""

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
+from gradwidgets.core.results.wording import number, percent
 from gradwidgets.figures.axes.growing import GrowingDecades, GrowingLosses, GrowingSteps
 from gradwidgets.figures.axes.heading import Heading
 from gradwidgets.figures.axes.layer_names import name_layers
@@ -115,6 +116,15 @@ class LiveFigure(SceneFigure[Training]):
         self._show_latest(shown)
         seen = [axes for axes in dict.fromkeys(changed) if axes.get_visible()]
         return Redraw(with_labels=tuple(seen), everything=whole)
+
+    def _value_in(self, scene: Training, axes: Axes, x: float, y: float) -> str:
+        layer = self.layer_at(axes, x)
+        if layer is None:
+            return ""
+        told = [scene.layers[layer], f"{scene.quantity} {number(float(scene.values[-1, layer]), 3)}"]
+        if scene.dead is not None and np.isfinite(scene.dead[layer]):
+            told.append(f"dead units {percent(float(scene.dead[layer]))}")
+        return "\n".join(told)
 
     def layer_at(self, axes: Axes | None, x: float | None) -> int | None:
         """Return the index of the layer under the mouse, or None."""

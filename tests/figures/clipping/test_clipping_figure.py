@@ -138,3 +138,11 @@ def test_names_are_moved_apart_and_stay_beside_the_axes(heights):
     assert len(moved) == len(heights) and all(b - a >= 0.1 - 1e-9 for a, b in pairwise(moved))
     assert all(-1e-9 <= one <= 1 + 1e-9 for one in moved)
     assert heights != [0.5] or moved == heights
+
+
+def test_a_layer_s_norms_are_told_under_the_pointer(view):
+    view.update(step())
+    box = view.norms.get_position()
+    told = view.value_at(box.x0 + 0.99 * box.width, box.y0 + 0.5 * box.height).splitlines()
+    assert told == ["layer 6", "before 100", "norm 100", "value 10", "percentile 1", "autoclip 0.1"]
+    assert view.value_at(0.999, 0.001) == ""

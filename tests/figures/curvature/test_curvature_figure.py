@@ -258,3 +258,9 @@ def test_eigenvalues_of_many_sizes_are_numbered_without_a_touch(picture, size, s
     assert len(labels) >= 3 and "0" in [label.get_text() for label in labels]
     boxes = [label.get_window_extent(renderer) for label in labels]
     assert all(right.x0 - left.x1 >= 3 for left, right in pairwise(boxes))
+
+
+def test_a_layer_s_signal_to_noise_is_told_under_the_pointer(view):
+    view.update(Curvature(signal_to_noise=SignalToNoise(["first", "last"], np.array([0.5, 2.0]), 0.25)))
+    box = view.signal.get_position()
+    assert view.value_at(box.x0 + 0.99 * box.width, box.y0 + 0.5 * box.height) == "last\nsignal to noise 2"

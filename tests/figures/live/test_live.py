@@ -344,3 +344,10 @@ def said_instead(live) -> list[str]:
 
 def words_of(axes) -> str:
     return " ".join(" ".join(text.get_text() for text in axes.texts).split())
+
+
+def test_a_layer_s_newest_value_is_told_under_the_pointer(live):
+    live.update(training(3, 2, values=np.full((3, 2), 0.25), dead=np.array([0.5, np.nan])))
+    box = live.profile.get_position()
+    told = [live.value_at(box.x0 + share * box.width, box.y0 + 0.5 * box.height) for share in (0.01, 0.99)]
+    assert told == ["layers.0\nweight gradient, rms 0.25\ndead units 50 %", "layers.1\nweight gradient, rms 0.25"]
