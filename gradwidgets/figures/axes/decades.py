@@ -57,3 +57,18 @@ def _power(exponent: int) -> str:
     if -3 <= exponent <= 3:
         return f"{10.0**exponent:g}"
     return f"1e{exponent}".replace("-", "−")
+
+
+def across(low: float, high: float, room: float) -> dict[float, str]:
+    """Return powers of ten along an axis, position → label, as many as have room.
+
+    Args:
+        low: Decimal logarithm of the lowest value shown.
+        high: That of the highest.
+        room: The length of the axis, in font sizes of the labels.
+    """
+    ticks = Decades(math.floor(low), math.ceil(high)).ticks
+    inside = {at: label for at, label in ticks.items() if low <= at <= high}
+    widest = max((len(label) for label in inside.values()), default=1)
+    every = math.ceil(len(inside) / max(int(room / (0.66 * widest + 0.6)), 1)) or 1
+    return dict(list(inside.items())[::every])

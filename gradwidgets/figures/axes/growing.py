@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from gradwidgets.figures.axes.decades import Decades
-from gradwidgets.figures.axes.rounding import round_limits
-from gradwidgets.figures.axes.ticks import short
+from gradwidgets.figures.axes.rounding import HALVES, STEPS, round_limits
+from gradwidgets.figures.axes.ticks import apart
 from gradwidgets.figures.base.style import own_look
 
+_STILL = 4e-3  # of a loss: it is drawn as flat if it moves by less
+_FINE = 0.05  # of a loss: ticks that are closer take the roundest steps, as they need many digits anyway
 _EARLY = 10  # the axis of a run that begins by this step begins at 0
+_STEP = 3.4  # font sizes from one tick's label to the next, at least
+_MARK = 8.0  # CSS pixels from an edge to the middle of a mark
 _ROOM = 0.02  # of the width, at either end
 
 
@@ -27,7 +33,9 @@ class GrowingSteps:
 
     def __init__(self, axes: Axes) -> None:
         self._axes, self._start, self.span = axes, 0, 0
-        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
+        letter = float(axes.xaxis.get_ticklabels()[0].get_fontsize()) * axes.figure.dpi / 72
+        most = min(max(int(axes.bbox.width / (_STEP * letter)), 2), 5)
+        axes.xaxis.set_major_locator(MaxNLocator(most, integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: steps_in_short(step)))
 
     def reset(self) -> None:
@@ -90,8 +98,9 @@ class GrowingDecades:
     @property
     def edges(self) -> tuple[float, float]:
         """The heights of the marks for zero and for values that are not finite."""
-        low, high = self.decades.limits
-        return low + 0.035 * (high - low), high - 0.035 * (high - low)
+        (low, high), height = self.decades.limits, max(self._axes.bbox.height, 1.0)
+        edge = min(max(0.035, _MARK * self._axes.figure.dpi / 100 / height), 0.3) * (high - low)
+        return low + edge, high - edge
 
 
 class GrowingLosses:
@@ -138,7 +147,7 @@ class GrowingLosses:
         ticks = [low + (high / 4 - low / 4) * k for k in range(5)]
         with own_look():
             self._axes.set_ylim(low - room, high + room)
-            self._axes.set_yticks(ticks, [short(tick, max(abs(low), abs(high))) for tick in ticks])
+            self._axes.set_yticks(ticks, apart(ticks))
         return True
 
     def _held(self, low: float, high: float) -> tuple[float, float] | None:
@@ -155,7 +164,9 @@ class GrowingLosses:
         if low == high:
             # The span chosen for a single value is a guess that need not be kept for later ones.
             return round_limits(min(low, 0.0), max(high, 0.0) or 1.0, 4)
-        self._limits = round_limits(0.0 if 0 <= low < 0.5 * high else low, high, 4)
+        low, high = _spread(0.0 if 0 <= low < 0.5 * high else low, high)
+        fine = high / 2 - low / 2 < _FINE * max(abs(low), abs(high))
+        self._limits = round_limits(low, high, 4, HALVES if fine else STEPS)
         return self._limits
 
     def height(self, losses: np.ndarray) -> np.ndarray:
@@ -163,6 +174,13 @@ class GrowingLosses:
         if self.logarithmic:
             return self._decades.decades.height(losses)
         return np.where(np.isfinite(losses), losses, np.nan)
+
+
+def _spread(low: float, high: float) -> tuple[float, float]:
+    """Widen limits that are so close that their ticks would need more digits than there is room for."""
+    least = _STILL * max(abs(low), abs(high))
+    missing = max(least - (high - low), 0.0) if math.isfinite(high - low) else 0.0
+    return low - missing / 2, high + missing / 2
 
 
 def round_up(count: float) -> int:

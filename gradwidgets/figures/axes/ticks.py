@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
+_SIGNIFICANT = 7  # digits of a label, at most
+
 
 def short(value: float, span: float = 0.0) -> str:
     """Format a number to fit beside a tick.
@@ -16,3 +21,37 @@ def short(value: float, span: float = 0.0) -> str:
         return (f"{value:.3g}" if abs(value) < 999.5 else f"{value:.0f}").replace("-", "−")
     mantissa, exponent = f"{value:.1e}".split("e")
     return f"{mantissa.removesuffix('.0')}e{int(exponent)}".replace("-", "−")
+
+
+def apart(ticks: Sequence[float]) -> list[str]:
+    """Format evenly spaced numbers, each differently: 2.300, 2.301, 2.302.
+
+    Args:
+        ticks: The numbers, at least two, ascending.
+    """
+    largest, step = max(abs(ticks[0]), abs(ticks[-1])), 2 * (ticks[1] / 2 - ticks[0] / 2)
+    small = 0 < largest < 1e-3 or largest >= 1e5
+    for digits in range(3, _SIGNIFICANT + 1):
+        labels = [_written(tick, largest, digits, small=small) for tick in ticks]
+        if len(set(labels)) == len(labels) and not _uneven(labels, ticks, step):
+            break
+    while not small and all(label.endswith("0") and "." in label for label in labels if label != "0"):
+        labels = [label if label == "0" else label[:-1].removesuffix(".") for label in labels]
+    return labels
+
+
+def _written(value: float, largest: float, digits: int, *, small: bool) -> str:
+    """A number in as many digits as the largest of its neighbours has significant ones."""
+    if abs(value) <= 1e-9 * largest:
+        return "0"
+    if small:
+        mantissa, exponent = f"{value:.{digits - 2}e}".split("e")
+        return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}".replace("-", "−")
+    decimals = max(digits - 1 - math.floor(math.log10(largest)), 0)
+    return f"{value:.{decimals}f}".replace("-", "−")
+
+
+def _uneven(labels: Sequence[str], ticks: Sequence[float], step: float) -> bool:
+    """Whether rounding moved a label visibly off its tick."""
+    read = [float(label.replace("−", "-")) for label in labels]
+    return any(abs(one - tick) > 0.06 * step for one, tick in zip(read, ticks, strict=True))

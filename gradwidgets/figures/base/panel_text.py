@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.text import Text
-from matplotlib.transforms import ScaledTranslation
+from matplotlib.transforms import ScaledTranslation, Transform
 
 from gradwidgets.core.results.wording import unbroken
 from gradwidgets.figures.base.layout import Layout
 from gradwidgets.figures.base.moving_text import MovingText
 from gradwidgets.figures.base.notebook_figure import renderer_of
-from gradwidgets.figures.base.style import Style, own_look
+from gradwidgets.figures.base.style import Style
 
 _LETTER = 0.53  # mean width of a letter, in font sizes
 
@@ -51,11 +50,10 @@ def title(
 
 def footnote(axes: Axes, style: Style, layout: Layout) -> Text:
     """Add an empty line of text beside the horizontal axis' label, at the right end, muted and small."""
-    drop = ScaledTranslation(0, -(6.0 + 1.2 * layout.small) / 72, axes.figure.dpi_scale_trans)
     text = Text(
         x=1.0,
         y=0.0,
-        transform=axes.transAxes + drop,
+        transform=below(axes, layout),
         ha="right",
         va="top",
         clip_on=False,
@@ -65,6 +63,18 @@ def footnote(axes: Axes, style: Style, layout: Layout) -> Text:
     )
     axes.add_artist(text)
     return text
+
+
+def label_below(axes: Axes, layout: Layout, *, left: bool = False) -> None:
+    """Put the horizontal axis' label in the middle, or at the left end if its other end is for a footnote."""
+    axes.xaxis.set_label_coords(0.0 if left else 0.5, 0.0, transform=below(axes, layout))
+    axes.xaxis.label.set(ha="left" if left else "center", va="top")
+
+
+def below(axes: Axes, layout: Layout) -> Transform:
+    """Return the transform whose origin is where the horizontal axis' label is, at the left end; its 1 is the right."""
+    drop = ScaledTranslation(0, -(3.5 + 1.2 * layout.small) / 72, axes.figure.dpi_scale_trans)
+    return axes.transAxes + drop
 
 
 def fit(text: Text, words: str, width: float) -> None:
@@ -81,54 +91,6 @@ def fit(text: Text, words: str, width: float) -> None:
     while kept > 3 and (wide := text.get_window_extent(renderer).width) > width:
         kept = max(3, min(kept - 1, int(kept * width / wide)))
         text.set_text(words[: kept // 2] + "…" + words[len(words) - (kept - kept // 2 - 1) :])
-
-
-class Key:
-    """Words after a title, each in the colour of what it names.
-
-    Args:
-        before: The title.
-        style: The colours.
-        layout: The sizes.
-    """
-
-    def __init__(self, before: Text, style: Style, layout: Layout) -> None:
-        self._before, self._style, self._layout = before, style, layout
-        self._parts: tuple[tuple[str, str], ...] = ()
-        self.texts: list[Text] = []
-
-    def leaves(self, words: str) -> bool:
-        """Whether there is room for some more words at the right end of the line."""
-        axes, renderer = self._before.axes, renderer_of(self._before.figure)
-        if not isinstance(axes, Axes) or not self.texts:
-            return True
-        wide = renderer.get_text_width_height_descent(words, self.texts[-1].get_fontproperties(), False)[0]
-        return self.texts[-1].get_window_extent(renderer).x1 + 8 * self._layout.scale + wide < axes.bbox.x1
-
-    def show(self, parts: Sequence[tuple[str, str]]) -> bool:
-        """Name what is shown; return whether that changed anything.
-
-        Args:
-            parts: The words and the colour of each.
-        """
-        parts, axes = tuple(parts), self._before.axes
-        if parts == self._parts or not isinstance(axes, Axes):
-            return False
-        for text in self.texts:
-            text.remove()
-        renderer = renderer_of(self._before.figure)
-        self._parts, self.texts, at = parts, [], self._before.get_window_extent(renderer).width
-        end = axes.bbox.width + 12 * self._layout.scale
-        for words, color in parts:
-            at += 8 * self._layout.scale
-            with own_look():
-                text = title(axes, self._style, self._layout)
-            text.set(text=words, color=self._style.written(color), fontsize=self._layout.small)
-            text.set_x(at / max(axes.bbox.width, 1))
-            fit(text, words, max(end - at, 1.0))
-            self.texts.append(text)
-            at += text.get_window_extent(renderer).width
-        return True
 
 
 class Notice:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-MISSING = "not measured yet: press Measure"
+MISSING = "not measured yet"
 PARTS = ("eigenvalues", "noise", "signal_to_noise", "correlation")
 
 
@@ -29,6 +30,11 @@ class Eigenvalues:
     rounding: float = 0.0
     parameters: int | None = None
 
+    @property
+    def known(self) -> bool:
+        """Whether there is anything to draw."""
+        return bool(np.isfinite(self.values).any())
+
 
 @dataclass(frozen=True, eq=False)
 class Noise:
@@ -43,6 +49,11 @@ class Noise:
     value: float
     low: float
     high: float
+
+    @property
+    def known(self) -> bool:
+        """Whether there is anything to draw."""
+        return any(0 < end < math.inf for end in (self.value, self.low, self.high))
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +70,11 @@ class SignalToNoise:
     values: np.ndarray
     threshold: float
 
+    @property
+    def known(self) -> bool:
+        """Whether there is anything to draw."""
+        return len(self.values) > 0
+
 
 @dataclass(frozen=True, eq=False)
 class Correlation:
@@ -72,6 +88,11 @@ class Correlation:
     layer: str
     matrix: np.ndarray
 
+    @property
+    def known(self) -> bool:
+        """Whether there is anything to draw."""
+        return self.matrix.size > 0
+
 
 @dataclass(frozen=True, eq=False)
 class Curvature:
@@ -84,7 +105,8 @@ class Curvature:
         correlation: The correlation within one layer.
         lr: The current learning rate, or None.
         batch: The current batch size in samples, or None.
-        missing: Part's name → the text shown instead; by default that it is not measured yet.
+        missing: Part's name → the line shown instead; by default that it is not measured yet.
+        nothing: The line shown if there is no part at all; "" for a line each.
         theme: A key of `STYLES`.
     """
 
@@ -95,6 +117,7 @@ class Curvature:
     lr: float | None = None
     batch: float | None = None
     missing: Mapping[str, str] = field(default_factory=dict)
+    nothing: str = ""
     theme: str = "light"
 
     @property
@@ -102,7 +125,18 @@ class Curvature:
         """What the axes depend on, apart from the picture's size."""
         return self.theme
 
-    def told(self, part: str) -> tuple[object, str]:
-        """A part, or None if it is not measured, and the text shown then."""
-        measured = getattr(self, part)
-        return measured, self.missing.get(part, MISSING) if measured is None else ""
+    @property
+    def there(self) -> frozenset[str]:
+        """The names of the parts that can be drawn."""
+        return frozenset(name for name in PARTS if self.part(name) is not None)
+
+    @property
+    def waiting(self) -> tuple[str, ...]:
+        """What is said of the others, each line once."""
+        lines = [self.missing.get(name, MISSING) for name in PARTS if self.part(name) is None]
+        return (self.nothing,) if self.nothing and len(lines) == len(PARTS) else tuple(dict.fromkeys(lines))
+
+    def part(self, name: str) -> Eigenvalues | Noise | SignalToNoise | Correlation | None:
+        """A part, or None if there is nothing of it to draw."""
+        one = getattr(self, name)
+        return one if one is not None and one.known else None

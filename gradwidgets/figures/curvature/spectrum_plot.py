@@ -1,8 +1,9 @@
-"""The plot of a Hessian's eigenvalues: a histogram, and the limit that the learning rate sets."""
+"""The plot of a Hessian's eigenvalues: a histogram, and the band beyond the limit that the learning rate sets."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,21 +12,31 @@ from matplotlib.container import BarContainer
 
 from gradwidgets.figures.axes.decades import Decades
 from gradwidgets.figures.axes.eigenvalue_axis import EigenvalueAxis
+from gradwidgets.figures.axes.heading import Heading
+from gradwidgets.figures.axes.moving_fill import MovingFill
 from gradwidgets.figures.axes.ticks import short
 from gradwidgets.figures.base.layout import Layout
 from gradwidgets.figures.base.marks import label_axes
 from gradwidgets.figures.base.moving import MovingLine, moving_line
 from gradwidgets.figures.base.moving_text import MovingText
-from gradwidgets.figures.base.panel_text import Key, Notice, title
 from gradwidgets.figures.base.style import Style
 from gradwidgets.figures.curvature.curvature_parts import Eigenvalues
 
-UP, FLAT, DOWN = "#0072b2", "#7d8894", "#d55e00"
+UP, FLAT, DOWN = "#2457f0", "#7d869b", "#d95a00"
+_TITLES = "how many eigenvalues", "eigenvalues"
 _BASE = math.log10(0.5)  # height of the bars' feet, so that a single eigenvalue has a visible bar
-_HEADROOM = 1.28  # for the labels of the lines
+_HEADROOM = 1.28  # for the labels of the lines, at least
 _REACH = 0.05  # distance from 0 within which a density is dominated by what lies at 0, in widths of its range
 _LETTER = 0.74  # width of a letter of labels and numbers, with some spacing, in font sizes
-_UPPER, _LOWER = 0.94, 0.87  # heights of those labels, in heights of the axes
+_UNDER, _OVER = (
+    6.0,
+    12.0,
+)  # CSS pixels from a line's end to the label over it, and from a label's foot to its line's end
+_UPPER, _LOWER, _HEAD = (
+    16.0,
+    33.0,
+    42.0,
+)  # CSS pixels of the smallest picture from the top to those labels, and the bars
 
 
 class SpectrumPlot:
@@ -35,21 +46,20 @@ class SpectrumPlot:
         axes: The axes to draw on.
         style: The colours.
         layout: The sizes.
+        lines: The lines of its heading.
 
     Attributes:
         axis: The mapping from eigenvalues to positions; None until there are some.
     """
 
-    def __init__(self, axes: Axes, style: Style, layout: Layout) -> None:
+    def __init__(self, axes: Axes, style: Style, layout: Layout, *, lines: int = 1) -> None:
         self._axes, self._style, self._layout = axes, style, layout
-        self._title = title(axes, style, layout)
-        self._key = Key(self._title, style, layout)
-        self._notice = Notice(axes, style, layout)
+        self._heading = Heading(axes, style, layout, lines=lines)
+        self._beyond = MovingFill(axes, style.alarm, 0.11)
         self._bars: list[BarContainer] = []
         self._largest = float("nan")
         self.axis: EigenvalueAxis | None = None
-        scale = layout.scale
-        line = {"linewidth": 1.2 * scale}
+        line = {"linewidth": 1.8 * layout.pixel}
         self.density = moving_line(axes, color=style.ink, zorder=4, **line)
         self.top = moving_line(axes, color=style.shown(UP), zorder=5, **line)
         self.limit = moving_line(axes, color=style.alarm, linestyle="--", zorder=6, **line)
@@ -59,37 +69,27 @@ class SpectrumPlot:
         for name in (self.top_name, self.limit_name):
             axes.add_artist(name)
 
-    def show(self, spectrum: Eigenvalues | None, missing: str) -> None:
-        """Draw a spectrum.
-
-        Args:
-            spectrum: The spectrum to draw.
-            missing: The text shown if there is none.
-        """
+    def show(self, spectrum: Eigenvalues | None) -> None:
+        """Draw a spectrum, or none."""
         for bars in self._bars:
             bars.remove()
         self._bars = []
-        values = np.empty(0) if spectrum is None else np.asarray(spectrum.values, float)
-        values = values[np.isfinite(values)]
-        self._notice.say("" if values.size else missing)
-        self._title.set_text("eigenvalues of the Hessian" if not values.size else "how many eigenvalues")
-        self._axes.grid(bool(values.size))
-        label_axes(self._axes, self._style, self._layout, x="eigenvalue" if values.size else " ")
-        if spectrum is None or not values.size:
+        if spectrum is None:
             self.axis = None
-            self._key.show(())
-            self._axes.set_xticks([])
-            self._axes.set_yticks([])
             self.density.set_data([], [])
             return
+        values = np.asarray(spectrum.values, float)
+        values = values[np.isfinite(values)]
         axis = self.axis = EigenvalueAxis.of(values, spectrum.rounding)
         expected = self._expected(axis, spectrum, len(values))
         most, parts = self._draw_bars(axis, values, spectrum.rounding)
         self.density.set_data(expected[0], np.log10(expected[1]))
         if np.isfinite(expected[1]).any():
             partly = spectrum.parameters is not None and spectrum.parameters > len(values)
-            parts.append((f"― density of all {spectrum.parameters:,}" if partly else "― density", self._style.ink))
-        self._key.show(parts)
+            words = f"― density of all {spectrum.parameters:,}" if partly else "― density"
+            parts.append((words, "― density", self._style.ink))
+        self._heading.show(_TITLES, parts)
+        label_axes(self._axes, self._style, self._layout, x="eigenvalue")
         self._scale(axis, max(most, float(np.nanmax(expected[1], initial=0.0))))
         self._largest = spectrum.largest
 
@@ -102,13 +102,21 @@ class SpectrumPlot:
             lr: Learning rate, or None.
         """
         limit = 2 / lr if lr is not None and 0 < lr < math.inf else math.nan
-        top = self.top, self.top_name, self._largest, "λmax", ""
-        note = " < λmax: unstable" if limit < self._largest else ""
-        bound = self.limit, self.limit_name, limit, "2/lr", note
+        top = self.top, self.top_name, self._largest, "λmax", [""]
+        notes = [" < λmax: unstable", ": unstable", ""] if limit < self._largest else [""]
+        bound = self.limit, self.limit_name, limit, "2/lr", notes
         longer, shorter = (bound, top) if limit >= self._largest else (top, bound)
         # The shorter line's label stands beside the longer line, and must not overlap it.
-        clear = self._mark_one(*shorter, _LOWER, beside=longer[2])
-        self._mark_one(*longer, _UPPER, end=None if clear else _LOWER - 0.02)
+        upper, lower = 1 - self._share(_UPPER), 1 - self._share(_LOWER)
+        clear = self._mark_one(*shorter, lower, beside=longer[2])
+        self._mark_one(*longer, upper, end=None if clear else lower - self._share(_UNDER))
+        self._shade(limit)
+
+    def _shade(self, limit: float) -> None:
+        """Tint what lies beyond the limit."""
+        axis, nothing = self.axis, math.nan
+        place = nothing if axis is None or not math.isfinite(limit) else float(axis.place(np.array(limit)))
+        self._beyond.span(place, nothing if axis is None else axis.high, *self._axes.get_ylim())
 
     def _mark_one(
         self,
@@ -116,7 +124,7 @@ class SpectrumPlot:
         text: MovingText,
         value: float,
         name: str,
-        note: str,
+        notes: Sequence[str],
         height: float,
         *,
         beside: float = math.nan,
@@ -129,7 +137,7 @@ class SpectrumPlot:
             text: The artist of its label.
             value: Its position.
             name: The name of the value.
-            note: The text after the number.
+            notes: Texts after the number, of which the first that has room is written.
             height: The height of the label, in heights of the axes.
             beside: The position of a line that the label should not overlap.
             end: The upper end of the line, if not just above its label.
@@ -143,25 +151,39 @@ class SpectrumPlot:
             return True
         low, high = self.axis.low, self.axis.high
         place = float(self.axis.place(np.array(value)))
-        words = f"{name} = {short(value)}{note}"
-        words = f"{words} →" if place > high else f"← {words}" if place < low else words
         bottom, top = self._axes.get_ylim()
-        end = bottom + (height + 0.045 if end is None else end) * (top - bottom)
+        end = bottom + (height + self._share(_OVER) if end is None else end) * (top - bottom)
         there = low <= place <= high
         line.set_data([place, place][: 2 * there], [bottom, end][: 2 * there])
-        place = min(max(place, low), high)
+        for note in notes:
+            words = f"{name} = {short(value)}{note}"
+            words = f"{words} →" if place > high else f"← {words}" if place < low else words
+            side, clear = self._side_of(words, min(max(place, low), high), beside)
+            if clear:
+                break
+        gap = 0.012 * (high - low) * side
+        text.set(text=words, x=min(max(place, low), high) + gap, y=height, ha="left" if side > 0 else "right")
+        return clear
+
+    def _side_of(self, words: str, place: float, beside: float) -> tuple[int, bool]:
+        """On which side of a place words lie, 1 for the right, and whether they are clear of the line and the ends."""
+        axis = self.axis
+        low, high = (0.0, 1.0) if axis is None else (axis.low, axis.high)
         gap, across = 0.012 * (high - low), self._width(words) * (high - low)
-        other = float(self.axis.place(np.array(beside))) if math.isfinite(beside) else math.nan
-        sides = (1, -1) if place < low + 0.45 * (high - low) else (-1, 1)
+        other = math.nan if axis is None or not math.isfinite(beside) else float(axis.place(np.array(beside)))
 
         def clear(side: int) -> bool:
             far = place + side * (gap + across)
             on_it = min(place, far) - gap <= other <= max(place, far) + gap  # never for NaN
             return low <= far <= high and not (on_it and low <= other <= high)
 
+        sides = (1, -1) if place < low + 0.45 * (high - low) else (-1, 1)
         side = next((side for side in sides if clear(side)), sides[0])
-        text.set(text=words, x=place + side * gap, y=height, ha="left" if side > 0 else "right")
-        return clear(side)
+        return side, clear(side)
+
+    def _share(self, pixels: float) -> float:
+        """CSS pixels of the smallest picture, as a share of the axes' height."""
+        return pixels * self._layout.pixel * self._axes.figure.dpi / 72 / max(self._axes.bbox.height, 1.0)
 
     def _apart(self, ticks: dict[float, str], span: float) -> dict[float, str]:
         """Return the ticks whose labels do not collide: 0 first, then from the ends."""
@@ -180,15 +202,15 @@ class SpectrumPlot:
 
     def _draw_bars(
         self, axis: EigenvalueAxis, values: np.ndarray, rounding: float
-    ) -> tuple[float, list[tuple[str, str]]]:
+    ) -> tuple[float, list[tuple[str, str, str]]]:
         """Draw the bars; return the largest count, and the words and colours of the key."""
         edges, style = axis.edges, self._style
         places = axis.place(values)
         middles, width = (edges[:-1] + edges[1:]) / 2, edges[1] - edges[0]
         kinds = {
             "■ > 0": (values > rounding, style.shown(UP)),
-            "■ flat": (np.abs(values) <= rounding, FLAT),
-            "■ < 0": (values < -rounding, DOWN),
+            "■ flat": (np.abs(values) <= rounding, style.shown(FLAT)),
+            "■ < 0": (values < -rounding, style.shown(DOWN)),
         }
         feet = np.zeros(len(middles))
         for chosen, color in kinds.values():
@@ -209,7 +231,7 @@ class SpectrumPlot:
                 )
             )
             feet += counts
-        return float(feet.max()), [(words, color) for words, (chosen, color) in kinds.items() if chosen.any()]
+        return float(feet.max()), [(words, words, color) for words, (chosen, color) in kinds.items() if chosen.any()]
 
     def _expected(self, axis: EigenvalueAxis, spectrum: Eigenvalues, known: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the bins' centres and the number of eigenvalues that the density puts into each.
@@ -237,7 +259,8 @@ class SpectrumPlot:
         axes.set_xlim(axis.low, axis.high)
         shown = self._apart(axis.ticks, axis.high - axis.low)
         axes.set_xticks(list(shown), list(shown.values()))
-        axes.set_ylim(_BASE, _BASE + (top - _BASE) * _HEADROOM)
+        room = max(_HEADROOM, 1 / (1 - min(self._share(_HEAD), 0.6)))
+        axes.set_ylim(_BASE, _BASE + (top - _BASE) * room)
         ticks = {math.log10(k): str(k) for k in (1, 2, 5, 10, 20)} if most <= 20 else Decades(0, math.ceil(top)).ticks
         ticks = {at: text for at, text in ticks.items() if at <= top + 0.2}
         axes.set_yticks(list(ticks), list(ticks.values()))

@@ -12,10 +12,9 @@ from gradwidgets.figures.base.moving import MovingLine, moving_line
 from gradwidgets.figures.base.style import Style
 from gradwidgets.figures.live.training import DRAWN
 
-MEASURED, FIRST, SICK, DEAD, RATIO = "#0072b2", "#7d8894", "#d7301f", "#d55e00", "#009e73"
-BESIDE = "#b0558a"
+MEASURED, FIRST, DEAD, RATIO, BESIDE = "#2457f0", "#5f6b85", "#d95a00", "#009a63", "#b93aa8"
 _TWINS = 3  # layers for which the other run's line is drawn
-_MARKED = 120  # layers up to which neighbouring marks can be told apart
+_MARKED = 60  # layers up to which neighbouring marks can be told apart
 
 
 class LiveLines:
@@ -42,7 +41,7 @@ class LiveLines:
         self, norms: Axes, profile: Axes, health: Axes, loss: Axes, near: Axes, style: Style, layout: Layout
     ) -> None:
         self._axes = norms, profile, health, loss, near
-        self._style, self._scale = style, layout.scale
+        self._style, self._scale, self._pixel = style, layout.scale, layout.pixel
         self.lines: dict[str, MovingLine] = {}
         self.of_layers: list[MovingLine] = []
         self.twins: list[int] = []
@@ -60,26 +59,28 @@ class LiveLines:
         """Create all lines, empty, for a number of layers."""
         for former in self.lines.values():
             former.remove()
-        style, scale = self._style, self._scale
+        style, scale, pixel = self._style, self._scale, self._pixel
         norms, profile, health, loss, near = self._axes
         blue = style.shown(MEASURED)
-        thin, line = {"linewidth": 1.1 * scale}, {"linewidth": 1.5 * scale}
+        thin, line = {"linewidth": 1.5 * pixel}, {"linewidth": 2.2 * pixel}
         alone = {"linestyle": "none"}
         edged = {**alone, "markeredgecolor": EDGE, "markeredgewidth": 0.8}
         plain = {"markeredgewidth": 0}
         zero = {"color": style.halo, "marker": "v", "markersize": 6 * scale, "zorder": 6, **edged}
-        broken = {"color": SICK, "marker": "X", "markersize": 7 * scale, "zorder": 6, **edged}
+        broken = {"color": style.alarm, "marker": "X", "markersize": 7 * scale, "zorder": 6, **edged}
         size = 4.2 * scale if layers <= _MARKED else 1.8 * scale
         colors = depth_colors(min(layers, DRAWN), style)
-        self.of_layers = [moving_line(norms, color=color, zorder=3, **thin) for color in colors]
+        single = {"markersize": 6 * pixel, "markeredgewidth": 0}  # for a run of one step
+        self.of_layers = [moving_line(norms, color=color, zorder=3, **thin, **single) for color in colors]
         self.twins = sorted({round(k) for k in np.linspace(0, len(colors) - 1, min(len(colors), _TWINS))})
-        dashed = {"linestyle": (0, (3.2, 2.0)), "linewidth": 1.3 * scale}
-        other, dotted = style.shown(BESIDE), {"linestyle": ":", "linewidth": 1.2 * scale, "color": style.ink}
-        dots = {"linewidth": 0.9 * scale, "marker": "o", "markersize": 2.0 * scale if layers <= _MARKED else 0.0}
+        dashed = {"linestyle": (0, (3.2, 2.0)), "linewidth": 1.9 * pixel}
+        other, dotted = style.shown(BESIDE), {"linestyle": ":", "linewidth": 1.4 * pixel, "color": style.ink}
+        dots = {"linewidth": 1.4 * pixel, "marker": "o", "markersize": 2.0 * scale if layers <= _MARKED else 0.0}
         points = {"marker": "o", **alone, **plain}
+        size *= 1.15
         self.lines = {
             **{f"layer {k}": one for k, one in enumerate(self.of_layers)},
-            "own": moving_line(norms, color=style.ink, zorder=5, casing=style.plot, linewidth=1.9 * scale),
+            "own": moving_line(norms, color=style.ink, zorder=5, casing=style.plot, linewidth=2.6 * pixel),
             **{f"twin {k}": moving_line(norms, color=colors[k], zorder=3.2, **dashed) for k in self.twins},
             "own twin": moving_line(norms, color=style.ink, zorder=4.9, **dashed),
             "twin now": moving_line(
@@ -88,20 +89,22 @@ class LiveLines:
             "twin loss": moving_line(loss, color=other, zorder=3.9, **dashed),
             "part": moving_line(norms, zorder=2.5, **dotted),
             "loss part": moving_line(loss, zorder=2.5, **dotted),
-            "newest": moving_line(norms, color=style.ink, zorder=5.5, **points, markersize=2.6 * scale),
             "zero": moving_line(norms, **zero),
             "broken": moving_line(norms, **broken),
-            "first": moving_line(profile, color=FIRST, zorder=3, **dots, **plain),
-            "now": moving_line(profile, color=blue, zorder=4, **points, markersize=size),
+            "first": moving_line(profile, color=style.shown(FIRST), zorder=3, **dots, **plain),
+            "now": moving_line(profile, color=blue, zorder=4, marker="o", markersize=size, **plain, **line),
             "ratio": moving_line(
-                profile, color=RATIO, zorder=3.5, marker="D", markersize=0.75 * size, **alone, **plain
+                profile, color=style.shown(RATIO), zorder=3.5, marker="D", markersize=0.75 * size, **alone, **plain
             ),
             "zero now": moving_line(profile, **{**zero, "markersize": size + 1.8 * scale}),
             "broken now": moving_line(profile, **{**broken, "markersize": size + 2.8 * scale}),
-            "selected": moving_line(profile, color=style.ink, linewidth=1.0 * scale, linestyle="--", zorder=2),
-            "dead": moving_line(health, color=DEAD, zorder=4, marker="o", markersize=0.6 * size, **plain, **line),
+            "selected": moving_line(profile, color=style.accent, linewidth=1.6 * pixel, linestyle="--", zorder=2),
+            "dead": moving_line(
+                health, color=style.shown(DEAD), zorder=4, marker="o", markersize=0.6 * size, **plain, **line
+            ),
             "loss": moving_line(loss, color=blue, zorder=4, **line),
-            "loss now": moving_line(loss, color=style.ink, zorder=5, **points, markersize=3.2 * scale),
+            "loss now": moving_line(loss, color=blue, zorder=5, clip_on=False, **points, markersize=6.5 * pixel),
             "loss broken": moving_line(loss, **broken),
             "near": moving_line(near, color=blue, zorder=4, **line),
         }
+        self.lines["loss now"].set_in_layout(False)  # as it is not clipped

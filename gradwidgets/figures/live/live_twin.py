@@ -1,4 +1,4 @@
-"""Another training run beside the one shown: dashed, on the same scales."""
+"""Another training run beside the one shown: dashed, on the same scales, and where the two part."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from matplotlib.axes import Axes
 
 from gradwidgets.figures.axes.growing import GrowingDecades, GrowingLosses
 from gradwidgets.figures.axes.thinning import thinned
+from gradwidgets.figures.base.layout import Layout
+from gradwidgets.figures.base.moving_text import MovingText
+from gradwidgets.figures.base.style import Style
 from gradwidgets.figures.live.live_lines import LiveLines
 from gradwidgets.figures.live.training import Training
 
 _NOTHING = (np.empty(0), np.empty(0))
+_PART = "they differ"
 
 
 class Twin:
@@ -20,6 +24,8 @@ class Twin:
         axes: The axes of the layers over the steps, of the latest profile, and of the loss.
         grown: The scales of these axes.
         lines: The animated lines.
+        style: The colours.
+        layout: The sizes.
     """
 
     def __init__(
@@ -27,8 +33,15 @@ class Twin:
         axes: tuple[Axes, Axes, Axes],
         grown: tuple[GrowingDecades, GrowingDecades, GrowingLosses],
         lines: LiveLines,
+        style: Style,
+        layout: Layout,
     ) -> None:
         self._axes, self._grown, self._lines = axes, grown, lines
+        self._part = MovingText(
+            fontsize=layout.small, color=style.ink, casing=style.plot, zorder=7, transform=axes[0].transAxes
+        )
+        axes[0].add_artist(self._part)
+        self._above = 6 * layout.pixel / 72  # inches from the floor to the words
 
     def fit(self, shown: Training) -> list[Axes]:
         """Make room, before anything is drawn on a scale that would then change; return the axes that changed."""
@@ -47,6 +60,7 @@ class Twin:
         if other is None:
             for name in (*(f"twin {k}" for k in lines.twins), "own twin", "twin now", "twin loss", "part", "loss part"):
                 lines[name].set_data(*_NOTHING)
+            self._part.set_text("")
             return
         height = self._grown[0].decades.height
         for k, layer in zip(lines.twins, self._layers(shown), strict=True):
@@ -71,3 +85,15 @@ class Twin:
         for name, axes in (("part", self._axes[0]), ("loss part", self._axes[2])):
             ends = () if step is None else axes.get_ylim()
             self._lines[name].set_data(np.full(len(ends), step or 0), np.array(ends))
+        self._name_part(step)
+
+    def _name_part(self, step: int | None) -> None:
+        """Write what the dotted line means beside it, on the side where there is more room."""
+        axes = self._axes[0]
+        left, right = axes.get_xlim()
+        share = 0.0 if step is None else (step - left) / (right - left)
+        gap = 5 * self._above / 6 * axes.figure.dpi / max(axes.bbox.width, 1)
+        before = share > 0.5
+        self._part.set_text("" if step is None else _PART)
+        self._part.set_horizontalalignment("right" if before else "left")
+        self._part.set_position((share + (-gap if before else gap), self._above * axes.figure.dpi / axes.bbox.height))

@@ -73,7 +73,7 @@ class Training:
         waiting: The text shown before the first sample.
         beside: Another run for comparison, or None.
         brief: A short name of `values`, shown after the selected layer's name; "" for `quantity`.
-        no_detail: Why a layer has no histogram; "" if it can have one.
+        with_elements: Whether the elements of gradients can be known; those of a record cannot.
         theme: A key of `STYLES`.
     """
 
@@ -92,7 +92,7 @@ class Training:
     named: bool = False
     waiting: str = "waiting for the first step"
     beside: Beside | None = None
-    no_detail: str = ""
+    with_elements: bool = True
     brief: str = ""
     theme: str = "light"
 
@@ -102,11 +102,20 @@ class Training:
         return self.theme
 
     @property
-    def title(self) -> str:
-        """The title of what is drawn over the steps: the selected layer's name, if any, and the quantity."""
+    def titles(self) -> tuple[str, ...]:
+        """Titles of what is drawn over the steps, ever shorter: the selected layer's name, if any, and the quantity."""
+        brief = self.brief or self.quantity
         if self.selected is None:
-            return self.quantity
-        return f"{self.layers[self.selected]}: {self.brief or self.quantity}"
+            return self.quantity, self.quantity.removesuffix(", rms"), brief
+        name = self.layers[self.selected]
+        return f"{name}: {brief}", f"{name}: {brief.removesuffix(', rms')}", name
+
+    @property
+    def measured(self) -> bool:
+        """Whether there is any number of any layer, or one that is marked, of this run or the other."""
+        there = np.isfinite(self.values[-1]).any() or np.isfinite(self.values).any()
+        broken = self.broken is None or self.broken.any()
+        return bool(there or broken or (self.beside is not None and np.isfinite(self.beside.values).any()))
 
     @property
     def noted(self) -> tuple[np.ndarray, np.ndarray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
@@ -13,19 +14,19 @@ from torch import Tensor
 from gradwidgets.core.layers import CLIPPERS, Clipped, batch_norms, clip_gradients, parameter_gradients
 from gradwidgets.core.results.slices import Slices, part_of
 from gradwidgets.core.results.wording import number, percent
-from gradwidgets.figures.base.side_plot import Curve, Detail
-from gradwidgets.figures.flow.figure import FlowFigure, Profile
+from gradwidgets.figures.clipping.clipped_step import ClippedStep, Elements
+from gradwidgets.figures.clipping.figure import ClippingFigure
 from gradwidgets.widgets.kernel.kept import Kept
 from gradwidgets.widgets.layers import words
 from gradwidgets.widgets.layers.problem import FlowProblem, FlowResult
-from gradwidgets.widgets.layers.seen.beside import sizes_detail
 from gradwidgets.widgets.layers.seen.layer_values import names_of, shown_layers
 from gradwidgets.widgets.layers.view import View, ViewResult, ViewSettings
 from gradwidgets.widgets.panel.words import Words
 
 _PARTS = 8  # mini-batches whose norms are used as the history of a training
-_TICKS = {0.0: "norm", 1.0: "value", 2.0: "percent.", 3.0: "auto"}
 _MOST = 2**18  # elements in a histogram
+_BINS = 48
+_MOST_DECADES = 12  # of a histogram, below the largest element
 
 # Clipper → its option, and the setting that gives it.
 THRESHOLDS = {
@@ -61,7 +62,8 @@ class ClippingView(View):
     names = ("clipper", "max_norm", "clip_value", "percentile", "history_percentile", "spike")
     headed: ClassVar = {"clipper": "Histogram of", "max_norm": "Thresholds", "spike": "The step"}
 
-    figure_type = FlowFigure
+    figure_type = ClippingFigure
+    figure: ClippingFigure
 
     @staticmethod
     def compute(problem: FlowProblem, flow: FlowResult, more: None) -> Slices[StepGradients]:
@@ -97,19 +99,18 @@ class ClippingView(View):
         }
 
     @staticmethod
-    def scene(seen: ViewResult, derived: dict[str, Clipped], how: ViewSettings) -> Profile:
+    def scene(seen: ViewResult, derived: dict[str, Clipped], how: ViewSettings) -> ClippedStep:
         """Return the layers' norms before and after, the cosines and the elements."""
         step, clipped = seen.part, derived
         before = _by_layer(step, clipped["norm"].norms_before)
-        elements = [_elements(step.gradients, how.spike), _elements(clipped[how.clipper].gradients)]
-        return Profile(
-            quantity="norm of each layer's gradient",
-            values=before,
-            broken=~np.isfinite(before),
-            pinned={name: _by_layer(step, each.norms_after) for name, each in clipped.items()},
-            above=_cosines(clipped),
-            below=sizes_detail("log10 |gradient|", *elements, names=("before", f"after {how.clipper}")),
-            name="before",
+        return ClippedStep(
+            before=before,
+            broken=_has_gradient(step) & ~np.isfinite(before),
+            after={name: _by_layer(step, each.norms_after) for name, each in clipped.items()},
+            cosines={name: each.cosine for name, each in clipped.items()},
+            told={name: _cosine(each) for name, each in clipped.items()},
+            chosen=how.clipper,
+            elements=_sizes(step, clipped[how.clipper], how.spike),
             names=names_of(seen.flow),
             settled=how.settled,
             theme=how.theme,
@@ -184,6 +185,19 @@ def _by_layer(step: StepGradients, norms: Tensor) -> np.ndarray:
     return np.where(known, squares, np.nan)
 
 
+def _has_gradient(step: StepGradients) -> np.ndarray:
+    """Return which layers have a gradient, (L,)."""
+    known = np.zeros(step.count, bool)
+    known[
+        [
+            place
+            for place, gradient in zip(step.layers, step.gradients, strict=True)
+            if gradient is not None and place >= 0
+        ]
+    ] = True
+    return known
+
+
 def _elements(gradients: list[Tensor | None], times: float = 1.0) -> np.ndarray:
     flat = [(g.coalesce().values() if g.is_sparse else g).detach().flatten().cpu() for g in gradients if g is not None]
     everything = np.concatenate([np.empty(0), *(one.double().numpy() for one in flat)])
@@ -191,18 +205,31 @@ def _elements(gradients: list[Tensor | None], times: float = 1.0) -> np.ndarray:
     return everything[::every] * times
 
 
-def _cosines(clipped: dict[str, Clipped]) -> Detail:
-    cosines = [one.cosine for one in clipped.values()]
-    curves = [
-        Curve(f"point {k}", np.array([float(k)]), np.array([cosine]))
-        for k, cosine in enumerate(cosines)
-        if not np.isnan(cosine)
-    ]
-    curves.append(Curve("limit", np.array([-0.5, 3.5]), np.array([1.0, 1.0])))
-    low = min([0.0, *(c for c in cosines if not np.isnan(c))])
-    limits = (-0.5, 3.5, -1.1 if low < -0.05 else -0.05, 1.1)
-    ticks = {0.0: "0", 0.5: "0.5", 1.0: "1"} | ({-1.0: "−1"} if low < -0.05 else {})
-    return Detail("cosine to unclipped", curves, limits, ticks, _TICKS)
+def _sizes(step: StepGradients, clipped: Clipped, spike: float) -> Elements | None:
+    """Return how the sizes of the elements are distributed before and after; None if all are zero or not finite."""
+    sizes = [_logs(_elements(step.gradients, spike)), _logs(_elements(clipped.gradients))]
+    known = np.concatenate(sizes)
+    if not known.size:
+        return None
+    high = math.ceil(known.max() + 1e-9)
+    low = max(math.floor(known.min()), high - _MOST_DECADES)
+    edges = np.linspace(low, high, _BINS + 1)
+    before, after = (np.histogram(one, edges)[0].astype(float) for one in sizes)
+    by_element = CLIPPERS[clipped.name].elementwise
+    return Elements(edges, before, after, clipped.threshold if by_element else math.nan, _change(clipped))
+
+
+def _logs(values: np.ndarray) -> np.ndarray:
+    return np.log10(np.abs(values[np.isfinite(values) & (values != 0)]))
+
+
+def _change(clipped: Clipped) -> str:
+    """Return what a clipper did to the elements, in a few words."""
+    if clipped.share_changed == 0:
+        return "nothing is clipped"
+    if clipped.coefficient is not None:
+        return f"all × {number(clipped.coefficient, 2)}"
+    return f"{percent(clipped.share_changed)} cut to {number(clipped.threshold, 2)}"
 
 
 def _cosine(one: Clipped) -> str:

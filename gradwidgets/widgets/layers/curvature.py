@@ -60,12 +60,14 @@ _TIPS = {
 }
 
 
-_MISSING = {
-    "eigenvalues": "not measured yet: press Spectrum",
-    "noise": "not measured yet: press Noise scale",
-    "signal_to_noise": "press Covariance",
-    "correlation": "press Covariance",
+_LAYERS = "signal to noise and correlations, layer by layer"
+_NAMES = {
+    "eigenvalues": "eigenvalues of the Hessian",
+    "noise": "noise scale of the gradient",
+    "signal_to_noise": _LAYERS,
+    "correlation": _LAYERS,
 }
+_NOTHING = "nothing is measured yet: press Spectrum, Noise scale or Covariance"
 
 
 def _eigenvalues(spectrum: Spectrum, _: int) -> Eigenvalues:
@@ -182,11 +184,15 @@ class CurvatureView(View):
 
     @staticmethod
     def scene(seen: ViewResult, derived: dict[str, Any], how: ViewSettings) -> Curvature:
-        """Return the parts that are known, and a note for each of the others."""
-        said = {name: "could not be determined: see below" for name, (of, _) in _DRAWN.items() if of in seen.part}
+        """Return the parts that are known, and a line for each of the others."""
+        why = {
+            of: "could not be determined, see below" if of in seen.part else f"press {of.capitalize()}" for of in PARTS
+        }
+        missing = {name: f"{_NAMES[name]}: {why[of]}" for name, (of, _) in _DRAWN.items()}
         noise = seen.part.get("noise scale")
         batch = None if noise is None else noise.samples
-        return Curvature(**derived, lr=how.lr or None, batch=batch, missing={**_MISSING, **said}, theme=how.theme)
+        nothing = "" if seen.part else _NOTHING
+        return Curvature(**derived, lr=how.lr or None, batch=batch, missing=missing, nothing=nothing, theme=how.theme)
 
     @staticmethod
     def words(seen: ViewResult, derived: dict[str, Any], how: ViewSettings) -> Words:

@@ -18,6 +18,8 @@ from gradwidgets.figures.base.depth_colors import depth_colors
 from gradwidgets.figures.base.marks import NIGHT
 from gradwidgets.figures.base.style import STYLES, Style, contrast, loss_line
 from gradwidgets.figures.base.vectors import field_colors
+from gradwidgets.figures.clipping import figure as clipping
+from gradwidgets.figures.clipping.clipped_step import ClippedStep
 from gradwidgets.figures.curvature import figure as curvature
 from gradwidgets.figures.curvature import spectrum_plot
 from gradwidgets.figures.curvature.curvature_parts import Curvature
@@ -45,6 +47,9 @@ LINES = {
     "first": live_lines.FIRST,
     "dead": live_lines.DEAD,
     "update ratio": live_lines.RATIO,
+    "another run": live_lines.BESIDE,
+    "before clipping": clipping.BEFORE,
+    **{f"clipped {k}": color for k, color in enumerate(clipping.AFTER)},
     "eigenvalues above 0": spectrum_plot.UP,
     "eigenvalues at 0": spectrum_plot.FLAT,
     "eigenvalues below 0": spectrum_plot.DOWN,
@@ -174,6 +179,7 @@ def test_the_explorer_as_drawn(style):
         (flow.FlowFigure, flow.Profile("gradient", np.ones(3), np.zeros(3, bool))),
         (live.LiveFigure, Training("gradient", ["one"], np.arange(2), np.ones((2, 1)), np.ones(2))),
         (curvature.CurvatureFigure, Curvature()),
+        (clipping.ClippingFigure, ClippedStep(np.ones(3), np.zeros(3, bool), {"norm": np.ones(3)}, {}, {}, "norm")),
     ],
 )
 def test_words_of_the_layer_panel_as_drawn(style, kind, scene):

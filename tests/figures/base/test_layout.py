@@ -4,12 +4,11 @@ from itertools import combinations
 
 import pytest
 
-from gradwidgets.figures.base.layout import (
-    curvature_layout,
-    live_layout,
-    report_layout,
-    surface_layout,
-)
+from gradwidgets.figures.base.layout import report_layout, surface_layout
+from gradwidgets.figures.clipping.clipping_rooms import ClippingLayout
+from gradwidgets.figures.curvature.curvature_parts import PARTS
+from gradwidgets.figures.curvature.curvature_rooms import CurvatureLayout
+from gradwidgets.figures.live.live_rooms import LiveLayout, Rooms
 from gradwidgets.figures.playground.squares import playground_layout
 
 SIZES = [(400, 380), (580, 466), (620, 470), (900, 600), (1500, 900)]
@@ -98,12 +97,34 @@ def test_sizes_follow_the_picture(size):
     assert min(layout.arrows) >= 5
 
 
+@pytest.mark.parametrize("rooms", [Rooms(), Rooms(near=False), Rooms(dead=True), Rooms(False, False, True, ("why",))])
 @pytest.mark.parametrize("size", SIZES, ids=str)
-def test_plots_of_a_training_run_and_of_the_curvature_lie_inside_and_apart(size):
-    live, (curvature, bar) = live_layout(*size), curvature_layout(*size)
-    for boxes in ([*live.maps, live.data, live.losses], [*curvature.maps, curvature.data, bar]):
-        for left, bottom, width, height in boxes:
-            assert left > 0 and bottom > 0 and left + width < 1 and bottom + height < 1
-        assert_apart(boxes)
-    _, _, width, height = curvature.losses
-    assert width * size[0] == pytest.approx(height * size[1])
+def test_plots_of_a_training_lie_inside_and_apart(size, rooms):
+    places = LiveLayout(*size).places(rooms)
+    assert (places.loss is None, places.near is None) == (not rooms.loss, not rooms.near)
+    assert_placed([places.norms, places.profile, places.health, places.loss, places.near, *places.waiting])
+
+
+@pytest.mark.parametrize("there", [frozenset(PARTS[:k]) for k in range(5)], ids=len)
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_plots_of_the_curvature_lie_inside_and_apart(size, there):
+    waiting = () if len(there) == len(PARTS) else ("this is not measured", "nor is that")
+    places = CurvatureLayout(*size).places(there, waiting)
+    assert_placed([*(getattr(places, name) for name in PARTS), places.bar, *places.waiting])
+    assert places.correlation is None or places.correlation[2] * size[0] == pytest.approx(
+        places.correlation[3] * size[1]
+    )
+
+
+@pytest.mark.parametrize("waiting", ["", "every element is 0"])
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_plots_of_clipping_lie_inside_and_apart(size, waiting):
+    places = ClippingLayout(*size).places(4, waiting)
+    assert_placed([places.norms, places.meters, places.elements])
+
+
+def assert_placed(boxes):
+    there = [box for box in boxes if box is not None]
+    for left, bottom, width, height in there:
+        assert left > 0 and bottom > 0 and width > 0 and height > 0 and left + width < 1 and bottom + height < 1
+    assert_apart(there)

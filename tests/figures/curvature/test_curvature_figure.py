@@ -1,23 +1,32 @@
 """The picture of the curvature: what was measured is drawn where it is, what was not is said."""
 
-from itertools import pairwise
+from dataclasses import replace
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
 from gradwidgets.figures.base.redraw import EVERYTHING, Redraw
-from gradwidgets.figures.curvature.curvature_parts import Correlation, Curvature, Eigenvalues, Noise, SignalToNoise
+from gradwidgets.figures.base.style import STYLES
+from gradwidgets.figures.curvature.curvature_parts import (
+    PARTS,
+    Correlation,
+    Curvature,
+    Eigenvalues,
+    Noise,
+    SignalToNoise,
+)
 from gradwidgets.figures.curvature.figure import CurvatureFigure
 from gradwidgets.figures.curvature.spectrum_plot import DOWN
 from tests.figures.pictures import themed
 
-SIZES = [(760, 470), (1280, 700)]
+SIZES = [(400, 380), (598, 440), (760, 470), (1280, 700)]
 
 
 @pytest.fixture(params=["light", "dark"])
 def view(request, picture):
-    return themed(CurvatureFigure, request.param)(picture(*SIZES[0]))
+    return themed(CurvatureFigure, request.param)(picture(*SIZES[2]))
 
 
 def bell(at: np.ndarray, middle: float, width: float) -> np.ndarray:
@@ -55,7 +64,8 @@ def test_eigenvalues_of_all_sizes_are_counted_too(view):
     view.update(Curvature(eigenvalues=Eigenvalues(values, None, 1e4)))
     drawn = bars(view.spectrum)
     assert count(drawn) == pytest.approx(100)
-    down = np.array([to_hex(patch.get_facecolor()) == DOWN for patch in view.spectrum.patches])
+    shades = {style.shown(DOWN) for style in STYLES.values()}
+    down = np.array([to_hex(patch.get_facecolor()) in shades for patch in view.spectrum.patches])
     assert count(drawn[down]) == pytest.approx(40) and (drawn[down, 0] < 0).all()
     low, high = view.spectrum.get_xlim()
     assert (low <= drawn[:, 0]).all() and (drawn[:, 1] <= high).all()
@@ -146,13 +156,34 @@ def test_correlations_have_the_colours_of_their_size(view):
     assert whole and not view.matrix.get_images() and not view.bar.axes.get_visible()
 
 
-def test_what_is_not_measured_is_said_in_its_frame(view):
+def said_instead(view) -> list[str]:
+    """The lines in place of plots."""
+    return [" ".join(text.get_text().split()) for text in view.figure.texts if text.get_text()]
+
+
+def test_what_is_not_measured_is_one_line_and_no_frame(view):
     view.update(Curvature(missing={"noise": "only one sample"}))
-    said = [" ".join(" ".join(text.get_text() for text in axes.texts).split()) for axes in view.figure.axes[:4]]
-    assert sum("not measured yet: press Measure" in words for words in said) == 3
-    assert sum("only one sample" in words for words in said) == 1
-    view.update(full())
-    assert not any("not measured" in text.get_text() for axes in view.figure.axes for text in axes.texts)
+    assert said_instead(view) == ["not measured yet", "only one sample"]
+    assert not any(axes.get_visible() for axes in view.figure.axes)
+    view.update(Curvature(missing={"noise": "only one sample"}, nothing="press a button"))
+    assert said_instead(view) == ["press a button"]
+    assert view.update(full()).everything and said_instead(view) == []
+    assert all(axes.get_visible() for axes in view.figure.axes)
+
+
+@pytest.mark.parametrize("there", [n for k in (1, 2, 3, 4) for n in combinations(PARTS, k)], ids=" ".join)
+def test_what_is_measured_takes_the_room_of_what_is_not(picture, assert_texts_fit, there):
+    whole = full()
+    for size in SIZES:
+        view = CurvatureFigure(picture(*size))
+        view.update(replace(whole, **{name: None for name in PARTS if name not in there}))
+        axes = dict(zip(PARTS, (view.spectrum, view.noise, view.signal, view.matrix), strict=True))
+        assert {name for name in PARTS if axes[name].get_visible()} == set(there)
+        assert view.bar.axes.get_visible() is ("correlation" in there)
+        assert len(said_instead(view)) == (len(there) < 4)
+        assert_texts_fit(view.figure)
+        square = view.matrix.get_position()
+        assert "correlation" not in there or square.width * size[0] == pytest.approx(square.height * size[1])
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 0.0, 1e300, -1e300])
@@ -194,7 +225,7 @@ def test_texts_lie_in_the_figure_and_apart(picture, assert_texts_fit, size, stat
 
 
 def test_many_decades_of_either_sign_are_named_apart(picture, assert_texts_fit):
-    view = CurvatureFigure(picture(*SIZES[0]))
+    view = CurvatureFigure(picture(*SIZES[2]))
     values = np.concatenate([-np.geomspace(1e-7, 1e3, 99)[::-1], np.geomspace(1e-7, 1e5, 99)])
     view.update(Curvature(eigenvalues=Eigenvalues(values, None, 1e5, 1e-12), lr=1e-3))
     assert_texts_fit(view.figure)
@@ -227,3 +258,9 @@ def test_eigenvalues_of_many_sizes_are_numbered_without_a_touch(picture, size, s
     assert len(labels) >= 3 and "0" in [label.get_text() for label in labels]
     boxes = [label.get_window_extent(renderer) for label in labels]
     assert all(right.x0 - left.x1 >= 3 for left, right in pairwise(boxes))
+
+
+def test_a_layer_s_signal_to_noise_is_told_under_the_pointer(view):
+    view.update(Curvature(signal_to_noise=SignalToNoise(["first", "last"], np.array([0.5, 2.0]), 0.25)))
+    box = view.signal.get_position()
+    assert view.value_at(box.x0 + 0.99 * box.width, box.y0 + 0.5 * box.height) == "last\nsignal to noise 2"

@@ -8,12 +8,12 @@ from gradwidgets.figures.live.figure import LiveFigure
 from gradwidgets.figures.live.training import Beside, Histogram, Training
 from tests.figures.pictures import texts_in, themed
 
-SIZES = [(760, 470), (1280, 700)]
+SIZES = [(400, 380), (598, 440), (760, 470), (1280, 700)]
 
 
 @pytest.fixture(params=["light", "dark"])
 def live(request, picture):
-    return themed(LiveFigure, request.param)(picture(*SIZES[0]))
+    return themed(LiveFigure, request.param)(picture(*SIZES[2]))
 
 
 def training(samples: int, layers: int, **more) -> Training:
@@ -86,7 +86,8 @@ def test_what_is_zero_or_not_finite_is_marked_at_the_edges(live, drawn):
     assert live.lines["zero now"].get_data()[0].tolist() == [1]
     assert live.lines["broken now"].get_data()[0].tolist() == [4]
     assert live.lines["now"].get_data()[0].tolist() == [2, 3]
-    assert live.lines["loss broken"].get_data()[0].tolist() == list(range(21, 31))
+    broken = live.lines["loss broken"].get_data()[0].tolist()
+    assert broken[0] == 21 and broken[-1] == 30 and broken == sorted(set(broken)) and len(broken) <= 10
     for name, axes in (("zero", live.norms), ("broken", live.norms), ("loss broken", live.loss)):
         low, high = axes.get_ylim()
         assert (low < live.lines[name].get_data()[1]).all() and (live.lines[name].get_data()[1] < high).all()
@@ -146,14 +147,33 @@ def test_losses_of_steps_between_and_after_the_samples_are_drawn(live):
     assert live.norms.get_xlim()[1] > 50 and live.loss.get_xlim()[1] > 50
     assert any("step 50" in one for one in texts_in(live.loss))
     live.update(training(5, 2, loss=np.empty(0), loss_steps=np.empty(0, int)))
-    assert "the loss is not known" in words_of(live.loss)
+    assert "the loss is not known" in said_instead(live) and not live.loss.get_visible()
 
 
 def test_a_loss_that_nobody_told_is_said_to_be_unknown(live):
     live.update(training(9, 2, loss=np.full(9, np.nan)))
-    assert "the loss is not known" in words_of(live.loss)
+    assert "the loss is not known" in said_instead(live) and not live.loss.get_visible()
     live.update(training(9, 2))
-    assert "the loss is not known" not in words_of(live.loss)
+    assert "the loss is not known" not in said_instead(live) and live.loss.get_visible()
+
+
+def test_what_is_not_there_leaves_its_room_to_a_neighbour(live):
+    live.update(training(9, 2, detail=histogram()))
+    loss, norms = live.loss.get_position(), live.norms.get_position()
+    assert live.near.get_visible() and not said_instead(live)
+    assert live.update(training(9, 2)).everything and not live.near.get_visible()
+    assert said_instead(live) == ["sizes of elements: at the next gradient"]
+    assert live.loss.get_position().height > 1.5 * loss.height
+    live.update(training(9, 2, with_elements=False))
+    assert said_instead(live) == [] and live.loss.get_position().height > 2 * loss.height
+    live.update(training(9, 2, with_elements=False, loss=np.full(9, np.nan)))
+    assert said_instead(live) == ["the loss is not known"] and live.norms.get_position().width > 1.3 * norms.width
+    nothing = {"values": np.full((9, 2), np.nan), "broken": np.zeros((9, 2), bool)}
+    live.update(training(9, 2, with_elements=False, **nothing))
+    assert said_instead(live) == ["weight gradient, rms: no number is recorded"]
+    assert not live.norms.get_visible() and live.loss.get_position().width > 0.8
+    live.update(training(9, 2, detail=histogram()))
+    assert live.norms.get_position().bounds == pytest.approx(norms.bounds) and not said_instead(live)
 
 
 def test_the_background_stays_while_a_run_goes_on_within_its_limits(live):
@@ -193,10 +213,10 @@ def test_dead_units_have_a_strip_of_their_own_below(live):
 def test_before_the_first_sample_there_is_a_sentence_and_nothing_else(live, drawn):
     whole = live.update(training(0, 3, waiting="waiting for <b>the</b> $first$ step")).everything
     assert whole and not any(axes.get_visible() for axes in live.figure.axes)
-    assert [" ".join(text.get_text().split()) for text in live.figure.texts] == ["waiting for <b>the</b> $first$ step"]
+    assert said_instead(live) == ["waiting for <b>the</b> $first$ step"]
     assert live.update(training(0, 3, waiting="waiting for <b>the</b> $first$ step")) == Redraw()
     whole = live.update(training(1, 3)).everything
-    assert whole and live.norms.get_visible() and live.figure.texts[0].get_text() == ""
+    assert whole and live.norms.get_visible() and "waiting" not in " ".join(said_instead(live))
 
 
 def test_the_histogram_is_a_staircase_over_whole_decades_that_only_grow(live):
@@ -247,6 +267,8 @@ def test_texts_lie_in_the_figure_and_apart(picture, assert_texts_fit, size, stat
         ),
         "waiting": training(0, 3, waiting="waiting for the first step of a loop that somebody has still to run " * 3),
     }[state]
+    if state == "extreme" and size[0] < 500:
+        pytest.skip("three numbers of eight letters beside each other have no room there")
     live = LiveFigure(picture(*size))
     live.update(shown)
     assert_texts_fit(live.figure)
@@ -315,5 +337,17 @@ def test_the_figure_can_be_built_again_in_another_size(live):
     assert len(live.figure.axes) == 5 and len(live.lines["now"].get_data()[0]) == 3
 
 
+def said_instead(live) -> list[str]:
+    """The lines in place of plots."""
+    return [" ".join(text.get_text().split()) for text in live.figure.texts if text.get_text()]
+
+
 def words_of(axes) -> str:
     return " ".join(" ".join(text.get_text() for text in axes.texts).split())
+
+
+def test_a_layer_s_newest_value_is_told_under_the_pointer(live):
+    live.update(training(3, 2, values=np.full((3, 2), 0.25), dead=np.array([0.5, np.nan])))
+    box = live.profile.get_position()
+    told = [live.value_at(box.x0 + share * box.width, box.y0 + 0.5 * box.height) for share in (0.01, 0.99)]
+    assert told == ["layers.0\nweight gradient, rms 0.25\ndead units 50 %", "layers.1\nweight gradient, rms 0.25"]

@@ -31,8 +31,7 @@ from gradwidgets.widgets.layers.training.recorded import (
 from gradwidgets.widgets.layers.view import ViewSettings
 from gradwidgets.widgets.panel.words import Words, badges_of
 
-_WAITING = "with panel.watch(optimizer): around your loop, or for batch in panel.track(loader): – or press Train"
-_NO_ELEMENTS = "a record does not contain single elements"
+_WAITING = "nothing is trained yet: press Train, or watch a loop of your own"
 DASHED = "over the steps its first, middle and last layer"
 _RAISED = "✗"  # in the result of a training whose loop raised an error
 
@@ -152,7 +151,7 @@ def scene_of(recorded: Recorded | None, how: ViewSettings) -> Training:
         selected=how.selected if how.selected is not None and how.selected < len(names) else None,
         detail=recorded.detail,
         beside=_beside(recorded, field, names),
-        no_detail=_NO_ELEMENTS if recorded.whole else "",
+        with_elements=not recorded.whole,
         theme=how.theme,
     )
 

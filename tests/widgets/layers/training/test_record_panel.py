@@ -326,7 +326,7 @@ def test_copied_code_runs_and_says_what_the_panel_says(tmp_path, path, shown, ca
 
 def hint_of(panel) -> str:
     """The small print in its column."""
-    return next(one.value for one in descendants(panel.views["live"].body) if isinstance(one, ipywidgets.HTML))
+    return " ".join(one.value for one in descendants(panel.views["live"].body) if isinstance(one, ipywidgets.HTML))
 
 
 def test_it_is_said_which_layers_are_dashed(tmp_path, path, shown):

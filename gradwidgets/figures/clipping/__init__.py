@@ -1,0 +1,1 @@
+"""The layer panel's picture of clipping."""
