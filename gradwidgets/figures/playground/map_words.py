@@ -19,6 +19,7 @@ from gradwidgets.figures.base.notebook_figure import renderer_of
 _ARROWS = "→↗↑↖←↙↓↘"  # counterclockwise from the right
 _START, _MINIMUM = "start", "minimum"
 _FROM_DISC, _FROM_STAR = 11.0, 13.0  # CSS pixels from a mark's middle to its name
+_MOST = 2_400  # points by which a path's way over a name is known
 
 
 class MapWords:
@@ -45,15 +46,14 @@ class MapWords:
             "ha": "left",
             "va": "baseline",
         }
-        self.start, self.leaving = (MovingText(casing=NIGHT, visible=False, **look) for _ in range(2))
-        for text in (self.start, self.leaving):
+        self.start, self.minimum, self.leaving = (MovingText(casing=NIGHT, visible=False, **look) for _ in range(3))
+        for text in (self.start, self.minimum, self.leaving):
             axes.add_artist(text)
-        border = [withStroke(linewidth=2.6 * layout.pixel, foreground=NIGHT)]
-        self.minimum = axes.text(0, 0, "", parse_math=False, path_effects=border, **look)
         self._name = name
+        self._places: list[Bbox] = []  # where the minimum may be named, the best first
         self._sizes: dict[str, tuple[float, float]] = {}
         self._taken: list[Bbox] = []
-        self._minima, self._dpi = np.empty((0, 2)), 0.0
+        self._minima, self._dpi, self._at = np.empty((0, 2)), 0.0, 0
         self._started: tuple[float, ...] | None = None
         self._limits = *axes.get_xlim(), *axes.get_ylim()
 
@@ -62,15 +62,12 @@ class MapWords:
         pixel = self._pixel
         self._minima, self._dpi = minima, self._axes.figure.dpi
         self._taken = [self._name.get_window_extent(renderer_of(self._axes.figure)).padded(4 * pixel)]
-        self.minimum.set_text("")
+        self._places = []
         stars = [Bbox.from_extents(x, y, x, y).padded(10 * pixel) for x, y in self._axes.transData.transform(minima)]
-        if self._named:
-            for star in stars:
-                place = self._beside(star.get_points().mean(axis=0), _MINIMUM, _FROM_STAR, [*self._taken, *stars], 1)
-                if place is not None:
-                    self._write(self.minimum, _MINIMUM, place)
-                    self._taken.append(place)
-                    break
+        for star in stars if self._named else ():
+            middle = star.get_points().mean(axis=0)
+            self._places = self._places or self._beside(middle, _MINIMUM, _FROM_STAR, [*self._taken, *stars], 1)
+        self.minimum.set_visible(False)
         self._taken += stars
         self._started = None
 
@@ -85,22 +82,37 @@ class MapWords:
         if self._dpi != self._axes.figure.dpi:
             self._sizes, self._started = {}, None
             self.show_minima(self._minima)
-        if self._named and self._started != tuple(start):
-            self._started = tuple(start)
-            self._name_start(start)
+        if self._named:
+            self._name_minimum(path)
+            if self._started != tuple(start):
+                self._started = tuple(start)
+                self._name_start(start)
         gone = len(path) > 0 and not self._holds(*path[-1].tolist())
         if gone or diverged:
             self._say_leaving(path, "diverged" if diverged else "off the map")
         self.leaving.set_visible(gone or diverged)
 
+    def _name_minimum(self, path: np.ndarray) -> None:
+        """Name the minimum where the path does not pass; while it passes nowhere else, the name stays."""
+        if not self._places:
+            return
+        points = _filled(self._axes.transData.transform(path), 6 * self._pixel) if len(path) else path
+        crossed = [_crossings(points, place) for place in self._places]
+        if not self.minimum.get_visible() or crossed[self._at] > min(crossed):
+            self._at = crossed.index(min(crossed))
+            self._write(self.minimum, _MINIMUM, self._places[self._at])
+            self.minimum.set_visible(True)
+            self._started = None
+
     def _name_start(self, start: Sequence[float]) -> None:
-        place = None
+        places: list[Bbox] = []
         if self._holds(*start):
             here = self._axes.transData.transform(np.asarray(start, float))
-            place = self._beside(here, _START, _FROM_DISC, self._taken)
-        self.start.set_visible(place is not None)
-        if place is not None:
-            self._write(self.start, _START, place)
+            minimum = [self._places[self._at]] if self._places else []
+            places = self._beside(here, _START, _FROM_DISC, [*self._taken, *minimum])
+        self.start.set_visible(bool(places))
+        if places:
+            self._write(self.start, _START, places[0])
 
     def _say_leaving(self, path: np.ndarray, what: str) -> None:
         left, right, low, high = self._limits
@@ -135,12 +147,12 @@ class MapWords:
             box = Bbox.from_bounds(x, name.y1, width, height)
         return box
 
-    def _beside(self, at: np.ndarray, what: str, away: float, taken: Sequence[Bbox], first: int = 0) -> Bbox | None:
-        """The box of words at the right of a point in pixels, below, left or above, where there is room."""
+    def _beside(self, at: np.ndarray, what: str, away: float, taken: Sequence[Bbox], first: int = 0) -> list[Bbox]:
+        """The boxes of words at the right of a point in pixels, below, left and above, where there is room."""
         width, height = self._size(what)
         away *= self._pixel
         corners = [(away, -height / 2), (-width / 2, -away - height), (-away - width, -height / 2), (-width / 2, away)]
-        own = Bbox.from_extents(*at, *at).padded(0.8 * away)
+        own, found = Bbox.from_extents(*at, *at).padded(0.8 * away), list[Bbox]()
         for x, y in (*corners[first:], *corners[:first]):
             box = Bbox.from_bounds(at[0] + x, at[1] + y, width, height)
             free = not any(box.overlaps(other) for other in taken if not other.overlaps(own))
@@ -150,8 +162,8 @@ class MapWords:
                 and box.x1 < self._box.x1
                 and self._box.y0 < box.y0 < box.y1 < self._box.y1
             ):
-                return box
-        return None
+                found.append(box)
+        return found
 
     def _write(self, text: Text, what: str, place: Bbox) -> None:
         text.set_text(what)
@@ -179,6 +191,21 @@ class MapWords:
     def _pixel(self) -> float:
         """The pixels of a CSS pixel of the smallest picture."""
         return self._layout.pixel * self._axes.figure.dpi / 72
+
+
+def _filled(points: np.ndarray, apart: float) -> np.ndarray:
+    """A path in pixels, (P, 2), with points between those that are far apart, at most a few for each."""
+    if len(points) < 2:
+        return points
+    steps = np.diff(points, axis=0)
+    between = int(np.clip(np.hypot(*steps.T).max() / apart, 1, max(1, _MOST // len(points))))
+    shares = np.arange(between)[:, None, None] / between
+    return np.concatenate([(points[:-1] + shares * steps).reshape(-1, 2), points[-1:]])
+
+
+def _crossings(points: np.ndarray, box: Bbox) -> int:
+    """How many of some points, (P, 2), lie in a box."""
+    return int(((points > box.min) & (points < box.max)).all(axis=1).sum())
 
 
 def named_points(

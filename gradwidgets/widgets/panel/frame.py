@@ -85,6 +85,7 @@ class Frame:
     Attributes:
         page: The connection to the browser.
         busy: The row below it.
+        come_to_rest: Ends at once what moves in the picture by itself.
     """
 
     def __init__(
@@ -101,6 +102,7 @@ class Frame:
         self.page = Page(layout=widgets.Layout(width="0", height="0", overflow="hidden", margin="0"))
         self._canvas: LiveCanvas | None = None
         self.busy = busy
+        self.come_to_rest: Callable[[], None] = lambda: None
         self._turns, self._style, self._theme = turns, style, theme
         self._above, self._below, self._lowest = above, below, lowest
         self._waiting = False  # for the page to acknowledge a picture

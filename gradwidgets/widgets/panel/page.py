@@ -19,14 +19,17 @@ class Page(anywidget.AnyWidget):
     """The connection to the browser: put it anywhere inside an element of class `gradwidgets`.
 
     Attributes:
-        size: `{"width": int, "height": int, "dark": bool}`: the width of the enclosing widget and the height of
-            the window in CSS pixels, and whether JupyterLab's theme is dark; empty until a page has answered.
+        size: `{"width": int, "height": int, "dark": bool, "calm": bool}`: the width of the enclosing widget and the
+            height of the window in CSS pixels, whether JupyterLab's theme is dark, and whether the user prefers
+            reduced motion; empty until a page has answered.
         patches: Whether the page's canvas understands `gradwidgets.widgets.canvas.patch`.
         panel_id: The model id of the panel, whose controls get names for screen readers.
         canvas_id: The model id of the canvas whose pictures are shown on a fast path.
         tips: Label of a check box → its tooltip, which ipywidgets does not show.
         copied: Whether the last copy to the clipboard worked; None until the page answers.
         gone: Whether the panel was shown and no view of it is left, in any page, that could be seen again.
+        seen: Whether the panel has been in view.
+        held: Whether a hand holds a slider, or the picture.
         boxes: Model ids of the boxes around it that were removed from the page with it.
     """
 
@@ -42,6 +45,8 @@ class Page(anywidget.AnyWidget):
     latest: ClassVar[dict[str, Any]] = {}  # what the last page reported: the best guess for a new panel
     copied = traitlets.Bool(None, allow_none=True)
     gone = traitlets.Bool(False)
+    seen = traitlets.Bool(False)
+    held = traitlets.Bool(False)
 
     def __init__(self, **kwargs: object) -> None:
         super().__init__(**kwargs)
@@ -76,6 +81,10 @@ class Page(anywidget.AnyWidget):
             return
         if "copied" in content:
             self.copied = bool(content["copied"])
+        if "held" in content:
+            self.held = bool(content["held"])
+        if "seen" in content:
+            self.seen = True
         page, turn, views, boxes = (content.get(name) for name in ("page", "turn", "views", "boxes"))
         if not (isinstance(page, str) and isinstance(turn, int) and isinstance(views, int | None)):
             return

@@ -71,13 +71,14 @@ def scene_of(view: ViewSettings, result: Result) -> tuple[Scene, Words]:
     k = step_shown(view, result)
     parts = {} if view.covered else parts_of(result, k)
     runs = guess.covered_runs(result) if view.covered else runs_of(result, k, parts)
-    return _picture(view, result, runs), _words(view, result, k, parts)
+    return _picture(view, result, runs, k), _words(view, result, k, parts)
 
 
-def _picture(view: ViewSettings, result: Result, runs: Mapping[str, Run]) -> Scene:
+def _picture(view: ViewSettings, result: Result, runs: Mapping[str, Run], k: int | None) -> Scene:
     start = [result.settings.start[i] for i in axes_order(result)]
     guessed = guess.drawn(result, view.answer)
-    return Scene(maps_of(result), runs, start, result.settings.steps, view.theme, view.arrows, guessed)
+    step = None if view.covered else k
+    return Scene(maps_of(result), runs, start, result.settings.steps, view.theme, view.arrows, guessed, step)
 
 
 def _words(view: ViewSettings, result: Result, k: int | None, parts: Mapping[str, StepParts]) -> Words:

@@ -2,11 +2,13 @@
 
 import math
 import threading
+import time
 
 import numpy as np
 import pytest
 
 from gradwidgets import OptimizerPlayground
+from gradwidgets.widgets.controls.scrubber import SPEEDS
 from gradwidgets.widgets.playground.presets import PRESETS
 from tests.widgets.conftest import LOOP_THREAD
 from tests.widgets.fake_page import FakePage, choose, kernel_picture, send
@@ -15,18 +17,26 @@ from tests.widgets.playground.test_playground import assert_up_to_date
 # -- controls set traits --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["lr", "momentum", "dampening", "weight_decay", "steps", "delta", "beta"])
+@pytest.mark.parametrize("name", ["lr", "momentum", "dampening", "weight_decay", "delta", "beta"])
 def test_slider_and_field_set_the_trait(playground, page, name):
     control = playground.controls[name]
     for position in (5, 9, len(control.stops) - 1):
         send(control.slider, value=position)
         page.answer()
         assert getattr(playground, name) == control.stops[position] == control.field.value
-    typed = {"steps": 77, "dampening": 0.123, "momentum": 0.987}.get(name, 0.0321)
+    typed = {"dampening": 0.123, "momentum": 0.987}.get(name, 0.0321)
     send(control.field, value=typed)
     page.answer()
     assert getattr(playground, name) == typed
     assert playground.error == ""
+    assert_up_to_date(playground)
+
+
+def test_the_number_of_steps_is_a_field(playground, page):
+    for steps in (77, 0, 12):
+        send(playground.controls["steps"].field, value=steps)
+        page.answer()
+        assert playground.steps == steps and playground.error == ""
     assert_up_to_date(playground)
 
 
@@ -156,7 +166,7 @@ def test_a_page_s_late_answer_to_a_former_end_is_no_person_s_choice(playground, 
 
 
 def test_play_from_the_end_begins_anew_walks_to_the_end_and_stops(loop, monkeypatch):
-    monkeypatch.setattr("gradwidgets.widgets.controls.scrubber.PACE", 0.001)
+    monkeypatch.setattr("gradwidgets.widgets.controls.scrubber.PACE", 0.3)
     playground = loop.do(lambda: OptimizerPlayground(steps=5))
     seen = []
     playground.observe(lambda change: seen.append(change.new), "step")
@@ -165,6 +175,22 @@ def test_play_from_the_end_begins_anew_walks_to_the_end_and_stops(loop, monkeypa
     loop.until(lambda: not scrubber.play.value and playground.step is None and len(seen) > 1)
     assert seen == [0, 1, 2, 3, 4, None]
     assert scrubber.play.icon == "play"
+    loop.do(playground.close)
+    assert loop.errors == []
+
+
+@pytest.mark.parametrize(("speed", "seconds"), [("½×", 2.0), ("1×", 1.0), ("4×", 0.25)])
+def test_a_walk_keeps_its_time_and_leaves_out_steps_that_cannot_be_drawn(loop, monkeypatch, speed, seconds):
+    monkeypatch.setattr("gradwidgets.widgets.controls.scrubber.PACE", 1e-3)
+    playground = loop.do(lambda: OptimizerPlayground(steps=1000, losses=["MSE"]))
+    scrubber, seen = playground.controls["step"], []
+    send(scrubber.speed, index=list(SPEEDS).index(speed))
+    playground.observe(lambda change: seen.append(change.new), "step")
+    began = time.monotonic()
+    send(scrubber.play, value=True)
+    loop.until(lambda: not scrubber.play.value and playground.step is None and len(seen) > 1)
+    assert seconds <= time.monotonic() - began < 3 * seconds + 1
+    assert seen[0] == 0 and seen[-1] is None and seen[:-1] == sorted(seen[:-1]) and len(seen) < 900
     loop.do(playground.close)
     assert loop.errors == []
 
