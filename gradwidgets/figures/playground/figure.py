@@ -55,9 +55,6 @@ class Maps:
     data: tuple[np.ndarray, np.ndarray] | None = None
 
 
-_NOWHERE = np.empty((0, 2))
-
-
 @dataclass(frozen=True, eq=False)
 class Run:
     """One loss's descent, as drawn.
@@ -78,8 +75,8 @@ class Run:
     end: np.ndarray | None = None
     fit: tuple[float, float] | None = None
     vectors: Mapping[str, np.ndarray] = field(default_factory=dict)
-    ahead: np.ndarray = _NOWHERE
-    losses_ahead: np.ndarray = _NOWHERE[:, 0]
+    ahead: np.ndarray = field(default_factory=lambda: np.empty((0, 2)))
+    losses_ahead: np.ndarray = field(default_factory=lambda: np.empty(0))
 
 
 @dataclass(frozen=True, eq=False)

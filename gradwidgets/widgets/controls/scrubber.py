@@ -70,33 +70,44 @@ class Scrubber(Control):
         )
         self.speed.add_class("gradwidgets-speed")
         self._setting: int | None = None  # the value last read or shown
-        self._since = 0.0  # when the step that is shown was due
+        self._since: float | None = None  # when the step that is shown was due; None if it is not drawn yet
         super().__init__(name, tooltip, [self.play, self.whole, self.slider], looks)
         self.play.tooltip, self.whole.tooltip = "play, and pause", "to the end"
         self.slider.observe(self._person, "value")
         self.play.observe(self._play_or_pause, "value")
-        self.speed.observe(lambda change: setattr(self, "_since", clock()), "index")
+        self.speed.observe(lambda change: setattr(self, "_since", None), "index")
         self.whole.on_click(lambda _: call_soon(lambda: self._go(self.slider.max)))
 
     def _play_or_pause(self, change: Bunch) -> None:
         self.play.icon = "pause" if change.new else "play"
         if change.new:
             call_soon(self._begin)
+        else:
+            super()._person(change)  # what stands still is shown in full
 
     def _begin(self) -> None:
         if self.slider.value >= self.slider.max:
             self._go(0)
-        self._since = clock()
-        call_later(self._pace, self._walk)
+        self._since = None
+        call_soon(self._walk)
 
     def _walk(self) -> None:
         if not self.play.value or self.comm is None:
             return
-        due = int((clock() - self._since) / self._pace + 0.05)  # a timer may be early
+        now, pace = clock(), self._pace
+        if self._since is None:  # the walk begins once its first step is drawn
+            self._since = None if self.moved else now
+        since = now if self._since is None else self._since
+        due = int((now - since) / pace + 0.05)  # a timer may be early
         if due and not self.moved:
-            self._since += due * self._pace
+            self._since = since = since + due * pace
             self._go(self.slider.value + due)
-        call_later(max(self._since + self._pace - clock(), self._pace / 4), self._walk)
+        call_later(max(since + pace - clock(), pace / 4), self._walk)
+
+    @property
+    def playing(self) -> bool:
+        """Whether the step moves on by itself."""
+        return bool(self.play.value)
 
     @property
     def _pace(self) -> float:

@@ -113,7 +113,7 @@ class Growth:
         began = clock()
         self._draw(share)
         self._frames += 1
-        if clock() - began > SLOW:
+        if self._frames > 1 and clock() - began > SLOW:  # the first may draw the ground anew
             self._too_slow = self._size()
             self.finish()
 

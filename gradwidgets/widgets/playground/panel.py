@@ -207,8 +207,9 @@ class OptimizerPlayground(Panel[Settings, Result]):
 
     def _view(self) -> ViewSettings:
         frame, answer = self._frame, self._guessing.drawn
+        playing = self.controls["step"].playing
         return ViewSettings(
-            self.step, frame.theme, self.arrows, frame.size, frame.magnified, answer, self._guessing.covered
+            self.step, frame.theme, self.arrows, frame.size, frame.magnified, answer, self._guessing.covered, playing
         )
 
     def _show(self, result: Result) -> None:

@@ -30,6 +30,7 @@ class ViewSettings:
         magnified: The factor by which text and lines are larger than usual.
         answer: The guess, by name.
         covered: Whether the picture is to be guessed first, and shows only the start.
+        playing: Whether the step moves on by itself; then the parts of steps are not drawn.
     """
 
     step: int | None = None
@@ -39,6 +40,7 @@ class ViewSettings:
     magnified: float = 1.0
     answer: Mapping[str, object] = field(default_factory=dict)
     covered: bool = False
+    playing: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def scene_of(view: ViewSettings, result: Result) -> tuple[Scene, Words]:
     """
     k = step_shown(view, result)
     parts = {} if view.covered else parts_of(result, k)
-    runs = guess.covered_runs(result) if view.covered else runs_of(result, k, parts)
+    runs = guess.covered_runs(result) if view.covered else runs_of(result, k, {} if view.playing else parts)
     return _picture(view, result, runs, k), _words(view, result, k, parts)
 
 

@@ -11,7 +11,7 @@ from gradwidgets import OptimizerPlayground
 from gradwidgets.widgets.controls.scrubber import SPEEDS
 from gradwidgets.widgets.playground.presets import PRESETS
 from tests.widgets.conftest import LOOP_THREAD
-from tests.widgets.fake_page import FakePage, choose, kernel_picture, send
+from tests.widgets.fake_page import Answering, FakePage, choose, kernel_picture, send
 from tests.widgets.playground.test_playground import assert_up_to_date
 
 # -- controls set traits --------------------------------------------------------------------------------------
@@ -33,7 +33,7 @@ def test_slider_and_field_set_the_trait(playground, page, name):
 
 
 def test_the_number_of_steps_is_a_field(playground, page):
-    for steps in (77, 0, 12):
+    for steps in (77, 12, 30):
         send(playground.controls["steps"].field, value=steps)
         page.answer()
         assert playground.steps == steps and playground.error == ""
@@ -166,8 +166,9 @@ def test_a_page_s_late_answer_to_a_former_end_is_no_person_s_choice(playground, 
 
 
 def test_play_from_the_end_begins_anew_walks_to_the_end_and_stops(loop, monkeypatch):
-    monkeypatch.setattr("gradwidgets.widgets.controls.scrubber.PACE", 0.3)
+    monkeypatch.setattr("gradwidgets.widgets.controls.scrubber.PACE", 0.1)
     playground = loop.do(lambda: OptimizerPlayground(steps=5))
+    loop.do(lambda: Answering(playground.canvas).refresh())
     seen = []
     playground.observe(lambda change: seen.append(change.new), "step")
     scrubber = playground.controls["step"]
@@ -183,7 +184,9 @@ def test_play_from_the_end_begins_anew_walks_to_the_end_and_stops(loop, monkeypa
 def test_a_walk_keeps_its_time_and_leaves_out_steps_that_cannot_be_drawn(loop, monkeypatch, speed, seconds):
     monkeypatch.setattr("gradwidgets.widgets.controls.scrubber.PACE", 1e-3)
     playground = loop.do(lambda: OptimizerPlayground(steps=1000, losses=["MSE"]))
+    loop.do(lambda: Answering(playground.canvas).refresh())
     scrubber, seen = playground.controls["step"], []
+    loop.until(lambda: scrubber.slider.max == 1000)
     send(scrubber.speed, index=list(SPEEDS).index(speed))
     playground.observe(lambda change: seen.append(change.new), "step")
     began = time.monotonic()
@@ -197,7 +200,7 @@ def test_a_walk_keeps_its_time_and_leaves_out_steps_that_cannot_be_drawn(loop, m
 
 @pytest.mark.parametrize("end", ["reset", "whole", "pause", "python", "close"])
 def test_playing_ends_when_told_to(loop, monkeypatch, end):
-    monkeypatch.setattr("gradwidgets.widgets.controls.scrubber.PACE", 0.001)
+    monkeypatch.setattr("gradwidgets.widgets.controls.scrubber.PACE", 0.02)
     playground = loop.do(lambda: OptimizerPlayground(steps=1000, losses=["MSE"]))
     scrubber = playground.controls["step"]
     send(scrubber.play, value=True)
