@@ -75,7 +75,14 @@ class LossMap:
         self.path = GrowingPath(pixel, color=color, zorder=4)
         axes.add_line(self.path)
         self.ahead = moving_line(
-            axes, color="#ffffff", casing=NIGHT, border=0.5 * pixel, linewidth=2.0 * pixel, linestyle=_DOTS, zorder=3.8
+            axes,
+            color="#ffffff",
+            casing=NIGHT,
+            border=0.5 * pixel,
+            linewidth=2.0 * pixel,
+            linestyle=_DOTS,
+            zorder=3.8,
+            visible=False,
         )
         self.start = moving_line(axes, **start_mark(layout), zorder=5)
         self.end = moving_line(axes, **now_mark(color, layout), zorder=6)
@@ -159,22 +166,26 @@ class LossMap:
             ahead: The points that are still to be visited, (A, 2), finite.
         """
         near = self._near(path)
-        self._show_path(near, start, self._near(ahead))
+        later = self._near(ahead)
+        self._show_path(near, start, later)
         self.end.set_data(*([[], []] if end is None else near[-1:].T if len(near) else self._near(end[None]).T))
-        self.words.move(near, start, diverged=end is None)
+        self.words.move(near, start, diverged=end is None, ahead=later)
         self._show_vectors(near[-1] if len(near) else None, vectors)
 
     def grow(self, path: np.ndarray, start: Sequence[float], share: float) -> None:
         """Draw a path, (P, 2), up to a share of its way, and the rest as still to come."""
-        travelled, rest = divided(self._near(path), share, *self.axes.viewLim.get_points())
+        near = self._near(path)
+        travelled, rest = divided(near, share, *self.axes.viewLim.get_points())
         self._show_path(travelled, start, rest)
         self.end.set_data(*travelled[-1:].T)
-        self.words.move(travelled[:0], start, diverged=False)
+        self.words.move(near, start, diverged=None)
         self._show_vectors(None, {})
 
     def _show_path(self, near: np.ndarray, start: Sequence[float], ahead: np.ndarray) -> None:
         self.path.set_data(near[:, 0], near[:, 1])
-        self.ahead.set_data(ahead[:, 0], ahead[:, 1])
+        if len(ahead) or self.ahead.get_visible():
+            self.ahead.set_data(ahead[:, 0], ahead[:, 1])
+            self.ahead.set_visible(len(ahead) > 0)
         if self._started != tuple(start):
             self._started = tuple(start)
             self.start.set_data(*self._near(np.asarray(start, float)[None]).T)

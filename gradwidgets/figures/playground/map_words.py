@@ -16,10 +16,12 @@ from gradwidgets.figures.base.marks import NIGHT
 from gradwidgets.figures.base.moving_text import MovingText
 from gradwidgets.figures.base.notebook_figure import renderer_of
 
+_NOWHERE = np.empty((0, 2))
 _ARROWS = "→↗↑↖←↙↓↘"  # counterclockwise from the right
 _START, _MINIMUM = "start", "minimum"
+# Where a name stands instead of at a place itself, in its own width and height.
+_SHIFTS = np.array([(0, 0), (0, 1.2), (0, -1.2), (0.65, 0), (-0.65, 0), (0, 2.4), (0, -2.4), (1.3, 0), (-1.3, 0)])
 _FROM_DISC, _FROM_STAR = 11.0, 13.0  # CSS pixels from a mark's middle to its name
-_MOST = 2_400  # points by which a path's way over a name is known
 
 
 class MapWords:
@@ -53,8 +55,10 @@ class MapWords:
         self._places: list[Bbox] = []  # where the minimum may be named, the best first
         self._sizes: dict[str, tuple[float, float]] = {}
         self._taken: list[Bbox] = []
-        self._minima, self._dpi, self._at = np.empty((0, 2)), 0.0, 0
-        self._started: tuple[float, ...] | None = None
+        self._start_places: list[Bbox] = []  # and the start
+        self._at: dict[str, Bbox | None] = {}  # where they are named
+        self._minima, self._dpi = np.empty((0, 2)), 0.0
+        self._started: tuple[object, ...] | None = None
         self._limits = *axes.get_xlim(), *axes.get_ylim()
 
     def show_minima(self, minima: np.ndarray) -> None:
@@ -67,66 +71,76 @@ class MapWords:
         for star in stars if self._named else ():
             middle = star.get_points().mean(axis=0)
             self._places = self._places or self._beside(middle, _MINIMUM, _FROM_STAR, [*self._taken, *stars], 1)
-        self.minimum.set_visible(False)
+        self._at.clear()
         self._taken += stars
         self._started = None
 
-    def move(self, path: np.ndarray, start: Sequence[float], *, diverged: bool) -> None:
+    def move(
+        self, path: np.ndarray, start: Sequence[float], *, diverged: bool | None, ahead: np.ndarray = _NOWHERE
+    ) -> None:
         """Move the words with a path, (P, 2).
 
         Args:
             path: The visited points, in the axes' units.
             start: The starting point, (2,).
-            diverged: Whether the run diverged; another that ends off the map says so too.
+            diverged: Whether the run diverged; another that ends off the map says so too. None for no word of it.
+            ahead: The points that are still to be visited, (A, 2).
         """
         if self._dpi != self._axes.figure.dpi:
             self._sizes, self._started = {}, None
             self.show_minima(self._minima)
-        if self._named:
-            self._name_minimum(path)
-            if self._started != tuple(start):
-                self._started = tuple(start)
-                self._name_start(start)
-        gone = len(path) > 0 and not self._holds(*path[-1].tolist())
-        if gone or diverged:
-            self._say_leaving(path, "diverged" if diverged else "off the map")
-        self.leaving.set_visible(gone or diverged)
+        gone = diverged is not None and (diverged or (len(path) > 0 and not self._holds(*path[-1].tolist())))
+        if self._named or gone:
+            way = _Way(self._pixels(np.concatenate([path, ahead]) if len(ahead) else path))
+            if self._named:
+                self._name_both(start, way)
+            if gone:
+                self._say_leaving(path, "diverged" if diverged else "off the map", way)
+        self.leaving.set_visible(gone)
 
-    def _name_minimum(self, path: np.ndarray) -> None:
-        """Name the minimum where the path does not pass; while it passes nowhere else, the name stays."""
-        if not self._places:
-            return
-        points = _filled(self._axes.transData.transform(path), 6 * self._pixel) if len(path) else path
-        crossed = [_crossings(points, place) for place in self._places]
-        if not self.minimum.get_visible() or crossed[self._at] > min(crossed):
-            self._at = crossed.index(min(crossed))
-            self._write(self.minimum, _MINIMUM, self._places[self._at])
-            self.minimum.set_visible(True)
-            self._started = None
+    def _name_both(self, start: Sequence[float], way: _Way) -> None:
+        """Name minimum and start where a path does not pass, if it leaves any such place."""
+        place = way.freest(self._places)
+        if self._started != (*start, place):
+            self._started, self._start_places = (*start, place), self._places_of_start(start, place)
+        first = way.freest(self._start_places)
+        for text, what, at in ((self.minimum, _MINIMUM, place), (self.start, _START, first)):
+            if self._at.get(what) is not at:
+                text.set_visible(at is not None)
+                if at is not None:
+                    self._write(text, what, at)
+                self._at[what] = at
 
-    def _name_start(self, start: Sequence[float]) -> None:
-        places: list[Bbox] = []
-        if self._holds(*start):
-            here = self._axes.transData.transform(np.asarray(start, float))
-            minimum = [self._places[self._at]] if self._places else []
-            places = self._beside(here, _START, _FROM_DISC, [*self._taken, *minimum])
-        self.start.set_visible(bool(places))
-        if places:
-            self._write(self.start, _START, places[0])
+    def _pixels(self, path: np.ndarray) -> np.ndarray:
+        view = self._axes.transData.get_affine().get_matrix()
+        return path * view.diagonal()[:2] + view[:2, 2]
 
-    def _say_leaving(self, path: np.ndarray, what: str) -> None:
+    def _places_of_start(self, start: Sequence[float], minimum: Bbox | None) -> list[Bbox]:
+        if not self._holds(*start):
+            return []
+        here = self._axes.transData.transform(np.asarray(start, float))
+        return self._beside(here, _START, _FROM_DISC, [*self._taken, *([minimum] if minimum else [])])
+
+    def _say_leaving(self, path: np.ndarray, what: str, way: _Way) -> None:
         left, right, low, high = self._limits
         x, y = path.T
         inside = np.flatnonzero((x >= left) & (x <= right) & (y >= low) & (y <= high))
         last = int(inside[-1]) if len(inside) else 0
         ends = self._axes.transData.transform(path[last : last + 2]) if len(path) else np.zeros((0, 2))
         if len(ends) < 2:  # it ended on the map, where the loss is not finite
-            place = self._within(ends[-1] if len(ends) else self._box.get_points().mean(axis=0), what)
+            at = ends[-1] if len(ends) else self._box.get_points().mean(axis=0)
         else:
-            way = ends[1] - ends[0]
-            what += " " + _ARROWS[round(float(np.arctan2(way[1], way[0])) / (np.pi / 4)) % 8]
-            place = self._within(self._exit(ends[0], way), what)
-        self._write(self.leaving, what, place)
+            leg = ends[1] - ends[0]
+            what += " " + _ARROWS[round(float(np.arctan2(leg[1], leg[0])) / (np.pi / 4)) % 8]
+            at = self._exit(ends[0], leg)
+        self._write(self.leaving, what, self._near(at, what, way))
+
+    def _near(self, at: np.ndarray, what: str, way: _Way) -> Bbox:
+        """The box of words near a point in pixels, where they cover neither another name nor the path."""
+        size = np.array(self._size(what))
+        boxes = [self._within(at + shift * size, what) for shift in _SHIFTS]
+        taken = [*self._taken, *(box for box in self._at.values() if box)]
+        return min(boxes, key=lambda box: (sum(box.overlaps(other) for other in taken), way.crosses(box)))
 
     def _exit(self, at: np.ndarray, way: np.ndarray) -> np.ndarray:
         """Where a way from a point on the map crosses its edge, in pixels."""
@@ -137,15 +151,11 @@ class MapWords:
         return at + way * (float(np.clip(usable.min(), 0, 1)) if len(usable) else 0.0)
 
     def _within(self, at: np.ndarray, what: str) -> Bbox:
-        """The box of words about a point in pixels, moved onto the map and off its name."""
+        """The box of words about a point in pixels, moved onto the map."""
         width, height = self._size(what)
         edge, (low, high) = 8 * self._pixel, self._box.get_points()
         x, y = np.clip(at - (width / 2, height / 2), low + edge, np.maximum(high - edge - (width, height), low + edge))
-        box = Bbox.from_bounds(x, y, width, height)
-        name = self._taken[0] if self._taken else None
-        if name is not None and box.overlaps(name):
-            box = Bbox.from_bounds(x, name.y1, width, height)
-        return box
+        return Bbox.from_bounds(x, y, width, height)
 
     def _beside(self, at: np.ndarray, what: str, away: float, taken: Sequence[Bbox], first: int = 0) -> list[Bbox]:
         """The boxes of words at the right of a point in pixels, below, left and above, where there is room."""
@@ -193,19 +203,34 @@ class MapWords:
         return self._layout.pixel * self._axes.figure.dpi / 72
 
 
-def _filled(points: np.ndarray, apart: float) -> np.ndarray:
-    """A path in pixels, (P, 2), with points between those that are far apart, at most a few for each."""
-    if len(points) < 2:
-        return points
-    steps = np.diff(points, axis=0)
-    between = int(np.clip(np.hypot(*steps.T).max() / apart, 1, max(1, _MOST // len(points))))
-    shares = np.arange(between)[:, None, None] / between
-    return np.concatenate([(points[:-1] + shares * steps).reshape(-1, 2), points[-1:]])
+class _Way:
+    """The way of a path over a map.
 
+    Args:
+        points: The visited points in pixels, (P, 2).
+    """
 
-def _crossings(points: np.ndarray, box: Bbox) -> int:
-    """How many of some points, (P, 2), lie in a box."""
-    return int(((points > box.min) & (points < box.max)).all(axis=1).sum())
+    def __init__(self, points: np.ndarray) -> None:
+        self._from, self._legs = points[:-1], points[1:] - points[:-1]
+
+    def freest(self, boxes: Sequence[Bbox]) -> Bbox | None:
+        """Return the first box that it crosses least often; None if there are none."""
+        fewest, best = float("inf"), None
+        for box in boxes:
+            crossings = self.crosses(box)
+            if crossings < fewest:
+                fewest, best = crossings, box
+            if not crossings:
+                break
+        return best
+
+    def crosses(self, box: Bbox) -> int:
+        """Return how many of its legs cross a box."""
+        low, high = box.get_points()
+        with np.errstate(divide="ignore", invalid="ignore"):
+            one, other = (low - self._from) / self._legs, (high - self._from) / self._legs
+        enters, leaves = np.fmin(one, other).max(axis=1), np.fmax(one, other).min(axis=1)
+        return int(np.count_nonzero((enters <= leaves) & (enters <= 1) & (leaves >= 0)))
 
 
 def named_points(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 
@@ -10,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, Locator, MaxNLocator
 
 from gradwidgets.figures.axes.loss_axis import LossAxis
 from gradwidgets.figures.axes.ticks import short
@@ -22,6 +23,7 @@ from gradwidgets.figures.base.panel_text import title
 from gradwidgets.figures.base.style import Style, loss_line
 
 _SMALL = 1.6  # inches of a plot that has room for three ticks only
+_APART = 1.8  # heights of a tick's label, from one tick to the next
 _FAINT = 0.4  # opacity of what is still to come
 _MANY_POINTS = 2000  # of the data and of a loss curve, that are drawn at most
 
@@ -41,6 +43,7 @@ class LossCurves:
     def __init__(self, figure: Figure, names: Sequence[str], steps: int, style: Style, layout: Layout) -> None:
         axes = self.axes = plot_axes(figure, layout.losses, style, layout)
         self.scale: LossAxis | None = None
+        self._small = layout.small
         show_grid(axes, style, layout)
         axes.xaxis.set_major_locator(
             MaxNLocator(2 if axes.bbox.width < _SMALL * self.axes.figure.dpi else 4, integer=True)
@@ -49,11 +52,11 @@ class LossCurves:
         self.lines = named_lines(axes, names, style, layout)
         self.ahead = {
             name: moving_line(
-                axes, color=to_rgba(line.get_color(), _FAINT), linewidth=1.8 * layout.pixel, zorder=2.5
+                axes, color=to_rgba(line.get_color(), _FAINT), linewidth=1.8 * layout.pixel, zorder=2.5, visible=False
             )
             for name, line in self.lines.items()
         }  # fmt: skip
-        self.playhead = moving_line(axes, color=style.accent, linewidth=1.6 * layout.pixel, zorder=2.8)
+        self.playhead = moving_line(axes, color=style.accent, linewidth=1.6 * layout.pixel, zorder=2.8, visible=False)
         self.ends = {
             name: moving_line(
                 axes, linestyle="none", marker="o", markersize=6.5 * layout.pixel, color=line.get_color(),
@@ -75,7 +78,9 @@ class LossCurves:
 
     def stand_at(self, step: int | None) -> None:
         """Put the playhead at a step; None for nowhere."""
-        self.playhead.set_data(*([[], []] if step is None else [[step, step], self.axes.get_ylim()]))
+        if step is not None or self.playhead.get_visible():
+            self.playhead.set_data(*([[], []] if step is None else [[step, step], self.axes.get_ylim()]))
+            self.playhead.set_visible(step is not None)
 
     def set_scale(self, scale: LossAxis) -> bool:
         """Change the mapping from losses to heights; return whether that changed anything."""
@@ -83,10 +88,17 @@ class LossCurves:
             return False
         self.scale = scale
         self.axes.set_ylim(scale.limits)
-        self.axes.yaxis.set_major_locator(scale.locator)
+        self.axes.yaxis.set_major_locator(self._thinned(scale.locator))
         self.axes.yaxis.set_major_formatter(FuncFormatter(lambda height, _: scale.label(height)))
         self._titles.show("loss", "log, by step" if scale.log else "by step")
         return True
+
+    def _thinned(self, locator: Locator) -> Locator:
+        """Return fewer ticks where they would stand upon each other."""
+        if not isinstance(locator, FixedLocator):
+            return locator
+        most = self.axes.bbox.height / (_APART * self._small * self.axes.figure.dpi / 72)
+        return FixedLocator(locator.locs[:: max(1, math.ceil(len(locator.locs) / most))])
 
     def move(self, name: str, losses: np.ndarray, ahead: np.ndarray) -> None:
         """Change a curve; of a very long run an evenly spaced sample is drawn.
@@ -104,8 +116,10 @@ class LossCurves:
             ended = len(heights) > 0 and low <= heights[-1] <= high
             last = slice(-1, None) if ended else slice(0, 0)
             self.ends[name].set_data(steps[last], heights[last])
-            later = evenly(len(ahead), _MANY_POINTS)
-            self.ahead[name].set_data(later + len(losses) - 1, self.scale.height(ahead[later]))
+            if len(ahead) or self.ahead[name].get_visible():
+                later = evenly(len(ahead), _MANY_POINTS)
+                self.ahead[name].set_data(later + len(losses) - 1, self.scale.height(ahead[later]))
+                self.ahead[name].set_visible(len(ahead) > 0)
 
 
 class DataPlot:
