@@ -89,7 +89,8 @@ class GrowingPath(MovingLine):
         steps = np.hypot(*(inside[1:] - inside[:-1]).T)
         apart = np.flatnonzero(steps > _ROOMY * pixel) + 1
         self._dots = Path(points[apart]) if len(apart) else None
-        shown = _without_crowds(points, pixel)
+        lengths = steps if (inside == points).all() else np.hypot(*(points[1:] - points[:-1]).T)
+        shown = _without_crowds(np.cumsum(lengths), pixel)
         kept, way = points[shown], np.concatenate([[0.0], np.cumsum(steps)])[shown]
         whole, cuts = Path(kept), np.searchsorted(way, _BEGINS * way[-1]).tolist()
         ends = [*cuts[1:], len(kept) - 1]
@@ -101,15 +102,18 @@ _BEGINS = np.array([begin for begin, _ in _PIECES])
 _NONE = np.empty((0, 3, 3))
 
 
-def _without_crowds(points: np.ndarray, pixel: float) -> np.ndarray:
-    """Which points of a path, (P, 2), are not less than a pixel and a half after another; the ends always are.
+def _without_crowds(way: np.ndarray, pixel: float) -> np.ndarray:
+    """Which points of a path are not less than a pixel and a half after another; the ends always are.
 
     A run that has arrived has most of its points in one place, and each would take as long to draw as any other.
+
+    Args:
+        way: The length of the path up to each point but the first, (P − 1,).
+        pixel: The size of a CSS pixel.
     """
-    way = np.cumsum(np.hypot(*(points[1:] - points[:-1]).T))
     places = (way / (1.5 * pixel)).astype(int)
     kept = np.flatnonzero(np.diff(places, prepend=0)) + 1
-    return np.concatenate([[0], kept[kept < len(points) - 1], [len(points) - 1]])
+    return np.concatenate([[0], kept[kept < len(way)], [len(way)]])
 
 
 def divided(path: np.ndarray, share: float, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -211,7 +211,9 @@ class _Way:
     """
 
     def __init__(self, points: np.ndarray) -> None:
-        self._from, self._legs = points[:-1], points[1:] - points[:-1]
+        x, y = np.ascontiguousarray(points.T)
+        with np.errstate(divide="ignore"):
+            self._sides = [(side[:-1], 1 / (side[1:] - side[:-1])) for side in (x, y)]
 
     def freest(self, boxes: Sequence[Bbox]) -> Bbox | None:
         """Return the first box that it crosses least often; None if there are none."""
@@ -226,11 +228,14 @@ class _Way:
 
     def crosses(self, box: Bbox) -> int:
         """Return how many of its legs cross a box."""
-        low, high = box.get_points()
-        with np.errstate(divide="ignore", invalid="ignore"):
-            one, other = (low - self._from) / self._legs, (high - self._from) / self._legs
-        enters, leaves = np.fmin(one, other).max(axis=1), np.fmax(one, other).min(axis=1)
-        return int(np.count_nonzero((enters <= leaves) & (enters <= 1) & (leaves >= 0)))
+        enters, leaves = np.zeros(1), np.ones(1)  # the shares of each leg within the box
+        (left, bottom), (right, top) = box.get_points().tolist()
+        with np.errstate(invalid="ignore"):
+            for (begin, per), low, high in zip(self._sides, (left, bottom), (right, top), strict=True):
+                one, other = (low - begin) * per, (high - begin) * per
+                enters = np.fmax(enters, np.fmin(one, other))
+                leaves = np.fmin(leaves, np.fmax(one, other))
+        return int(np.count_nonzero(enters <= leaves))
 
 
 def named_points(

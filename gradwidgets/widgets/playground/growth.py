@@ -17,6 +17,7 @@ from gradwidgets.widgets.panel.page import Page
 
 SECONDS, FRAMES = 0.6, 10  # how long it takes, and of how many pictures it consists at most
 SLOW = 0.06  # seconds to draw a frame, beyond which it would be a slide show
+AGAIN = 30.0  # seconds after which it is tried again
 SETTLED = 0.1  # seconds after the last picture, by which all that a hand did has been read
 PATIENCE = 3.0  # seconds that it waits for that, at most
 SWITCH = "GRADWIDGETS_MOTION"  # the environment variable that switches it off, if it is 0
@@ -30,7 +31,6 @@ class Growth:
         draw: Draws the picture with its paths up to a share of their way.
         may: Returns whether the picture has paths to grow, and is settled.
         free: Returns whether the page has taken all earlier frames.
-        size: Returns what the time for a frame depends on.
     """
 
     def __init__(
@@ -40,15 +40,14 @@ class Growth:
         *,
         may: Callable[[], bool],
         free: Callable[[], bool],
-        size: Callable[[], object],
     ) -> None:
-        self._page, self._draw, self._may, self._free, self._size = page, draw, may, free, size
+        self._page, self._draw, self._may, self._free = page, draw, may, free
         self._picture: object = None  # the result that is shown
         self._known: object = None  # the result that grew last, or that a hand found
         self._since = self._began = self._asked = 0.0
-        self._frames = 0
+        self._frames = self._slow = 0
         self._growing = False
-        self._too_slow: object = None
+        self._not_before = 0.0  # when it may be tried again
         self._forget: Callable[[], None] = lambda: None
         page.observe(self._on_hand, "held")
         page.observe(lambda change: call_soon(self._ask), "seen")
@@ -87,11 +86,12 @@ class Growth:
             return
         if now - self._since < SETTLED or not self._may():
             call_later(SETTLED, self._await_rest)
-        elif self._picture is not self._known and self._too_slow != self._size():
+        elif self._picture is not self._known and now >= self._not_before:
             self._begin()
 
     def _begin(self) -> None:
-        self._known, self._began, self._frames, self._growing = self._picture, clock(), 0, True
+        self._known, self._began, self._growing = self._picture, clock(), True
+        self._frames = self._slow = 0
         self._forget = before_next_cell(self.finish)
         self._go_on()
 
@@ -113,8 +113,10 @@ class Growth:
         began = clock()
         self._draw(share)
         self._frames += 1
-        if self._frames > 1 and clock() - began > SLOW:  # the first may draw the ground anew
-            self._too_slow = self._size()
+        slow = self._frames > 1 and clock() - began > SLOW  # the first may draw the ground anew
+        self._slow = self._slow + 1 if slow else 0
+        if self._slow == 2:
+            self._not_before = clock() + AGAIN
             self.finish()
 
     def _end(self) -> None:

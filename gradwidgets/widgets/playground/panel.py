@@ -147,7 +147,7 @@ class OptimizerPlayground(Panel[Settings, Result]):
         self._assemble(self._figure.figure, column)
         self._growth = Growth(
             self.page, lambda share: self._errors.attempt_beside(lambda: self._grow(share)),
-            may=self._at_rest, free=lambda: not self.canvas.under_way, size=lambda: tuple(self.figure.bbox.size),
+            may=self._at_rest, free=lambda: not self.canvas.under_way,
         )  # fmt: skip
         self._frame.come_to_rest = self._growth.finish
         self._work.refresh()

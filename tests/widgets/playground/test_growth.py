@@ -129,12 +129,12 @@ def test_nothing_grows_where_it_is_switched_off_or_not_wanted(loop, show, monkey
     assert grows(loop, show(), {"seen": True}, 0.3) == 0
 
 
-def test_a_picture_that_takes_long_to_draw_is_whole_at_once_and_never_tries_again(loop, show, monkeypatch):
+def test_a_picture_that_takes_long_to_draw_is_whole_at_once_and_not_tried_again(loop, show, monkeypatch):
     one = show()
     monkeypatch.setattr(growth, "SLOW", 0.0)
     before, frames = whole_picture(loop, one), loop.do(lambda: one.canvas.frames)
     tell(one.page, {"seen": True})
-    loop.until(lambda: one.canvas.frames == frames + 3 and rests(one))
+    loop.until(lambda: one.canvas.frames == frames + 4 and rests(one))
     assert (whole_picture(loop, one) == before).all()
     tell(one.page, {"held": True})
     loop.do(lambda: setattr(one, "lr", 0.05))
