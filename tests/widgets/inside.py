@@ -1,5 +1,6 @@
 """What tests look at inside a widget: each thing by one name here, so that a rename in the package is one line."""
 
+import re
 from collections.abc import Iterator
 
 import ipywidgets
@@ -19,14 +20,25 @@ def words_of(panel) -> str:
     return panel.children[-1].value
 
 
+def told_above(panel) -> str:
+    """The badges above the picture, as HTML."""
+    return next(one for one in descendants(panel) if "gradwidgets-verdicts" in getattr(one, "_dom_classes", ())).value
+
+
+def told_parts_of(panel) -> list[ipywidgets.Widget]:
+    """The badges, the head of the words and the words."""
+    kinds = {"gradwidgets-verdicts", "gradwidgets-details", "gradwidgets-words"}
+    return [one for one in descendants(panel) if kinds & set(getattr(one, "_dom_classes", ()))]
+
+
 def error_line_of(panel) -> ipywidgets.HTML:
     """The line with the error: `error` does not tell whether it is escaped and seen."""
-    return panel.children[-3]
+    return panel.children[-4]
 
 
 def busy_row_of(panel) -> ipywidgets.HBox:
     """The row with the progress of long work, and Stop."""
-    return panel.children[-2]
+    return panel.children[-3]
 
 
 def is_busy(panel) -> bool:
@@ -37,6 +49,12 @@ def is_busy(panel) -> bool:
 def buttons_in(widget: ipywidgets.Widget) -> dict[str, ipywidgets.Button]:
     """The buttons that are shown in a widget, by what is written on them."""
     return {one.description: one for one in descendants(widget) if isinstance(one, ipywidgets.Button)}
+
+
+def cards_in(panel) -> dict[str, ipywidgets.Button]:
+    """The buttons on the cards of the cures that were tried, by the cure's name."""
+    cards = [one for one in descendants(panel) if "gradwidgets-cure" in getattr(one, "_dom_classes", ())]
+    return {re.search("<b>(.*?)</b>", said.value)[1]: button for said, button in (card.children for card in cards)}
 
 
 def press_stop(panel) -> None:

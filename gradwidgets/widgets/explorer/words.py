@@ -12,7 +12,7 @@ from gradwidgets.core.results.wording import number, place
 from gradwidgets.core.surfaces.report_text import ProbeLine, probe_lines
 from gradwidgets.widgets.explorer.point import Here
 from gradwidgets.widgets.explorer.problem import LossResult
-from gradwidgets.widgets.panel.words import card
+from gradwidgets.widgets.panel.words import Badge, badges_of, card
 
 _MOST_INPUTS = 20  # rows of each loss in the table, at most
 
@@ -90,6 +90,13 @@ def verdict(result: LossResult, points: Mapping[str, str], *, waiting: bool = Fa
     kind = "gradwidgets-verdict" + (" waiting" if waiting else "")
     told = here + "".join(text for _, text in cards)
     return f'<div class="{kind}"><div>{told}</div><div>{_table(result.rows)}</div></div>'
+
+
+def badges(result: LossResult) -> tuple[Badge, ...]:
+    """Return the findings as badges, worst first."""
+    several = len(result.findings) > 1
+    found = [one for loss, those in result.findings.items() for one in badges_of(those, loss if several else "")]
+    return tuple(sorted(found, key=lambda one: -SEVERITIES.index(one.severity)))
 
 
 def _table(rows: Sequence[ProbeRow]) -> str:

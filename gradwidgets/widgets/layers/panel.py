@@ -31,9 +31,9 @@ from gradwidgets.widgets.layers.curvature import PARTS, CurvatureView, Part
 from gradwidgets.widgets.layers.fixes.doctor import DoctorView
 from gradwidgets.widgets.layers.guess import FlowQuestion
 from gradwidgets.widgets.layers.network_settings import NETWORK, NetworkPanel
-from gradwidgets.widgets.layers.picture import shown_layers
 from gradwidgets.widgets.layers.problem import FlowProblem, LossFn
 from gradwidgets.widgets.layers.scene import VIEWS, State, covered_scene
+from gradwidgets.widgets.layers.seen.layer_values import shown_layers
 from gradwidgets.widgets.layers.training.live import LiveView
 from gradwidgets.widgets.layers.training.live_run import LiveRun, Watching
 from gradwidgets.widgets.layers.training.trainer import Trainer
@@ -115,7 +115,7 @@ class LayerFlowPanel(NetworkPanel):
 
     _file_name = "gradwidgets-layers"
     _words_height = 150
-    _height_over = 44
+    _height_over = 106
     _patience = 0.3
     selected: int | None = None  # the place of the selected layer
     _column: Column
@@ -189,7 +189,7 @@ class LayerFlowPanel(NetworkPanel):
         if self._network.took < _SHORT:
             self.refresh()
         else:
-            self._errors.complain("The model has changed since it was measured: measure_again() measures it anew.")
+            self._errors.complain("The model has changed since it was measured: measure_again() measures it again.")
 
     # -- a training that is watched -------------------------------------------------------------------------
 
@@ -292,7 +292,7 @@ class LayerFlowPanel(NetworkPanel):
         derived = view.derive(self.problem, result, how, view.kept)
         self._frame.canvas.redraw(view.figure.update(view.scene(result, derived, how)))
         said = view.words(result, derived, how)
-        self.summary, self._words.value = said.summary, said.table
+        self._tell(said)
 
     def _paint_view(self, *, settled: bool) -> None:
         """Update picture and words to the current view, without computing a new result."""
@@ -301,7 +301,7 @@ class LayerFlowPanel(NetworkPanel):
 
     @shown_at_home
     def _say(self, content: str) -> None:
-        self._words.value = content
+        self._told.say(content)
 
     def _interrupted(self) -> None:
         if self._ready:
@@ -312,9 +312,11 @@ class LayerFlowPanel(NetworkPanel):
     def _show_controls(self, result: ViewResult) -> None:
         preset = self._pins.preset(lambda name: getattr(self, name))
         values = {name: preset if name == "preset" else getattr(self, name) for name in self.controls}
-        self._column.show_values(
-            values, left_out=NETWORK[1:] if self._network.own else (), covered=self._guessing.covered
-        )
+        flow = result.measured
+        sick = 0 if flow is None else sum(one.severity in ("warning", "error") for one in flow.findings)
+        left_out = NETWORK[1:] if self._network.own else ()
+        self._frame.page.counts = {DoctorView.name: sick} if sick and not self._guessing.covered else {}
+        self._column.show_values(values, left_out=left_out, covered=self._guessing.covered, sick=sick)
         self._update_folds()
 
     def _move(self, event: MouseEvent) -> None:

@@ -3,6 +3,7 @@
 
 const CANVAS = ".jupyter-matplotlib-canvas-div";
 const CONTROLS = ".gradwidgets-top, .gradwidgets-column, .gradwidgets-bar, .gradwidgets-guesses";
+const DETAILS = ".gradwidgets-details"; // the head of the words below the picture
 
 // The panel of this page's widget and what is shown in it, models.
 async function* family(model, manager) {
@@ -48,11 +49,38 @@ async function say_values(model, host) {
   }
 }
 
+const unique = (name) => `${name}-${crypto.randomUUID?.() ?? Math.random().toString(36).slice(2)}`;
+
 const set = (element, name, value) => {
   if (element && element.getAttribute(name) !== value) element.setAttribute(name, value);
 };
 
+// A control that is off is a stop on the keyboard's way all the same, and says why: enable in base.py writes the line.
+function explain_off(column) {
+  for (const row of column.querySelectorAll("[aria-disabled].widget-hbox:not(.gradwidgets-off)")) {
+    for (const name of ["tabindex", "role", "aria-label", "aria-disabled", "aria-describedby"]) row.removeAttribute(name);
+  }
+  for (const row of column.querySelectorAll(".gradwidgets-off")) {
+    const labels = row.querySelectorAll(".widget-label:not(.gradwidgets-remark), .widget-label-basic");
+    const names = [...labels].map((label) => label.textContent.replaceAll("\u200b", "").trim());
+    const note = row.querySelector(":scope > .gradwidgets-remark");
+    set(row, "role", "group");
+    set(row, "aria-label", names.find(Boolean) ?? "view");
+    set(row, "aria-disabled", "true");
+    set(row, "tabindex", "0");
+    if (note) set(row, "aria-describedby", note.id ||= unique("gradwidgets-remark"));
+  }
+}
+
+function name_toggle(button) {
+  const opens = button.matches(".gradwidgets-fold, .gradwidgets-opener, .gradwidgets-details, .gradwidgets-help");
+  set(button, opens ? "aria-expanded" : "aria-pressed", String(button.classList.contains("mod-active")));
+  if (button.matches(".gradwidgets-help")) set(button, "aria-label", button.title);
+  if (button.matches(".gradwidgets-fold")) set(button, "aria-label", `${button.textContent} settings`);
+}
+
 function name_controls(column) {
+  explain_off(column);
   for (const slider of column.querySelectorAll(".widget-slider")) {
     const name = slider.querySelector(".widget-label").textContent;
     const handle = slider.querySelector(".noUi-handle"), still = handle.closest("[disabled]") !== null;
@@ -63,11 +91,7 @@ function name_controls(column) {
     set(number, "role", "textbox");
     set(number, "aria-label", `${name}, number`);
   }
-  for (const button of column.querySelectorAll(".widget-toggle-button")) {
-    const opens = button.matches(".gradwidgets-fold, .gradwidgets-opener");
-    set(button, opens ? "aria-expanded" : "aria-pressed", String(button.classList.contains("mod-active")));
-    if (button.matches(".gradwidgets-fold")) set(button, "aria-label", `${button.textContent} settings`);
-  }
+  column.querySelectorAll(".widget-toggle-button").forEach(name_toggle);
   for (const button of column.querySelectorAll(".widget-button:has(> i), .widget-toggle-button:has(> i)")) {
     set(button, "aria-label", button.textContent.trim() || button.title);
   }
@@ -88,19 +112,21 @@ function name_controls(column) {
 
 // The picture is one image, which the words under it describe; it is no stop on the keyboard's way.
 function name_picture(canvas, words) {
-  words.id ||= `gradwidgets-words-${crypto.randomUUID?.() ?? Math.random().toString(36).slice(2)}`;
+  words.id ||= unique("gradwidgets-words");
   set(canvas, "role", "img");
-  set(canvas, "aria-label", "picture, told in the words below it");
+  set(canvas, "aria-label", "picture, described below");
   set(canvas, "aria-describedby", words.id);
   set(canvas, "tabindex", "-1");
 }
 
-// Makes what is inside `host` accessible; returns what ends that.
-function make_accessible(model, host) {
+// Makes what is inside `host` accessible, and dresses its controls whenever there are new ones; returns what ends that.
+function make_accessible(model, host, dress) {
   let timer = 0, changes = null;
   const name = () => {
     for (const part of host.querySelectorAll(CONTROLS)) name_controls(part);
+    host.querySelectorAll(DETAILS).forEach(name_toggle);
     say_values(model, host);
+    dress();
   };
   const begin = () => {
     const column = host.querySelector(".gradwidgets-column");
@@ -111,14 +137,14 @@ function make_accessible(model, host) {
     // A slider that moves writes its number anew and marks its handle: neither is a new control.
     changes = new MutationObserver((records) => {
       const news = records.some(({ type, target }) => type === "childList"
-        ? !target.matches(".widget-readout, .widget-html-content")
-        : target.matches(".widget-toggle-button, .slider"));
+        ? !target.matches(".widget-readout, .widget-html-content, .gradwidgets-remark")
+        : target.matches(".widget-toggle-button, .slider, .gradwidgets-off, .widget-hbox[aria-disabled]"));
       if (!news) return;
       clearTimeout(timer);
       timer = setTimeout(name, 30);
     });
     const seen = { subtree: true, childList: true, attributes: true, attributeFilter: ["class", "disabled"] };
-    for (const part of host.querySelectorAll(CONTROLS)) changes.observe(part, seen);
+    for (const part of host.querySelectorAll(`${CONTROLS}, ${DETAILS}`)) changes.observe(part, seen);
   };
   begin();
   // A click gives ipympl's canvas the keyboard, and it swallows every key: Tab leaves it.

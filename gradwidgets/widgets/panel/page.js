@@ -83,6 +83,25 @@ const ROOMY = 1300, COLUMN = 250, PROJECTOR_COLUMN = 330, LEAST_WIDTH = 400, PHO
 
 function render({ model, el }) {
   let host = null, timer = 0, wait = 10, leave_alone = () => {}, leave = () => {};
+  // A hatch on a number's rail, from a share of it on: see controls.css.
+  const limit = () => {
+    const limits = model.get("limits");
+    for (const row of host?.querySelectorAll(".gradwidgets-number") ?? []) {
+      const share = limits[row.querySelector(".widget-label")?.textContent];
+      row.classList.toggle("gradwidgets-limited", share !== undefined);
+      if (share !== undefined) row.style.setProperty("--gw-limit", share);
+    }
+  };
+  // How many things wait in a tab's view.
+  const count = () => {
+    const counts = model.get("counts");
+    for (const tab of host?.querySelectorAll(".gradwidgets-tabs .widget-toggle-button") ?? []) {
+      const number = counts[tab.textContent.trim()];
+      if (number) tab.dataset.count = number;
+      else delete tab.dataset.count;
+    }
+  };
+  const dress = () => { limit(); count(); };
   const measure = () => {
     if (!host || !host.isConnected) return;
     const width = Math.floor(host.getBoundingClientRect().width);
@@ -122,11 +141,12 @@ function render({ model, el }) {
     if (!host?.isConnected) { timer = setTimeout(attach, wait = Math.min(1.2 * wait, 1000)); return; }
     sizes.observe(host);
     sight.observe(host);
-    leave_alone = make_accessible(model, host);
+    leave_alone = make_accessible(model, host, dress);
     leave = watch_view(model, host);
     measure();
   };
   attach();
+  model.on("change:limits change:counts", dress);
   // ipywidgets shows a check box's label as its tooltip, and its tooltip nowhere.
   const explain = (event) => {
     const box = event.target.closest?.(".widget-checkbox");
@@ -180,6 +200,7 @@ function render({ model, el }) {
     window.removeEventListener("resize", soon);
     listen("removeEventListener");
     model.off("msg:custom", copy);
+    model.off("change:limits change:counts", dress);
   };
 }
 
