@@ -98,7 +98,8 @@ class LossCurves:
         if not isinstance(locator, FixedLocator):
             return locator
         most = self.axes.bbox.height / (_APART * self._small * self.axes.figure.dpi / 72)
-        return FixedLocator(locator.locs[:: max(1, math.ceil(len(locator.locs) / most))])
+        ticks = list(locator())
+        return FixedLocator(ticks[:: max(1, math.ceil(len(ticks) / most))])
 
     def move(self, name: str, losses: np.ndarray, ahead: np.ndarray) -> None:
         """Change a curve; of a very long run an evenly spaced sample is drawn.

@@ -27,8 +27,8 @@ from gradwidgets.widgets.panel.traits import Flag, OneOf, Pair, SomeOf, Whole, m
 from gradwidgets.widgets.playground import rules, swatches, thresholds
 from gradwidgets.widgets.playground.badges import lr_limit
 from gradwidgets.widgets.playground.controls import make_controls
-from gradwidgets.widgets.playground.growth import Growth
 from gradwidgets.widgets.playground.guess import DescentQuestion
+from gradwidgets.widgets.playground.path_growth import Growth
 from gradwidgets.widgets.playground.picture import axes_order
 from gradwidgets.widgets.playground.problem import Given, Problems, Result, Settings
 from gradwidgets.widgets.playground.scene import State, ViewSettings, scene_of

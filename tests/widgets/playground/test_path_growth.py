@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from gradwidgets import OptimizerPlayground
-from gradwidgets.widgets.playground import growth
-from gradwidgets.widgets.playground.growth import FRAMES, eased
+from gradwidgets.widgets.playground import path_growth as growth
+from gradwidgets.widgets.playground.path_growth import FRAMES, eased
 from tests.widgets.fake_page import Answering, kernel_picture, send
 from tests.widgets.inside import growth_of, settled, tell, work_of
 from tests.widgets.playground.test_playground_picture import assert_picture_is_of
