@@ -166,7 +166,7 @@ class LossMap:
             ahead: The points that are still to be visited, (A, 2), finite.
         """
         near = self._near(path)
-        later = self._near(ahead)
+        later = self._near(ahead) if len(ahead) else ahead
         self._show_path(near, start, later)
         self.end.set_data(*([[], []] if end is None else near[-1:].T if len(near) else self._near(end[None]).T))
         self.words.move(near, start, diverged=end is None, ahead=later)

@@ -56,6 +56,7 @@ class MapWords:
         self._sizes: dict[str, tuple[float, float]] = {}
         self._taken: list[Bbox] = []
         self._start_places: list[Bbox] = []  # and the start
+        self._both = _corners([])  # the corners of all these places
         self._at: dict[str, Bbox | None] = {}  # where they are named
         self._minima, self._dpi = np.empty((0, 2)), 0.0
         self._started: tuple[object, ...] | None = None
@@ -100,12 +101,16 @@ class MapWords:
 
     def _name_both(self, start: Sequence[float], way: _Way) -> None:
         """Name minimum and start where a path does not pass, if it leaves any such place."""
-        place = way.freest(self._places)
-        if self._started != (*start, place):
-            self._started, self._start_places = (*start, place), self._places_of_start(start, place)
-        first = way.freest(self._start_places)
-        for text, what, at in ((self.minimum, _MINIMUM, place), (self.start, _START, first)):
-            if self._at.get(what) is not at:
+        if self._started != tuple(start):
+            self._started, self._start_places = tuple(start), self._places_of_start(start)
+            self._both = _corners([*self._places, *self._start_places])
+        crossed, count = way.crossings(self._both), len(self._places)
+        for text, what, places, often in (
+            (self.minimum, _MINIMUM, self._places, crossed[:count]),
+            (self.start, _START, self._start_places, crossed[count:]),
+        ):
+            at = places[often.index(min(often))] if places else None
+            if self._at.get(what, self) is not at:
                 text.set_visible(at is not None)
                 if at is not None:
                     self._write(text, what, at)
@@ -115,11 +120,11 @@ class MapWords:
         view = self._axes.transData.get_affine().get_matrix()
         return path * view.diagonal()[:2] + view[:2, 2]
 
-    def _places_of_start(self, start: Sequence[float], minimum: Bbox | None) -> list[Bbox]:
+    def _places_of_start(self, start: Sequence[float]) -> list[Bbox]:
         if not self._holds(*start):
             return []
         here = self._axes.transData.transform(np.asarray(start, float))
-        return self._beside(here, _START, _FROM_DISC, [*self._taken, *([minimum] if minimum else [])])
+        return self._beside(here, _START, _FROM_DISC, [*self._taken, *self._places])
 
     def _say_leaving(self, path: np.ndarray, what: str, way: _Way) -> None:
         left, right, low, high = self._limits
@@ -140,7 +145,9 @@ class MapWords:
         size = np.array(self._size(what))
         boxes = [self._within(at + shift * size, what) for shift in _SHIFTS]
         taken = [*self._taken, *(box for box in self._at.values() if box)]
-        return min(boxes, key=lambda box: (sum(box.overlaps(other) for other in taken), way.crosses(box)))
+        covered = [sum(box.overlaps(other) for other in taken) for box in boxes]
+        worth = list(zip(covered, way.crossings(_corners(boxes)), strict=True))
+        return boxes[worth.index(min(worth))]
 
     def _exit(self, at: np.ndarray, way: np.ndarray) -> np.ndarray:
         """Where a way from a point on the map crosses its edge, in pixels."""
@@ -215,27 +222,22 @@ class _Way:
         with np.errstate(divide="ignore"):
             self._sides = [(side[:-1], 1 / (side[1:] - side[:-1])) for side in (x, y)]
 
-    def freest(self, boxes: Sequence[Bbox]) -> Bbox | None:
-        """Return the first box that it crosses least often; None if there are none."""
-        fewest, best = float("inf"), None
-        for box in boxes:
-            crossings = self.crosses(box)
-            if crossings < fewest:
-                fewest, best = crossings, box
-            if not crossings:
-                break
-        return best
-
-    def crosses(self, box: Bbox) -> int:
-        """Return how many of its legs cross a box."""
-        enters, leaves = np.zeros(1), np.ones(1)  # the shares of each leg within the box
-        (left, bottom), (right, top) = box.get_points().tolist()
+    def crossings(self, boxes: np.ndarray) -> list[int]:
+        """Return how many of its legs cross each of some boxes, (B, 4) as `_corners` returns them."""
+        (x, per_x), (y, per_y) = self._sides
+        left, bottom, right, top = boxes.T[..., None]
         with np.errstate(invalid="ignore"):
-            for (begin, per), low, high in zip(self._sides, (left, bottom), (right, top), strict=True):
-                one, other = (low - begin) * per, (high - begin) * per
-                enters = np.fmax(enters, np.fmin(one, other))
-                leaves = np.fmin(leaves, np.fmax(one, other))
-        return int(np.count_nonzero(enters <= leaves))
+            across, beyond = (left - x) * per_x, (right - x) * per_x
+            up, over = (bottom - y) * per_y, (top - y) * per_y
+        enters = np.fmax(np.fmax(np.fmin(across, beyond), np.fmin(up, over)), 0.0)
+        leaves = np.fmin(np.fmin(np.fmax(across, beyond), np.fmax(up, over)), 1.0)
+        crossed: list[int] = np.count_nonzero(enters <= leaves, axis=1).tolist()
+        return crossed
+
+
+def _corners(boxes: Sequence[Bbox]) -> np.ndarray:
+    """The left, bottom, right and top of boxes, (B, 4)."""
+    return np.array([box.extents for box in boxes]).reshape(-1, 4)
 
 
 def named_points(
