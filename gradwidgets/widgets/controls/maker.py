@@ -15,6 +15,7 @@ from gradwidgets.widgets.controls.folds import Fold, Folds, explanation, how_man
 from gradwidgets.widgets.controls.number import Entry, Number
 from gradwidgets.widgets.controls.scrubber import Scrubber
 
+STRIP = "gradwidgets-strip"  # the class of what is dragged most: on a projector it stands in a strip over the picture
 LEADS = "gradwidgets-leads"  # the class of a control whose name is its group's heading
 
 
@@ -108,6 +109,12 @@ class Maker:
         """Lay out widgets, one below the other or in a line, as the style sheet lays out this kind."""
         box = widgets.HBox if across else widgets.VBox
         return box(rows, layout=self.looks.layout(), _dom_classes=(f"gradwidgets-{kind}",))
+
+    @staticmethod
+    def strip(*rows: widgets.DOMWidget) -> None:
+        """Put what is dragged most into the strip over the picture, where that is wanted: see projector.css."""
+        for row in rows:
+            row.add_class(STRIP)
 
     def group(self, *rows: widgets.Widget, title: str = "", about: str = "", said: str = "") -> widgets.Box:
         """Make a group; without a title the name of its first control is its heading.

@@ -90,7 +90,10 @@ def make_controls(
     for k in range(min(max(constants, _FEWEST), _MOST)):
         name = f"constant {k + 1}"
         by_name[name] = make.number(name, (0.0, 1.0), "a parameter that is on no axis")
-        rows.append(widgets.Box([by_name[name]]))
+        rows.append(widgets.Box([by_name[name]], layout=widgets.Layout(display="none")))
+    for name in ("lr", "momentum"):  # until there is a descent
+        by_name[name].reveal(False, make.looks)
+    make.strip(rows[0])
     loss = make.group(
         by_name["shown"], make.box("scrolled", *rows), about="the part and the constants", said=explorer_help.PART
     )
@@ -103,6 +106,8 @@ def _column(make: Maker, by_name: Mapping[str, Control], loss: widgets.Box, butt
         make.fold("axes", *(by_name[name] for name in ("x_axis", "x_range", "y_axis", "y_range"))),
         make.fold(", ".join, by_name["resolution"], by_name["dtype"]),
     ]
+    checks = make.box("side", by_name["descent"], by_name["gradient_check"], across=True)
+    make.strip(by_name["point"], checks, by_name["lr"])
     column = make.box(
         "column",
         make.box("head", by_name["example"], tools, across=True),
@@ -110,7 +115,7 @@ def _column(make: Maker, by_name: Mapping[str, Control], loss: widgets.Box, butt
         make.group(by_name["point"], about="the point", said=explorer_help.POINT),
         make.group(
             make.pair(by_name["arrows"], by_name["scale"]),
-            make.box("side", by_name["descent"], by_name["gradient_check"], across=True),
+            checks,
             by_name["lr"],
             by_name["momentum"],
             title="Show",

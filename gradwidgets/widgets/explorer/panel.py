@@ -102,6 +102,7 @@ class SurfaceExplorer(LossPanel):
     _details = "Inputs that tell"
     _words_height = 206
     _height_over = 62
+    _tall = 1.05
     _patience = 0.3
     _verdict: LossResult | None = None  # the result whose findings and table the words show
     _grip: Axes | None = None  # the axes on which the mouse was pressed
@@ -289,6 +290,9 @@ class SurfaceExplorer(LossPanel):
         self._figure.invalidate()
 
     # -- what the mouse does ------------------------------------------------------------------------------
+
+    def _pictured(self) -> SurfaceFigure:
+        return self._figure
 
     def _move(self, event: MouseEvent) -> None:
         """Move the operating point to the mouse; a drag stays with the axes on which it began."""

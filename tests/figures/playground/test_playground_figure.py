@@ -250,3 +250,20 @@ def test_the_name_of_the_minimum_leaves_the_way_of_a_path(figure):
     assert one.words.minimum.get_visible() and np.abs(moved - free).max() > 8
     figure.update(away)
     assert (place() == free).all()
+
+
+def at(figure, axes, x, y) -> str:
+    """What the picture tells of a place in axes."""
+    return figure.value_at(*(axes.transData.transform((x, y)) / figure.figure.bbox.size))
+
+
+def test_it_tells_what_it_shows_at_a_place(figure):
+    first = figure.maps["MSE"].axes
+    assert at(figure, first, 1.5, 1.2) == "loss 5.14, gradient 5.66\nbias 1.5, weight 1.2"
+    assert at(figure, first, 0.51, -0.49).startswith("step 2: loss 0.78,")
+    assert at(figure, figure.curves.axes, 1.2, 0) == "step 1\nMSE 7\nL1 7"
+    assert at(figure, figure.curves.axes, 50, 0) == ""
+    assert at(figure, figure.data.axes, 1, 3) == "x 1, y 3\nMSE 3\nL1 3"
+    assert figure.value_at(0.001, 0.001) == ""
+    figure.figure.blank("#ffffff")  # something else is drawn there
+    assert figure.value_at(0.3, 0.7) == ""
