@@ -292,11 +292,15 @@ class Page:
             self.raw.keyboard.press(key)
 
     def field(self, label: str, index: int = 0) -> Locator:
-        """A number field beside the slider with this label."""
+        """A number field with this name, alone or beside a slider."""
+        name = self.raw.locator(f".widget-label:text-is('{label}, number')")
+        alone = self.raw.locator(".gradwidgets-entry").filter(has=name).locator("input")
+        if alone.count():
+            return alone.nth(index)
         return self.slider(label).locator("xpath=..").locator(".widget-text input").nth(index)
 
     def type(self, label: str, text: str) -> None:
-        """Type into the number field beside the slider with this label, and press Enter."""
+        """Type into the number field with this name, and press Enter."""
         field = self.field(label)
         field.fill(text)
         field.press("Enter")

@@ -8,24 +8,15 @@ pytestmark = pytest.mark.browser
 READOUT = "document.querySelector('.gradwidgets-scrubber .widget-readout').innerText.trim()"
 
 
-def drag(page, label: str, *shares: float) -> None:
-    """Drag a slider's handle to shares of its track, one after the other, and let go."""
-    slider, mouse = page.slider(label), page.raw.mouse
-    handle, track = (slider.locator(part).bounding_box() for part in (".noUi-handle", ".noUi-target"))
-    height = handle["y"] + handle["height"] / 2
-    mouse.move(handle["x"] + handle["width"] / 2, height)
-    mouse.down()
-    for share in shares:
-        mouse.move(track["x"] + share * track["width"], height, steps=12)
-        page.raw.wait_for_timeout(40)  # a hand that turns
-    mouse.up()
-
-
-def test_dragging_the_number_of_steps_keeps_the_whole_run(page):
-    for low, high in ((0.05, 0.9), (0.1, 0.8), (0.15, 0.7), (0.2, 0.95)):
-        drag(page, "steps", low, high)
-        page.until_kernel("playground.steps > 100")  # where the hand let go, however late the kernel hears of it
-        page.until_quiet(0.6)
+def test_a_number_of_steps_that_keeps_changing_keeps_the_whole_run(page):
+    field = page.field("steps")
+    for key, times in (("ArrowUp", 30), ("ArrowDown", 25), ("ArrowUp", 12)):
+        before = page.value("playground.steps")
+        field.focus()
+        for _ in range(times):
+            page.raw.keyboard.press(key)
+        wanted = before + (times if key == "ArrowUp" else -times)
+        page.until_kernel(f"playground.steps == {wanted}")
         page.until_kernel("playground.controls['step'].slider.max == playground.steps")
         page.until_quiet()
         assert page.value("playground.step") is None
@@ -118,6 +109,29 @@ def test_it_plays_and_reset_stops_it(page):
     page.until("document.querySelector('.gradwidgets-bar .fa-pause') === null")
     page.until_quiet(0.5)
     assert page.value("playground.step") is None
+
+
+def test_a_walk_takes_as_long_as_its_speed_says(page):
+    page.tell("playground.step = 0")
+    page.raw.get_by_role("button", name="4×").click()
+    page.until("document.querySelector('.gradwidgets-speed [aria-pressed=true]').textContent === '4×'")
+    began = page.value("__import__('time').monotonic()")
+    page.raw.locator(".gradwidgets-bar button:has(.fa-play)").click()
+    page.until_kernel("playground.step is None")
+    took = page.value("__import__('time').monotonic()") - began
+    assert 0.25 * 0.12 * 100 - 0.2 < took < 2 * 0.25 * 0.12 * 100
+    page.raw.get_by_role("button", name="1×").click()
+
+
+def test_without_steps_the_bar_says_so(page):
+    page.tell("playground.steps = 0")
+    page.slider("step").wait_for(state="hidden")
+    page.raw.locator(".gradwidgets-play").wait_for(state="hidden")
+    said = "getComputedStyle(document.querySelector('.gradwidgets-scrubber'), '::before').content"
+    page.until(f"{said} === '\"No steps to play\"'")
+    page.type("steps", "7")
+    page.slider("step").wait_for(state="visible")
+    page.until(f"{READOUT} === '7'")
 
 
 def test_the_picture_has_no_handle_to_resize_it_with(page):

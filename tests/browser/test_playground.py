@@ -15,7 +15,6 @@ SLIDERS = {
     "momentum": ("ArrowRight", {}),
     "dampening": ("ArrowRight", {"momentum": 0.9}),
     "weight_decay": ("ArrowRight", {}),
-    "steps": ("ArrowLeft", {}),
     "delta": ("ArrowLeft", {}),
     "beta": ("ArrowLeft", {}),
     "step": ("ArrowLeft", {}),
@@ -39,6 +38,15 @@ def test_a_key_on_a_slider_changes_the_picture_and_the_words(page, label):
     assert (page.pixels() != before).any()
     assert page.value("playground.summary") != words
     assert page.value("playground.error") == ""
+
+
+def test_a_key_in_the_number_of_steps_changes_the_picture(page):
+    page.until_painted()
+    before = page.pixels()
+    page.field("steps").press("ArrowDown")
+    page.until_kernel("playground.steps == 99")
+    page.until_painted()
+    assert (page.pixels() != before).any()
 
 
 def test_every_slider_is_tested(page):

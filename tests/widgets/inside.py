@@ -148,6 +148,11 @@ def guess_of(panel) -> Guess | None:
     return panel._guessing.guess
 
 
+def growth_of(playground):
+    """What lets a playground's paths grow: a page shows it as frames alone."""
+    return playground._growth
+
+
 def wanted_size_of(panel) -> tuple[int, int]:
     """The size that the picture should have on its page."""
     return panel._frame.size

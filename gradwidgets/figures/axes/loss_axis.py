@@ -15,7 +15,9 @@ from matplotlib.ticker import FixedLocator, Locator, MaxNLocator
 _FAR = 30  # decades from 1 beyond which 1e-30 would not fit beside the axis, but 10⁻³⁰ does
 _WIDEST = 7  # letters of a number in plain notation
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-_DECADES = 8.0  # below the highest loss, as a minimum of zero would need infinitely many
+_ZERO = 1e-10  # of the highest loss: a lowest one below that is zero but for rounding
+_DECADES = 4.0  # below the middle of the losses in view, as a minimum of zero would need infinitely many
+_MOST = 16.0  # decades, at most
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,12 @@ class LossAxis:
             pad = 0.05 * (high - low) or 1.0
             return cls(False, (low - pad, high + pad))
         top = np.log10(high)
-        bottom = np.log10(low) if low > 0 else top - _DECADES
-        bottom = max(bottom, top - 2 * _DECADES)
+        if low > _ZERO * high:
+            bottom = np.log10(low)
+        else:
+            middle = np.median(np.concatenate([values[values > 0] for values in finite]))
+            bottom = min(np.log10(middle), top - 1) - _DECADES
+        bottom = max(bottom, top - _MOST)
         pad = max(0.05 * (top - bottom), 0.05)
         return cls(True, (float(bottom - pad), float(top + pad)))
 

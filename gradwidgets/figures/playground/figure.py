@@ -67,6 +67,8 @@ class Run:
         fit: (slope, intercept) of the fitted line, or None.
         vectors: Name → the parts of the next step, (2, 2) each: their start relative to the path's end, and their
             displacement; empty when not stepping.
+        ahead: The points that are still to be visited, from the last of `path` on, (A, 2); empty when not stepping.
+        losses_ahead: The losses that are still to come, from the last of `losses` on, (A',).
     """
 
     path: np.ndarray
@@ -74,6 +76,8 @@ class Run:
     end: np.ndarray | None = None
     fit: tuple[float, float] | None = None
     vectors: Mapping[str, np.ndarray] = field(default_factory=dict)
+    ahead: np.ndarray = field(default_factory=lambda: np.empty((0, 2)))
+    losses_ahead: np.ndarray = field(default_factory=lambda: np.empty(0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +92,8 @@ class Scene:
         theme: A key of `STYLES`.
         arrows: Whether the maps show the field of negative gradients.
         guess: The loss on whose map a guess is marked, and the guess, horizontal first; None for no mark.
+        step: The step at which the loss curves have a playhead; None for none.
+        grown: The share of their way up to which the paths are drawn, while they grow.
     """
 
     maps: Maps
@@ -97,6 +103,8 @@ class Scene:
     theme: str = "light"
     arrows: bool = False
     guess: tuple[str, Sequence[float] | None] = ("", None)
+    step: int | None = None
+    grown: float = 1.0
 
     @property
     def frame(self) -> tuple[object, ...]:
@@ -158,11 +166,15 @@ class PlaygroundFigure(SceneFigure[Scene]):
     def _move(self, scene: Scene) -> None:
         """Move paths, marks, fitted lines and loss curves; nothing under them changes."""
         guessed, point = scene.guess
+        self.curves.stand_at(scene.step)
         for name, loss_map in self.maps.items():
             run = scene.runs[name]
-            loss_map.move(run.path, scene.start, run.end, run.vectors)
+            if scene.grown < 1:
+                loss_map.grow(run.path, scene.start, scene.grown)
+            else:
+                loss_map.move(run.path, scene.start, run.end, run.vectors, run.ahead)
             loss_map.guess.set_data(*([[point[0]], [point[1]]] if point is not None and name == guessed else [[], []]))
-            self.curves.move(name, run.losses)
+            self.curves.move(name, run.losses, run.losses_ahead)
             if self.data is not None:
                 self.data.move(name, run.fit)
 

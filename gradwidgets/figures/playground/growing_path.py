@@ -89,7 +89,9 @@ class GrowingPath(MovingLine):
         steps = np.hypot(*(inside[1:] - inside[:-1]).T)
         apart = np.flatnonzero(steps > _ROOMY * pixel) + 1
         self._dots = Path(points[apart]) if len(apart) else None
-        kept, way = _without_crowds(points, np.cumsum(steps), pixel)
+        lengths = steps if (inside == points).all() else np.hypot(*(points[1:] - points[:-1]).T)
+        shown = _without_crowds(np.cumsum(lengths), pixel)
+        kept, way = points[shown], np.concatenate([[0.0], np.cumsum(steps)])[shown]
         whole, cuts = Path(kept), np.searchsorted(way, _BEGINS * way[-1]).tolist()
         ends = [*cuts[1:], len(kept) - 1]
         self._layers = [whole, whole, *(Path(kept[low : high + 1]) for low, high in zip(cuts, ends, strict=True))]
@@ -100,12 +102,35 @@ _BEGINS = np.array([begin for begin, _ in _PIECES])
 _NONE = np.empty((0, 3, 3))
 
 
-def _without_crowds(points: np.ndarray, way: np.ndarray, pixel: float) -> tuple[np.ndarray, np.ndarray]:
-    """A path and its length up to each point, without the points less than a pixel and a half after another.
+def _without_crowds(way: np.ndarray, pixel: float) -> np.ndarray:
+    """Which points of a path are not less than a pixel and a half after another; the ends always are.
 
     A run that has arrived has most of its points in one place, and each would take as long to draw as any other.
+
+    Args:
+        way: The length of the path up to each point but the first, (P − 1,).
+        pixel: The size of a CSS pixel.
     """
     places = (way / (1.5 * pixel)).astype(int)
-    kept = np.flatnonzero(places[1:] != places[:-1]) + 1
-    kept = np.concatenate([[0], kept + 1] if len(kept) and kept[-1] == len(way) - 1 else [[0], kept + 1, [len(way)]])
-    return points[kept], np.concatenate([[0.0], way])[kept]
+    kept = np.flatnonzero(np.diff(places, prepend=0)) + 1
+    return np.concatenate([[0], kept[kept < len(way)], [len(way)]])
+
+
+def divided(path: np.ndarray, share: float, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Divide a path at a share of its way; both parts have the point where they meet.
+
+    Args:
+        path: The visited points, (P, 2).
+        share: The share, from 0 to 1.
+        low: The lower left corner of the map, (2,): what leaves the map goes no further.
+        high: The upper right corner.
+    """
+    steps = np.diff(np.clip(path, low, high) / (high - low), axis=0)
+    way = np.concatenate([[0.0], np.cumsum(np.hypot(*steps.T))])
+    if way[-1] <= 0:
+        return path, path[:0]
+    at = share * way[-1]
+    last = min(int(np.searchsorted(way, at, side="right")) - 1, len(path) - 2)
+    part = (at - way[last]) / (way[last + 1] - way[last]) if way[last + 1] > way[last] else 0.0
+    here = path[last] + part * (path[last + 1] - path[last])
+    return np.vstack([path[: last + 1], here]), np.vstack([here, path[last + 1 :]])

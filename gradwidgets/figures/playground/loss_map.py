@@ -11,15 +11,16 @@ from matplotlib.quiver import Quiver
 from gradwidgets.figures.axes.map_axes import map_axes, pixels_per_unit
 from gradwidgets.figures.base.layout import Layout
 from gradwidgets.figures.base.luminous import levels
-from gradwidgets.figures.base.marks import EDGE, GUESS, badge, minimum_mark, now_mark, start_mark, vector_dash
+from gradwidgets.figures.base.marks import EDGE, GUESS, NIGHT, badge, minimum_mark, now_mark, start_mark, vector_dash
 from gradwidgets.figures.base.moving import MovingLine, moving_line
 from gradwidgets.figures.base.pixels import Pixels
 from gradwidgets.figures.base.relief import ramp_at, relief
 from gradwidgets.figures.base.style import LIGHT, Style, loss_line
 from gradwidgets.figures.base.vectors import arrow, draw_field, magnification
-from gradwidgets.figures.playground.growing_path import GrowingPath
+from gradwidgets.figures.playground.growing_path import GrowingPath, divided
 from gradwidgets.figures.playground.map_words import MapWords
 
+_DOTS = (0, (1.0, 2.2))  # of what is still to come, in widths of its line
 _REACH = 40  # in view widths: beyond this, a path is not drawn, as Agg's coordinates overflow
 
 
@@ -39,6 +40,7 @@ class LossMap:
     Attributes:
         axes: The map's axes.
         path: The line of visited points.
+        ahead: The line of points that are still to be visited.
         start: The mark where the descent starts.
         end: The mark where it ends.
         guess: The mark where the user guessed that it would end.
@@ -72,6 +74,16 @@ class LossMap:
         self.minima = moving_line(axes, **minimum_mark(layout), zorder=4.5)
         self.path = GrowingPath(pixel, color=color, zorder=4)
         axes.add_line(self.path)
+        self.ahead = moving_line(
+            axes,
+            color="#ffffff",
+            casing=NIGHT,
+            border=0.5 * pixel,
+            linewidth=2.0 * pixel,
+            linestyle=_DOTS,
+            zorder=3.8,
+            visible=False,
+        )
         self.start = moving_line(axes, **start_mark(layout), zorder=5)
         self.end = moving_line(axes, **now_mark(color, layout), zorder=6)
         self.guess = moving_line(
@@ -141,6 +153,7 @@ class LossMap:
         start: Sequence[float],
         end: np.ndarray | None,
         vectors: Mapping[str, np.ndarray],
+        ahead: np.ndarray,
     ) -> None:
         """Move path, marks and vectors.
 
@@ -150,15 +163,32 @@ class LossMap:
             end: The end point, (2,), or None if there is none to show.
             vectors: Name → the parts of the step, (2, 2) each: their start relative to the path's last point, and their
                 displacement.
+            ahead: The points that are still to be visited, (A, 2), finite.
         """
         near = self._near(path)
+        later = self._near(ahead) if len(ahead) else ahead
+        self._show_path(near, start, later)
+        self.end.set_data(*([[], []] if end is None else near[-1:].T if len(near) else self._near(end[None]).T))
+        self.words.move(near, start, diverged=end is None, ahead=later)
+        self._show_vectors(near[-1] if len(near) else None, vectors)
+
+    def grow(self, path: np.ndarray, start: Sequence[float], share: float) -> None:
+        """Draw a path, (P, 2), up to a share of its way, and the rest as still to come."""
+        near = self._near(path)
+        travelled, rest = divided(near, share, *self.axes.viewLim.get_points())
+        self._show_path(travelled, start, rest)
+        self.end.set_data(*travelled[-1:].T)
+        self.words.move(near, start, diverged=None)
+        self._show_vectors(None, {})
+
+    def _show_path(self, near: np.ndarray, start: Sequence[float], ahead: np.ndarray) -> None:
         self.path.set_data(near[:, 0], near[:, 1])
+        if len(ahead) or self.ahead.get_visible():
+            self.ahead.set_data(ahead[:, 0], ahead[:, 1])
+            self.ahead.set_visible(len(ahead) > 0)
         if self._started != tuple(start):
             self._started = tuple(start)
             self.start.set_data(*self._near(np.asarray(start, float)[None]).T)
-        self.end.set_data(*([[], []] if end is None else near[-1:].T if len(near) else self._near(end[None]).T))
-        self.words.move(near, start, diverged=end is None)
-        self._show_vectors(near[-1] if len(near) else None, vectors)
 
     def _near(self, points: np.ndarray) -> np.ndarray:
         return np.minimum(np.maximum(points, self._reach[0]), self._reach[1])

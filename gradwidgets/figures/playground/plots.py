@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, Locator, MaxNLocator
 
 from gradwidgets.figures.axes.loss_axis import LossAxis
 from gradwidgets.figures.axes.ticks import short
@@ -21,6 +23,8 @@ from gradwidgets.figures.base.panel_text import title
 from gradwidgets.figures.base.style import Style, loss_line
 
 _SMALL = 1.6  # inches of a plot that has room for three ticks only
+_APART = 1.8  # heights of a tick's label, from one tick to the next
+_FAINT = 0.4  # opacity of what is still to come
 _MANY_POINTS = 2000  # of the data and of a loss curve, that are drawn at most
 
 
@@ -30,19 +34,29 @@ class LossCurves:
     Attributes:
         axes: The plot's axes.
         lines: Loss name → its curve.
+        ahead: Loss name → what is still to come of its curve.
         ends: Loss name → the mark of its last step.
+        playhead: The line at the step that is shown.
         scale: The mapping from losses to heights.
     """
 
     def __init__(self, figure: Figure, names: Sequence[str], steps: int, style: Style, layout: Layout) -> None:
         axes = self.axes = plot_axes(figure, layout.losses, style, layout)
         self.scale: LossAxis | None = None
+        self._small = layout.small
         show_grid(axes, style, layout)
         axes.xaxis.set_major_locator(
             MaxNLocator(2 if axes.bbox.width < _SMALL * self.axes.figure.dpi else 4, integer=True)
         )
         self._titles = Titles(axes, style, layout)
         self.lines = named_lines(axes, names, style, layout)
+        self.ahead = {
+            name: moving_line(
+                axes, color=to_rgba(line.get_color(), _FAINT), linewidth=1.8 * layout.pixel, zorder=2.5, visible=False
+            )
+            for name, line in self.lines.items()
+        }  # fmt: skip
+        self.playhead = moving_line(axes, color=style.accent, linewidth=1.6 * layout.pixel, zorder=2.8, visible=False)
         self.ends = {
             name: moving_line(
                 axes, linestyle="none", marker="o", markersize=6.5 * layout.pixel, color=line.get_color(),
@@ -50,11 +64,23 @@ class LossCurves:
             )
             for name, line in self.lines.items()
         }  # fmt: skip
+        self._nothing = axes.text(
+            0.5, 0.5, "no steps yet", transform=axes.transAxes, ha="center", va="center", color=style.muted,
+            fontsize=layout.small,
+        )  # fmt: skip
         self.set_steps(steps)
 
     def set_steps(self, steps: int) -> None:
         """Change the number of steps along the axis."""
         self.axes.set_xlim(0, max(steps, 1))
+        self.axes.tick_params(labelbottom=steps > 0)
+        self._nothing.set_visible(steps == 0)
+
+    def stand_at(self, step: int | None) -> None:
+        """Put the playhead at a step; None for nowhere."""
+        if step is not None or self.playhead.get_visible():
+            self.playhead.set_data(*([[], []] if step is None else [[step, step], self.axes.get_ylim()]))
+            self.playhead.set_visible(step is not None)
 
     def set_scale(self, scale: LossAxis) -> bool:
         """Change the mapping from losses to heights; return whether that changed anything."""
@@ -62,17 +88,26 @@ class LossCurves:
             return False
         self.scale = scale
         self.axes.set_ylim(scale.limits)
-        self.axes.yaxis.set_major_locator(scale.locator)
+        self.axes.yaxis.set_major_locator(self._thinned(scale.locator))
         self.axes.yaxis.set_major_formatter(FuncFormatter(lambda height, _: scale.label(height)))
         self._titles.show("loss", "log, by step" if scale.log else "by step")
         return True
 
-    def move(self, name: str, losses: np.ndarray) -> None:
+    def _thinned(self, locator: Locator) -> Locator:
+        """Return fewer ticks where they would stand upon each other."""
+        if not isinstance(locator, FixedLocator):
+            return locator
+        most = self.axes.bbox.height / (_APART * self._small * self.axes.figure.dpi / 72)
+        ticks = list(locator())
+        return FixedLocator(ticks[:: max(1, math.ceil(len(ticks) / most))])
+
+    def move(self, name: str, losses: np.ndarray, ahead: np.ndarray) -> None:
         """Change a curve; of a very long run an evenly spaced sample is drawn.
 
         Args:
             name: The loss's name.
             losses: The loss of each step, from step 0, (P,).
+            ahead: The losses that are still to come, from the last of those on, (A,).
         """
         steps = evenly(len(losses), _MANY_POINTS)
         if self.scale is not None:
@@ -82,6 +117,10 @@ class LossCurves:
             ended = len(heights) > 0 and low <= heights[-1] <= high
             last = slice(-1, None) if ended else slice(0, 0)
             self.ends[name].set_data(steps[last], heights[last])
+            if len(ahead) or self.ahead[name].get_visible():
+                later = evenly(len(ahead), _MANY_POINTS)
+                self.ahead[name].set_data(later + len(losses) - 1, self.scale.height(ahead[later]))
+                self.ahead[name].set_visible(len(ahead) > 0)
 
 
 class DataPlot:

@@ -12,7 +12,7 @@ from gradwidgets.widgets.controls.base import Control, Looks
 from gradwidgets.widgets.controls.choices import Check, Menu, Tabs, Toggles
 from gradwidgets.widgets.controls.coordinates import Point
 from gradwidgets.widgets.controls.folds import Fold, Folds, explanation, how_many
-from gradwidgets.widgets.controls.number import Number
+from gradwidgets.widgets.controls.number import Entry, Number
 from gradwidgets.widgets.controls.scrubber import Scrubber
 
 STRIP = "gradwidgets-strip"  # the class of what is dragged most: on a projector it stands in a strip over the picture
@@ -82,6 +82,10 @@ class Maker:
     def number(self, name: str, stops: Sequence[float], more: str = "", *, label: str | None = None) -> Number:
         """Make a slider over chosen stops beside a field for any other number."""
         return Number(name, self.tooltip(name, more), stops, label, looks=self.looks)
+
+    def entry(self, name: str, more: str = "") -> Entry:
+        """Make a field for a number, in a line that says what it is."""
+        return Entry(name, self.tooltip(name, more), self.looks)
 
     def point(self, name: str, more: str = "", *, parts: tuple[str, str] = ("first", "second")) -> Point:
         """Make two fields that make a point."""

@@ -128,3 +128,37 @@ class Number(Control):
 
     def _spread(self, values: np.ndarray) -> np.ndarray:
         return values if self.stops[0] <= 0 else np.log(np.maximum(values, 1e-300))
+
+
+class Entry(Control):
+    """A number in a field alone, in a line that says what it is.
+
+    Args:
+        name: The name of the trait that it sets.
+        tooltip: What the setting does, in plain words.
+        looks: The shared layouts and styles.
+    """
+
+    kind = "entry"
+
+    def __init__(self, name: str, tooltip: str, looks: Looks | None = None) -> None:
+        looks = looks or Looks()
+        self.field = guarded(
+            widgets.FloatText,
+            self,
+            name,
+            description=f"{name}, number",
+            tooltip=tooltip,
+            layout=looks.layout(),
+            style=looks.of(DescriptionStyle),
+        )
+        self.field.add_class(NAMED)
+        super().__init__(name, tooltip, [self.field], looks)
+        self.field.observe(self._person, "value")
+
+    def _read(self) -> float:
+        return float(self.field.value)
+
+    def _write(self, value: float) -> None:
+        if self.field.value != value:
+            self.field.value = value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
+from time import monotonic as clock
 
 import ipywidgets as widgets
 from ipywidgets.widgets.widget_bool import ToggleButtonStyle
@@ -13,7 +13,9 @@ from traitlets import Bunch
 from gradwidgets.widgets.controls.base import Control, Looks, guarded
 from gradwidgets.widgets.kernel.mainloop import call_later, call_soon, main_loop
 
-PACE = 0.12  # seconds from one step to the next while it plays
+PACE = 0.12  # seconds from one step to the next while it plays, at 1×
+SPEEDS = {"½×": 0.5, "1×": 1.0, "4×": 4.0}
+EMPTY = "gradwidgets-without-steps"  # the class of one with nothing to walk through
 LATE = 5.0  # seconds within which a page echoes a new end of the slider
 REST = 0.4  # seconds after which a dragged number counts as settled
 
@@ -21,13 +23,16 @@ REST = 0.4  # seconds after which a dragged number counts as settled
 class Scrubber(Control):
     """A slider over the steps with a play button; at its right end the whole run is shown.
 
-    While playing, the kernel itself advances the step: each step waits until the previous one is drawn, and there is no
-    second clock in the page whose late messages could be mistaken for the user's.
+    While playing, the kernel itself advances the step: there is no second clock in the page whose late messages could
+    be mistaken for the user's. Steps that are due before the last one is drawn are left out.
 
     Args:
         name: The name of the trait that it sets: a step, or None for the whole run.
         tooltip: What it does, in plain words.
         looks: The shared layouts and styles.
+
+    Attributes:
+        speed: The choice of a speed; it stands on its own, after the number of steps.
     """
 
     kind = "scrubber"
@@ -53,34 +58,71 @@ class Scrubber(Control):
             layout=plain,
             style=looks.of(widgets.SliderStyle),
         )
+        self.speed = guarded(
+            widgets.ToggleButtons,
+            self,
+            "speed",
+            options=list(SPEEDS),
+            index=1,
+            tooltips=[f"play at {speed} speed" for speed in SPEEDS],
+            layout=plain,
+            style=looks.of(widgets.ToggleButtonsStyle, button_width="auto"),
+        )
+        self.speed.add_class("gradwidgets-speed")
         self._setting: int | None = None  # the value last read or shown
+        self._since: float | None = None  # when the step that is shown was due; None if it is not drawn yet
         super().__init__(name, tooltip, [self.play, self.whole, self.slider], looks)
-        self.play.tooltip, self.whole.tooltip = "play, and pause", "the whole run"
+        self.play.tooltip, self.whole.tooltip = "play, and pause", "to the end"
         self.slider.observe(self._person, "value")
         self.play.observe(self._play_or_pause, "value")
+        self.speed.observe(lambda change: setattr(self, "_since", None), "index")
         self.whole.on_click(lambda _: call_soon(lambda: self._go(self.slider.max)))
 
     def _play_or_pause(self, change: Bunch) -> None:
         self.play.icon = "pause" if change.new else "play"
         if change.new:
             call_soon(self._begin)
+        else:
+            super()._person(change)  # what stands still is shown in full
 
     def _begin(self) -> None:
         if self.slider.value >= self.slider.max:
             self._go(0)
-        call_later(PACE, self._walk)
+        self._since = None
+        call_soon(self._walk)
 
     def _walk(self) -> None:
         if not self.play.value or self.comm is None:
             return
-        if not self.moved:
-            self._go(self.slider.value + 1)
-        call_later(PACE, self._walk)
+        now, pace = clock(), self._pace
+        if self._since is None:  # the walk begins once its first step is drawn
+            self._since = None if self.moved else now
+        since = now if self._since is None else self._since
+        due = int((now - since) / pace + 0.05)  # a timer may be early
+        if due and not self.moved:
+            self._since = since = since + due * pace
+            self._go(self.slider.value + due)
+        call_later(max(since + pace - clock(), pace / 4), self._walk)
+
+    @property
+    def playing(self) -> bool:
+        """Whether the step moves on by itself."""
+        return bool(self.play.value)
+
+    @property
+    def _pace(self) -> float:
+        """Seconds from one step to the next."""
+        return PACE / SPEEDS[self.speed.value]
 
     def _go(self, value: int) -> None:
         if value >= self.slider.max:
             self.play.value = False
         self.slider.value = min(value, self.slider.max)
+
+    def enable(self, enabled: bool, reason: str = "") -> None:
+        """Enable or disable the control; there is no speed without a way to play."""
+        super().enable(enabled, reason)
+        self.speed.disabled = self.slider.disabled
 
     def take(self) -> int | None:
         """Return the slider's value, and forget that it moved."""
@@ -125,10 +167,11 @@ class Scrubber(Control):
             return
         steps, last = self._steps, max(self._steps, 1)
         self.enable(steps > 0, "" if steps else "there are no steps")
+        (self.remove_class if steps else self.add_class)(EMPTY)
         if self.slider.readout != (steps > 0):
             self.slider.readout = steps > 0
         if self.slider.max != last:
-            self._ends[self.slider.max] = time.monotonic()
+            self._ends[self.slider.max] = clock()
             at_end = self.slider.value >= self.slider.max
             with self.quietly():  # two messages: in one, the page would clip the value to the former end
                 self.slider.max = last
@@ -138,7 +181,7 @@ class Scrubber(Control):
     def _person(self, change: Bunch) -> None:
         own = self._own_thread == threading.get_ident()
         set_at = None if own or change.new == self.slider.max else self._ends.pop(change.new, None)
-        if set_at is None or time.monotonic() - set_at > LATE:
+        if set_at is None or clock() - set_at > LATE:
             super()._person(change)
             return
         with self.quietly():

@@ -122,16 +122,29 @@ def after_each_cell(work: Callable[[], None]) -> Callable[[], None]:
     return forget
 
 
+def before_next_cell(work: Callable[[], None]) -> Callable[[], None]:
+    """Call `work` before a cell is run, until that is cancelled.
+
+    Returns:
+        A function that cancels this.
+    """
+    return _on_event("pre_run_cell", lambda info: work())
+
+
 def _when_cells_end(ended: Callable[[ExecutionResult], None]) -> Callable[[], None]:
-    shell = get_ipython()
-    if shell is None:
+    return _on_event("post_run_cell", ended)
+
+
+def _on_event(event: str, told: Callable[..., None]) -> Callable[[], None]:
+    events = getattr(get_ipython(), "events", None)
+    if events is None:
         return lambda: None
 
     def forget() -> None:
         with contextlib.suppress(ValueError):  # it was already removed
-            shell.events.unregister("post_run_cell", ended)
+            events.unregister(event, told)
 
-    shell.events.register("post_run_cell", ended)
+    events.register(event, told)
     return forget
 
 

@@ -92,6 +92,7 @@ class Frame:
     Attributes:
         page: The connection to the browser.
         busy: The row below it.
+        come_to_rest: Ends at once what moves in the picture by itself.
     """
 
     def __init__(
@@ -111,6 +112,7 @@ class Frame:
         self.page = Page(layout=widgets.Layout(width="0", height="0", overflow="hidden", margin="0"))
         self._canvas: LiveCanvas | None = None
         self.busy = busy
+        self.come_to_rest: Callable[[], None] = lambda: None
         self._turns, self._style, self._theme = turns, style, theme
         self._above, self._below, self._folded, self._lowest = above, below, folded, lowest
         self._shared, self._tall = shared, tall

@@ -113,18 +113,34 @@ function render({ model, el }) {
     host.classList.toggle("gradwidgets-phone", width < PHONE);
     const height = window.innerHeight;
     const dark = document.body.dataset.jpThemeLight === "false";
+    const calm = reduced.matches;
     const before = model.get("size");
-    if (before.width === width && before.height === height && before.dark === dark) return;
-    model.set("size", { width, height, dark });
+    if (before.width === width && before.height === height && before.dark === dark && before.calm === calm) return;
+    model.set("size", { width, height, dark, calm });
     model.save_changes();
   };
   const soon = () => { clearTimeout(timer); timer = setTimeout(measure, 120); };
+  const reduced = window.matchMedia("(prefers-reduced-motion: reduce)");
+  reduced.addEventListener("change", soon);
+  const say = (told) => { try { model.send(told); } catch {} }; // the kernel may be gone
+  const sight = new IntersectionObserver((views) => {
+    if (!views.some((view) => view.isIntersecting)) return;
+    sight.disconnect();
+    say({ seen: true });
+  }, { threshold: 0.3 });
+  let held = false;
+  const hold = ({ target }) => {
+    held = host.contains(target) && target.closest(".noUi-target, .jupyter-matplotlib-canvas-div") !== null;
+    if (held) say({ held });
+  };
+  const let_go = () => { if (held) say({ held: held = false }); };
   const sizes = new ResizeObserver(soon);
   // A view is rendered before it is attached: look for the enclosing widget once it is.
   const attach = () => {
     host = el.closest(".gradwidgets");
     if (!host?.isConnected) { timer = setTimeout(attach, wait = Math.min(1.2 * wait, 1000)); return; }
     sizes.observe(host);
+    sight.observe(host);
     leave_alone = make_accessible(model, host, dress);
     leave = watch_view(model, host);
     point_no_more = tell_values(model, host);
@@ -147,6 +163,9 @@ function render({ model, el }) {
   const listen = (change) => {
     document[change]("mouseover", explain);
     document[change]("beforeinput", comma);
+    window[change]("pointerdown", hold, true); // sliders keep it to themselves
+    window[change]("pointerup", let_go, true);
+    window[change]("pointercancel", let_go, true);
   };
   listen("addEventListener");
   const themes = new MutationObserver(soon);
@@ -177,6 +196,8 @@ function render({ model, el }) {
     leave();
     point_no_more();
     sizes.disconnect();
+    sight.disconnect();
+    reduced.removeEventListener("change", soon);
     themes.disconnect();
     window.removeEventListener("resize", soon);
     listen("removeEventListener");

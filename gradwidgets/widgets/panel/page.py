@@ -19,8 +19,9 @@ class Page(anywidget.AnyWidget):
     """The connection to the browser: put it anywhere inside an element of class `gradwidgets`.
 
     Attributes:
-        size: `{"width": int, "height": int, "dark": bool}`: the width of the enclosing widget and the height of
-            the window in CSS pixels, and whether JupyterLab's theme is dark; empty until a page has answered.
+        size: `{"width": int, "height": int, "dark": bool, "calm": bool}`: the width of the enclosing widget and the
+            height of the window in CSS pixels, whether JupyterLab's theme is dark, and whether the user prefers
+            reduced motion; empty until a page has answered.
         patches: Whether the page's canvas understands `gradwidgets.widgets.canvas.patch`.
         panel_id: The model id of the panel, whose controls get names for screen readers.
         canvas_id: The model id of the canvas whose pictures are shown on a fast path.
@@ -29,6 +30,8 @@ class Page(anywidget.AnyWidget):
         counts: Name of a tab → the number of things that wait there, if any.
         copied: Whether the last copy to the clipboard worked; None until the page answers.
         gone: Whether the panel was shown and no view of it is left, in any page, that could be seen again.
+        seen: Whether the panel has been in view.
+        held: Whether a hand holds a slider, or the picture.
         boxes: Model ids of the boxes around it that were removed from the page with it.
     """
 
@@ -46,6 +49,8 @@ class Page(anywidget.AnyWidget):
     counts = traitlets.Dict().tag(sync=True)
     copied = traitlets.Bool(None, allow_none=True)
     gone = traitlets.Bool(False)
+    seen = traitlets.Bool(False)
+    held = traitlets.Bool(False)
 
     def __init__(self, **kwargs: object) -> None:
         super().__init__(**kwargs)
@@ -98,6 +103,10 @@ class Page(anywidget.AnyWidget):
             return
         if "copied" in content:
             self.copied = bool(content["copied"])
+        if "held" in content:
+            self.held = bool(content["held"])
+        if "seen" in content:
+            self.seen = True
         if "question" in content:
             self._note_question(content)
         page, turn, views, boxes = (content.get(name) for name in ("page", "turn", "views", "boxes"))

@@ -61,6 +61,7 @@ class Stills:
         """Return the picture as PNG, at twice its size on the page; what it shows is in it as text, too."""
         if at_home():
             self._work.catch_up()
+            self._frame.come_to_rest()
         with AT_WORK, as_usual():
             return self._frame.canvas.figure.png(self._call(), self._summary())
 
@@ -72,6 +73,7 @@ class Stills:
         """Finish the picture if that does not take long, as it may be kept."""
         if at_home():
             self._work.catch_up_if_short()
+            self._frame.come_to_rest()
 
     def put_into(self, data: dict[str, str]) -> None:
         """Add to what a notebook saves of the live widget, by MIME type."""

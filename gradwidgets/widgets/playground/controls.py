@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ipywidgets import Box
+
 from gradwidgets.core import LOSSES, OPTIMIZERS
 from gradwidgets.core.regression.losses import THRESHOLDS
 from gradwidgets.figures.base.style import STYLES
@@ -13,14 +15,6 @@ from gradwidgets.widgets.helps import playground_help
 from gradwidgets.widgets.panel.buttons import Buttons
 from gradwidgets.widgets.playground import rules, swatches, thresholds
 from gradwidgets.widgets.playground.presets import PRESETS
-
-_STEPS = (
-    *range(0, 20),
-    *range(20, 100, 5),
-    *range(100, 200, 10),
-    *range(200, 500, 25),
-    *range(500, 1001, 100),
-)
 
 _PRESETS = "ready-made settings: those of the article whose data are the first dataset"
 
@@ -40,26 +34,28 @@ def make_controls(
     """
     looks = Looks()
     make = Maker(looks, meanings)
+    step = make.scrubber("step", "drag, or ▶, to walk through it")
     controls: list[Control] = [
         make.menu("preset", [("choose …", ""), *((p, p) for p in PRESETS)], _PRESETS),
         make.menu("dataset", datasets, '"article" are 50 points around a parabola'),
         make.menu("optimizer", tuple(OPTIMIZERS)),
         *rules.controls(make),
-        make.number("steps", _STEPS),
+        make.entry("steps"),
         *thresholds.controls(make),
         make.point("start", "or click on a map, or drag"),
         make.toggles("losses", tuple(LOSSES)),
         make.check("arrows"),
         make.menu("theme", ["auto", *STYLES], titled=True),
-        make.scrubber("step", "drag, or ▶, to walk through it"),
+        step,
     ]  # fmt: skip
     by_name = {control.name: control for control in controls}
     for k, toggle in enumerate(by_name["losses"].buttons.values()):
         toggle.add_class(swatches.class_of(k))
-    return by_name, _column(make, by_name, buttons), looks
+    bar = make.box("bar", step, by_name["steps"], step.speed, across=True)
+    return by_name, _column(make, by_name, buttons, bar), looks
 
 
-def _column(make: Maker, by_name: Mapping[str, Control], buttons: Buttons) -> Column:
+def _column(make: Maker, by_name: Mapping[str, Control], buttons: Buttons, bar: Box) -> Column:
     tools = buttons.make(make.looks, "copy a torch script that reproduces this run, all its steps", by_name["theme"])
     often, rarely = rules.often_and_rarely()
     checks = [by_name[name] for name in often if isinstance(by_name[name], Check)]
@@ -80,5 +76,4 @@ def _column(make: Maker, by_name: Mapping[str, Control], buttons: Buttons) -> Co
         make.group(by_name["losses"], by_name["dataset"], title="Loss and data", said=playground_help.losses()),
         make.box("folds", *(part for pill in pills for part in pill.parts), across=True),
     )
-    bar = make.box("bar", by_name["step"], by_name["steps"], across=True)
     return Column(column, under=(bar,), folds=make.folds(), helps=make.helps)

@@ -7,6 +7,7 @@ lines, and the loss of every step. Below them is a line of words for each loss.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from matplotlib.backend_bases import MouseEvent
@@ -27,6 +28,7 @@ from gradwidgets.widgets.playground import rules, swatches, thresholds
 from gradwidgets.widgets.playground.badges import lr_limit
 from gradwidgets.widgets.playground.controls import make_controls
 from gradwidgets.widgets.playground.guess import DescentQuestion
+from gradwidgets.widgets.playground.path_growth import Growth
 from gradwidgets.widgets.playground.picture import axes_order
 from gradwidgets.widgets.playground.problem import Given, Problems, Result, Settings
 from gradwidgets.widgets.playground.scene import State, ViewSettings, scene_of
@@ -147,6 +149,11 @@ class OptimizerPlayground(Panel[Settings, Result]):
         self._figure = PlaygroundFigure(*self._frame.size)
         self.controls, column, self._looks = make_controls(meanings(self), self._problems.names, self._buttons)
         self._assemble(self._figure.figure, column)
+        self._growth = Growth(
+            self.page, lambda share: self._errors.attempt_beside(lambda: self._grow(share)),
+            may=self._at_rest, free=lambda: not self.canvas.under_way,
+        )  # fmt: skip
+        self._frame.come_to_rest = self._growth.finish
         self._work.refresh()
 
     # -- results ------------------------------------------------------------------------------------------
@@ -204,17 +211,30 @@ class OptimizerPlayground(Panel[Settings, Result]):
 
     def _view(self) -> ViewSettings:
         frame, answer = self._frame, self._guessing.drawn
+        playing = self.controls["step"].playing
         return ViewSettings(
-            self.step, frame.theme, self.arrows, frame.size, frame.magnified, answer, self._guessing.covered
+            self.step, frame.theme, self.arrows, frame.size, frame.magnified, answer, self._guessing.covered, playing
         )
 
     def _show(self, result: Result) -> None:
         """Update picture, controls and words to `result` and its current view."""
-        scene, said = scene_of(self._view(), result)
-        self._frame.canvas.redraw(self._figure.update(scene))
+        self._scene, said = scene_of(self._view(), result)
+        self._growth.shown(result)
+        self._frame.canvas.redraw(self._figure.update(self._scene))
         self._tell(said)
         self._show_controls(result)
         self._errors.complain("")
+
+    def _grow(self, share: float) -> None:
+        """Show the paths up to a share of their way."""
+        scene = replace(self._scene, grown=share)
+        self._work.showing(lambda: self.canvas.redraw(self._figure.update(scene)))
+
+    def _at_rest(self) -> bool:
+        """Whether the picture shows whole runs that may grow, and nothing is under way."""
+        waiting = self._choices.waiting() or self._turns.requested or self._work.running or self._turns.owed
+        shown = self._ready and not self._guessing.covered and self._scene.step is None
+        return shown and not waiting and not self._work.half_shown
 
     def _show_controls(self, result: Result) -> None:
         controls = self.controls

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from gradwidgets.core import Optimizer, Regression, StepParts
+from gradwidgets.core import Optimizer, Regression, StepParts, Trajectory
 from gradwidgets.figures.playground.figure import Maps, Run
 from gradwidgets.widgets.playground.problem import Result, alive
 
@@ -60,8 +60,8 @@ def runs_of(result: Result, k: int | None, parts: Mapping[str, StepParts]) -> di
     for name, run in result.trajectories.items():
         points = run.points.numpy()
         last = len(points) - 1 if k is None else k
-        path = points[: min(last, alive(run)) + 1][:, order]
-        path = path[np.isfinite(path).all(axis=1)]
+        here = min(last, alive(run))
+        path = _finite(points[: here + 1][:, order])
         ended = bool(np.isfinite(points[last]).all())
         fits = ended and isinstance(result.objectives[name], Regression)
         runs[name] = Run(
@@ -70,8 +70,19 @@ def runs_of(result: Result, k: int | None, parts: Mapping[str, StepParts]) -> di
             end=points[last][order] if ended else None,
             fit=(float(points[last][0]), float(points[last][1])) if fits else None,
             vectors=_vectors(parts[name], order, result.settings.optimizer) if name in parts else {},
+            **({} if k is None else _to_come(run, here, last, order)),
         )
     return runs
+
+
+def _to_come(run: Trajectory, here: int, last: int, order: list[int]) -> dict[str, np.ndarray]:
+    """Return the rest of a run: its points from one on, and its losses from a step on."""
+    ahead = _finite(run.points.numpy()[here : alive(run) + 1][:, order])
+    return {"ahead": _thinned(ahead), "losses_ahead": run.losses.numpy()[last : alive(run) + 1]}
+
+
+def _finite(path: np.ndarray) -> np.ndarray:
+    return path[np.isfinite(path).all(axis=1)]
 
 
 def _thinned(path: np.ndarray) -> np.ndarray:

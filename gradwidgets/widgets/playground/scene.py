@@ -31,6 +31,7 @@ class ViewSettings:
         magnified: The factor by which text and lines are larger than usual.
         answer: The guess, by name.
         covered: Whether the picture is to be guessed first, and shows only the start.
+        playing: Whether the step moves on by itself; then the parts of steps are not drawn.
     """
 
     step: int | None = None
@@ -40,6 +41,7 @@ class ViewSettings:
     magnified: float = 1.0
     answer: Mapping[str, object] = field(default_factory=dict)
     covered: bool = False
+    playing: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,14 +73,15 @@ def scene_of(view: ViewSettings, result: Result) -> tuple[Scene, Words]:
     """
     k = step_shown(view, result)
     parts = {} if view.covered else parts_of(result, k)
-    runs = guess.covered_runs(result) if view.covered else runs_of(result, k, parts)
-    return _picture(view, result, runs), _words(view, result, k, parts)
+    runs = guess.covered_runs(result) if view.covered else runs_of(result, k, {} if view.playing else parts)
+    return _picture(view, result, runs, k), _words(view, result, k, parts)
 
 
-def _picture(view: ViewSettings, result: Result, runs: Mapping[str, Run]) -> Scene:
+def _picture(view: ViewSettings, result: Result, runs: Mapping[str, Run], k: int | None) -> Scene:
     start = [result.settings.start[i] for i in axes_order(result)]
     guessed = guess.drawn(result, view.answer)
-    return Scene(maps_of(result), runs, start, result.settings.steps, view.theme, view.arrows, guessed)
+    step = None if view.covered else k
+    return Scene(maps_of(result), runs, start, result.settings.steps, view.theme, view.arrows, guessed, step)
 
 
 def _words(view: ViewSettings, result: Result, k: int | None, parts: Mapping[str, StepParts]) -> Words:

@@ -60,10 +60,12 @@ def test_artists_are_made_once_and_then_changed(figure):
 
 def test_only_what_moves_is_animated(figure):
     moving = {artist for artist in artists(figure) if artist.get_animated()}
-    wanted = {*figure.curves.lines.values(), *figure.curves.ends.values(), *figure.data.lines.values()}
+    curves = figure.curves
+    wanted = {*curves.lines.values(), *curves.ends.values(), *curves.ahead.values(), curves.playhead}
+    wanted |= set(figure.data.lines.values())
     for one in figure.maps.values():
-        wanted |= {one.path, one.start, one.end, one.minima, one.guess, one.scale, *one.vectors.values()}
-        wanted |= {one.words.start, one.words.leaving}
+        wanted |= {one.path, one.ahead, one.start, one.end, one.minima, one.guess, one.scale, *one.vectors.values()}
+        wanted |= {one.words.start, one.words.minimum, one.words.leaving}
     assert moving == wanted
 
 
@@ -183,6 +185,71 @@ def test_any_number_of_data_points_is_drawn(count):
     figure.update(scene(of=replace(maps(), data=data)))
     assert max(len(line.get_xdata()) for line in figure.data.axes.lines) <= 2000
     figure.figure.canvas.draw()
+
+
+def test_a_path_drawn_passes_all_points_that_are_apart(figure):
+    """The steps of a run that jumps to and fro, leaves the map and comes back, then crowds in one place."""
+    jumps = np.array([[1.0, -1.0], [-1.5, 2.0], [1.2, 0.3], [-9.0, 0.3], [-30.0, 0.3], [0.5, 0.5]])
+    path = np.vstack([jumps, 0.001 * np.arange(50)[:, None] * [1, 1] / 50 + [0.5, 0.5], [[0.0, 0.0]]])
+    figure.update(scene({name: run(path=path) for name in NAMES}))
+    one = figure.maps["MSE"]
+    one.path.draw(figure.figure.canvas.get_renderer())
+    drawn = one.axes.transData.inverted().transform(one.path._layers[0].vertices)  # private: in pixels
+    for point in (*jumps, path[-1]):
+        assert np.abs(drawn - point).sum(axis=1).min() < 1e-6, point
+    assert len(drawn) < 12
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.999])
+def test_a_growing_path_is_its_way_so_far_with_the_rest_as_a_hint(figure, share):
+    path = np.array([[1.0, -1.0], [-1.0, -1.0], [-1.0, 2.0], [50.0, 2.0]])
+    figure.update(scene({name: run(path=path, end=None) for name in NAMES}, grown=share))
+    one = figure.maps["MSE"]
+    travelled, ahead = (np.column_stack(line.get_data()) for line in (one.path, one.ahead))
+    np.testing.assert_allclose(travelled[-1], ahead[0])
+    np.testing.assert_allclose(np.ravel(one.end.get_data()), travelled[-1])
+    np.testing.assert_allclose(np.vstack([travelled[:-1], ahead[1:]]), path)
+    assert not one.words.leaving.get_visible()
+
+
+def test_once_grown_the_picture_is_the_one_without_motion(figure):
+    whole = figure.figure._repr_png_()
+    for share in (0.2, 0.7):
+        assert figure.update(scene(grown=share)) == Redraw()
+        assert figure.figure._repr_png_() != whole
+    figure.update(scene())
+    assert figure.figure._repr_png_() == whole
+
+
+def test_at_a_step_what_is_to_come_is_a_hint_and_the_playhead_stands_there(figure):
+    whole = run(9)
+    rest = {"ahead": whole.path[3:], "losses_ahead": whole.losses[3:]}
+    part = replace(whole, path=whole.path[:4], losses=whole.losses[:4], **rest)
+    figure.update(scene(dict.fromkeys(NAMES, part), steps=8, step=3))
+    one, curves = figure.maps["MSE"], figure.curves
+    np.testing.assert_allclose(np.column_stack(one.ahead.get_data()), whole.path[3:])
+    np.testing.assert_array_equal(curves.ahead["MSE"].get_xdata(), np.arange(3, 9))
+    np.testing.assert_array_equal(curves.playhead.get_xdata(), [3, 3])
+    figure.update(scene(steps=8))
+    assert not any(len(line.get_xdata()) for line in (one.ahead, curves.ahead["MSE"], curves.playhead))
+
+
+def test_the_name_of_the_minimum_leaves_the_way_of_a_path(figure):
+    one = figure.maps["MSE"]
+
+    def place():
+        figure.figure.canvas.draw()
+        return one.axes.transData.transform(one.words.minimum.get_position())
+
+    away = scene({name: run(path=np.array([[1.5, 1.5], [1.6, 1.5]])) for name in NAMES})
+    figure.update(away)
+    free = place()
+    x, y = one.axes.transData.inverted().transform(free + np.array([10, 3]))
+    figure.update(scene({name: run(path=np.array([[x - 0.5, y], [x + 0.5, y]])) for name in NAMES}))
+    moved = place()
+    assert one.words.minimum.get_visible() and np.abs(moved - free).max() > 8
+    figure.update(away)
+    assert (place() == free).all()
 
 
 def at(figure, axes, x, y) -> str:

@@ -2,31 +2,41 @@
 
 import math
 import threading
+import time
 
 import numpy as np
 import pytest
 
 from gradwidgets import OptimizerPlayground
+from gradwidgets.widgets.controls.scrubber import SPEEDS
 from gradwidgets.widgets.playground.presets import PRESETS
 from tests.widgets.conftest import LOOP_THREAD
-from tests.widgets.fake_page import FakePage, choose, kernel_picture, send
+from tests.widgets.fake_page import Answering, FakePage, choose, kernel_picture, send
 from tests.widgets.playground.test_playground import assert_up_to_date
 
 # -- controls set traits --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["lr", "momentum", "dampening", "weight_decay", "steps", "delta", "beta"])
+@pytest.mark.parametrize("name", ["lr", "momentum", "dampening", "weight_decay", "delta", "beta"])
 def test_slider_and_field_set_the_trait(playground, page, name):
     control = playground.controls[name]
     for position in (5, 9, len(control.stops) - 1):
         send(control.slider, value=position)
         page.answer()
         assert getattr(playground, name) == control.stops[position] == control.field.value
-    typed = {"steps": 77, "dampening": 0.123, "momentum": 0.987}.get(name, 0.0321)
+    typed = {"dampening": 0.123, "momentum": 0.987}.get(name, 0.0321)
     send(control.field, value=typed)
     page.answer()
     assert getattr(playground, name) == typed
     assert playground.error == ""
+    assert_up_to_date(playground)
+
+
+def test_the_number_of_steps_is_a_field(playground, page):
+    for steps in (77, 12, 30):
+        send(playground.controls["steps"].field, value=steps)
+        page.answer()
+        assert playground.steps == steps and playground.error == ""
     assert_up_to_date(playground)
 
 
@@ -156,8 +166,9 @@ def test_a_page_s_late_answer_to_a_former_end_is_no_person_s_choice(playground, 
 
 
 def test_play_from_the_end_begins_anew_walks_to_the_end_and_stops(loop, monkeypatch):
-    monkeypatch.setattr("gradwidgets.widgets.controls.scrubber.PACE", 0.001)
+    monkeypatch.setattr("gradwidgets.widgets.controls.scrubber.PACE", 0.1)
     playground = loop.do(lambda: OptimizerPlayground(steps=5))
+    loop.do(lambda: Answering(playground.canvas).refresh())
     seen = []
     playground.observe(lambda change: seen.append(change.new), "step")
     scrubber = playground.controls["step"]
@@ -169,9 +180,27 @@ def test_play_from_the_end_begins_anew_walks_to_the_end_and_stops(loop, monkeypa
     assert loop.errors == []
 
 
+@pytest.mark.parametrize(("speed", "seconds"), [("½×", 2.0), ("1×", 1.0), ("4×", 0.25)])
+def test_a_walk_keeps_its_time_and_leaves_out_steps_that_cannot_be_drawn(loop, monkeypatch, speed, seconds):
+    monkeypatch.setattr("gradwidgets.widgets.controls.scrubber.PACE", 1e-3)
+    playground = loop.do(lambda: OptimizerPlayground(steps=1000, losses=["MSE"]))
+    loop.do(lambda: Answering(playground.canvas).refresh())
+    scrubber, seen = playground.controls["step"], []
+    loop.until(lambda: scrubber.slider.max == 1000)
+    send(scrubber.speed, index=list(SPEEDS).index(speed))
+    playground.observe(lambda change: seen.append(change.new), "step")
+    began = time.monotonic()
+    send(scrubber.play, value=True)
+    loop.until(lambda: not scrubber.play.value and playground.step is None and len(seen) > 1)
+    assert seconds <= time.monotonic() - began < 3 * seconds + 1
+    assert seen[0] == 0 and seen[-1] is None and seen[:-1] == sorted(seen[:-1]) and len(seen) < 900
+    loop.do(playground.close)
+    assert loop.errors == []
+
+
 @pytest.mark.parametrize("end", ["reset", "whole", "pause", "python", "close"])
 def test_playing_ends_when_told_to(loop, monkeypatch, end):
-    monkeypatch.setattr("gradwidgets.widgets.controls.scrubber.PACE", 0.001)
+    monkeypatch.setattr("gradwidgets.widgets.controls.scrubber.PACE", 0.02)
     playground = loop.do(lambda: OptimizerPlayground(steps=1000, losses=["MSE"]))
     scrubber = playground.controls["step"]
     send(scrubber.play, value=True)
