@@ -24,8 +24,8 @@ from gradwidgets.figures.base.side_plot import PINNED, PINNED_MARKS, Detail, Sid
 from gradwidgets.figures.base.style import STYLES, own_look
 from gradwidgets.figures.flow.bands import Band, Ground
 from gradwidgets.figures.flow.block_row import BlockRow, LitLayers
+from gradwidgets.figures.flow.dashed_hint import Sentence, dashed
 from gradwidgets.figures.flow.flow_places import Places, Wanted, broken, line_count, places_of, text_width
-from gradwidgets.figures.flow.hints import Sentence, dashed
 from gradwidgets.figures.flow.mark_key import MarkKey, color_key, name_ends, name_row
 from gradwidgets.figures.flow.named_lines import NamedLines
 from gradwidgets.figures.flow.profile_lines import SIZES, STICKY, THEORY, looks_of, profile_lines
