@@ -15,6 +15,7 @@ RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice")
 KINDS = {"playground": "OptimizerPlayground", "explorer": "SurfaceExplorer", "flow": "LayerFlowPanel"}
 VIEWS = ("doctor", "clipping", "curvature", "live", "flow")
 PLACES = ":is(.gradwidgets-top, .gradwidgets-column, .gradwidgets-bar)"
+BESIDE = ".gradwidgets > .gradwidgets-details, .gradwidgets-stage .jupyter-button.mod-primary"  # a table, a cure
 ENABLED = f"{PLACES} :is(select, button, input, .noUi-handle, .widget-readout)"
 
 
@@ -89,7 +90,8 @@ def focused(page: Page) -> dict:
         const { outlineStyle, outlineWidth } = getComputedStyle(element);
         return {
             inside: element.closest(".gradwidgets") !== null, canvas: element.closest(".jupyter-matplotlib") !== null,
-            column: element.closest(".gradwidgets-column") !== null, bar: element.closest(".gradwidgets-bar") !== null,
+            column: element.closest(".gradwidgets-column") !== null,
+            stage: element.closest(".gradwidgets-stage") !== null,
             top: Math.round(box.top - zero), bottom: Math.round(box.bottom - zero), left: box.left, right: box.right,
             ring: outlineStyle === "none" ? 0 : parseFloat(outlineWidth),
         };
@@ -114,7 +116,7 @@ def expected_stops(page: Page) -> int:
     return page.raw.evaluate(
         """enabled => [...document.querySelectorAll(enabled)].filter((element) =>
             !element.disabled && !element.closest("[disabled]") && element.getClientRects().length).length""",
-        ENABLED,
+        f"{ENABLED}, {PLACES} .gradwidgets-off, {BESIDE}",  # what is off says why
     )
 
 
@@ -126,7 +128,9 @@ def check_walk(page: Page) -> list[str]:
     in_column = [stop for stop in stops if stop["role"] not in ("region", "generic")]
     assert len(in_column) == expected_stops(page)
     for one, next_one in pairwise(stops):
-        if one["column"] and next_one["bar"]:  # which is beside the column, under the picture
+        if (
+            one["column"] and next_one["stage"]
+        ):  # which is beside the column: the picture, and what is over and under it
             assert next_one["left"] > one["left"]
             continue
         if all(one[side] == next_one[side] for side in ("left", "top", "bottom")):
@@ -227,6 +231,20 @@ def test_menus_checks_buttons_and_views_obey_the_keyboard(page):
         page.raw.get_by_label("descent").focus()
         keyboard.press("Space")
         page.until_kernel("widget.descent")
+
+
+def test_a_question_mark_opens_under_a_key_and_widens_nothing(page):
+    mark = page.raw.locator(".gradwidgets-column .gradwidgets-help:visible").first
+    width = page.raw.locator(".gradwidgets-column").bounding_box()["width"]
+    assert mark.get_attribute("aria-expanded") == "false" and mark.get_attribute("aria-label").startswith("about ")
+    mark.focus()
+    page.raw.keyboard.press("Enter")
+    page.raw.locator(".gradwidgets-helped:visible").first.wait_for()
+    page.until("document.querySelector('.gradwidgets-help[aria-expanded=true]')")
+    assert page.raw.locator(".gradwidgets-column").bounding_box()["width"] == width
+    assert violations(page) == []
+    page.raw.keyboard.press("Enter")
+    page.raw.locator(".gradwidgets-helped:visible").first.wait_for(state="hidden")
 
 
 def test_plain_keys_do_not_reach_the_notebook(page):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from matplotlib.axes import Axes
 
+from gradwidgets.core.results.wording import number
 from gradwidgets.figures.axes.decades import Decades
 from gradwidgets.figures.axes.layer_names import name_layers, room_for
 from gradwidgets.figures.base.marks import label_axes, plot_axes
@@ -282,6 +283,15 @@ class FlowFigure(SceneFigure[Profile]):
             changed.append(self.profile)
         self._title.set_text(shown.quantity)
         return changed
+
+    def _value_in(self, scene: Profile, axes: Axes, x: float, y: float) -> str:
+        layer = self.layer_at(axes, x)
+        if layer is None:
+            return ""
+        told = [f"{scene.quantity} {number(float(scene.values[layer]), 3)}"]
+        if scene.theory is not None:
+            told.append(f"theory {number(float(scene.theory[layer]), 3)}")
+        return "\n".join([scene.names[layer] if scene.names else f"layer {layer + 1}", *told])
 
     def layer_at(self, axes: Axes | None, x: float | None) -> int | None:
         """Return the index of the layer under the mouse, or None."""

@@ -12,6 +12,7 @@ from gradwidgets.core.losses.precision import TRAINING
 from gradwidgets.figures.base.style import STYLES
 from gradwidgets.widgets.controls import Control, Looks, Maker, log_stops
 from gradwidgets.widgets.controls.maker import Column
+from gradwidgets.widgets.helps import explorer_help
 from gradwidgets.widgets.panel.buttons import Buttons
 
 SCALES = ("linear", "log", "symlog")
@@ -89,8 +90,13 @@ def make_controls(
     for k in range(min(max(constants, _FEWEST), _MOST)):
         name = f"constant {k + 1}"
         by_name[name] = make.number(name, (0.0, 1.0), "a parameter that is on no axis")
-        rows.append(widgets.Box([by_name[name]]))
-    loss = make.group(by_name["shown"], make.box("scrolled", *rows))
+        rows.append(widgets.Box([by_name[name]], layout=widgets.Layout(display="none")))
+    for name in ("lr", "momentum"):  # until there is a descent
+        by_name[name].reveal(False, make.looks)
+    make.strip(rows[0])
+    loss = make.group(
+        by_name["shown"], make.box("scrolled", *rows), about="the part and the constants", said=explorer_help.PART
+    )
     return by_name, _column(make, by_name, loss, buttons), Parts(make.looks, loss, rows)
 
 
@@ -100,17 +106,21 @@ def _column(make: Maker, by_name: Mapping[str, Control], loss: widgets.Box, butt
         make.fold("axes", *(by_name[name] for name in ("x_axis", "x_range", "y_axis", "y_range"))),
         make.fold(", ".join, by_name["resolution"], by_name["dtype"]),
     ]
+    checks = make.box("side", by_name["descent"], by_name["gradient_check"], across=True)
+    make.strip(by_name["point"], checks, by_name["lr"])
     column = make.box(
         "column",
         make.box("head", by_name["example"], tools, across=True),
         loss,
-        make.group(by_name["point"]),
+        make.group(by_name["point"], about="the point", said=explorer_help.POINT),
         make.group(
             make.pair(by_name["arrows"], by_name["scale"]),
-            make.box("side", by_name["descent"], by_name["gradient_check"], across=True),
+            checks,
             by_name["lr"],
             by_name["momentum"],
             title="Show",
+            about="what is shown",
+            said=explorer_help.SHOW,
         ),
         make.box("folds", *(part for pill in pills for part in pill.parts), across=True),
     )

@@ -21,6 +21,7 @@ from gradwidgets.core.layers import LayerFlow
 from gradwidgets.core.monitor import GradientMonitor
 from gradwidgets.core.results.slices import Slices, part_of
 from gradwidgets.figures.base.notebook_figure import Picture
+from gradwidgets.figures.base.scene_figure import SceneFigure
 from gradwidgets.widgets.kernel.main_thread import shown_at_home
 from gradwidgets.widgets.kernel.mainloop import after_each_cell, call_soon
 from gradwidgets.widgets.kernel.making import whole_or_nothing
@@ -189,7 +190,7 @@ class LayerFlowPanel(NetworkPanel):
         if self._network.took < _SHORT:
             self.refresh()
         else:
-            self._errors.complain("The model has changed since it was measured: measure_again() measures it anew.")
+            self._errors.complain("The model has changed since it was measured: measure_again() measures it again.")
 
     # -- a training that is watched -------------------------------------------------------------------------
 
@@ -318,6 +319,9 @@ class LayerFlowPanel(NetworkPanel):
         self._frame.page.counts = {DoctorView.name: sick} if sick and not self._guessing.covered else {}
         self._column.show_values(values, left_out=left_out, covered=self._guessing.covered, sick=sick)
         self._update_folds()
+
+    def _pictured(self) -> SceneFigure[Any]:
+        return self.views[self.view].figure
 
     def _move(self, event: MouseEvent) -> None:
         seen = self._work.seen

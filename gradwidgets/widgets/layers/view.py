@@ -14,7 +14,8 @@ from gradwidgets.core.results.slices import Slices
 from gradwidgets.figures.base.notebook_figure import Picture
 from gradwidgets.figures.base.scene_figure import Framed, SceneFigure
 from gradwidgets.widgets.controls import Control, Fold, Looks, Maker
-from gradwidgets.widgets.controls.maker import LEADS
+from gradwidgets.widgets.controls.maker import LEADS, STRIP
+from gradwidgets.widgets.helps.layers_help import HELPS
 from gradwidgets.widgets.kernel.kept import Kept
 from gradwidgets.widgets.kernel.mainloop import call_soon
 from gradwidgets.widgets.layers.network import Network, Version
@@ -23,6 +24,7 @@ from gradwidgets.widgets.panel.errors import Errors
 from gradwidgets.widgets.panel.words import Words
 from gradwidgets.widgets.panel.work import Work
 
+_ABOUT = {"": "the network", "Show": "what is shown"}  # what a group of this title is about
 Row = tuple[str, widgets.Widget]  # the name of the first setting in it, "" for none, and the row
 
 
@@ -234,7 +236,9 @@ class View:
             first = name if isinstance(name, str) else name[0]
             if first in self.headed or not self._groups:
                 rows = []
-                self._groups.append((make.group(title=self.headed.get(first, "")), rows))
+                title = self.headed.get(first, "")
+                said = HELPS.get((self.name, first), "")
+                self._groups.append((make.group(title=title, about=_ABOUT.get(title, title.lower()), said=said), rows))
             if self.headed.get(first) == "":
                 controls[first].add_class(LEADS)
             if first not in folded:
@@ -247,7 +251,11 @@ class View:
         return self.body
 
     def _row(self, name: str | tuple[str, ...], controls: Mapping[str, Control], make: Maker) -> widgets.Widget:
-        return controls[name] if isinstance(name, str) else make.pair(*(controls[one] for one in name))
+        if isinstance(name, str):
+            return controls[name]
+        pair = make.pair(*(controls[one] for one in name))
+        make.strip(pair)
+        return pair
 
     def leave_out(self, names: Sequence[str]) -> None:
         """Show the column without the controls of these settings, which have no meaning for the current network."""
@@ -255,9 +263,10 @@ class View:
             return  # some are closed already, as garbage is collected in any order
         shown = []
         for group, rows in self._groups:
-            title = [one for one in group.children if isinstance(one, widgets.Label)]
+            heading = [one for one in group.children if all(one is not row for _, row in rows)]
             there = [row for name, row in rows if name not in names]
-            _hold(group, [*title, *there])
+            first = 1 if there and LEADS in there[0]._dom_classes else 0  # it is the heading
+            _hold(group, [*there[:first], *heading, *there[first:]])
             shown += [group] if there else []
         for fold in self._folds:
             fold.leave_out(names)
@@ -283,7 +292,7 @@ class View:
 
     def buttons(self, looks: Looks, *buttons: widgets.Button) -> widgets.Box:
         """Lay out buttons in rows."""
-        return widgets.HBox(buttons, layout=looks.layout(), _dom_classes=("gradwidgets-row",))
+        return widgets.HBox(buttons, layout=looks.layout(), _dom_classes=("gradwidgets-row", STRIP))
 
     def hint(self, looks: Looks, content: str = "") -> widgets.HTML:
         """Make a line of small print."""

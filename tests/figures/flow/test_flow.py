@@ -136,3 +136,15 @@ def test_names_stand_along_the_axis_as_many_as_there_is_room_for(figure):
     renderer = figure.figure.canvas.get_renderer()
     boxes = [text.get_window_extent(renderer) for text in texts]
     assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
+
+
+def test_it_tells_the_layer_under_the_pointer(figure):
+    def told(layer: int) -> str:
+        place = figure.profile.transData.transform((layer + 0.2, np.mean(figure.profile.get_ylim())))
+        return figure.value_at(*(place / figure.figure.bbox.size))
+
+    figure.update(profile([1e-3, 1.0, 0.1], theory=np.ones(3)))
+    assert told(1) == "layer 1\nweight gradient, rms 0.001\ntheory 1"
+    figure.update(profile([0.5, np.nan], names=("fc", "out")))
+    assert told(1) == "fc\nweight gradient, rms 0.5" and told(2) == "out\nweight gradient, rms undefined"
+    assert figure.value_at(0.001, 0.001) == ""

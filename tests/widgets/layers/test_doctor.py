@@ -77,7 +77,7 @@ def test_apply_changes_the_model_as_the_copy_and_undo_brings_it_back(make):
     panel.apply_fix()
     pairs = zip(model.state_dict().items(), expected.state_dict().items(), strict=True)
     assert all(a == b and torch.equal(p, q) for (a, p), (b, q) in pairs)
-    assert panel.fix == "none" and "applied: LayerNorm" in panel.summary and "make the optimizer anew" in panel.summary
+    assert panel.fix == "none" and "applied: LayerNorm" in panel.summary and "make a new optimizer" in panel.summary
     assert any("Norm" in layer.kind for layer in panel.flow.layers)
     panel.fix = "He init"
     panel.apply_fix()  # one on another
@@ -254,7 +254,7 @@ def test_undo_says_what_is_lost_and_that_the_optimizer_must_be_made_anew(make):
     panel = make(*sick(), view="doctor", fix="LayerNorm")
     panel.apply_fix()
     panel.undo_fix()
-    said = "undone: LayerNorm; the model is as it was before it, without what it learned since; make the optimizer anew"
+    said = "undone: LayerNorm; the model is as it was before, without what it has learned since; make a new optimizer"
     assert said in panel.summary
 
 

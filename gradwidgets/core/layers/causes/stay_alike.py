@@ -17,8 +17,8 @@ _NAMED = 3
 # Layers whose units are checked elsewhere, by `likeness`.
 _LAYERS = (nn.Linear, nn.Bilinear, nn.modules.conv._ConvNd, nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention)
 _ANEW = (
-    "Draw the weights of each anew, nn.ModuleList(Expert() for _ in range(n)), or add a little noise to each copy; a "
-    "gate that tells them apart from the start does it as well."
+    "Draw the weights of each separately, nn.ModuleList(Expert() for _ in range(n)), or add a little noise to each "
+    "copy; a gate that tells them apart from the start does it as well."
 )
 _ROWS_ANEW = (
     "Draw it at random, 0.02 * torch.randn(…), or add to each row what tells it apart, as a code of places does."
@@ -144,7 +144,7 @@ def _of_modules(found: Sequence[tuple[str, ...]], *, stay: bool) -> Finding:
     names = found[0]
     listed = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
     evidence = {"layer": names[0], "modules": list(names), "stay": stay, "threshold": _ROUNDING}
-    message = f"{listed} have the same weights, to the bit,"
+    message = f"{listed} have the same weights, bit for bit,"
     if not stay:
         message += " and get gradients of their own: the first step tells them apart, and what weighs them gets its own"
         return Finding(MODULES, "info", message, evidence, action="Nothing, if they are meant to begin as copies.")

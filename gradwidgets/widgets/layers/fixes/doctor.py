@@ -34,6 +34,7 @@ from gradwidgets.widgets.layers.view import Stage, View, Viewed, ViewResult, Vie
 from gradwidgets.widgets.panel.words import Words
 
 Asked = tuple[str, float, bool]  # the fix, the learning rate, whether all are to be tried
+_CHOOSE = "Choose a fix: it is tried on a copy, and the first 20 steps of gradient descent are run with and without it."
 _TRYING = "<div>Trying all fixes …</div>"
 
 
@@ -72,7 +73,7 @@ class DoctorView(View):
         self._hint = self.hint(looks)
         buttons = [
             self.button("Apply", "change the model itself as the copy was changed", self.panel.apply_fix, looks),
-            self.button("Undo", "bring the model back, to the bit", self.panel.undo_fix, looks),
+            self.button("Undo", "restore the model, bit for bit", self.panel.undo_fix, looks),
             self.button("Copy fix", "copy torch code that does the same", self._copy, looks),
         ]
         tip = "try every fix that fits, and rank them by the loss after the first steps"
@@ -127,20 +128,14 @@ class DoctorView(View):
         elif isinstance(part, Refused):
             reason = part.reason
         elif not FIXES[TRIES[panel.fix][0]].changes_model:
-            reason = "it acts on the training: copy its code"
+            reason = "it acts on training, not on the model: copy its code"
         self.allow("Apply", not reason, reason)
         self.allow("Undo", self.can_undo, "nothing was applied")
         self.allow("Copy fix", chosen and not isinstance(part, Refused), reason)
+        said = [] if self._ranking is not None else [_CHOOSE]
         if chosen:
-            said = FIXES[TRIES[panel.fix][0]].about
-        elif self._ranking is not None:
-            said = ""
-        else:
-            said = (
-                "Choose a fix: it is tried on a copy, and the first 20 steps of gradient descent are run with and "
-                "without it."
-            )
-        text = f'<div class="note">{html.escape(said)}</div>' if said else ""
+            said = [FIXES[TRIES[panel.fix][0]].about, *[f"Apply is off: {reason}."] * bool(reason)]
+        text = "".join(f'<div class="note">{html.escape(one)}</div>' for one in said)
         if self._hint.value != text:
             self._hint.value = text
 
@@ -163,7 +158,7 @@ class DoctorView(View):
             raise ValueError(f"choose a fix first: one of {', '.join(TRIES)}")
         name, options = TRIES[chosen]
         if not FIXES[name].changes_model:
-            raise ValueError(f"{chosen} acts on the training, not on the model: copy its code")
+            raise ValueError(f"{chosen} acts on training, not on the model: copy its code")
         if network.own:
             model, *_ = network.problem.network(network.now()[0])
             options = completed(name, options, inside(model, []), panel.flow)
@@ -192,8 +187,8 @@ class DoctorView(View):
         if isinstance(applied, AppliedFix):
             applied.undo()
             self._applied.pop()
-            anew = "; make the optimizer anew" if applied.note else ""
-            self._undone = f"undone: {name}; the model is as it was before it, without what it learned since{anew}"
+            anew = "; make a new optimizer" if applied.note else ""
+            self._undone = f"undone: {name}; the model is as it was before, without what it has learned since{anew}"
             self.stage.network.changed()
             self.panel.change()
         else:
