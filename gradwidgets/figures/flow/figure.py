@@ -158,7 +158,8 @@ class FlowFigure(SceneFigure[Profile]):
             self._write_color_key(scene)
         self._why = None if places.why is None else Sentence(figure, places.why, self._wanted.why, style, layout)
         if places.hint is not None:
-            dashed(figure, places.hint, broken(scene.hint, self._text_width), style, layout)
+            wide = figure.get_figwidth() * layout.dpi * places.hint[2] / (layout.scale / 1.2)
+            dashed(figure, places.hint, broken(scene.hint, wide - 8), style, layout)
 
     def _write_color_key(self, scene: Profile) -> None:
         left, bottom, wide, tall = self._layout.maps[0]

@@ -11,7 +11,7 @@ from gradwidgets.figures.base.layout import Box, Layout, finished, type_scale
 
 _TOP, _BLOCKS, _TITLE, _FOOT, _KEY = 24, 34, 25, 38, 24  # heights of lines, CSS pixels for text of 12 px
 _TWO_BLOCKS, _BETWEEN = 26, 6
-_LEFT, _RIGHT, _GUTTER = 52, 14, 50
+_LEFT, _RIGHT, _GUTTER = 52, 18, 48
 _LETTER = 6.6  # the mean width of a letter, and a little more
 _LINE, _TICKS, _ROW = 17, 21, 31
 _NARROW = 235  # a profile is not narrower beside other plots, if it can be above them
