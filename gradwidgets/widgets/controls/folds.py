@@ -36,6 +36,7 @@ class Fold:
         rows: What it opens: controls, or boxes of them.
         looks: The shared layouts and styles.
         inline: Whether its head stands among the settings of a group.
+        unfolding: Whether it opens when there begins to be something in it: when what it belongs to is turned on.
 
     Attributes:
         head: The button.
@@ -50,14 +51,15 @@ class Fold:
         looks: Looks,
         *,
         inline: bool = False,
+        unfolding: bool = False,
     ) -> None:
-        self._title, self._rows = title, tuple(rows)
+        self._title, self._rows, self._unfolding = title, tuple(rows), unfolding
         kinds = ("gradwidgets-fold", "gradwidgets-more") if inline else ("gradwidgets-fold",)
         plain, style = looks.layout(), looks.of(ToggleButtonStyle)
         self.head = Head(layout=plain, style=style, _dom_classes=kinds)
         self.body = widgets.VBox(self._rows, layout=plain, _dom_classes=("gradwidgets-folded",))
         self.controls = {one.name: one for row in rows for one in _controls_in(row)}
-        self._changed = False
+        self._changed, self._was_seen = False, True
 
     @property
     def parts(self) -> tuple[widgets.Widget, widgets.Widget]:
@@ -84,6 +86,9 @@ class Fold:
         for part in self.parts:
             _dress(part, _EMPTY, not seen)
         self._changed = bool(changed)
+        if self._unfolding and bool(seen) != self._was_seen:
+            self.head.value = bool(seen)
+        self._was_seen = bool(seen)
         _dress(self.head, _CHANGED, self._changed)
 
     def _name(self, seen: Sequence[str]) -> str:

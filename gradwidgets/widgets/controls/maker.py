@@ -9,7 +9,7 @@ import ipywidgets as widgets
 from ipywidgets.widgets.widget_string import LabelStyle
 
 from gradwidgets.widgets.controls.base import Control, Looks
-from gradwidgets.widgets.controls.choices import Check, Menu, Tabs, Toggles
+from gradwidgets.widgets.controls.choices import Check, Choice, Menu, Tabs, Toggles
 from gradwidgets.widgets.controls.coordinates import Point
 from gradwidgets.widgets.controls.folds import Fold, Folds, how_many
 from gradwidgets.widgets.controls.number import Number
@@ -70,13 +70,26 @@ class Maker:
         """Make a choice among names."""
         return Menu(name, self.tooltip(name, more), options, label, titled=titled, looks=self.looks)
 
+    def choice(
+        self,
+        name: str,
+        options: Sequence[str] | Sequence[tuple[str, str]],
+        more: str = "",
+        *,
+        label: str | None = None,
+    ) -> Choice:
+        """Make a choice among a few short names, all of them in view."""
+        return Choice(name, self.tooltip(name, more), options, label, self.looks)
+
     def number(self, name: str, stops: Sequence[float], more: str = "", *, label: str | None = None) -> Number:
         """Make a slider over chosen stops beside a field for any other number."""
         return Number(name, self.tooltip(name, more), stops, label, looks=self.looks)
 
-    def point(self, name: str, more: str = "", *, parts: tuple[str, str] = ("first", "second")) -> Point:
+    def point(
+        self, name: str, more: str = "", *, parts: tuple[str, str] = ("first", "second"), tagged: bool = False
+    ) -> Point:
         """Make two fields that make a point."""
-        return Point(name, self.tooltip(name, more), parts, looks=self.looks)
+        return Point(name, self.tooltip(name, more), parts, tagged=tagged, looks=self.looks)
 
     def scrubber(self, name: str, more: str = "") -> Scrubber:
         """Make a slider that walks through a run."""
@@ -111,9 +124,9 @@ class Maker:
         """Put two menus side by side."""
         return self.box("pair", *menus, across=True)
 
-    def fold(self, title: str | Callable[[Sequence[str]], str], *rows: widgets.Widget) -> Fold:
-        """Make a fold, whose head is a pill."""
-        return self._kept(Fold(title, rows, self.looks))
+    def fold(self, title: str | Callable[[Sequence[str]], str], *rows: widgets.Widget, unfolding: bool = False) -> Fold:
+        """Make a fold, whose head is a pill; one that is `unfolding` opens when there begins to be something in it."""
+        return self._kept(Fold(title, rows, self.looks, unfolding=unfolding))
 
     def more(self, *rows: widgets.Widget) -> Fold:
         """Make a fold that stands among the settings of a group."""

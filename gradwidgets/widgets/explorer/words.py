@@ -6,7 +6,7 @@ import html
 import math
 from collections.abc import Mapping, Sequence
 
-from gradwidgets.core import ProbeRow
+from gradwidgets.core import Finding, GradientCheck, ProbeRow
 from gradwidgets.core.results.finding import SEVERITIES
 from gradwidgets.core.results.wording import number, place
 from gradwidgets.core.surfaces.report_text import ProbeLine, probe_lines
@@ -14,6 +14,7 @@ from gradwidgets.widgets.explorer.point import Here
 from gradwidgets.widgets.explorer.problem import LossResult
 from gradwidgets.widgets.panel.words import card
 
+_MISMATCH = "gradient_mismatch"
 _MOST_INPUTS = 20  # rows of each loss in the table, at most
 
 
@@ -77,10 +78,10 @@ def verdict(result: LossResult, points: Mapping[str, str], *, waiting: bool = Fa
     cards: list[tuple[str, str]] = []
     for loss, found in result.findings.items():
         of = f" · {loss}" if several else ""
-        cards += [(f.severity, card(f.severity, f.name.replace("_", " ") + of, f.message, f.action)) for f in found]
-        if loss in result.checks:
-            check = result.checks[loss]
-            severity = "error" if bool(check.wrong.any()) else "info" if check.obstacle else "ok"
+        check = result.checks.get(loss)
+        cards += [(f.severity, card(f.severity, _title(f, check) + of, f.message, f.action)) for f in found]
+        if check is not None and all(f.name != _MISMATCH for f in found):  # which says it all, and how bad it is
+            severity = "warning" if bool(check.wrong.any()) else "info" if check.obstacle else "ok"
             cards.append((severity, card(severity, f"gradient check{of}", check.sentence)))
         cards += [("info", card("info", f"note{of}", note)) for note in result.grids[loss].notes]
     if result.comparison is not None:
@@ -90,6 +91,39 @@ def verdict(result: LossResult, points: Mapping[str, str], *, waiting: bool = Fa
     kind = "gradwidgets-verdict" + (" waiting" if waiting else "")
     told = here + "".join(text for _, text in cards)
     return f'<div class="{kind}"><div>{told}</div><div>{_table(result.rows)}</div></div>'
+
+
+def _title(finding: Finding, check: GradientCheck | None) -> str:
+    """What a finding is called, and that it answers the gradient check if there was one."""
+    asked = check is not None and finding.name == _MISMATCH
+    return "gradient check: mismatch" if asked else finding.name.replace("_", " ")
+
+
+def bar(names: Sequence[str], points: Mapping[str, Here], ends: Mapping[str, str]) -> str:
+    """Return the numbers at the operating point as HTML, a row for each loss, everything escaped.
+
+    Args:
+        names: The parameters on the axes.
+        points: The name of each loss → the loss there.
+        ends: The name of each loss → how a descent from there ends; {} without descents.
+    """
+    rows = []
+    for loss, here in points.items():
+        cells = [("", loss)] * (len(points) > 1)
+        cells += [("loss", _value(here.loss, 4))]
+        cells += [(f"∂/∂{name}", _value(value)) for name, value in zip(names, here.gradient, strict=True)]
+        cells += [("curvature", _bends(here.eigenvalues))]
+        told = "".join(f"<span>{html.escape(what)} <b>{html.escape(said)}</b></span>" for what, said in cells)
+        rows.append(f"<div>{told}</div>")
+    of = {loss: f"{loss}: " if len(points) > 1 else "" for loss in points}
+    ended = "".join(f'<div class="gradwidgets-ends">{html.escape(of[loss] + end)}</div>' for loss, end in ends.items())
+    return f'<div class="gradwidgets-here">{"".join(rows)}</div>{ended}'
+
+
+def _bends(eigenvalues: tuple[float, ...] | None) -> str:
+    if eigenvalues is None:
+        return "…"
+    return " and ".join(number(value, 3) for value in eigenvalues) or "none"
 
 
 def _table(rows: Sequence[ProbeRow]) -> str:

@@ -82,7 +82,7 @@ function name_controls(column) {
   }
   for (const buttons of column.querySelectorAll(".widget-toggle-buttons")) {
     set(buttons, "role", "group");
-    set(buttons, "aria-label", "view");
+    set(buttons, "aria-label", buttons.closest(".gradwidgets-choice")?.firstElementChild.textContent ?? "view");
   }
 }
 
