@@ -87,7 +87,7 @@ def test_a_hidden_tab_holds_nothing_up_and_shows_the_newest_when_it_is_back(page
 
 
 def test_the_gradient_check_is_a_map_beside_the_loss(page):
-    page.raw.locator(".widget-checkbox").filter(has_text="check gradient").first.locator("input").check()
+    page.raw.locator(".widget-checkbox").filter(has_text="check the gradient").first.locator("input").check()
     page.until_kernel("explorer.gradient_check and len(explorer.figure.axes) == 2 + 2 + 2")
     page.until_painted("explorer")
     page.until_text("gradient check", within=".gradwidgets-verdict .card.ok")

@@ -66,7 +66,7 @@ class CrossCut:
         along.set_ticks([])
         room = (axes.bbox.width if turned else axes.bbox.height) * 72 / figure.dpi / layout.pixel
         across.set_major_locator(
-            _Inner(max(2, min(5, int(room / _STEP / (1.5 if turned else 1)))), 0.0 if turned else _EDGE / room)
+            _Inner(max(3, min(5, int(room / _STEP / (1.5 if turned else 1)))), 0.0 if turned else _EDGE / room)
         )
         across.set_major_formatter(ToldApart())
         across.grid(color=style.faint, linewidth=layout.pixel)

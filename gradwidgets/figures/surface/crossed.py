@@ -9,7 +9,7 @@ from __future__ import annotations
 from gradwidgets.figures.base.layout import Box, Layout, finished, type_scale
 
 _SHARED_UNIT = 2.0  # the ratio of two axes' spans up to which they are drawn in one unit
-_LEAST_SHARE = 0.75  # of the room of several maps that this may leave to them
+_LONG, _LEAST_SHARE = 1.5, 0.75  # a view longer than this has another unit too if one unit left it less of its room
 _GAP, _TOP, _TICKS, _KEY, _RIGHT = 8.0, 25.0, 20.0, 27.0, 16.0  # CSS pixels around the plots
 _BAR, _LABELS = 9.0, 46.0  # the width of a bar of colours, and of its labels with what is around them
 
@@ -99,10 +99,7 @@ def beside_layout(
     beside = max(0.16 * width, 84 * scale)
     across = (sheet.across - 2 * gap - bar - beside) / 2
     above = max(0.2 * height, 60 * scale) if count == 1 else (sheet.down - gap) / 2
-    room = across, sheet.down - gap - above
-    across, down = _in_one_unit(*room, spans)
-    if across * down < _LEAST_SHARE * room[0] * room[1]:
-        across, down = room
+    across, down = _in_a_room(across, sheet.down - gap - above, spans)
     above = down if count == 2 else min(sheet.down - gap - down, 0.3 * height)
     floor = height - sheet.top - above - gap - down
     upper, second = floor + down + gap, left + across + gap
@@ -153,3 +150,10 @@ def _in_one_unit(across: float, down: float, spans: tuple[float, float]) -> tupl
         return across, down
     unit = min(across / spans[0], down / spans[1])
     return unit * spans[0], unit * spans[1]
+
+
+def _in_a_room(across: float, down: float, spans: tuple[float, float]) -> tuple[float, float]:
+    """The size of one of several maps in a room, which a long view fills."""
+    wide, tall = _in_one_unit(across, down, spans)
+    is_long = max(wide / tall, tall / wide) > _LONG
+    return (across, down) if is_long and wide * tall < _LEAST_SHARE * across * down else (wide, tall)

@@ -121,8 +121,8 @@ class PointNames:
         key = self._axes.figure.dpi, name
         if key not in self._sizes:
             font = self.texts[0].get_fontproperties()
-            width, height, _ = renderer_of(self._axes.figure).get_text_width_height_descent(name, font, False)
-            self._sizes[key] = width, 1.15 * height
+            measure = renderer_of(self._axes.figure).get_text_width_height_descent
+            self._sizes[key] = measure(name, font, False)[0], 1.15 * measure("lg", font, False)[1]
         return self._sizes[key]
 
     @property

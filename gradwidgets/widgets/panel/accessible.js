@@ -71,6 +71,10 @@ function name_controls(column) {
   for (const button of column.querySelectorAll(".widget-button:has(> i), .widget-toggle-button:has(> i)")) {
     set(button, "aria-label", button.textContent.trim() || button.title);
   }
+  // ipywidgets writes names in one piece, and one that is longer than its menu could not stand on two lines.
+  for (const option of column.querySelectorAll("option")) {
+    if (option.textContent.includes("\u00a0")) option.textContent = option.textContent.replaceAll("\u00a0", " ");
+  }
   // A label before several buttons or fields is the name of the group that they are.
   for (const label of column.querySelectorAll(".widget-hbox > .widget-label:first-child")) {
     set(label.parentElement, "role", "group");

@@ -77,9 +77,21 @@ def test_the_axes_of_another_loss_are_no_change(shown):
     panel = shown(SurfaceExplorer)
     for name in panel.controls["example"].menu.options[:3]:
         panel.example = name
-        assert list(heads(panel)) == ["axes", "resolution, dtype"]
+        assert list(heads(panel)) == ["Ranges", "Grid"]
     panel.resolution = 31
     assert "resolution 31" in heads(panel)
+
+
+def test_what_belongs_to_something_that_is_turned_on_unfolds(shown):
+    panel = shown(SurfaceExplorer)
+    assert "Descent settings" not in heads(panel)
+    panel.descent = True
+    assert heads(panel)["Descent settings"].value
+    heads(panel)["Descent settings"].value = False
+    panel.lr = 0.02
+    assert not heads(panel)["lr 0.02"].value
+    panel.descent = False
+    assert list(heads(panel)) == ["Ranges", "Grid"]
 
 
 def test_a_page_may_press_a_head_and_do_no_more_to_it(shown):
