@@ -307,7 +307,7 @@ class Page:
         left = ":not(.mod-active)" if opened else ""
         self.raw.evaluate(
             "which => document.querySelectorAll(which).forEach((head) => head.click())",
-            f":is(.gradwidgets-fold, .gradwidgets-opener){pressed}{left}",
+            f":is(.gradwidgets-fold, .gradwidgets-opener, .gradwidgets-details){pressed}{left}",
         )
 
     def on_map(self, weight: float, bias: float, widget: str = "playground") -> tuple[float, float]:

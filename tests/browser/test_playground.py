@@ -134,10 +134,12 @@ def assert_all_in_view(page) -> None:
         return box["x"] + box["width"], box["y"] + box["height"]
 
     right, bottom = edges(".jp-WindowedPanel-outer")
-    for part in (".gradwidgets", ".gradwidgets-column", f"{CANVAS}:first-of-type", ".gradwidgets-words table"):
+    for part in (".gradwidgets", ".gradwidgets-column", f"{CANVAS}:first-of-type", ".gradwidgets-badges"):
         assert edges(part)[0] <= right, part
         assert edges(part)[1] <= bottom, part
-    assert edges(".gradwidgets-words table")[0] <= edges(".gradwidgets")[0]
+    if page.raw.locator(".gradwidgets-words table").is_visible():
+        assert edges(".gradwidgets-words table")[0] <= edges(".gradwidgets")[0]
+        assert edges(".gradwidgets-words table")[1] <= bottom
 
 
 WIDEST_WORDS = (
@@ -158,6 +160,33 @@ def test_a_fold_opens_under_the_hand_and_its_head_names_what_was_changed(page):
     assert not page.slider("weight_decay").is_visible()
     page.raw.get_by_role("button", name="Reset").click()
     page.raw.get_by_role("button", name="3 more settings").wait_for(state="visible")
+
+
+def test_the_numbers_are_folded_in_a_low_window_and_open_in_a_high_one(page):
+    table = page.raw.locator(".gradwidgets-words table")
+    page.unfold(opened=False)
+    head = page.raw.get_by_role("button", name="Numbers", expanded=False)
+    head.wait_for()
+    assert not table.is_visible()
+    head.press("Enter")
+    table.wait_for(state="visible")
+    page.raw.get_by_role("button", name="Numbers", expanded=True).click()
+    table.wait_for(state="hidden")
+    page.raw.set_viewport_size({"width": 1280, "height": 1000})
+    table.wait_for(state="visible")
+    assert not page.raw.locator(".gradwidgets-details").is_visible()
+    page.raw.set_viewport_size({"width": 1280, "height": 800})
+
+
+def test_a_limit_stands_on_the_rail_and_what_is_beyond_it_is_red(page):
+    row = page.raw.locator(".gradwidgets-limited")
+    assert row.locator(".widget-label").first.inner_text() == "lr"
+    page.until_text("MSE stable up to 0.976", within=".gradwidgets-remark")
+    page.type("lr", "2")
+    page.raw.locator(".gradwidgets-over").wait_for()
+    page.until_text("diverges", within=".gradwidgets-badges")
+    page.tell("playground.losses = ['L1']")
+    row.wait_for(state="detached")
 
 
 def test_all_of_it_can_be_seen_without_scrolling(page):

@@ -19,14 +19,25 @@ def words_of(panel) -> str:
     return panel.children[-1].value
 
 
+def told_above(panel) -> str:
+    """The badges above the picture, as HTML."""
+    return next(one for one in descendants(panel) if "gradwidgets-verdicts" in getattr(one, "_dom_classes", ())).value
+
+
+def told_parts_of(panel) -> list[ipywidgets.Widget]:
+    """The badges, the head of the words and the words."""
+    kinds = {"gradwidgets-verdicts", "gradwidgets-details", "gradwidgets-words"}
+    return [one for one in descendants(panel) if kinds & set(getattr(one, "_dom_classes", ()))]
+
+
 def error_line_of(panel) -> ipywidgets.HTML:
     """The line with the error: `error` does not tell whether it is escaped and seen."""
-    return panel.children[-3]
+    return panel.children[-4]
 
 
 def busy_row_of(panel) -> ipywidgets.HBox:
     """The row with the progress of long work, and Stop."""
-    return panel.children[-2]
+    return panel.children[-3]
 
 
 def is_busy(panel) -> bool:

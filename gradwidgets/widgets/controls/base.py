@@ -14,10 +14,11 @@ from typing import Any, ClassVar
 import ipywidgets as widgets
 from traitlets import Bunch, TraitError
 
-from gradwidgets.widgets.canvas.hearing import heard
+from gradwidgets.widgets.canvas.hearing import hear_only, heard
 
 LOCKED = "fixed in this lesson"
 HIDDEN = "gradwidgets-hidden"  # … of one that a teacher hides
+OVER = "gradwidgets-over"  # the class of one whose setting is beyond a limit
 OFF = "gradwidgets-off"  # the class of a control that is disabled
 _MOVED = ("value", "index")  # the traits of a control that a page changes
 NAMED = "gradwidgets-named"  # the class of a field whose label is hidden, but read by screen readers: see controls.css
@@ -52,6 +53,7 @@ class Control(widgets.HBox):
     """
 
     layout: widgets.Layout
+    children: Sequence[widgets.Widget]
     kind: ClassVar[str] = ""  # how the style sheet calls controls of this kind
 
     def __init__(self, name: str, tooltip: str, children: Sequence[widgets.Widget], looks: Looks | None = None) -> None:
@@ -61,6 +63,7 @@ class Control(widgets.HBox):
         self._place = self.layout
         self.moved = False
         self.locked = False
+        self._line: widgets.Label | None = None  # under it
         self._wanted = True, ""  # the last arguments of `enable`
         self._lock = threading.RLock()
         self._own_thread: int | None = None
@@ -152,6 +155,21 @@ class Control(widgets.HBox):
                 child.plain_tooltip = tip
                 if child.tooltip != (reason or tip):
                     child.tooltip = reason or tip
+
+    def remark(self, text: str, *, over: bool = False) -> None:
+        """Say something in a line under the control; "" for nothing.
+
+        Args:
+            text: What to say.
+            over: Whether the setting is beyond what the line says.
+        """
+        if self._line is None and text:
+            self._line = widgets.Label(layout=widgets.Layout(), _dom_classes=("gradwidgets-remark",))
+            hear_only(self._line)
+            self.children = [*self.children, self._line]
+        if self._line is not None and self._line.value != text:
+            self._line.value = text
+        (self.add_class if over else self.remove_class)(OVER)
 
 
 def guarded(kind: type[widgets.Widget], control: Control, name: str, **options: object) -> widgets.Widget:

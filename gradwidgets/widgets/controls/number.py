@@ -96,6 +96,13 @@ class Number(Control):
             self.slider.tooltip = self.field.tooltip = tooltip
             self.slider.description = label  # last, as it marks completion
 
+    def share_of(self, value: float) -> float | None:
+        """Return where on the rail a value stands, from 0 to 1; None if it is off the rail."""
+        if not self.stops[0] <= value < self.stops[-1]:
+            return None
+        place = np.interp(self._spread(np.asarray(value, float)), self._spread(self.stops), np.arange(len(self.stops)))
+        return round(float(place) / (len(self.stops) - 1), 4)
+
     def choose(self, value: float) -> None:
         """Take a number that the user chose elsewhere, such as on a picture."""
         with self._lock:

@@ -108,7 +108,9 @@ class SurfaceExplorer(LossPanel):
     """
 
     _file_name = "gradwidgets-surface"
+    _details = "Inputs that tell"
     _words_height = 206
+    _height_over = 104
     _patience = 0.3
     _verdict: LossResult | None = None  # the result whose findings and table the words show
     _grip: Axes | None = None  # the axes on which the mouse was pressed
@@ -151,6 +153,7 @@ class SurfaceExplorer(LossPanel):
         self.controls, column, self._parts_shown = make_controls(
             meanings(self), self._problems.names, constants, self._buttons
         )
+        self._told.besides = (self._parts_shown.here,)
         self._constant_rows = self._parts_shown.constants
         self._settings.sliders = len(self._constant_rows)
         self._assemble(self._figure.figure, column)
@@ -208,7 +211,7 @@ class SurfaceExplorer(LossPanel):
         if result.exact:
             self.summary = said.summary
         if self._verdict is not None:
-            self._words.value = said.table
+            self._told.show(said)
         self._parts_shown.here.value = bar_of(result, standing)
         self._show_controls(result)
         if result.exact:

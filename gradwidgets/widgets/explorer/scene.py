@@ -140,7 +140,8 @@ def words_of(verdict: LossResult | None, result: LossResult, standing: Standing)
     points = {name: words.at_point(grid.axes, standing.place, one) for name, one in standing.here.items()}
     for name, end in _ends(standing).items():
         points[name] += f"; {end}"
-    return Words(words.summary(verdict, points), words.verdict(verdict, points, waiting=not result.exact))
+    told = words.verdict(verdict, points, waiting=not result.exact)
+    return Words(words.summary(verdict, points), told, words.badges(verdict))
 
 
 def bar_of(result: LossResult, standing: Standing) -> str:

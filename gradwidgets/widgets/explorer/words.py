@@ -12,7 +12,7 @@ from gradwidgets.core.results.wording import number, place
 from gradwidgets.core.surfaces.report_text import ProbeLine, probe_lines
 from gradwidgets.widgets.explorer.point import Here
 from gradwidgets.widgets.explorer.problem import LossResult
-from gradwidgets.widgets.panel.words import card
+from gradwidgets.widgets.panel.words import Badge, card
 
 _MISMATCH = "gradient_mismatch"
 _MOST_INPUTS = 20  # rows of each loss in the table, at most
@@ -80,9 +80,7 @@ def verdict(result: LossResult, points: Mapping[str, str], *, waiting: bool = Fa
         of = f" · {loss}" if several else ""
         check = result.checks.get(loss)
         cards += [(f.severity, card(f.severity, _title(f, check) + of, f.message, f.action)) for f in found]
-        if check is not None and all(f.name != _MISMATCH for f in found):  # which says it all, and how bad it is
-            severity = "warning" if bool(check.wrong.any()) else "info" if check.obstacle else "ok"
-            cards.append((severity, card(severity, f"gradient check{of}", check.sentence)))
+        cards += [(severity, card(severity, f"gradient check{of}", said)) for severity, said in _unfound(found, check)]
         cards += [("info", card("info", f"note{of}", note)) for note in result.grids[loss].notes]
     if result.comparison is not None:
         title = " and ".join(result.comparison.names)
@@ -91,6 +89,23 @@ def verdict(result: LossResult, points: Mapping[str, str], *, waiting: bool = Fa
     kind = "gradwidgets-verdict" + (" waiting" if waiting else "")
     told = here + "".join(text for _, text in cards)
     return f'<div class="{kind}"><div>{told}</div><div>{_table(result.rows)}</div></div>'
+
+
+def badges(result: LossResult) -> tuple[Badge, ...]:
+    """Return the findings, and what the gradient check says if it found nothing, as badges, worst first."""
+    made = []
+    for loss, found in result.findings.items():
+        of, check = f" · {loss}" if len(result.findings) > 1 else "", result.checks.get(loss)
+        made += [Badge(one.severity, _title(one, check) + of, one.message) for one in found]
+        made += [Badge(severity, f"gradient check{of}", said) for severity, said in _unfound(found, check)]
+    return tuple(sorted(made, key=lambda one: -SEVERITIES.index(one.severity)))
+
+
+def _unfound(found: Sequence[Finding], check: GradientCheck | None) -> list[tuple[str, str]]:
+    """What a gradient check says, and how bad that is, unless a finding says it."""
+    if check is None or any(one.name == _MISMATCH for one in found):
+        return []
+    return [("warning" if bool(check.wrong.any()) else "info" if check.obstacle else "ok", check.sentence)]
 
 
 def _title(finding: Finding, check: GradientCheck | None) -> str:

@@ -22,7 +22,7 @@ from gradwidgets.widgets.layers.picture import (
 )
 from gradwidgets.widgets.layers.problem import FlowProblem
 from gradwidgets.widgets.layers.view import View, ViewResult, ViewSettings
-from gradwidgets.widgets.panel.words import Words
+from gradwidgets.widgets.panel.words import Words, badges_of
 
 _GUESS = "your guess"
 
@@ -78,7 +78,7 @@ class FlowView(View):
     def words(seen: ViewResult, derived: Detail, how: ViewSettings) -> Words:
         """Return the verdict, and further facts."""
         told = seen.flow, how.selected, how.quantity
-        return Words("\n".join(words.verdict_lines(*told)), words.verdict(*told))
+        return Words("\n".join(words.verdict_lines(*told)), words.verdict(*told), badges_of(seen.flow.findings))
 
     def code(self) -> list[str]:
         """Measure the network and judge it."""

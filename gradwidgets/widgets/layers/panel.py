@@ -115,7 +115,7 @@ class LayerFlowPanel(NetworkPanel):
 
     _file_name = "gradwidgets-layers"
     _words_height = 150
-    _height_over = 44
+    _height_over = 106
     _patience = 0.3
     selected: int | None = None  # the place of the selected layer
     _column: Column
@@ -292,7 +292,7 @@ class LayerFlowPanel(NetworkPanel):
         derived = view.derive(self.problem, result, how, view.kept)
         self._frame.canvas.redraw(view.figure.update(view.scene(result, derived, how)))
         said = view.words(result, derived, how)
-        self.summary, self._words.value = said.summary, said.table
+        self._tell(said)
 
     def _paint_view(self, *, settled: bool) -> None:
         """Update picture and words to the current view, without computing a new result."""
@@ -301,7 +301,7 @@ class LayerFlowPanel(NetworkPanel):
 
     @shown_at_home
     def _say(self, content: str) -> None:
-        self._words.value = content
+        self._told.say(content)
 
     def _interrupted(self) -> None:
         if self._ready:

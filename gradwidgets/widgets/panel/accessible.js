@@ -3,6 +3,7 @@
 
 const CANVAS = ".jupyter-matplotlib-canvas-div";
 const CONTROLS = ".gradwidgets-top, .gradwidgets-column, .gradwidgets-bar, .gradwidgets-guesses";
+const DETAILS = ".gradwidgets-details"; // the head of the words below the picture
 
 // The panel of this page's widget and what is shown in it, models.
 async function* family(model, manager) {
@@ -52,6 +53,12 @@ const set = (element, name, value) => {
   if (element && element.getAttribute(name) !== value) element.setAttribute(name, value);
 };
 
+function name_toggle(button) {
+  const opens = button.matches(".gradwidgets-fold, .gradwidgets-opener, .gradwidgets-details");
+  set(button, opens ? "aria-expanded" : "aria-pressed", String(button.classList.contains("mod-active")));
+  if (button.matches(".gradwidgets-fold")) set(button, "aria-label", `${button.textContent} settings`);
+}
+
 function name_controls(column) {
   for (const slider of column.querySelectorAll(".widget-slider")) {
     const name = slider.querySelector(".widget-label").textContent;
@@ -63,11 +70,7 @@ function name_controls(column) {
     set(number, "role", "textbox");
     set(number, "aria-label", `${name}, number`);
   }
-  for (const button of column.querySelectorAll(".widget-toggle-button")) {
-    const opens = button.matches(".gradwidgets-fold, .gradwidgets-opener");
-    set(button, opens ? "aria-expanded" : "aria-pressed", String(button.classList.contains("mod-active")));
-    if (button.matches(".gradwidgets-fold")) set(button, "aria-label", `${button.textContent} settings`);
-  }
+  column.querySelectorAll(".widget-toggle-button").forEach(name_toggle);
   for (const button of column.querySelectorAll(".widget-button:has(> i), .widget-toggle-button:has(> i)")) {
     set(button, "aria-label", button.textContent.trim() || button.title);
   }
@@ -99,12 +102,14 @@ function name_picture(canvas, words) {
   set(canvas, "tabindex", "-1");
 }
 
-// Makes what is inside `host` accessible; returns what ends that.
-function make_accessible(model, host) {
+// Makes what is inside `host` accessible, and dresses its controls whenever there are new ones; returns what ends that.
+function make_accessible(model, host, dress) {
   let timer = 0, changes = null;
   const name = () => {
     for (const part of host.querySelectorAll(CONTROLS)) name_controls(part);
+    host.querySelectorAll(DETAILS).forEach(name_toggle);
     say_values(model, host);
+    dress();
   };
   const begin = () => {
     const column = host.querySelector(".gradwidgets-column");
@@ -122,7 +127,7 @@ function make_accessible(model, host) {
       timer = setTimeout(name, 30);
     });
     const seen = { subtree: true, childList: true, attributes: true, attributeFilter: ["class", "disabled"] };
-    for (const part of host.querySelectorAll(CONTROLS)) changes.observe(part, seen);
+    for (const part of host.querySelectorAll(`${CONTROLS}, ${DETAILS}`)) changes.observe(part, seen);
   };
   begin();
   // A click gives ipympl's canvas the keyboard, and it swallows every key: Tab leaves it.

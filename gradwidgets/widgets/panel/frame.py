@@ -16,6 +16,7 @@ from gradwidgets.widgets.kernel.mainloop import call_later
 from gradwidgets.widgets.panel.lesson import MAGNIFIED
 from gradwidgets.widgets.panel.page import Page
 from gradwidgets.widgets.panel.settings_panel import descendants
+from gradwidgets.widgets.panel.words import HIGH
 
 LOWEST = 380  # CSS pixels: the minimum height of a picture
 _ABOVE = 250  # CSS pixels of the window taken by JupyterLab and the cell above the picture, and by margins
@@ -79,7 +80,8 @@ class Frame:
         style: Returns the lesson's style, a key of `MAGNIFIED`.
         theme: Returns the theme setting.
         above: Returns the height of what is above it, in CSS pixels.
-        below: The height of the text below it if there is little room, in CSS pixels.
+        below: The height of the text below it where that is not folded, in CSS pixels.
+        folded: The height of what stands below it where the text is folded.
         lowest: Returns its minimum height.
 
     Attributes:
@@ -96,13 +98,14 @@ class Frame:
         theme: Callable[[], str],
         above: Callable[[], int],
         below: int,
+        folded: int,
         lowest: Callable[[], int],
     ) -> None:
         self.page = Page(layout=widgets.Layout(width="0", height="0", overflow="hidden", margin="0"))
         self._canvas: LiveCanvas | None = None
         self.busy = busy
         self._turns, self._style, self._theme = turns, style, theme
-        self._above, self._below, self._lowest = above, below, lowest
+        self._above, self._below, self._folded, self._lowest = above, below, folded, lowest
         self._waiting = False  # for the page to acknowledge a picture
 
     def hang(self, figure: Figure, pressed: Callable[[MouseEvent], None]) -> widgets.Box:
@@ -143,7 +146,8 @@ class Frame:
         larger = max(_LARGER if width >= _ROOMY else 1.0, MAGNIFIED[self._style()])
         beside = self._beside(width)
         width -= _MARGINS + (0 if width < beside + _LEAST_WIDTH else beside)  # then the picture is below the controls
-        height -= _ABOVE + round(self._below * larger) + self._above()
+        below = self._below if height >= HIGH else self._folded
+        height -= _ABOVE + round(below * larger) + self._above()
         width = max(_LEAST_WIDTH, min(width, 1500))
         return width, max(self._lowest(), min(height, 900, round(width * 0.85)))
 

@@ -45,7 +45,7 @@ class Parts:
 
     settings: Sequence[str]
     controls: Callable[[], Mapping[str, Control]]
-    besides: Mapping[str, Callable[[], widgets.Widget]]
+    besides: Mapping[str, Callable[[], Sequence[widgets.Widget]]]
     refit: Callable[[], None]
     dressed: Callable[[], None]
 
@@ -115,8 +115,9 @@ class PreparedLesson:
         for control in self._controls().values():
             _dress(control, HIDDEN, id(control) in hidden)
             control.lock(id(control) in locked)
-        for name, part in self._besides.items():
-            _dress(part(), HIDDEN, name in hide)
+        for name, parts in self._besides.items():
+            for part in parts():
+                _dress(part, HIDDEN, name in hide)
         self._dressed()
 
     def _dress_all(self) -> None:

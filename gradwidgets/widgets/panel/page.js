@@ -83,6 +83,15 @@ const ROOMY = 1300, COLUMN = 250, PROJECTOR_COLUMN = 330, LEAST_WIDTH = 400, PHO
 
 function render({ model, el }) {
   let host = null, timer = 0, wait = 10, leave_alone = () => {}, leave = () => {};
+  // A hatch on a number's rail, from a share of it on: see controls.css.
+  const limit = () => {
+    const limits = model.get("limits");
+    for (const row of host?.querySelectorAll(".gradwidgets-number") ?? []) {
+      const share = limits[row.querySelector(".widget-label")?.textContent];
+      row.classList.toggle("gradwidgets-limited", share !== undefined);
+      if (share !== undefined) row.style.setProperty("--gw-limit", share);
+    }
+  };
   const measure = () => {
     if (!host || !host.isConnected) return;
     const width = Math.floor(host.getBoundingClientRect().width);
@@ -106,11 +115,12 @@ function render({ model, el }) {
     host = el.closest(".gradwidgets");
     if (!host?.isConnected) { timer = setTimeout(attach, wait = Math.min(1.2 * wait, 1000)); return; }
     sizes.observe(host);
-    leave_alone = make_accessible(model, host);
+    leave_alone = make_accessible(model, host, limit);
     leave = watch_view(model, host);
     measure();
   };
   attach();
+  model.on("change:limits", limit);
   // ipywidgets shows a check box's label as its tooltip, and its tooltip nowhere.
   const explain = (event) => {
     const box = event.target.closest?.(".widget-checkbox");
@@ -159,6 +169,7 @@ function render({ model, el }) {
     window.removeEventListener("resize", soon);
     listen("removeEventListener");
     model.off("msg:custom", copy);
+    model.off("change:limits", limit);
   };
 }
 

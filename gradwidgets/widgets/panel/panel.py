@@ -33,6 +33,7 @@ from gradwidgets.widgets.panel.prediction import Question
 from gradwidgets.widgets.panel.settings_panel import SettingsPanel
 from gradwidgets.widgets.panel.still import Still, Stills
 from gradwidgets.widgets.panel.traits import Flag, Names, OneOf
+from gradwidgets.widgets.panel.words import Badge, Words
 from gradwidgets.widgets.panel.work import R, S, Steps, Work
 
 _MARIMO = "marimo does not show composite widgets, so this is a still picture; JupyterLab shows it live."
@@ -71,7 +72,8 @@ class Panel(SettingsPanel, Generic[S, R]):
 
     _file_name: ClassVar[str] = "gradwidgets"  # name of saved files, without extension
     _patience: ClassVar[float] = 0.0  # seconds of work after which progress is shown
-    _words_height: ClassVar[int] = 84  # height of the text in CSS pixels, if there is little room
+    _words_height: ClassVar[int] = 84  # height of the text in CSS pixels, where it is not folded
+    _head_height: ClassVar[int] = 26  # … of the head that opens it, where it is
     _height_over: ClassVar[int] = 0  # height of what is over and under the picture besides, in CSS pixels
     _folds = Folds()
     _usually: Mapping[str, object] | None = None  # the defaults of what is in the folds
@@ -93,14 +95,14 @@ class Panel(SettingsPanel, Generic[S, R]):
 
     def _make_parts(self) -> None:
         turns, errors, busy = self._turns, self._errors, Busy(self._stop_pressed)
-        besides = {"buttons": lambda: self._buttons.rows, "words": lambda: self._words}
+        besides = {"buttons": lambda: (self._buttons.rows,), "words": lambda: self._told.parts}
         refit, dressed = (lambda: self._work.refit()), (lambda: self._update_folds())
         parts = Parts(self.settings(), lambda: self.controls, besides, refit=refit, dressed=dressed)
         self.lesson = self._make_lesson(parts)
         self._frame = Frame(
             turns, busy, style=lambda: self.style, theme=lambda: self.theme,
             above=lambda: self._height_over + self.lesson.height + (0 if self._guessing.guess is None else _GUESS),
-            below=self._words_height, lowest=self._lowest,
+            below=self._words_height, folded=self._head_height, lowest=self._lowest,
         )  # fmt: skip
         self._files = Files(self._file_name, state=self.state, restore=self.restore, lesson=self.lesson, errors=errors)
         self._buttons = Buttons(
@@ -142,10 +144,10 @@ class Panel(SettingsPanel, Generic[S, R]):
 
         self._folds = column.folds
         picture = self._frame.hang(figure, press)
-        stage = widgets.VBox([picture, *column.under], _dom_classes=("gradwidgets-stage",))
+        stage = widgets.VBox([self._told.above, picture, *column.under], _dom_classes=("gradwidgets-stage",))
         upper = widgets.HBox([column.box, stage], _dom_classes=("gradwidgets-upper",))
         above = [self.children[0], self.page, self.lesson.heading, self._guessing.room, *column.over]
-        self.children = [*above, upper, self._errors.box, self._frame.busy.row, self._words]
+        self.children = [*above, upper, self._errors.box, self._frame.busy.row, self._told.head, self._told.below]
         self.page.panel_id = self.model_id
         self.canvas.when_rescaled(self._work.redraw)
         unheld.watch(self)
@@ -205,6 +207,11 @@ class Panel(SettingsPanel, Generic[S, R]):
     def _move(self, event: MouseEvent) -> None:
         """Handle a press of the left mouse button, or a drag with it."""
 
+    def _tell(self, said: Words) -> None:
+        """Say what the picture shows."""
+        self._told.show(said)
+        self.summary = said.summary
+
     def _invalidate(self) -> None:
         """Redraw everything the next time."""
         raise NotImplementedError
@@ -238,8 +245,7 @@ class Panel(SettingsPanel, Generic[S, R]):
     def _cover(self, guess: Guess[R], result: R) -> None:
         self.canvas.redraw(guess.question.cover(result))
         self._show_controls(result)
-        self.summary = guess.ask()
-        self._words.value = ""
+        self._tell(Words(guess.ask(), "", (Badge("info", "Guess first", sign="?"),)))
         self._errors.complain("")
 
     def _discard_caches(self) -> None:

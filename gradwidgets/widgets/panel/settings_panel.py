@@ -20,7 +20,7 @@ from gradwidgets.widgets.kernel.changes import Changes
 from gradwidgets.widgets.kernel.main_thread import Turns
 from gradwidgets.widgets.panel.errors import Errors
 from gradwidgets.widgets.panel.own_settings import Choices, OwnSettings
-from gradwidgets.widgets.panel.words import Prose
+from gradwidgets.widgets.panel.words import Told
 
 # For all panels alike; as HTML, because that works even in a page without the panels' own script.
 SHEETS = ("tokens.css", "controls.css", "column.css", "words.css")
@@ -42,6 +42,7 @@ class SettingsPanel(widgets.VBox):
     summary = Unicode("", help="what the picture shows, in words").tag(result=True)
 
     _own_style: ClassVar[str] = ""  # rules of its own, after the style sheets
+    _details: ClassVar[str] = "In detail"  # what the words below the picture are
     _maker: ClassVar[str] = ""  # the function that makes it, if not its class
 
     # What close() needs if the constructor rejects its arguments early.
@@ -60,8 +61,7 @@ class SettingsPanel(widgets.VBox):
         super().__init__(**layout)
         self._closed = False
         self.add_class("gradwidgets")
-        self._words = Prose(layout=widgets.Layout(margin="6px 0 0"))
-        self._words.add_class("gradwidgets-words")
+        self._told = Told(self._details)
         self._errors = Errors(
             type(self).__name__,
             self._turns,
@@ -82,7 +82,7 @@ class SettingsPanel(widgets.VBox):
         )
         nothing = widgets.Layout(width="0", height="0", margin="0", overflow="hidden")
         style = widgets.HTML(f"<style>{_STYLE}{self._own_style}</style>", layout=nothing)
-        self.children = [style, self._errors.box, self._words]
+        self.children = [style, self._errors.box, self._told.below]
         self.observe(self._on_setting, names=list(self.settings()))
 
     def _make_settings(self, *given: Any) -> OwnSettings[Any]:

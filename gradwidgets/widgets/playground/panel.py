@@ -23,6 +23,7 @@ from gradwidgets.widgets.panel.own_settings import split_keywords
 from gradwidgets.widgets.panel.panel import Panel
 from gradwidgets.widgets.panel.traits import Flag, OneOf, Pair, SomeOf, Whole, meanings
 from gradwidgets.widgets.playground import rules, swatches, thresholds
+from gradwidgets.widgets.playground.badges import lr_limit
 from gradwidgets.widgets.playground.controls import make_controls
 from gradwidgets.widgets.playground.guess import DescentQuestion
 from gradwidgets.widgets.playground.picture import axes_order
@@ -114,7 +115,8 @@ class OptimizerPlayground(Panel[Settings, Result]):
 
     _file_name = "gradwidgets-playground"
     _own_style = swatches.rules()
-    _height_over = 52
+    _details = "Numbers"
+    _height_over = 108
     _settings: SuitedSettings
 
     @whole_or_nothing
@@ -208,7 +210,7 @@ class OptimizerPlayground(Panel[Settings, Result]):
         """Update picture, controls and words to `result` and its current view."""
         scene, said = scene_of(self._view(), result)
         self._frame.canvas.redraw(self._figure.update(scene))
-        self._words.value, self.summary = said.table, said.summary
+        self._tell(said)
         self._show_controls(result)
         self._errors.complain("")
 
@@ -226,9 +228,17 @@ class OptimizerPlayground(Panel[Settings, Result]):
         blocked = not self.nesterov and (self.momentum == 0 or self.dampening != 0)
         reason = "Nesterov needs momentum above 0" if self.momentum == 0 else "Nesterov needs dampening 0"
         controls["nesterov"].enable(not blocked, reason if blocked else "")
+        self._show_limit(result)
         self._frame.page.tips = {c.box.description: c.box.tooltip for c in controls.values() if isinstance(c, Check)}
         controls["start"].name_parts(next(iter(result.objectives.values())).parameters)
         self._update_folds()
+
+    def _show_limit(self, result: Result) -> None:
+        """Mark on lr's rail from where on a step does not contract."""
+        lr, found = self.controls["lr"], lr_limit(result.stability)
+        share = None if found is None else lr.share_of(found[0])
+        self._frame.page.limits = {} if share is None else {lr.slider.description: share}
+        lr.remark("" if found is None else found[1], over=found is not None and self.lr > found[0])
 
     def _usual_in_folds(self) -> Mapping[str, object]:
         return {**super()._usual_in_folds(), "start": self._problems[self.dataset].base.start}

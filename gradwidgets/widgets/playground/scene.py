@@ -14,6 +14,7 @@ from gradwidgets.figures.playground.figure import PlaygroundFigure, Run, Scene
 from gradwidgets.widgets.kernel.as_usual import as_usual
 from gradwidgets.widgets.panel.words import Words
 from gradwidgets.widgets.playground import guess, words
+from gradwidgets.widgets.playground.badges import badges
 from gradwidgets.widgets.playground.picture import axes_order, maps_of, runs_of
 from gradwidgets.widgets.playground.problem import Problem, Result, Settings, parts_of
 
@@ -91,11 +92,12 @@ def _words(view: ViewSettings, result: Result, k: int | None, parts: Mapping[str
     else:
         table = words.step_table(parts, result.trajectories, k, own_part=settings.optimizer.own_part, style=style)
         text = "\n".join((text, f"step {k} of {settings.steps}", *words.step_notes(parts)))
+    ended = badges(result, style)
     if result.sampled is None:
-        return Words(text, table)
+        return Words(text, table, ended)
     used, total = result.sampled
     note = f"preview from {used:,} of {total:,} points; all of them are being computed"
-    return Words(f"{note}\n{text}", f'{table}<div class="note">{note}</div>')
+    return Words(f"{note}\n{text}", f'{table}<div class="note">{note}</div>', ended)
 
 
 def render(state: State) -> tuple[bytes, Words]:

@@ -28,7 +28,12 @@ def _rules() -> Iterator[str]:
             color, dashes = loss_line(name, k, style)
             of_theme = _DARK if theme == "dark" else (".gradwidgets",)
             where = ", ".join(f"{panel} .{class_of(k)}" for panel in of_theme)
-            yield f"{where} {{ --gw-chosen: {color}; --gw-swatch: {_swatch(color, dashes)}; }}"
+            yield f"{where} {{ {variables(color, dashes)} }}"
+
+
+def variables(color: str, dashes: Any) -> str:
+    """Return the CSS variables of a line's colour and of its swatch."""
+    return f"--gw-chosen: {color}; --gw-swatch: {_swatch(color, dashes)};"
 
 
 def _swatch(color: str, dashes: Any) -> str:

@@ -25,7 +25,8 @@ def shown():
 
 def heads(panel) -> dict[str, Head]:
     """The heads of the folds that can be seen, by what is written on them."""
-    found = [one for one in descendants(panel) if isinstance(one, Head) and "gradwidgets-fold" in one._dom_classes]
+    found = [one for one in descendants(panel) if isinstance(one, Head)]
+    found = [one for one in found if "gradwidgets-fold" in one._dom_classes]
     return {one.description: one for one in found if "gradwidgets-empty" not in one._dom_classes}
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from gradwidgets.figures.base.style import MARKS, WORDS, contrast
 from gradwidgets.widgets.panel import settings_panel
+from gradwidgets.widgets.panel.page import Page
 from gradwidgets.widgets.playground import swatches
 
 FOLDER = Path(settings_panel.__file__).parent
@@ -77,6 +78,7 @@ def test_a_colour_is_written_once_and_by_its_name_elsewhere():
         if name != "tokens.css":
             assert re.findall(r"(?<!, )#[0-9a-f]{3,8}\b", text) == [], name
     given = set(re.findall(r"(--gw-[\w-]+):", PLAIN + swatches.rules()))
+    given |= set(re.findall(r'setProperty\("(--gw-[\w-]+)"', Page._esm))
     assert set(re.findall(r"var\((--gw-[\w-]+)", PLAIN)) <= given
 
 

@@ -17,7 +17,7 @@ from gradwidgets.widgets.layers.fixes.trying import Refused, Tried
 from gradwidgets.widgets.layers.picture import losses_detail, names_of, profile_of, shares_detail, values_of
 from gradwidgets.widgets.layers.problem import FlowResult
 from gradwidgets.widgets.layers.view import ViewResult, ViewSettings
-from gradwidgets.widgets.panel.words import Words, card
+from gradwidgets.widgets.panel.words import Badge, Words, badges_of, card
 
 _LOSSES = "loss of the first steps"
 
@@ -57,7 +57,15 @@ def words_of(seen: ViewResult, fitting: Sequence[str], how: ViewSettings) -> Wor
     lines = _tried_lines(fix, part)
     lines += [f"{f.severity}: {f.name}: {f.message}. {_remedies(f, seen.flow, fitting)}" for f in seen.flow.findings]
     table = words.two_columns(found_cards(seen.flow, fitting, how.done), _tried_cards(fix, part))
-    return Words("\n".join([*lines, *how.done]), table)
+    return Words("\n".join([*lines, *how.done]), table, _badges(seen.flow, fix, part))
+
+
+def _badges(flow: FlowResult, fix: str, part: Tried) -> tuple[Badge, ...]:
+    """Return the worst of what is wrong now, and of what is left with a fix."""
+    if not isinstance(part, Trial):
+        return badges_of(flow.findings)
+    now, then = badges_of(part.findings_before, "now"), badges_of(part.findings_after, f"with {fix}")
+    return (*now[:1], *then[:1])
 
 
 def found_cards(flow: FlowResult, fitting: Sequence[str], done: Sequence[str]) -> str:

@@ -29,7 +29,7 @@ from gradwidgets.widgets.layers.training.recorded import (
     shown_rows,
 )
 from gradwidgets.widgets.layers.view import ViewSettings
-from gradwidgets.widgets.panel.words import Words
+from gradwidgets.widgets.panel.words import Words, badges_of
 
 _WAITING = "with panel.watch(optimizer): around your loop, or for batch in panel.track(loader): – or press Train"
 _NO_ELEMENTS = "a record keeps no single elements"
@@ -169,7 +169,7 @@ def _words(ended: list[str], findings: list[Finding], lines: list[str]) -> Words
     cards = said + words.finding_cards(findings)
     notes = "".join(f'<div class="note">{html.escape(line)}</div>' for line in lines)
     table = words.two_columns(cards, notes) if cards else words.two_columns(notes, "")
-    return Words("\n".join([*ended, *words.finding_lines(findings), *lines]), table)
+    return Words("\n".join([*ended, *words.finding_lines(findings), *lines]), table, badges_of(findings))
 
 
 def _findings(recorded: Recorded) -> list[Finding]:
