@@ -24,7 +24,7 @@ from gradwidgets.figures.surface.cut_plot import Cut, span_of
 from gradwidgets.figures.surface.surface_scale import SurfaceScale
 
 _STEP = 45.0  # CSS pixels of an interval between ticks, at least
-_EDGE = 9.0  # CSS pixels from the map, within which a tick's label would touch the map's own
+_EDGE = 9.0  # CSS pixels from the map within which a tick's label would touch the map's own
 
 
 class CrossCut:
@@ -40,6 +40,8 @@ class CrossCut:
         held: The parameter that is held; "" for none.
         turned: Whether the parameter runs upwards.
         from_zero: Whether the ground is coloured between the curve and zero, and not up to the curve.
+        two_lines: Whether there is room for two lines above it.
+        margin: CSS pixels from its lower end within which a tick's label would touch the map's own.
 
     Attributes:
         axes: The plot's axes.
@@ -59,6 +61,8 @@ class CrossCut:
         held: str = "",
         turned: bool = False,
         from_zero: bool = False,
+        margin: float = _EDGE,
+        two_lines: bool = False,
     ) -> None:
         axes = self.axes = plot_axes(figure, box, style, layout)
         self.turned, self._held = turned, held
@@ -66,12 +70,12 @@ class CrossCut:
         along.set_ticks([])
         room = (axes.bbox.width if turned else axes.bbox.height) * 72 / figure.dpi / layout.pixel
         across.set_major_locator(
-            _Inner(max(3, min(5, int(room / _STEP / (1.5 if turned else 1)))), 0.0 if turned else _EDGE / room)
+            _Inner(max(3, min(5, int(room / _STEP / (1.5 if turned else 1)))), 0.0 if turned else margin / room)
         )
         across.set_major_formatter(ToldApart())
         across.grid(color=style.faint, linewidth=layout.pixel)
         axes.set_axisbelow(True)
-        self._title(name, style, layout)
+        self._title(name, style, layout, two_lines=two_lines)
         self._limits = 0.0, 1.0, 0.0, 1.0
         self._settled = False
         self._fill = _Fill(axes, style.ramp, turned, from_zero)
@@ -87,15 +91,17 @@ class CrossCut:
         self._mark = moving_line(axes, **disc(style.accent, layout, 9.5), zorder=8)
         self._mark.set_clip_on(False)
 
-    def _title(self, name: str, style: Style, layout: Layout) -> None:
-        """Say what is drawn, and leave room for what is held: at its right, or under it if there is none."""
+    def _title(self, name: str, style: Style, layout: Layout, *, two_lines: bool) -> None:
+        """Say what is drawn, and leave room for what is held: at its right, or under it."""
         axes, em = self.axes, layout.small * self.axes.figure.dpi / 72
         words = title(axes, style, layout, bold=True)
         fit(words, name, axes.bbox.width)
-        narrow = words.get_window_extent(renderer_of(axes.figure)).width + (len(self._held) + 7) * 0.6 * em
-        below = bool(self._held) and narrow > axes.bbox.width
-        self._about = title(axes, style, layout, right=not below, moving=True)
-        if below:
+        wide = words.get_window_extent(renderer_of(axes.figure)).width + (len(self._held) + 7) * 0.6 * em
+        narrow = wide > axes.bbox.width
+        self._about = title(axes, style, layout, right=not narrow, moving=True)
+        if narrow and not two_lines:
+            self._held = ""
+        elif narrow:
             self._about.set(fontsize=layout.small, color=style.muted)
             words.set_transform(
                 words.get_transform() + ScaledTranslation(0, 1.35 * layout.small / 72, axes.figure.dpi_scale_trans)
@@ -108,7 +114,7 @@ class CrossCut:
     def hold(self, value: float | None) -> None:
         """Say where the other parameter is held."""
         span = self._limits[1] - self._limits[0]
-        words = "" if value is None else f"{self._held} = {short(value, span)}"
+        words = "" if value is None or not self._held else f"{self._held} = {short(value, span)}"
         self._about.set_text(words if len(words) < 16 else "")
 
     def move(self, cut: Cut, at: float | None, *, settle: bool, tints: Mapping[str, np.ndarray] | None = None) -> bool:

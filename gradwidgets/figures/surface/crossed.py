@@ -90,32 +90,56 @@ def beside_layout(
         count: The number of losses.
 
     Returns:
-        The layout, in which the map about the losses is last: it lies beside the map of one loss, and above the second
-        of two; `data` is the cut above the first map, and `losses` the one at the right. And the box of its bar.
+        The layout, in which the map about the losses is last: it lies at the right of everything, or, if that leaves
+        more room, above what is at the right of the first map; `data` is the cut above that, and `losses` the one at
+        the right of the last loss. And the box of its bar.
     """
     sheet = _Sheet(width, height, letters)
+    ways = _in_a_square(sheet, spans, count), _in_a_row(sheet, spans, count)
+    return max(ways, key=lambda way: way[0].maps[0][2] * way[0].maps[0][3])
+
+
+def _in_a_row(sheet: _Sheet, spans: tuple[float, float], count: int) -> tuple[Layout, Box]:
+    """The maps, the cut at their right, the map about them and its bar, all beside each other."""
     scale, left, gap = sheet.scale, sheet.left, sheet.gap
-    bar = (_BAR + _LABELS) * scale if count == 1 else 0.0
-    beside = max(0.16 * width, 84 * scale)
-    across = (sheet.across - 2 * gap - bar - beside) / 2
-    above = max(0.2 * height, 60 * scale) if count == 1 else (sheet.down - gap) / 2
-    across, down = _in_a_room(across, sheet.down - gap - above, spans)
-    above = down if count == 2 else min(sheet.down - gap - down, 0.3 * height)
-    floor = height - sheet.top - above - gap - down
-    upper, second = floor + down + gap, left + across + gap
-    third = second + across + gap + bar
-    maps = [sheet.box(x, floor, across, down) for x in (left, second)]
-    maps += [sheet.box(second, upper, across, above)] if count == 2 else []
-    raised = upper + 30 * scale if count == 2 else floor  # above the title of what lies below it
+    beside, bar = max(0.16 * sheet.width, 84 * scale), (_BAR + _LABELS) * scale
+    above = max(0.2 * sheet.height, 60 * scale)
+    room = (sheet.across - (count + 1) * gap - beside - bar) / (count + 1)
+    across, down = _in_a_room(room, sheet.down - gap - above, spans)
+    above = min(sheet.down - gap - down, 0.42 * sheet.height)
+    beside = min(sheet.across - bar - (count + 1) * (across + gap), 1.6 * across)
+    floor = sheet.height - sheet.top - above - gap - down
+    lefts = [left + k * (across + gap) for k in range(count)]
+    cut = lefts[-1] + across + gap
+    lefts.append(cut + beside + gap)
     layout = sheet.layout(
-        maps=tuple(maps),
-        data=sheet.box(left, upper, across, above),
-        losses=sheet.box(third, floor, width - sheet.right - third, down),
+        maps=tuple(sheet.box(x, floor, across, down) for x in lefts),
+        data=sheet.box(left, floor + down + gap, across, above),
+        losses=sheet.box(cut, floor, beside, down),
         size=(across, down),
         floor=floor,
     )
-    tall = (upper + above if count == 2 else floor + down) - raised
-    return layout, sheet.box(second + across + 6 * scale, raised, _BAR * scale, tall)
+    return layout, sheet.box(lefts[-1] + across + 6 * scale, floor, _BAR * scale, down)
+
+
+def _in_a_square(sheet: _Sheet, spans: tuple[float, float], count: int) -> tuple[Layout, Box]:
+    """The maps and the cut at their right, under the other cut and the map about them, with its bar."""
+    scale, left, gap = sheet.scale, sheet.left, sheet.gap
+    beside = max(0.16 * sheet.width, 84 * scale) + gap if count == 2 else (_BAR + _LABELS) * scale
+    between = gap if count == 2 else sheet.top  # room for the title of the cut under the map about them
+    across, down = _in_a_room((sheet.across - gap - beside) / 2, (sheet.down - between) / 2, spans)
+    floor = sheet.height - sheet.top - between - 2 * down
+    upper, lefts = floor + down + between, [left + k * (across + gap) for k in range(3)]
+    raised = upper + (30 * scale if count == 2 else 0)  # above the title of what lies below it
+    cut = sheet.across + left - lefts[2] if count == 2 else across
+    layout = sheet.layout(
+        maps=(*(sheet.box(x, floor, across, down) for x in lefts[:count]), sheet.box(lefts[1], upper, across, down)),
+        data=sheet.box(left, upper, across, down),
+        losses=sheet.box(lefts[count], floor, cut, down),
+        size=(across, down),
+        floor=floor,
+    )
+    return layout, sheet.box(lefts[1] + across + 6 * scale, raised, _BAR * scale, upper + down - raised)
 
 
 def curve_layout(width: float, height: float, letters: int) -> Layout:

@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from gradwidgets.figures.axes.map_axes import name_between_ticks, set_ticks
 from gradwidgets.figures.base.layout import Box, Layout
 from gradwidgets.figures.base.marks import label_axes
+from gradwidgets.figures.base.moving import moving_line
 from gradwidgets.figures.base.style import Style
 from gradwidgets.figures.playground.growing_path import GrowingPath
 from gradwidgets.figures.surface.cross_cut import CrossCut
@@ -45,13 +46,12 @@ class CurvePlot(CrossCut):
         *,
         from_zero: bool = False,
     ) -> None:
-        super().__init__(figure, box, name, losses, style, layout, from_zero=from_zero)
+        super().__init__(figure, box, name, losses, style, layout, from_zero=from_zero, margin=0.0)
         self._style, self._layout = style, layout
-        self._names = PointNames(self.axes, layout)
+        self._names = PointNames(self.axes, layout, moving=True)
         self._marks: list[Line2D] = []
         self._marked: tuple[Sequence[Critical], tuple[float, ...]] = (), self._limits
-        if from_zero:
-            self.axes.axhline(0, color=style.muted, linewidth=layout.pixel, zorder=2)
+        self._zero = moving_line(self.axes, color=style.muted, linewidth=layout.pixel, zorder=2)
         self.walks = []
         for line in self.lines.values():
             color = POINT if len(losses) == 1 else line.get_color()
@@ -59,7 +59,7 @@ class CurvePlot(CrossCut):
             self.axes.add_line(self.walks[-1])
 
     def label(self, name: str, side: np.ndarray) -> None:
-        """Name the axis, and label its ticks.
+        """Name the axis of a gradient, and label its ticks.
 
         Args:
             name: The parameter's name.
@@ -67,22 +67,23 @@ class CurvePlot(CrossCut):
         """
         self.axes.set_xlim(side[0], side[-1])
         label_axes(self.axes, self._style, self._layout, x=name)
+        self._zero.set_data(side[[0, -1]], [0.0, 0.0])
         set_ticks(self.axes.xaxis, side, 9, self._layout)
         name_between_ticks(self.axes.xaxis)
 
-    def mark(self, points: Sequence[Critical]) -> bool:
-        """Mark the points where the gradient is zero, on the plot's scale; return whether that changed anything."""
+    def mark(self, points: Sequence[Critical]) -> None:
+        """Mark the points where the gradient is zero, on the plot's scale."""
         if (points, self._limits) == self._marked:
-            return False
+            return
         self._marked = points, self._limits
         for mark in self._marks:
             mark.remove()
         self._marks = [critical_mark(self._layout, one.kind, [one.place[0]], [one.loss]) for one in points]
         for mark in self._marks:
+            mark.set(animated=True, zorder=4.4, clip_on=False)
             self.axes.add_line(mark)
         named = zip(names_of(points, self._limits[3] - self._limits[2]), points, strict=True)
         self._names.show([(name, one.place[0], one.loss) for name, one in named])
-        return True
 
     def walk(self, paths: Sequence[tuple[np.ndarray, np.ndarray] | None]) -> None:
         """Change the descents along the curves.

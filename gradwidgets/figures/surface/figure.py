@@ -165,10 +165,12 @@ class SurfaceFigure(SceneFigure[Scene]):
         return layout
 
     def _build_cuts(self, ground: Ground, names: tuple[str, str], style: Style, layout: Layout) -> None:
-        cuts = []
-        for k, box in enumerate((layout.upper, layout.losses)):
-            name, held = f"loss along {names[k]}", names[1 - k]
-            cuts.append(CrossCut(self.figure, box, name, ground.losses, style, layout, held=held, turned=k == 1))
+        what = [f"loss along {name}" for name in names]
+        above, beside = layout.upper, layout.losses
+        free = all(left != beside[0] for left, *_ in layout.maps)  # nothing lies above it
+        given = ground.losses, style, layout
+        upper = CrossCut(self.figure, above, what[0], *given, held=names[1])
+        cuts = [upper, CrossCut(self.figure, beside, what[1], *given, held=names[0], turned=True, two_lines=free)]
         self.plots = cuts
         if len(layout.maps) == 1:
             _say_name(self.figure, cuts[0].axes, ground.losses[0], style, layout)
@@ -236,9 +238,8 @@ class SurfaceFigure(SceneFigure[Scene]):
                 plot.hold(None if point is None else point[1 - k])
         if isinstance(whole := self.plots[0], CurvePlot):
             whole.walk(paths)
-            if whole.mark(scene.ground.critical):
-                changed.append(whole.axes)
-        return Redraw(with_labels=tuple(dict.fromkeys(changed)))
+            whole.mark(scene.ground.critical)
+        return Redraw(with_labels=tuple(changed))
 
     def point_at(self, axes: Axes | None, x: float, y: float) -> tuple[float | None, float | None] | None:
         """Return the parameters (horizontal, vertical) under the mouse.

@@ -19,7 +19,7 @@ from gradwidgets.figures.base.notebook_figure import renderer_of
 
 _MOST = 5  # names, at most
 _AWAY, _MARK = 13.0, 9.0  # CSS pixels from a mark's middle to its name, and to its end
-_EDGE = 3.0  # and from a name to the edge
+_EDGE = 3.0  # and from a name to another, and to the edge
 _SAME = 1e-6  # of how high the loss is in view: a minimum that is higher by less is as low
 
 
@@ -61,19 +61,20 @@ def names_of(points: Sequence[Critical], height: float) -> list[str]:
 class PointNames:
     """Names beside marks, where they are apart from each other, from other marks and from the edge.
 
-    White in night, they are legible on any colour. They belong to the background.
+    White in night, they are legible on any colour.
 
     Args:
         axes: The axes of the marks.
         layout: The sizes.
+        moving: Whether they lie on something that moves, and are animated; otherwise they belong to the background.
     """
 
-    def __init__(self, axes: Axes, layout: Layout) -> None:
-        look: dict[str, Any] = {"fontsize": layout.small, "color": "#ffffff", "zorder": 3.2}
+    def __init__(self, axes: Axes, layout: Layout, *, moving: bool = False) -> None:
+        look: dict[str, Any] = {"fontsize": layout.small, "color": "#ffffff", "zorder": 4.5 if moving else 3.2}
         self._axes, self._layout = axes, layout
         self.texts = [MovingText(casing=NIGHT, visible=False, **look) for _ in range(_MOST)]
         for text in self.texts:
-            text.set_animated(False)
+            text.set_animated(moving)
             axes.add_artist(text)
         self._sizes: dict[tuple[float, str], tuple[float, float]] = {}
 
@@ -107,7 +108,7 @@ class PointNames:
         for x, y in (below, (away, -height / 2), (-away - width, -height / 2), above):
             box = Bbox.from_bounds(at[0] + x, at[1] + y, width, height)
             within = inner.x0 < box.x0 < box.x1 < inner.x1 and inner.y0 < box.y0 < box.y1 < inner.y1
-            if within and not any(box.overlaps(other) for other in taken):
+            if within and not any(box.padded(_EDGE * self._pixel).overlaps(other) for other in taken):
                 return box
         return None
 

@@ -60,12 +60,20 @@ def test_maps_and_the_map_about_them_are_of_one_size_on_shared_axes(size, spans,
     assert_apart([*layout.maps, layout.upper, layout.losses, bar])
     assert len({(round(w, 9), round(h, 9)) for _, _, w, h in layout.maps}) == 1
     assert layout.upper[0] == layout.maps[0][0] and layout.losses[1] == layout.maps[0][1]
-    assert layout.maps[1][1] == layout.maps[0][1]  # side by side
-    assert count == 1 or layout.maps[2][0] == layout.maps[1][0]  # above the second
-    assert layout.bottom_row == {0, 1} and layout.left_column == {0}
+    assert len({box[1] for box in layout.maps[:count]}) == 1  # side by side
+    in_a_row = layout.maps[-1][1] == layout.maps[0][1]
+    assert in_a_row or layout.maps[-1][1] > layout.maps[0][1] + layout.maps[0][3]  # above the others
+    assert layout.bottom_row == set(range(count + in_a_row)) and layout.left_column == {0}
     if spans == (4.0, 4.0):
         _, _, width, height = layout.maps[0]
         assert width * size[0] == pytest.approx(height * size[1])
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_wide_picture_has_its_maps_in_a_row(count):
+    wide, _ = beside_layout(1190, 480, (4.0, 4.0), 5, count)
+    high, _ = beside_layout(594, 480, (4.0, 4.0), 5, count)
+    assert wide.maps[-1][1] == wide.maps[0][1] and high.maps[-1][1] > high.maps[0][1]
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
