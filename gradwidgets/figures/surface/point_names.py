@@ -101,11 +101,11 @@ class PointNames:
                 self._write(text, name, place)
 
     def _beside(self, at: np.ndarray, name: str, taken: Sequence[Bbox]) -> Bbox | None:
-        """The box of a name below a point in pixels, at its right, left or above, where there is room."""
+        """The box of a name below a point in pixels, above, at its right or left, where there is room."""
         width, height = self._size(name)
         away, inner = _AWAY * self._pixel, self._axes.bbox.padded(-_EDGE * self._pixel)
         below, above = (-width / 2, -away - height), (-width / 2, away)
-        for x, y in (below, (away, -height / 2), (-away - width, -height / 2), above):
+        for x, y in (below, above, (away, -height / 2), (-away - width, -height / 2)):
             box = Bbox.from_bounds(at[0] + x, at[1] + y, width, height)
             within = inner.x0 < box.x0 < box.x1 < inner.x1 and inner.y0 < box.y0 < box.y1 < inner.y1
             if within and not any(box.padded(_EDGE * self._pixel).overlaps(other) for other in taken):

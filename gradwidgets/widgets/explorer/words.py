@@ -132,7 +132,8 @@ def bar(names: Sequence[str], points: Mapping[str, Here], ends: Mapping[str, str
         rows.append(f"<div>{told}</div>")
     of = {loss: f"{loss}: " if len(points) > 1 else "" for loss in points}
     ended = "".join(f'<div class="gradwidgets-ends">{html.escape(of[loss] + end)}</div>' for loss, end in ends.items())
-    return f'<div class="gradwidgets-here">{"".join(rows)}</div>{ended}'
+    kind = "gradwidgets-here several" if len(points) > 1 else "gradwidgets-here"
+    return f'<div class="{kind}">{"".join(rows)}</div>{ended}'
 
 
 def _bends(eigenvalues: tuple[float, ...] | None) -> str:
