@@ -89,11 +89,11 @@ def test_curvature_and_the_largest_lr():
 @pytest.mark.parametrize(
     ("optimizer", "loss", "said"),
     [
-        (SGD(0.3), "MSE", "it is there by step {} instead of 45"),
+        (SGD(0.3), "MSE", "it arrives at step {} instead of 45"),
         (SGD(0.1), "MSE", "instead of {}"),
-        (SGD(0.1, momentum=0.5), "MSE", "MSE is there by step {}"),
-        (SGD(1.0), "Huber", "Huber and SmoothL1 are there by step {}"),
-        (RUNS["nesterov"], "MSE", "converged at step {}, where plain momentum still moved"),
+        (SGD(0.1, momentum=0.5), "MSE", "MSE arrives by step {}"),
+        (SGD(1.0), "Huber", "Huber and SmoothL1 arrive by step {}"),
+        (RUNS["nesterov"], "MSE", "converges at step {}, while plain momentum still moves"),
     ],
 )
 def test_when_a_run_arrives(optimizer, loss, said):
@@ -110,9 +110,9 @@ def test_when_a_run_arrives(optimizer, loss, said):
         ("nesterov", "MSE", 4, "ends at {}, the minimum to four digits"),
         ("nesterov", "Huber", 3, "Huber ends at {}"),
         ("nesterov", "L1", 3, "L1 at {}"),
-        ("decay", "MSE", 3, "holds out best: {}"),
+        ("decay", "MSE", 3, "resists best: {}"),
         ("decay", "L1", 3, "L1 ends at {}"),
-        ("decay", "Huber", 3, "close by, at {}"),
+        ("decay", "Huber", 3, "nearby, at {}"),
         ("dampening", "MSE", 3, "MSE ends at {}"),
         ("dampening", "L1", 3, "L1 at {}"),
         ("dampening", "Huber", 3, "Huber and SmoothL1 at {}"),
@@ -126,8 +126,8 @@ def test_overshooting():
     text = words("01_sgd_parameters")
     plain, ahead = (path(run).points[:, 1] for run in ("momentum", "nesterov"))
     assert f"until the bias is {plain.max():.2f}" in text
-    assert f"turns back at step {int(ahead.argmax())} and {ahead.max():.2f}" in text
-    assert f"turned at step {int(plain.argmax())} and {plain.max():.2f}" in text
+    assert f"turns back at step {int(ahead.argmax())}, at {ahead.max():.2f}" in text
+    assert f"turned back at step {int(plain.argmax())}, at {plain.max():.2f}" in text
     parts = step_parts(path("nesterov"), problem(), RUNS["nesterov"], 2)
     here, there = parts.gradient[1].item(), parts.lookahead_gradient[1].item()
     assert f"{here:.2f}".replace("-", "−") + ": go on" in text
@@ -136,8 +136,8 @@ def test_overshooting():
 
 def test_largest_stable_learning_rates():
     text = words("01_sgd_parameters")
-    assert f"largest stable `lr`, {limit('momentum'):.2f} in picture 6" in text
-    assert f"fell to {limit('nesterov'):.3f}" in text
+    assert f"largest stable `lr` was {limit('momentum'):.2f} in picture 6" in text
+    assert f"{limit('nesterov'):.3f}. The brake" in text
     assert f"`lr` was {limit('momentum', 'Huber'):.2f} in picture 6" in text
     assert f"{limit('dampening', 'Huber'):.1f}, five times as large" in text
     assert limit("dampening", "Huber") / limit("momentum", "Huber") == pytest.approx(5, rel=0.01)
@@ -146,7 +146,7 @@ def test_largest_stable_learning_rates():
 def test_the_start():
     text = words("00_start")
     assert f"Above {limit('plain'):.3f}" in text
-    assert f"curved most: {curvatures()[1]:.2f}" in text
+    assert f"largest curvature: {curvatures()[1]:.2f}" in text
     assert f"until {limit('plain', 'Huber'):.2f}" in text
 
 
@@ -162,7 +162,7 @@ def test_factors_of_theory():
     low, high = (predicted_factor("Sigmoid", "default", gain) for gain in (1, 3))
     assert f"raise the factor from {low:.2f} to {high:.2f}" in text
     relu = math.sqrt(1 / 6)
-    assert f"√(1/6) = {relu:.2f}" in text and f"a factor of {relu:.2f} a layer" in text
+    assert f"√(1/6) = {relu:.2f}" in text and f"a factor of {relu:.2f} per layer" in text
     layer = nn.Linear(400, 400)
     assert layer.weight.var().item() == pytest.approx(1 / (3 * 400), rel=0.02)
     assert f"0.14²⁰ is {0.14**20:.1e}".replace("e-", "e−") in text

@@ -15,6 +15,7 @@ RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice")
 KINDS = {"playground": "OptimizerPlayground", "explorer": "SurfaceExplorer", "flow": "LayerFlowPanel"}
 VIEWS = ("doctor", "clipping", "curvature", "live", "flow")
 PLACES = ":is(.gradwidgets-top, .gradwidgets-column, .gradwidgets-bar)"
+BESIDE = ".gradwidgets > .gradwidgets-details, .gradwidgets-stage .jupyter-button.mod-primary"  # a table, a cure
 ENABLED = f"{PLACES} :is(select, button, input, .noUi-handle, .widget-readout)"
 
 
@@ -114,7 +115,7 @@ def expected_stops(page: Page) -> int:
     return page.raw.evaluate(
         """enabled => [...document.querySelectorAll(enabled)].filter((element) =>
             !element.disabled && !element.closest("[disabled]") && element.getClientRects().length).length""",
-        ENABLED,
+        f"{ENABLED}, {PLACES} .gradwidgets-off, .gradwidgets-details",  # what is off says why
     )
 
 
@@ -227,6 +228,20 @@ def test_menus_checks_buttons_and_views_obey_the_keyboard(page):
         page.raw.get_by_label("descent").focus()
         keyboard.press("Space")
         page.until_kernel("widget.descent")
+
+
+def test_a_question_mark_opens_under_a_key_and_widens_nothing(page):
+    mark = page.raw.locator(".gradwidgets-column .gradwidgets-help:visible").first
+    width = page.raw.locator(".gradwidgets-column").bounding_box()["width"]
+    assert mark.get_attribute("aria-expanded") == "false" and mark.get_attribute("aria-label").startswith("about ")
+    mark.focus()
+    page.raw.keyboard.press("Enter")
+    page.raw.locator(".gradwidgets-helped:visible").first.wait_for()
+    page.until("document.querySelector('.gradwidgets-help[aria-expanded=true]')")
+    assert page.raw.locator(".gradwidgets-column").bounding_box()["width"] == width
+    assert violations(page) == []
+    page.raw.keyboard.press("Enter")
+    page.raw.locator(".gradwidgets-helped:visible").first.wait_for(state="hidden")
 
 
 def test_plain_keys_do_not_reach_the_notebook(page):

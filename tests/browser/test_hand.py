@@ -57,12 +57,49 @@ def test_more_steps_than_there_may_be_are_refused(page):
 def test_a_check_box_that_is_greyed_out_says_why(page):
     box = page.raw.locator(".widget-checkbox").filter(has_text="nesterov").first
     box.hover()
-    page.until("document.querySelector('.widget-checkbox [title^=\"Nesterov needs momentum\"]') !== null")
+    page.until("document.querySelector('.widget-checkbox [title^=\"needs momentum\"]') !== null")
     page.tell("playground.momentum = 0.9")
     page.raw.mouse.move(5, 5)
     page.until("!document.querySelector('.widget-checkbox input').disabled")
     box.hover()
     page.until("document.querySelector('.widget-checkbox [title^=\"Nesterov: take the gradient\"]') !== null")
+
+
+PLACES = """() => [...document.querySelectorAll(".gradwidgets :is(label, input, select, button, .noUi-target)")]
+    .filter((part) => part.getClientRects().length).map((part) => {
+        const { left, top, width, height } = part.getBoundingClientRect();
+        return [left, top, width, height].map(Math.round);
+    })"""
+
+
+def test_why_a_control_is_off_stands_under_it_and_nothing_moves_when_that_comes_and_goes(page):
+    reason = page.raw.get_by_text("needs momentum above 0")
+    assert reason.is_visible()
+    before = page.raw.evaluate(PLACES)
+    page.press("momentum")
+    page.until_kernel("playground.momentum > 0")
+    reason.wait_for(state="hidden")
+    assert page.raw.evaluate(PLACES) == before
+    page.press("momentum", "ArrowLeft")
+    reason.wait_for(state="visible")
+    assert page.raw.evaluate(PLACES) == before
+
+
+def test_a_control_that_is_off_is_reached_by_the_keyboard_and_read_with_its_reason(page):
+    page.focus("momentum")
+    page.until("document.querySelector('[aria-disabled=true][aria-label=nesterov]')")
+    for _ in range(2):  # its field, and then
+        page.raw.keyboard.press("Tab")
+    said = page.raw.evaluate(
+        "() => { const row = document.activeElement; return [row.ariaLabel, row.ariaDisabled,"
+        " document.getElementById(row.getAttribute('aria-describedby')).innerText.trim()]; }"
+    )
+    assert said == ["nesterov", "true", "needs momentum above 0"]
+    page.tell("playground.momentum = 0.9")
+    page.until("!document.querySelector('.gradwidgets-column [aria-disabled=true][aria-label=nesterov]')")
+    page.tell("playground.lock = ['lr']")
+    page.raw.locator(".gradwidgets-number", has_text="set by your teacher").wait_for(state="visible")
+    page.tell("playground.lock = []")
 
 
 def test_copying_says_that_it_has_copied(page):

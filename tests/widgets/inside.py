@@ -1,5 +1,6 @@
 """What tests look at inside a widget: each thing by one name here, so that a rename in the package is one line."""
 
+import re
 from collections.abc import Iterator
 
 import ipywidgets
@@ -48,6 +49,12 @@ def is_busy(panel) -> bool:
 def buttons_in(widget: ipywidgets.Widget) -> dict[str, ipywidgets.Button]:
     """The buttons that are shown in a widget, by what is written on them."""
     return {one.description: one for one in descendants(widget) if isinstance(one, ipywidgets.Button)}
+
+
+def cards_in(panel) -> dict[str, ipywidgets.Button]:
+    """The buttons on the cards of the cures that were tried, by the cure's name."""
+    cards = [one for one in descendants(panel) if "gradwidgets-cure" in getattr(one, "_dom_classes", ())]
+    return {re.search("<b>(.*?)</b>", said.value)[1]: button for said, button in (card.children for card in cards)}
 
 
 def press_stop(panel) -> None:

@@ -257,7 +257,7 @@ def _stats(row: Row, measured: Measured, depth: int, before: tuple[str, ...], af
     first = {call: row.gradients[call, place] for call, place in sorted(row.gradients, reverse=True)}
     elements, back = _pooled(list(first.values()), read)
     if row.calls and not first and reached not in ("cut off", "unused", "frozen"):
-        row.note("no gradient by its output: nothing that is trained comes before it, or the loss leaves it out")
+        row.note("no gradient with respect to its output: nothing before it is trained, or the loss leaves it out")
     wrong = []
     if size and not math.isfinite(norm):
         wrong.append("weight")

@@ -36,12 +36,12 @@ _CURES = {
         "is for what is measured, or held, alone."
     ),
     "detach": (
-        "Take the detach away, or detach the other side in its place. If this one is to be held, a target say, it is "
+        "Remove the detach, or detach the other side in its place. If this one is to be held, as a target is, it is "
         'no parameter of the loss: put it into fixed, or allow it: allow=["no_gradient_path"].'
     ),
     "histc": (
         "A histogram counts, and counts have no gradient: count softly, by a kernel around each bin's middle, sums of "
-        "exp(−(x − c)² / 2h²) say."
+        "exp(−(x − c)² / 2h²), for example."
     ),
     "argsort": (
         "Ranks have no gradient: take soft ranks, sums of sigmoid((x_i − x_j) / τ), or a loss of the sorted values "
@@ -64,7 +64,7 @@ _CURES = {
 
 _OWN = (
     "Look at the backward of {0}: it must multiply by the gradient that comes in, and by every factor of its forward, "
-    "the 1/n of a mean say; torch.autograd.gradcheck tells whether it does."
+    "such as the 1/n of a mean; torch.autograd.gradcheck tells whether it does."
 )
 _COMPARING = dict.fromkeys(("gt", "lt", "ge", "le", "eq", "ne"), "a comparison")
 

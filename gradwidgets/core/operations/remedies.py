@@ -56,8 +56,8 @@ ACTIONS = {
 }
 _GENERAL = "Clamp the input of that operation, or add a small eps."
 MASKED = (
-    " A factor of 0 behind it, a mask say, does not hide infinity: choose before it, by an index or with torch.where "
-    "on its input."
+    " A factor of 0 behind it, such as a mask, does not hide infinity: choose before it, by an index or with "
+    "torch.where on its input."
 )
 _LARGE = "mask with a large negative number (−1e4) in place of −∞"
 MASKED_WHOLE = f"A −∞ must leave something finite to choose: leave such rows out, or {_LARGE}."
@@ -67,12 +67,12 @@ MASK_TIMES = (
 )
 MASK_HIDES = f"A target must not be among what is masked, nor all that there is to choose; or {_LARGE}."
 # What to do for a reason why an operation is not finite, whichever operation it is.
-NOTHING = "Nothing is counted, a mask is empty say: divide by count.clamp(min=1), or leave such a batch out."
+NOTHING = "Nothing is counted, as where a mask is empty: divide by count.clamp(min=1), or leave such a batch out."
 ITEMS = "One item of several has nothing to divide by: leave such items out, or add a small eps to the divisor."
 MASK_ROWS = "Nothing is counted for that item: divide by count.clamp(min=1), or leave such items out of the mean."
 SMOOTH = (
-    "There is nothing of that item, an empty class say: add a small eps to the numerator as well as to the divisor, or "
-    "leave such items out of the mean."
+    "There is nothing of that item, for example in an empty class: add a small eps to the numerator as well as to "
+    "the divisor, or leave such items out of the mean."
 )
 LIMIT = (
     "The formula has another form there, its limit (a logarithm, where a power's exponent comes to 0): keep {0} off it."
@@ -95,7 +95,7 @@ _BECAUSE = {
         f"No eps helps where the determinant is below zero: {_POSITIVE}, and take twice the sum of the logarithms of "
         "L's diagonal in place of logdet."
     ),
-    "own": "It is that backward itself: write it in a form that stays finite (s · (1 − s) for a sigmoid's, say).",
+    "own": "It is that backward itself: write it in a form that stays finite (such as s · (1 − s) for a sigmoid).",
     "empty": NOTHING,
     "single": "One value has no spread: take correction=0 (unbiased=False), or more values.",
     "data": "It is 0 in the data: clamp it before, or leave it out.",
@@ -134,7 +134,7 @@ SHARES = (
 
 SIGNED = (
     "sign(0) is 0, so what it should keep off 0 is 0 after all: take torch.where(x >= 0, 1.0, -1.0) in place of "
-    "sign(x), and an eps that float32 can divide by, 1e-6 say."
+    "sign(x), and an eps that float32 can divide by, such as 1e-6."
 )
 OF_SQUARES = (
     "Under the root is a square multiplied out: rounding makes it a little negative by 0, where no small eps helps. "

@@ -30,8 +30,8 @@ _INSIDE = (
     "(−1 + eps, 1 − eps); atan2 of both sides of the triangle needs no clamp."
 )
 _OF_SHARES = (
-    "It stops the gradient just where the logarithm is steepest, which is where most is to be learnt: take the loss of "
-    "logits (log_softmax, logsigmoid), or add an eps in place of the clamp."
+    "It stops the gradient just where the logarithm is steepest, which is where most is to be learned: take the "
+    "loss of logits (log_softmax, logsigmoid), or add an eps in place of the clamp."
 )
 _ONE_SIDE = (
     "Is it clamped on the right side? A hinge keeps what is wrong and stops what is right: clamp(min=0) of the margin "
@@ -50,7 +50,7 @@ _LOWER = (
 )
 ACTIONS = {
     "nan_to_num": (
-        "Where it puts a number in the place of NaN nothing is learnt, and nothing shows that. Keep what is given to "
+        "Where it puts a number in the place of NaN nothing is learned, and nothing shows that. Keep what is given to "
         "the operation before it where that is defined (softplus or a clamp from below before a log or a root), and "
         "leave nan_to_num out."
     ),
@@ -70,7 +70,7 @@ ACTIONS = {
     "clamp": _BOUNDS,
     "overlap": (
         "Where two do not overlap, nothing of how far apart they are is left in the loss: add a term that sees the "
-        "distance, that of the centres say, as DIoU and GIoU do."
+        "distance, such as that of the centres, as DIoU and GIoU do."
     ),
     "softplus": (
         "It dies away on its low side: is its sign right? softplus of the margin that is missing is steep where "

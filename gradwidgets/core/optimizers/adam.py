@@ -60,6 +60,13 @@ class Adam(Optimizer):
 
     autonomous: ClassVar[bool] = False  # the bias corrections depend on the number of steps
     nonlinear: ClassVar[str] = "no fixed limit: Adam divides every step by the size of its gradients"
+    formula: ClassVar[tuple[str, ...]] = (
+        "g = g + weight_decay · p",
+        "m = β₁ · m + (1 − β₁) · g",
+        "v = β₂ · v + (1 − β₂) · g²",
+        "p = p − lr · m′ / (√v′ + eps)",
+        "m′ = m / (1 − β₁^t), v′ = v / (1 − β₂^t)",
+    )
 
     own_part: ClassVar[str] = "gradient / √v"
 

@@ -48,12 +48,14 @@ class Optimizer(ABC):
             repeats itself, it does so forever, and the rest need not be computed.
         own_part: The table header for the current gradient's contribution to a step.
         nonlinear: Why the optimizer has no linear step, in words; "" if it has one.
+        formula: Its step, a line for each operation, for readers.
     """
 
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
     autonomous: ClassVar[bool]
     own_part: ClassVar[str] = "−lr·gradient"
     nonlinear: ClassVar[str] = ""
+    formula: ClassVar[tuple[str, ...]] = ()
     lr: float
     maximize: bool
 

@@ -39,6 +39,12 @@ class SGD(Optimizer):
     """
 
     autonomous: ClassVar[bool] = True
+    formula: ClassVar[tuple[str, ...]] = (
+        "d = g + weight_decay · p",
+        "b = momentum · b + (1 − dampening) · d, at first b = d",
+        "p = p − lr · b",
+        "with nesterov: p = p − lr · (d + momentum · b)",
+    )
 
     lr: float = lr()
     momentum: float = setting(

@@ -73,6 +73,7 @@ class RegressionLoss:
             with torch and math only, since scripts contain it.
         threshold: Its one setting, or None.
         at_first: Whether it is shown by default.
+        formula: The loss of one residual r, for readers.
     """
 
     name: str
@@ -81,6 +82,7 @@ class RegressionLoss:
     function: Callable[[Tensor], Tensor] | None = None
     threshold: Threshold | None = None
     at_first: bool = True
+    formula: str = ""
 
     @property
     def setting(self) -> str | None:
@@ -136,21 +138,23 @@ def log_cosh(residual: torch.Tensor) -> torch.Tensor:
 LOSSES: dict[str, RegressionLoss] = {
     loss.name: loss
     for loss in (
-        RegressionLoss("MSE", "mse_loss", lambda _: Clip(1.0, math.inf, 2.0)),
-        RegressionLoss("L1", "l1_loss", lambda _: Clip(0.0, 1.0, 1.0)),
+        RegressionLoss("MSE", "mse_loss", lambda _: Clip(1.0, math.inf, 2.0), formula="r²"),
+        RegressionLoss("L1", "l1_loss", lambda _: Clip(0.0, 1.0, 1.0), formula="|r|"),
         RegressionLoss(
             "Huber",
             "huber_loss",
             lambda delta: Clip(1.0, delta, 1.0),
             threshold=Threshold("delta", "Huber: residuals beyond delta count linearly"),
+            formula="r²/2, beyond delta: delta·(|r| − delta/2)",
         ),
         RegressionLoss(
             "SmoothL1",
             "smooth_l1_loss",
             lambda beta: Clip(beta, 1.0, 1.0),
             threshold=Threshold("beta", "SmoothL1: residuals beyond beta count linearly", may_be_zero=True),
+            formula="r²/(2·beta), beyond beta: |r| − beta/2",
         ),
-        RegressionLoss("LogCosh", function=log_cosh, at_first=False),
+        RegressionLoss("LogCosh", function=log_cosh, at_first=False, formula="log cosh r"),
     )
 }
 

@@ -167,7 +167,7 @@ class ModelLoss:
             )
         if loss.numel() != 1:
             raise ValueError(
-                f"loss_fn must return one number; it returned shape {tuple(loss.shape)}: take its mean, say"
+                f"loss_fn must return one number; it returned shape {tuple(loss.shape)}: take its mean, for example"
             )
         if not loss.is_floating_point():
             raise ValueError(f"loss_fn must return a real number; it returned dtype {_name(loss.dtype)}")
@@ -246,7 +246,7 @@ class ModelLoss:
             before = self._random_state()
             loss, _ = self.gradients(inputs, targets)
             if not all(map(torch.equal, before, self._random_state())):
-                self.notes["random"] = "the model draws random numbers (dropout, say): one draw, the same throughout"
+                self.notes["random"] = "the model draws random numbers (as in dropout): one draw, the same throughout"
             return loss
 
         loss = self.quiet(once)

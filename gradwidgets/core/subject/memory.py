@@ -73,7 +73,7 @@ def in_words(size: float) -> str:
 def kept_bytes(
     batch: tuple[object, object], run: Callable[[object, object], object], weights: Iterable[Tensor]
 ) -> float:
-    """What a forward pass keeps for the pass backward, told from a few samples of the batch.
+    """What a forward pass keeps for the backward pass, told from a few samples of the batch.
 
     Args:
         batch: Inputs and targets, with samples along the first axis of every tensor.

@@ -18,7 +18,7 @@ def allowed_names(allow: object) -> set[str]:
         ValueError: One of them is not in `PATTERNS`.
     """
     if not isinstance(allow, Iterable):
-        raise TypeError(f"allow must be names of patterns, ['saddle'] say; got {allow!r:.60}")
+        raise TypeError(f"allow must be names of patterns, such as ['saddle']; got {allow!r:.60}")
     names = [allow] if isinstance(allow, str) else list(allow)
     for name in names:
         if not isinstance(name, str) or name not in PATTERNS:

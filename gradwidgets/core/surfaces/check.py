@@ -100,7 +100,7 @@ class LossReport(Result):
         from gradwidgets.figures.surface.report_picture import report_picture
 
         if not isinstance(path, (str, os.PathLike)):
-            raise TypeError(f"path must be a path, a string say; got {path!r:.60}")
+            raise TypeError(f"path must be a path, such as a string; got {path!r:.60}")
         path, marked = Path(path), marks(self.findings)
         pictures = {theme: report_picture(self.grid, marked, style) for theme, style in STYLES.items()}
         page = as_page(self.name, self.grid, self.findings, self.rows, pictures)

@@ -208,7 +208,7 @@ def _singular_places(looks: Mapping[str, Look], lines: Mapping[str, dict[str, tu
         if bool(rest[name].any()) and look.share(rest[one] != rest[other]) >= 0.001:
             spot = place(look.names, look.first(rest[name]))
             share = look.share(~look.lattice.finite) or look.share(rest[name])
-            said.append(f"{name} is not finite in {percent(share)} of the view, at {spot} say")
+            said.append(f"{name} is not finite in {percent(share)} of the view, for example at {spot}")
     return said
 
 

@@ -12,14 +12,17 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import ipywidgets as widgets
+from ipywidgets.widgets.widget_string import LabelStyle
 from traitlets import Bunch, TraitError
 
 from gradwidgets.widgets.canvas.hearing import hear_only, heard
 
-LOCKED = "fixed in this lesson"
+LOCKED = "set by your teacher"  # why a control is off that a lesson locks
 HIDDEN = "gradwidgets-hidden"  # … of one that a teacher hides
 OVER = "gradwidgets-over"  # the class of one whose setting is beyond a limit
 OFF = "gradwidgets-off"  # the class of a control that is disabled
+_SHUT, _SPACED = "gradwidgets-locked", "gradwidgets-spaced"  # … that is locked; that has room for a line at all times
+LINE = "gradwidgets-remark"  # … of the line under a control
 _MOVED = ("value", "index")  # the traits of a control that a page changes
 NAMED = "gradwidgets-named"  # the class of a field whose label is hidden, but read by screen readers: see controls.css
 
@@ -60,10 +63,11 @@ class Control(widgets.HBox):
         dressed = (f"gradwidgets-{self.kind}",) if self.kind else ()
         super().__init__(children, layout=(looks or Looks()).layout(), _dom_classes=dressed)
         self.name = name
-        self._place = self.layout
+        self._place, self._looks = self.layout, looks or Looks()
+        self._line: widgets.Label | None = None  # under it
+        self._remark = ""
         self.moved = False
         self.locked = False
-        self._line: widgets.Label | None = None  # under it
         self._wanted = True, ""  # the last arguments of `enable`
         self._lock = threading.RLock()
         self._own_thread: int | None = None
@@ -141,13 +145,21 @@ class Control(widgets.HBox):
         self.locked = locked
         self.enable(*self._wanted)
 
+    def make_room(self) -> None:
+        """Keep room for a reason, so that nothing moves where one comes and goes while something else is dragged."""
+        self.add_class(_SPACED)
+
     def enable(self, enabled: bool, reason: str = "") -> None:
-        """Enable or disable the control; the tooltip of a disabled one gives the reason."""
+        """Enable or disable the control; a line under a disabled one, and its tooltip, give the reason."""
         self._wanted = enabled, reason
         if self.locked:
             enabled, reason = False, LOCKED
+        self._write_line()
         (self.remove_class if enabled else self.add_class)(OFF)
+        (self.add_class if self.locked else self.remove_class)(_SHUT)
         for child in self.children:
+            if child is self._line:
+                continue
             if hasattr(child, "disabled") and child.disabled == enabled:
                 child.disabled = not enabled
             if hasattr(child, "tooltip"):
@@ -157,19 +169,28 @@ class Control(widgets.HBox):
                     child.tooltip = reason or tip
 
     def remark(self, text: str, *, over: bool = False) -> None:
-        """Say something in a line under the control; "" for nothing.
+        """Say something in a line under the control, where that is not needed for why it is off; "" for nothing.
 
         Args:
             text: What to say.
             over: Whether the setting is beyond what the line says.
         """
+        self._remark = text
+        (self.add_class if over else self.remove_class)(OVER)
+        self._write_line()
+
+    def _write_line(self) -> None:
+        enabled, reason = self._wanted
+        text = LOCKED if self.locked else (reason if not enabled and reason else self._remark)
         if self._line is None and text:
-            self._line = widgets.Label(layout=widgets.Layout(), _dom_classes=("gradwidgets-remark",))
-            hear_only(self._line)
+            self._line = widgets.Label(
+                layout=self._looks.layout(), style=self._looks.of(LabelStyle), _dom_classes=(LINE,)
+            )
+            for part in (self._line, self._line.style):
+                hear_only(part)
             self.children = [*self.children, self._line]
         if self._line is not None and self._line.value != text:
             self._line.value = text
-        (self.add_class if over else self.remove_class)(OVER)
 
 
 def guarded(kind: type[widgets.Widget], control: Control, name: str, **options: object) -> widgets.Widget:

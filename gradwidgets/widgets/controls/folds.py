@@ -99,6 +99,25 @@ class Fold:
         self.head.value = self._changed
 
 
+def explanation(name: str, said: str, looks: Looks) -> tuple[Head, widgets.HTML]:
+    """Return a question mark beside a group's heading, and what it opens.
+
+    Args:
+        name: What the group is about.
+        said: The explanation, as HTML.
+        looks: The shared layouts and styles.
+    """
+    plain, tip = looks.layout(), f"about {name}"
+    mark = Head(
+        description="?",
+        tooltip=tip,
+        layout=plain,
+        style=looks.of(ToggleButtonStyle),
+        _dom_classes=("gradwidgets-help",),
+    )
+    return mark, widgets.HTML(said, layout=plain, _dom_classes=("gradwidgets-helped",))
+
+
 class Folds:
     """All folds of a panel."""
 

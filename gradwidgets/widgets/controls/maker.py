@@ -11,7 +11,7 @@ from ipywidgets.widgets.widget_string import LabelStyle
 from gradwidgets.widgets.controls.base import Control, Looks
 from gradwidgets.widgets.controls.choices import Check, Choice, Menu, Tabs, Toggles
 from gradwidgets.widgets.controls.coordinates import Point
-from gradwidgets.widgets.controls.folds import Fold, Folds, how_many
+from gradwidgets.widgets.controls.folds import Fold, Folds, explanation, how_many
 from gradwidgets.widgets.controls.number import Number
 from gradwidgets.widgets.controls.scrubber import Scrubber
 
@@ -26,13 +26,17 @@ class Column:
         box: The column beside the picture.
         over: What stands over column and picture.
         under: What stands under the picture.
+        beside: What stands beside the badges above it.
         folds: The folds in all of these.
+        helps: What the question marks open, by what the group is about.
     """
 
     box: widgets.Widget
     over: tuple[widgets.Widget, ...] = ()
     under: tuple[widgets.Widget, ...] = ()
+    beside: tuple[widgets.Widget, ...] = ()
     folds: Folds = field(default_factory=Folds)
+    helps: Mapping[str, widgets.HTML] = field(default_factory=dict)
 
 
 class Maker:
@@ -44,10 +48,14 @@ class Maker:
     Args:
         looks: The shared layouts and styles.
         meanings: Setting → its meaning, as `traits.meanings` returns it.
+
+    Attributes:
+        helps: What the question marks open, by what the group is about.
     """
 
     def __init__(self, looks: Looks, meanings: Mapping[str, str]) -> None:
         self.looks, self._meanings = looks, meanings
+        self.helps: dict[str, widgets.HTML] = {}
         self._folds: list[Fold] = []
 
     def tooltip(self, name: str, more: str = "") -> str:
@@ -110,15 +118,29 @@ class Maker:
         box = widgets.HBox if across else widgets.VBox
         return box(rows, layout=self.looks.layout(), _dom_classes=(f"gradwidgets-{kind}",))
 
-    def group(self, *rows: widgets.Widget, title: str = "") -> widgets.Box:
-        """Make a group; without a title the name of its first control is its heading."""
-        if not title:
+    def group(self, *rows: widgets.Widget, title: str = "", about: str = "", said: str = "") -> widgets.Box:
+        """Make a group; without a title the name of its first control is its heading.
+
+        Args:
+            *rows: What stands in it.
+            title: Its heading.
+            about: What it is about; by default its title, in lower case.
+            said: What the question mark beside its heading opens, as HTML; "" for no question mark.
+        """
+        if title:
+            heading = widgets.Label(title, layout=self.looks.layout(), style=self.looks.of(LabelStyle))
+            heading.add_class("gradwidgets-title")
+            rows = (heading, *rows)
+        else:
             for first in rows[:1]:
                 first.add_class(LEADS)
-            return self.box("group", *rows)
-        heading = widgets.Label(title, layout=self.looks.layout(), style=self.looks.of(LabelStyle))
-        heading.add_class("gradwidgets-title")
-        return self.box("group", heading, *rows)
+        return self.box("group", *rows[:1], *self._help(about or title.lower(), said), *rows[1:])
+
+    def _help(self, about: str, said: str) -> tuple[widgets.Widget, ...]:
+        if not said:
+            return ()
+        mark, self.helps[about] = explanation(about, said, self.looks)
+        return mark, self.helps[about]
 
     def pair(self, *menus: Control) -> widgets.Box:
         """Put two menus side by side."""

@@ -12,6 +12,7 @@ from gradwidgets.core.losses.precision import TRAINING
 from gradwidgets.figures.base.style import STYLES
 from gradwidgets.widgets.controls import Control, Looks, Maker, log_stops
 from gradwidgets.widgets.controls.maker import Column
+from gradwidgets.widgets.helps import explorer_help
 from gradwidgets.widgets.panel.buttons import Buttons
 from gradwidgets.widgets.panel.words import Prose
 
@@ -94,7 +95,9 @@ def make_controls(
         name = f"constant {k + 1}"
         by_name[name] = make.number(name, (0.0, 1.0), "a parameter that is on no axis")
         rows.append(widgets.Box([by_name[name]]))
-    loss = make.group(by_name["shown"], make.box("scrolled", *rows))
+    loss = make.group(
+        by_name["shown"], make.box("scrolled", *rows), about="the part and the constants", said=explorer_help.PART
+    )
     here = Prose(layout=make.looks.layout(), _dom_classes=("gradwidgets-bar",))
     column = Column(_column(make, by_name, loss, buttons), under=(here,), folds=make.folds())
     return by_name, column, Parts(make.looks, loss, rows, here)
@@ -111,10 +114,12 @@ def _column(make: Maker, by_name: Mapping[str, Control], loss: widgets.Box, butt
         "column",
         make.box("head", by_name["example"], tools, across=True),
         loss,
-        make.group(by_name["point"]),
+        make.group(by_name["point"], about="the point", said=explorer_help.POINT),
         make.group(
             *(by_name[name] for name in ("arrows", "scale", "descent", "gradient_check")),
             title="Show",
+            about="what is shown",
+            said=explorer_help.SHOW,
         ),
         make.box("folds", *(part for pill in pills for part in pill.parts), across=True),
     )

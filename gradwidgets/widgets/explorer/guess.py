@@ -86,9 +86,13 @@ def marks(
     if "finding" in answer:
         names = [one.name for one in found]
         share = 1.0 if answer["finding"] == names[0] else _SECOND if answer["finding"] in names else 0.0
-        before = "There is that too, but first" if share == _SECOND else said(share == 1.0)
+        before = (
+            "That was found too, but the first verdict is"
+            if share == _SECOND
+            else f"{said(share == 1.0)} the verdict is"
+        )
         worst = found[0]
-        given.append(Mark(share, f"{before} {worst.name.replace('_', ' ')}, {worst.message.rstrip('.')}"))
+        given.append(Mark(share, f"{before} “{worst.name.replace('_', ' ')}”, {worst.message.rstrip('.')}"))
     else:
         given.append(Mark(0.0, f"The verdict was not guessed: {found[0].name.replace('_', ' ')}"))
     walk = descents.get(name)

@@ -49,7 +49,7 @@ class LossPanel(Panel[LossSettings, LossResult]):
     arrows = OneOf(
         "direction",
         lambda self: ARROWS,
-        help='the arrows that point downhill; with "magnitude" they are as long as the slope is steep',
+        help='the arrows that point downhill; with "magnitude" the steeper the slope, the longer they are',
     ).tag(setting=True)
     point = Place(None, allow_none=True, help="the operating point").tag(
         setting=True, none="for the middle of the view"
@@ -57,7 +57,8 @@ class LossPanel(Panel[LossSettings, LossResult]):
     dtype = OneOf(
         "float32",
         lambda self: tuple(TRAINING),
-        help="the training's precision, in which the loss is evaluated besides float64; what it loses is dotted",
+        help="the precision of training, in which the loss is evaluated besides float64; dots show where it loses the "
+        "gradient",
     ).tag(setting=True)
     gradient_check = Flag(False, help="whether a map shows how far autograd's gradient is from finite differences").tag(
         setting=True

@@ -82,11 +82,11 @@ class SurfaceExplorer(LossPanel):
         fixed: The values of the parameters that are on no axis. A dict of finite numbers by parameter.
         resolution: The number of points along each axis. A whole number from 2 to 401.
         scale: The scale of the colours. One of `"linear"`, `"log"`, `"symlog"`.
-        arrows: The arrows that point downhill; with `"magnitude"` they are as long as the slope is steep. One of
+        arrows: The arrows that point downhill; with `"magnitude"` the steeper the slope, the longer they are. One of
             `"direction"`, `"magnitude"`, `"off"`.
         point: The operating point. One finite number for each axis, or `None` for the middle of the view.
-        dtype: The training's precision, in which the loss is evaluated besides float64; what it loses is dotted. One of
-            `"float32"`, `"float16"`, `"bfloat16"`, `"float64"`.
+        dtype: The precision of training, in which the loss is evaluated besides float64; dots show where it loses the
+            gradient. One of `"float32"`, `"float16"`, `"bfloat16"`, `"float64"`.
         gradient_check: Whether a map shows how far autograd's gradient is from finite differences.
         descent: Whether SGD descends from the point.
         lr: SGD's learning rate. A number from 0 to 1e6.
@@ -239,7 +239,7 @@ class SurfaceExplorer(LossPanel):
         controls["x_range"].show(spans[0])
         if len(spans) == 2:
             controls["y_range"].show(spans[1])
-        controls["y_range"].enable(len(spans) == 2, "" if len(spans) == 2 else "there is one axis")
+        controls["y_range"].enable(len(spans) == 2, "" if len(spans) == 2 else "needs a vertical axis")
         controls["point"].show(place if len(place) == 2 else (*place, 0.0))
         controls["point"].name_parts([name for name, _, _ in result.settings.axes])
         controls["shown"].show(BOTH.join(settings.losses))

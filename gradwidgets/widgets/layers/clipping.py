@@ -160,14 +160,14 @@ def _table(clipped: dict[str, Clipped]) -> str:
 def _notes(step: StepGradients, percentile: float) -> list[str]:
     history = step.history
     if not history:
-        return ["The batch cannot be cut: autoclip knows no norm but this step's own."]
+        return ["The batch cannot be divided: autoclip knows only the norm of this step."]
     low, high = number(min(history), 3), number(max(history), 3)
     notes = [
         f"autoclip's history: the norms of {len(history)} mini-batches cut from this batch, {low} to {high}; small "
         "batches are noisier, and so their norms are longer"
     ]
     if 0 < percentile <= 1:
-        notes.append(f"percentile {percentile:g} is meant in percent: nearly all is clipped")
+        notes.append(f"percentile {percentile:g} is in percent: nearly everything is clipped")
     return notes
 
 

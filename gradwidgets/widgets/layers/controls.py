@@ -13,6 +13,8 @@ from gradwidgets.figures.base.style import STYLES
 from gradwidgets.widgets.controls import Control, Looks, Maker, log_stops
 from gradwidgets.widgets.controls.maker import Column as Place
 from gradwidgets.widgets.layers.clipping import THRESHOLDS
+from gradwidgets.widgets.layers.fixes.doctor import DoctorView
+from gradwidgets.widgets.layers.flow_view import FlowView
 from gradwidgets.widgets.layers.picture import MEASURES
 from gradwidgets.widgets.layers.presets import PRESETS
 from gradwidgets.widgets.layers.view import View
@@ -110,7 +112,10 @@ class Column:
         self.bodies = {name: one.column(controls, make) for name, one in views.items()}
         self._box = make.box("column", self.bodies[view])
         over = make.box("top", *[controls["view"]] * tabs, tools, across=True)
-        self.place = Place(self._box, over=(over,), folds=make.folds())
+        doctor = views.get(DoctorView.name)
+        self._shortcut = doctor.shortcut(make.looks) if isinstance(doctor, DoctorView) and tabs else None
+        beside = () if self._shortcut is None else (self._shortcut,)
+        self.place = Place(self._box, over=(over,), beside=beside, folds=make.folds())
 
     def show(self, view: str) -> None:
         """Show the controls of a view."""
@@ -119,13 +124,14 @@ class Column:
             self._controls["view"].show(view)
             self._view = view
 
-    def show_values(self, values: Mapping[str, Any], *, left_out: Sequence[str], covered: bool) -> None:
+    def show_values(self, values: Mapping[str, Any], *, left_out: Sequence[str], covered: bool, sick: int) -> None:
         """Update all controls to the settings.
 
         Args:
             values: The value that each control shows, by name.
             left_out: The settings without a meaning for the current network, whose controls are hidden.
             covered: Whether the picture is to be guessed first.
+            sick: The number of findings on the network that are more than notes.
         """
         controls, view = self._controls, self._views[values["view"]]
         for name, value in values.items():
@@ -136,6 +142,14 @@ class Column:
         controls["lr"].enable(wanted, "" if wanted else "choose update/weight first")
         view.leave_out(left_out)
         view.show_controls()
+        self._offer_cure(sick > 0 and not covered and values["view"] == FlowView.name)
+
+    def _offer_cure(self, seen: bool) -> None:
+        """Show the button that goes to the doctor, or hide it."""
+        if self._shortcut is not None:
+            layout = self._looks.layout(**({} if seen else {"display": "none"}))
+            if self._shortcut.layout is not layout:
+                self._shortcut.layout = layout
 
     def hidden(self) -> list[widgets.Widget]:
         """Return the widgets that are hidden now, or at times."""

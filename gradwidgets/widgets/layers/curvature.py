@@ -56,7 +56,7 @@ PARTS: dict[str, Callable[[FlowProblem, FlowSettings], Slices[Part]]] = {
 _TIPS = {
     "spectrum": "eigenvalues of the loss's Hessian",
     "noise scale": "up to which batch size a larger batch helps",
-    "covariance": "how much mini-batches' gradients agree, layer by layer",
+    "covariance": "how well the gradients of mini-batches agree, layer by layer",
 }
 
 
@@ -102,7 +102,7 @@ class CurvatureView(View):
     """The spectrum of the Hessian, the gradient's noise scale and its covariance."""
 
     name = "curvature"
-    about = "eigenvalues of the Hessian, the gradient's noise; each on demand"
+    about = "eigenvalues of the Hessian and noise of the gradient, measured on demand"
     names = ("lr", "depth", "width", "batch", "seed")
     headed: ClassVar = {"lr": "Measure", "depth": "Network"}
     folded = (("batch", "seed"),)
@@ -118,7 +118,7 @@ class CurvatureView(View):
     def extras(self, looks: Looks) -> list[widgets.Widget]:
         """Return a button for each part, and one for all parts."""
         each = [self.button(name.capitalize(), tip, partial(self.ask, name), looks) for name, tip in _TIPS.items()]
-        each.append(self.button("All three", "measure all of it", lambda: self.ask(*PARTS), looks))
+        each.append(self.button("All three", "measure all three", lambda: self.ask(*PARTS), looks))
         return [self.buttons(looks, *each)]
 
     @property
@@ -183,7 +183,7 @@ class CurvatureView(View):
     @staticmethod
     def scene(seen: ViewResult, derived: dict[str, Any], how: ViewSettings) -> Curvature:
         """Return the parts that are known, and a note for each of the others."""
-        said = {name: "could not be told: see below" for name, (of, _) in _DRAWN.items() if of in seen.part}
+        said = {name: "could not be determined: see below" for name, (of, _) in _DRAWN.items() if of in seen.part}
         noise = seen.part.get("noise scale")
         batch = None if noise is None else noise.samples
         return Curvature(**derived, lr=how.lr or None, batch=batch, missing={**_MISSING, **said}, theme=how.theme)
@@ -245,7 +245,7 @@ def _facts(part: Mapping[str, Part], lr: float) -> list[str]:
             edge = f"lr {number(lr)} is {holds} 2/λmax = {number(spectrum.lr_limit)}"
             lines.append(edge + (": gradient descent diverges along that direction" if holds == "above" else ""))
         if math.isfinite(spectrum.condition):
-            lines.append(f"condition number of what is not flat: {number(spectrum.condition, 3)}")
+            lines.append(f"condition number without the flat directions: {number(spectrum.condition, 3)}")
         lines += [spectrum.note] if spectrum.note else []
     for name in ("noise scale", "covariance"):
         one = part.get(name)

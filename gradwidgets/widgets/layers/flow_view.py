@@ -31,7 +31,7 @@ class FlowView(View):
     """A quantity of each layer, over the layers."""
 
     name = "flow"
-    about = "a quantity over the layers, with theory beside it"
+    about = "a quantity over the layers, compared with theory"
     names = (
         "preset",
         "architecture",

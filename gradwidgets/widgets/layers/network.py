@@ -86,7 +86,7 @@ class Network:
     def refuse_elsewhere(self) -> None:
         """Raise a ValueError if another thread is training the model."""
         if self.elsewhere:
-            raise ValueError("Another thread is training your model: it can be measured again when that has ended")
+            raise ValueError("Another thread is training your model: it can be measured again after that")
 
     def measuring(self, key: NetworkKey, *, reads: bool) -> Slices[FlowResult]:
         """Measure the network, in slices, unless the result is known.

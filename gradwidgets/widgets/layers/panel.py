@@ -189,7 +189,7 @@ class LayerFlowPanel(NetworkPanel):
         if self._network.took < _SHORT:
             self.refresh()
         else:
-            self._errors.complain("The model has changed since it was measured: measure_again() measures it anew.")
+            self._errors.complain("The model has changed since it was measured: measure_again() measures it again.")
 
     # -- a training that is watched -------------------------------------------------------------------------
 
@@ -312,9 +312,11 @@ class LayerFlowPanel(NetworkPanel):
     def _show_controls(self, result: ViewResult) -> None:
         preset = self._pins.preset(lambda name: getattr(self, name))
         values = {name: preset if name == "preset" else getattr(self, name) for name in self.controls}
-        self._column.show_values(
-            values, left_out=NETWORK[1:] if self._network.own else (), covered=self._guessing.covered
-        )
+        flow = result.measured
+        sick = 0 if flow is None else sum(one.severity in ("warning", "error") for one in flow.findings)
+        left_out = NETWORK[1:] if self._network.own else ()
+        self._frame.page.counts = {DoctorView.name: sick} if sick and not self._guessing.covered else {}
+        self._column.show_values(values, left_out=left_out, covered=self._guessing.covered, sick=sick)
         self._update_folds()
 
     def _move(self, event: MouseEvent) -> None:

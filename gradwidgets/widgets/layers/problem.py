@@ -19,7 +19,7 @@ from gradwidgets.core.results.slices import Slices
 from gradwidgets.core.results.wording import number
 from gradwidgets.core.subject.memory import in_words
 
-_KEPT = 3  # numbers that a unit of a layer keeps of each sample, for the pass backward and on its way
+_KEPT = 3  # numbers that a unit of a layer keeps of each sample, for the backward pass and on its way
 _MOST_BYTES = 1.2e9
 _MOST_PRODUCTS = 100e9  # a few seconds on two processors
 LossFn = Callable[..., Tensor]  # (output, targets) → one number

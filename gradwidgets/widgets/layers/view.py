@@ -15,6 +15,7 @@ from gradwidgets.figures.base.notebook_figure import Picture
 from gradwidgets.figures.base.scene_figure import Framed, SceneFigure
 from gradwidgets.widgets.controls import Control, Fold, Looks, Maker
 from gradwidgets.widgets.controls.maker import LEADS
+from gradwidgets.widgets.helps.layers_help import HELPS
 from gradwidgets.widgets.kernel.kept import Kept
 from gradwidgets.widgets.kernel.mainloop import call_soon
 from gradwidgets.widgets.layers.network import Network, Version
@@ -23,6 +24,7 @@ from gradwidgets.widgets.panel.errors import Errors
 from gradwidgets.widgets.panel.words import Words
 from gradwidgets.widgets.panel.work import Work
 
+_ABOUT = {"": "the network", "Show": "what is shown"}  # what a group of this title is about
 Row = tuple[str, widgets.Widget]  # the name of the first setting in it, "" for none, and the row
 
 
@@ -234,7 +236,9 @@ class View:
             first = name if isinstance(name, str) else name[0]
             if first in self.headed or not self._groups:
                 rows = []
-                self._groups.append((make.group(title=self.headed.get(first, "")), rows))
+                title = self.headed.get(first, "")
+                said = HELPS.get((self.name, first), "")
+                self._groups.append((make.group(title=title, about=_ABOUT.get(title, title.lower()), said=said), rows))
             if self.headed.get(first) == "":
                 controls[first].add_class(LEADS)
             if first not in folded:
@@ -255,9 +259,10 @@ class View:
             return  # some are closed already, as garbage is collected in any order
         shown = []
         for group, rows in self._groups:
-            title = [one for one in group.children if isinstance(one, widgets.Label)]
+            heading = [one for one in group.children if all(one is not row for _, row in rows)]
             there = [row for name, row in rows if name not in names]
-            _hold(group, [*title, *there])
+            first = 1 if there and LEADS in there[0]._dom_classes else 0  # it is the heading
+            _hold(group, [*there[:first], *heading, *there[first:]])
             shown += [group] if there else []
         for fold in self._folds:
             fold.leave_out(names)

@@ -82,7 +82,7 @@ def _facts(result: FlowResult, selected: int | None, quantity: str) -> list[str]
     if sick:
         facts.append(f"marked as sick: {sick[0]}" + (f" to {sick[-1]}, {len(sick)} layers" if len(sick) > 1 else ""))
     if quantity != "activation gradient" and any("activation gradient" in f.message for f in result.findings):
-        facts.append(f"the verdict goes by the activation gradient; drawn is the {quantity}")
+        facts.append(f"the verdict is based on the activation gradient; the plot shows the {quantity}")
     if result.settings.activation == "Sigmoid" and result.factors:
         deep = len(rows)
         facts.append(f"σ′ ≤ ¼: without the weights' help {deep} sigmoids leave at most {number(0.25**deep, 3)}")
@@ -112,7 +112,7 @@ def _facts(result: FlowResult, selected: int | None, quantity: str) -> list[str]
 def _proof(certificate: Certificate) -> str:
     """Return whether the model is unchanged, and what was not compared."""
     if not certificate.unchanged:
-        return f"changed, and not to be put back: {', '.join(certificate.changed)}"
+        return f"changed, and could not be restored: {', '.join(certificate.changed)}"
     unseen = certificate.not_compared
     if not unseen:
         return "the model is as it was, bit for bit"

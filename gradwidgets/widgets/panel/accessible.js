@@ -49,17 +49,38 @@ async function say_values(model, host) {
   }
 }
 
+const unique = (name) => `${name}-${crypto.randomUUID?.() ?? Math.random().toString(36).slice(2)}`;
+
 const set = (element, name, value) => {
   if (element && element.getAttribute(name) !== value) element.setAttribute(name, value);
 };
 
+// A control that is off is a stop on the keyboard's way all the same, and says why: enable in base.py writes the line.
+function explain_off(column) {
+  for (const row of column.querySelectorAll("[aria-disabled].widget-hbox:not(.gradwidgets-off)")) {
+    for (const name of ["tabindex", "role", "aria-label", "aria-disabled", "aria-describedby"]) row.removeAttribute(name);
+  }
+  for (const row of column.querySelectorAll(".gradwidgets-off")) {
+    const labels = row.querySelectorAll(".widget-label:not(.gradwidgets-remark), .widget-label-basic");
+    const names = [...labels].map((label) => label.textContent.replaceAll("\u200b", "").trim());
+    const note = row.querySelector(":scope > .gradwidgets-remark");
+    set(row, "role", "group");
+    set(row, "aria-label", names.find(Boolean) ?? "view");
+    set(row, "aria-disabled", "true");
+    set(row, "tabindex", "0");
+    if (note) set(row, "aria-describedby", note.id ||= unique("gradwidgets-remark"));
+  }
+}
+
 function name_toggle(button) {
-  const opens = button.matches(".gradwidgets-fold, .gradwidgets-opener, .gradwidgets-details");
+  const opens = button.matches(".gradwidgets-fold, .gradwidgets-opener, .gradwidgets-details, .gradwidgets-help");
   set(button, opens ? "aria-expanded" : "aria-pressed", String(button.classList.contains("mod-active")));
+  if (button.matches(".gradwidgets-help")) set(button, "aria-label", button.title);
   if (button.matches(".gradwidgets-fold")) set(button, "aria-label", `${button.textContent} settings`);
 }
 
 function name_controls(column) {
+  explain_off(column);
   for (const slider of column.querySelectorAll(".widget-slider")) {
     const name = slider.querySelector(".widget-label").textContent;
     const handle = slider.querySelector(".noUi-handle"), still = handle.closest("[disabled]") !== null;
@@ -95,9 +116,9 @@ function name_controls(column) {
 
 // The picture is one image, which the words under it describe; it is no stop on the keyboard's way.
 function name_picture(canvas, words) {
-  words.id ||= `gradwidgets-words-${crypto.randomUUID?.() ?? Math.random().toString(36).slice(2)}`;
+  words.id ||= unique("gradwidgets-words");
   set(canvas, "role", "img");
-  set(canvas, "aria-label", "picture, told in the words below it");
+  set(canvas, "aria-label", "picture, described below");
   set(canvas, "aria-describedby", words.id);
   set(canvas, "tabindex", "-1");
 }
@@ -120,8 +141,8 @@ function make_accessible(model, host, dress) {
     // A slider that moves writes its number anew and marks its handle: neither is a new control.
     changes = new MutationObserver((records) => {
       const news = records.some(({ type, target }) => type === "childList"
-        ? !target.matches(".widget-readout, .widget-html-content")
-        : target.matches(".widget-toggle-button, .slider"));
+        ? !target.matches(".widget-readout, .widget-html-content, .gradwidgets-remark")
+        : target.matches(".widget-toggle-button, .slider, .gradwidgets-off, .widget-hbox[aria-disabled]"));
       if (!news) return;
       clearTimeout(timer);
       timer = setTimeout(name, 30);

@@ -92,6 +92,16 @@ function render({ model, el }) {
       if (share !== undefined) row.style.setProperty("--gw-limit", share);
     }
   };
+  // How many things wait in a tab's view.
+  const count = () => {
+    const counts = model.get("counts");
+    for (const tab of host?.querySelectorAll(".gradwidgets-tabs .widget-toggle-button") ?? []) {
+      const number = counts[tab.textContent.trim()];
+      if (number) tab.dataset.count = number;
+      else delete tab.dataset.count;
+    }
+  };
+  const dress = () => { limit(); count(); };
   const measure = () => {
     if (!host || !host.isConnected) return;
     const width = Math.floor(host.getBoundingClientRect().width);
@@ -115,12 +125,12 @@ function render({ model, el }) {
     host = el.closest(".gradwidgets");
     if (!host?.isConnected) { timer = setTimeout(attach, wait = Math.min(1.2 * wait, 1000)); return; }
     sizes.observe(host);
-    leave_alone = make_accessible(model, host, limit);
+    leave_alone = make_accessible(model, host, dress);
     leave = watch_view(model, host);
     measure();
   };
   attach();
-  model.on("change:limits", limit);
+  model.on("change:limits change:counts", dress);
   // ipywidgets shows a check box's label as its tooltip, and its tooltip nowhere.
   const explain = (event) => {
     const box = event.target.closest?.(".widget-checkbox");
@@ -169,7 +179,7 @@ function render({ model, el }) {
     window.removeEventListener("resize", soon);
     listen("removeEventListener");
     model.off("msg:custom", copy);
-    model.off("change:limits", limit);
+    model.off("change:limits change:counts", dress);
   };
 }
 

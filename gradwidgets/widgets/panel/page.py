@@ -26,6 +26,7 @@ class Page(anywidget.AnyWidget):
         canvas_id: The model id of the canvas whose pictures are shown on a fast path.
         tips: Label of a check box → its tooltip, which ipywidgets does not show.
         limits: Label of a number's slider → the share of its rail, from 0 to 1, beyond which a hatch warns.
+        counts: Name of a tab → the number of things that wait there, if any.
         copied: Whether the last copy to the clipboard worked; None until the page answers.
         gone: Whether the panel was shown and no view of it is left, in any page, that could be seen again.
         boxes: Model ids of the boxes around it that were removed from the page with it.
@@ -42,6 +43,7 @@ class Page(anywidget.AnyWidget):
     tips = traitlets.Dict().tag(sync=True)
     latest: ClassVar[dict[str, Any]] = {}  # what the last page reported: the best guess for a new panel
     limits = traitlets.Dict().tag(sync=True)
+    counts = traitlets.Dict().tag(sync=True)
     copied = traitlets.Bool(None, allow_none=True)
     gone = traitlets.Bool(False)
 

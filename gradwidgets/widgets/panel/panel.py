@@ -76,6 +76,7 @@ class Panel(SettingsPanel, Generic[S, R]):
     _head_height: ClassVar[int] = 26  # … of the head that opens it, where it is
     _height_over: ClassVar[int] = 0  # height of what is over and under the picture besides, in CSS pixels
     _folds = Folds()
+    _helps: Mapping[str, widgets.HTML]
     _usually: Mapping[str, object] | None = None  # the defaults of what is in the folds
 
     _buttons: Buttons
@@ -142,9 +143,10 @@ class Panel(SettingsPanel, Generic[S, R]):
                 self._work.catch_up()
                 self._errors.attempt(lambda: self._guessing.press(event))
 
-        self._folds = column.folds
+        self._folds, self._helps = column.folds, column.helps
         picture = self._frame.hang(figure, press)
-        stage = widgets.VBox([self._told.above, picture, *column.under], _dom_classes=("gradwidgets-stage",))
+        said = widgets.HBox([self._told.above, *column.beside], _dom_classes=("gradwidgets-said",))
+        stage = widgets.VBox([said, picture, *column.under], _dom_classes=("gradwidgets-stage",))
         upper = widgets.HBox([column.box, stage], _dom_classes=("gradwidgets-upper",))
         above = [self.children[0], self.page, self.lesson.heading, self._guessing.room, *column.over]
         self.children = [*above, upper, self._errors.box, self._frame.busy.row, self._told.head, self._told.below]

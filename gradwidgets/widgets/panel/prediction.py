@@ -235,8 +235,9 @@ class Prediction:
         """Update the row to the guess."""
         for name, one in self.asked.items():
             one.control.show(self.answer.get(name, one.empty))
-            reason = "Guess again comes first" if self.revealed else one.missing()
+            reason = "press Guess again first" if self.revealed else one.missing()
             one.control.enable(not reason, reason)
+        (self.row.add_class if self.revealed else self.row.remove_class)("gradwidgets-revealed")
         self._button.description, self._button.tooltip = _AGAIN if self.revealed else _REVEAL
         self.card.layout.display = "" if self.revealed and self.card.value else "none"
 
@@ -275,4 +276,4 @@ def one_of(name: str, options: Sequence[str]) -> Callable[[object], str | None]:
 
 def said(right: bool) -> str:
     """Return the first words of a verdict on a guess."""
-    return "Right:" if right else "Not so:"
+    return "Right:" if right else "Wrong:"

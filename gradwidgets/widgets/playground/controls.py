@@ -9,6 +9,7 @@ from gradwidgets.core.regression.losses import THRESHOLDS
 from gradwidgets.figures.base.style import STYLES
 from gradwidgets.widgets.controls import Check, Control, Looks, Maker
 from gradwidgets.widgets.controls.maker import Column
+from gradwidgets.widgets.helps import playground_help
 from gradwidgets.widgets.panel.buttons import Buttons
 from gradwidgets.widgets.playground import rules, swatches, thresholds
 from gradwidgets.widgets.playground.presets import PRESETS
@@ -20,6 +21,8 @@ _STEPS = (
     *range(200, 500, 25),
     *range(500, 1001, 100),
 )
+
+_PRESETS = "ready-made settings: those of the article whose data are the first dataset"
 
 
 def make_controls(
@@ -38,8 +41,8 @@ def make_controls(
     looks = Looks()
     make = Maker(looks, meanings)
     controls: list[Control] = [
-        make.menu("preset", [("choose …", ""), *((p, p) for p in PRESETS)], "settings behind the article's figures"),
-        make.menu("dataset", datasets),
+        make.menu("preset", [("choose …", ""), *((p, p) for p in PRESETS)], _PRESETS),
+        make.menu("dataset", datasets, '"article" are 50 points around a parabola'),
         make.menu("optimizer", tuple(OPTIMIZERS)),
         *rules.controls(make),
         make.number("steps", _STEPS),
@@ -60,6 +63,8 @@ def _column(make: Maker, by_name: Mapping[str, Control], buttons: Buttons) -> Co
     tools = buttons.make(make.looks, "copy a torch script that reproduces this run, all its steps", by_name["theme"])
     often, rarely = rules.often_and_rarely()
     checks = [by_name[name] for name in often if isinstance(by_name[name], Check)]
+    for check in checks:
+        check.make_room()
     sliders = [by_name[name] for name in often if by_name[name] not in checks]
     more = make.more(*(by_name[name] for name in rarely))
     below = make.box("folds", *checks, *more.parts, across=True)
@@ -70,9 +75,9 @@ def _column(make: Maker, by_name: Mapping[str, Control], buttons: Buttons) -> Co
     column = make.box(
         "column",
         make.box("head", by_name["preset"], tools, across=True),
-        make.group(by_name["optimizer"], *sliders, below),
-        make.group(by_name["losses"], by_name["dataset"]),
+        make.group(by_name["optimizer"], *sliders, below, about="the optimizer", said=playground_help.optimizer("SGD")),
+        make.group(by_name["losses"], by_name["dataset"], title="Loss and data", said=playground_help.losses()),
         make.box("folds", *(part for pill in pills for part in pill.parts), across=True),
     )
     bar = make.box("bar", by_name["step"], by_name["steps"], across=True)
-    return Column(column, under=(bar,), folds=make.folds())
+    return Column(column, under=(bar,), folds=make.folds(), helps=make.helps)

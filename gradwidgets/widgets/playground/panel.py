@@ -17,6 +17,7 @@ from gradwidgets.core.regression.losses import AT_FIRST, THRESHOLDS
 from gradwidgets.core.results.slices import Slices
 from gradwidgets.figures.playground.figure import PlaygroundFigure
 from gradwidgets.widgets.controls import Check
+from gradwidgets.widgets.helps import playground_help
 from gradwidgets.widgets.kernel.as_usual import as_usual
 from gradwidgets.widgets.kernel.making import whole_or_nothing
 from gradwidgets.widgets.panel.own_settings import split_keywords
@@ -222,11 +223,12 @@ class OptimizerPlayground(Panel[Settings, Result]):
             self._show_control(name)
         fits = self._problems[self.dataset].fits_data
         for name in (*THRESHOLDS, "losses"):
-            controls[name].enable(fits, "" if fits else "only where a line is fitted to data")
-        excluded = "torch allows no dampening with Nesterov momentum" if self.nesterov else ""
+            controls[name].enable(fits, "" if fits else "only for a line fitted to data")
+        self._helps["the optimizer"].value = playground_help.optimizer(self.optimizer)
+        excluded = "must be 0 with Nesterov momentum" if self.nesterov else ""
         controls["dampening"].enable(not self.nesterov, excluded)
         blocked = not self.nesterov and (self.momentum == 0 or self.dampening != 0)
-        reason = "Nesterov needs momentum above 0" if self.momentum == 0 else "Nesterov needs dampening 0"
+        reason = "needs momentum above 0" if self.momentum == 0 else "needs dampening 0"
         controls["nesterov"].enable(not blocked, reason if blocked else "")
         self._show_limit(result)
         self._frame.page.tips = {c.box.description: c.box.tooltip for c in controls.values() if isinstance(c, Check)}

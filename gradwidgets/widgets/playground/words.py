@@ -49,7 +49,7 @@ def distance(objective: Objective, outcome: Outcome) -> str:
     if outcome.distance is None:
         return "no minimum known"
     if not math.isfinite(outcome.distance):
-        return "no distance to speak of"
+        return "hardly any distance"
     which = "the minimum" if len(objective.minima) == 1 else "the nearest minimum"
     return f"{number(outcome.distance, 3)} from {which}"
 
@@ -105,7 +105,7 @@ def table(
                 ),
             ]
         )
-    return _table(("after the run", *parameters, "loss", "from minimum", "stability"), objectives, rows, style)
+    return _table(("after the run", *parameters, "loss", "distance to minimum", "stability"), objectives, rows, style)
 
 
 def step_table(

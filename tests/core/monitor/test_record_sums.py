@@ -10,7 +10,7 @@ from gradwidgets.core.monitor import GradientHistory, GradientMonitor, diagnose
 
 
 def trained(zero, steps=60, every=1, micro=1, backward=lambda step: True, after=lambda model: None, step=True, lr=0.01):
-    """A training whose gradients `zero(optimizer, step)` takes away before the pass backward."""
+    """A training whose gradients `zero(optimizer, step)` takes away before the backward pass."""
     torch.manual_seed(0)
     inputs, labels = torch.randn(256, 6), torch.randint(3, (256,))
     inputs[:, :3] += 2 * nn.functional.one_hot(labels, 3)

@@ -77,7 +77,7 @@ def test_a_report_prints_and_converts():
     report = check_loss(nn.MSELoss(), {"input": (-1.0, 1.0)}, fixed={"target": 0.5}, probes={"now": (0.3,)})
     assert report.ok and report.name == "MSELoss"
     text = str(report)
-    assert "well_shaped" in text and "now" in text and "◂ zero gradient" in text and "Ship it." in text
+    assert "well_shaped" in text and "now" in text and "◂ zero gradient" in text and "Nothing to change." in text
     frame = report.to_frame()
     assert isinstance(frame, pd.DataFrame) and len(frame) == len(report.rows)
     now = frame[frame["input name"] == "now"].iloc[0]
@@ -118,7 +118,7 @@ def test_what_is_wrong_comes_first_and_nothing_says_that_all_is_well():
     first, second, empty, report, *_ = str(failure.value).splitlines()
     assert first == "loss: 1 wrong" and second == "zero gradient for a at 'start' (a 0, b 0.5)" and not empty
     assert report == "loss over a −1 to 1, b −1 to 1: not ok (vectorized)"
-    assert "well_shaped" not in str(failure.value) and "Ship it" not in str(failure.value)
+    assert "well_shaped" not in str(failure.value) and "Nothing to change" not in str(failure.value)
 
 
 FAILING = """
@@ -190,9 +190,10 @@ def test_within_a_budget_a_coarser_answer_comes_and_says_what_is_left_out():
     report = check_loss(slow, axes, seconds=0.2)
     assert len(report.grid.x) < 81
     assert any("within 0.2 s" in note and "no time for" in note for note in report.grid.notes)
-    assert "as far as there was time" in report.findings[0].message and "Ship it" not in report.findings[0].action
+    first = report.findings[0]
+    assert "as far as there was time" in first.message and "Nothing to change" not in first.action
     quick = check_loss(lambda a, b: a**2 + b**2, axes, seconds=60)
-    assert len(quick.grid.x) == 81 and quick.grid.notes == () and quick.findings[0].action == "Ship it."
+    assert len(quick.grid.x) == 81 and quick.grid.notes == () and quick.findings[0].action == "Nothing to change."
 
 
 def test_much_data_is_looked_at_coarsely_within_a_budget_too():

@@ -65,7 +65,7 @@ def test_a_direction_is_refused_for_what_is_wrong_with_it(direction, words):
 
 @pytest.mark.parametrize("path", [None, 3])
 def test_a_page_is_written_to_a_path_alone(path):
-    with pytest.raises(TypeError, match="path must be a path, a string say"):
+    with pytest.raises(TypeError, match="path must be a path, such as a string"):
         check_loss(bowl, VIEW, resolution=9).to_html(path)
 
 

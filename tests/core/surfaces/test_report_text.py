@@ -31,7 +31,7 @@ def named(name, loss=bowl, axes=SQUARE, findings=None, rows=None, notes=()):
     """A report of a loss whose name may be anything, with findings and rows as given."""
     grid = sample_surface(loss, axes, 11)
     object.__setattr__(grid, "notes", tuple(notes))
-    usual = Finding("well_shaped", "ok", "all is well", action="Ship it.")
+    usual = Finding("well_shaped", "ok", "all is well", action="Nothing to change.")
     return LossReport(name, grid, rows or [], [usual] if findings is None else findings)
 
 
@@ -132,7 +132,7 @@ def test_markdown_of_a_good_curve():
     example = EXAMPLES["barrier"]
     report = check_loss(example.loss, example.axes, fixed=example.fixed, resolution=21)
     assert report.to_markdown().startswith("## barrier: ok\n\nOver v −1 to 1; 21 points")
-    assert "- ✓ **well_shaped** (ok): " in report.to_markdown() and "Ship it." in report.to_markdown()
+    assert "- ✓ **well_shaped** (ok): " in report.to_markdown() and "Nothing to change." in report.to_markdown()
 
 
 def test_in_markdown_bars_lines_and_marks_mean_nothing():

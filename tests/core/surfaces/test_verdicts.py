@@ -147,7 +147,7 @@ def test_points_that_the_loss_refuses_are_no_operation_s_fault():
 
 def test_a_curve_has_no_two_axes_and_a_lowest_loss_inside_is_shipped():
     finding = by_name(lambda v: (v - 0.3) ** 2, {"v": (-1.0, 1.0)})["well_shaped"]
-    assert "axes" not in finding.message and finding.action == "Ship it."
+    assert "axes" not in finding.message and finding.action == "Nothing to change."
     assert finding.evidence["on the edge"] is False
 
 
@@ -168,7 +168,7 @@ def test_a_lowest_loss_on_the_edge_may_lie_beyond(loss, axes, edge):
     endless = "beyond which it falls without end" in finding.message
     assert endless == finding.evidence["falls without end"] == (edge and len(axes) == 2)  # the logarithm
     beyond = "Is it meant to have no bottom?" if endless else "The lowest loss may lie beyond the view"
-    assert finding.action.startswith(beyond if edge else "Ship it.")
+    assert finding.action.startswith(beyond if edge else "Nothing to change.")
 
 
 @pytest.mark.parametrize("place", [(0.0, 0.0), (0.3123, -0.2)])

@@ -13,7 +13,7 @@ from gradwidgets.core.layers import FIXES, FixRanking, apply_fix, fixes_for, ran
 from gradwidgets.core.subject.held.held import Held
 from gradwidgets.widgets.layers.fixes.doctor import TRIES
 from tests.figures.pictures import texts_in
-from tests.widgets.inside import buttons_in, press_stop, settled, words_of, work_of
+from tests.widgets.inside import buttons_in, cards_in, press_stop, settled, tell, words_of, work_of
 from tests.widgets.layers.models import sick
 
 SMALL = {"depth": 8, "width": 12, "batch": 8, "activation": "Sigmoid", "init": "default", "view": "doctor"}
@@ -77,7 +77,7 @@ def test_apply_changes_the_model_as_the_copy_and_undo_brings_it_back(make):
     panel.apply_fix()
     pairs = zip(model.state_dict().items(), expected.state_dict().items(), strict=True)
     assert all(a == b and torch.equal(p, q) for (a, p), (b, q) in pairs)
-    assert panel.fix == "none" and "applied: LayerNorm" in panel.summary and "make the optimizer anew" in panel.summary
+    assert panel.fix == "none" and "applied: LayerNorm" in panel.summary and "make a new optimizer" in panel.summary
     assert any("Norm" in layer.kind for layer in panel.flow.layers)
     panel.fix = "He init"
     panel.apply_fix()  # one on another
@@ -254,7 +254,7 @@ def test_undo_says_what_is_lost_and_that_the_optimizer_must_be_made_anew(make):
     panel = make(*sick(), view="doctor", fix="LayerNorm")
     panel.apply_fix()
     panel.undo_fix()
-    said = "undone: LayerNorm; the model is as it was before it, without what it learned since; make the optimizer anew"
+    said = "undone: LayerNorm; the model is as it was before it, without what it learned since; make a new optimizer"
     assert said in panel.summary
 
 
@@ -350,3 +350,37 @@ def test_layers_keep_their_names_where_a_fix_is_tried(make):
     before = [one.get_text() for one in below.get_xticklabels()]
     panel.fix = "He init"
     assert [one.get_text() for one in below.get_xticklabels()] == before and before[0] == panel.flow.layers[0].name
+
+
+def press(button):
+    tell(button, {"event": "click"})
+
+
+def test_a_cure_is_found_from_the_first_view_and_each_can_be_seen_at_a_press(make):
+    panel = make(**{**SMALL, "view": "flow"})
+    assert panel.page.counts == {"doctor": len([f for f in panel.findings if f.severity in ("warning", "error")])}
+    press(buttons_in(panel)["Find a cure"])
+    ranking = settled(panel).part
+    assert panel.view == "doctor" and isinstance(ranking, FixRanking)
+    cards = cards_in(panel)
+    assert list(cards) == [one.name for one in ranking.fixes[:4]]
+    name = list(cards)[1]
+    press(cards[name])
+    assert panel.fix == name and settled(panel).part.sentence
+    assert cards_in(panel)[name].description == "tried"
+    assert [one.description for other, one in cards_in(panel).items() if other != name] == ["Try"] * 3
+
+
+def test_cards_are_of_the_network_that_is_shown(make):
+    panel = make(**SMALL)
+    press(buttons_in(panel)["Try all"])
+    assert cards_in(panel)
+    panel.gain = 2.0
+    assert not cards_in(panel)
+
+
+def test_a_healthy_network_is_offered_no_cure(make):
+    panel = make(depth=4, width=16, batch=16, activation="ReLU", init="He", view="flow")
+    assert not [f for f in panel.findings if f.severity in ("warning", "error")]
+    assert panel.page.counts == {}
+    assert buttons_in(panel)["Find a cure"].layout.display == "none"

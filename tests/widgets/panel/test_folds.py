@@ -6,7 +6,11 @@ from torch import nn
 from torch.nn.functional import mse_loss
 
 from gradwidgets import LayerFlowPanel, OptimizerPlayground, SurfaceExplorer
+from gradwidgets.core import LOSSES, OPTIMIZERS
+from gradwidgets.widgets.controls import Looks, Maker
 from gradwidgets.widgets.controls.folds import Head, brief
+from gradwidgets.widgets.helps.layers_help import HELPS
+from gradwidgets.widgets.layers.scene import VIEWS
 from gradwidgets.widgets.panel.settings_panel import descendants
 
 
@@ -117,3 +121,20 @@ def test_brief():
     assert brief("lr", 0.12345) == "lr 0.123" and brief("start", (2.0, -1.0)) == "start 2, −1"
     assert (brief("maximize", True), brief("arrows", False)) == ("maximize", "no arrows")
     assert brief("dtype", "bfloat16") == "dtype bfloat16"
+
+
+def test_a_question_mark_beside_a_heading_opens_what_its_group_is_about():
+    make = Maker(Looks(), {})
+    titled = make.group(make.number("lr", (0.1, 1.0)), title="Training", said="a <sup>b</sup>")
+    heading, mark, card, lr = titled.children
+    assert (heading.value, mark.tooltip, card.value, lr.name) == ("Training", "about training", "a <sup>b</sup>", "lr")
+    led = make.group(make.number("momentum", (0.0, 1.0)), about="the ball", said="it rolls")
+    assert led.children[0].name == "momentum" and led.children[1].tooltip == "about the ball"
+    assert make.helps == {"training": card, "the ball": led.children[2]}
+    assert len(make.group(make.number("lr", (0.1, 1.0)), title="Training").children) == 2
+
+
+def test_every_group_is_explained():
+    assert all(kind.formula for kind in OPTIMIZERS.values()) and all(one.formula for one in LOSSES.values())
+    groups = {(name, first) for name, view in VIEWS.items() for first in view.headed}
+    assert groups == set(HELPS)

@@ -76,7 +76,7 @@ def test_a_right_guess_gets_all_and_a_wrong_one_nothing(make):
     panel.guess_again()
     panel.answer = {"end": (1e6, 0), "fate": "diverges"}
     panel.reveal()
-    assert panel.score == 0.0 and "Not so: converged at step 45" in panel.reason
+    assert panel.score == 0.0 and "Wrong: converged at step 45" in panel.reason
 
 
 def test_another_guess_covers_the_picture_again(make):
@@ -109,7 +109,7 @@ def test_the_second_worst_finding_is_worth_half(make):
     panel = SurfaceExplorer("saturated BCE", predict=True)
     panel.answer = {"finding": "vanishes_in_float32"}
     panel.reveal()
-    assert panel.score == 0.5 and "There is that too" in panel.reason
+    assert panel.score == 0.5 and "found too" in panel.reason
     panel.close()
 
 

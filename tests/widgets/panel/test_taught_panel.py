@@ -46,7 +46,7 @@ def test_what_is_locked_is_deaf_to_the_page_and_not_to_python(kind, make):
     name, first, second = MOVES[kind]
     panel = make(kind, lock=[name], **{name: first})
     control = panel.controls[name]
-    assert control.slider.disabled and control.field.disabled and control.slider.tooltip == "fixed in this lesson"
+    assert control.slider.disabled and control.field.disabled and control.slider.tooltip == "set by your teacher"
     by_hand(panel, name, second)  # as a page would that does not care for "disabled"
     assert getattr(panel, name) == first == control.field.value and not control.moved
     setattr(panel, name, second)

@@ -303,6 +303,20 @@ def test_the_blocked_control_is_disabled_and_says_why(playground):
     assert not nesterov.box.disabled
 
 
+def test_the_line_under_a_disabled_control_gives_the_reason_as_text(playground):
+    nesterov, lr = playground.controls["nesterov"], playground.controls["lr"]
+    assert nesterov.children[-1].value == "needs momentum above 0" and "gradwidgets-off" in nesterov._dom_classes
+    playground.momentum = 0.9
+    assert nesterov.children[-1].value == "" and "gradwidgets-off" not in nesterov._dom_classes
+    assert len(playground.controls["momentum"].children) == 2, "only what is off once has such a line"
+    lr.remark("stable up to 1")
+    assert lr.children[-1].value == "stable up to 1"
+    lr.lock(True)
+    assert lr.children[-1].value == "set by your teacher"
+    lr.lock(False)
+    assert lr.children[-1].value == "stable up to 1"
+
+
 # -- maps are computed once -----------------------------------------------------------------------------------
 
 

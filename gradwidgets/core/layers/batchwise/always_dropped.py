@@ -56,7 +56,7 @@ class _Drops(FunctionMode):
 def _told(name: str, p: float, place: str) -> Finding:
     message = (
         f"{name}{f' ({place})' if place else ''} drops {percent(p)} in evaluation mode too: the function does not know "
-        "the model's mode, and what the model gives is another each time it is used"
+        "the model's mode, and what the model gives differs each time it is used"
     )
     telling = "dropout_p=p if self.training else 0.0" if name == _ATTENTION else "training=self.training"
     action = (

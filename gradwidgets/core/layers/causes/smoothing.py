@@ -22,7 +22,7 @@ _APART = 0.1  # smallest difference in the first layer's input
 _FEWEST = 4  # layers, from which nodes may become alike with depth
 _OWN = (
     "Add what each node has of its own, as GraphSAGE and GIN do: self_layer(x) + neighbours, a residual connection, or "
-    "both side by side; or keep fewer neighbours, the nearest ones say."
+    "both side by side; or keep fewer neighbours, such as the nearest ones."
 )
 _ONE_STEP = 0.5  # largest share of the lost decades at one layer: more is not due to smoothing
 

@@ -17,8 +17,8 @@ _NAMED = 3
 # Layers whose units are checked elsewhere, by `likeness`.
 _LAYERS = (nn.Linear, nn.Bilinear, nn.modules.conv._ConvNd, nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention)
 _ANEW = (
-    "Draw the weights of each anew, nn.ModuleList(Expert() for _ in range(n)), or add a little noise to each copy; a "
-    "gate that tells them apart from the start does it as well."
+    "Draw the weights of each separately, nn.ModuleList(Expert() for _ in range(n)), or add a little noise to each "
+    "copy; a gate that tells them apart from the start does it as well."
 )
 _ROWS_ANEW = (
     "Draw it at random, 0.02 * torch.randn(…), or add to each row what tells it apart, as a code of places does."

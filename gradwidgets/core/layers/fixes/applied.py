@@ -125,7 +125,7 @@ def _difference(before: dict[str, nn.Parameter], after: dict[str, nn.Parameter])
     gone = [name for name, p in before.items() if id(p) not in now]
     parts = [f"new parameters: {_listed(new)}"] if new else []
     parts += [f"parameters gone: {_listed(gone)}"] if gone else []
-    return "; ".join([*parts, "make the optimizer anew"]) if parts else ""
+    return "; ".join([*parts, "make a new optimizer"]) if parts else ""
 
 
 def _listed(names: list[str]) -> str:

@@ -50,7 +50,7 @@ def _worst(found: list[tuple[float, list[str], list[float]]]) -> list[Finding]:
     message += ", and scales the rest" if len(names) == 1 else ", and scale the rest"
     message += f" up {1 / left:.3g} times: what is left is mostly noise"
     if len(hit) > 1:
-        message += f"; so it is at {len(hit)} places"
+        message += f"; the same happens at {len(hit)} places"
     evidence = {"layer": names[0], "layers": names, "p": shares, "left": left, "threshold": _LEFT}
     sure = left <= _FEWER * (1 + 1e-6) or len(hit) > 1
     return [Finding(DROPOUT, "warning" if sure else "info", message, evidence, action=_ACTION)]

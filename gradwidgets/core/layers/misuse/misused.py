@@ -18,8 +18,8 @@ from gradwidgets.core.results.finding import Finding
 
 AXES = "mixed axes"
 _CLASSES = (
-    "Change the axes over in place of it, by transpose(1, 2) or movedim(-1, 1): view and reshape count anew and move "
-    "nothing."
+    "Change the axes over in place of it, by transpose(1, 2) or movedim(-1, 1): view and reshape keep all numbers "
+    "in their order and move nothing."
 )
 LOOKED_AT = frozenset((*MASKED, *NORMS, *SOFTMAXES, *SAMPLERS, *PRODUCTS, "div"))
 
@@ -72,7 +72,7 @@ def of_axes(shapes: Shapes, operation: str, place: str, *, in_loss: bool = False
     action = _CLASSES if in_loss else ""
     at = f" ({place})" if place else ""
     message = (
-        f"{operation}{at} makes {after} of {before}: it counts numbers anew in their order, and what stood along one "
+        f"{operation}{at} makes {after} of {before}: it keeps all numbers in their order, and what stood along one "
         "axis then stands along another"
     )
     return Finding(AXES, "warning", message, {"before": before, "after": after, "threshold": 0}, action=action)

@@ -31,7 +31,7 @@ _ACTION = (
     "Compare by torch.autograd.gradcheck on a few numbers in float64. Nothing, if the backward is meant to be another, "
     "as a surrogate's is."
 )
-_MEANT = "Nothing, if it is meant so, as where a gradient is reversed or scaled; else torch.autograd.gradcheck."
+_MEANT = "Nothing, if that is intended, as where a gradient is reversed or scaled; else torch.autograd.gradcheck."
 Given = tuple[Any, ...]  # the arguments of a function
 Apply = Callable[[Sequence[object]], Tensor]
 

@@ -9,7 +9,7 @@ from gradwidgets.core.results.finding import Finding
 
 REPEATED = "repeated layer"
 _ACTION = (
-    "If each is to have its own weights, make each anew, nn.ModuleList(Block() for _ in range(n)), or by "
+    "If each is to have its own weights, make each separately, nn.ModuleList(Block() for _ in range(n)), or by "
     "copy.deepcopy: [block] * n is the same one n times. Nothing, if they are to share them."
 )
 

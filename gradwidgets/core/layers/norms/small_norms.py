@@ -33,7 +33,7 @@ def of_norms(operations: Sequence[Operation]) -> list[Finding]:
     )
     places = list(dict.fromkeys(str(other) for _, other in few))
     if len(places) > 1:
-        message += f"; so it is at {len(places)} places"
+        message += f"; the same happens at {len(places)} places"
     evidence = {"layer": one.place, "numbers": count, "threshold": FEWEST, "places": places}
     evidence |= {"all": [other.place for other_count, other in few if other_count == count]}
     return [Finding(NORM_OF_ONE, "error" if count == 1 else "warning", message, evidence, action=_ACTIONS[one.name])]

@@ -13,7 +13,7 @@ from gradwidgets.core.losses.loss_data import first_index, held_tensors
 from gradwidgets.core.operations.remedies import ACTIONS
 
 _RESTORE = "Go back to weights that are sound; then lower the learning rate, or clip the gradient."
-_RESET = "Set it anew (reset_running_stats), and look at the batches."
+_RESET = "Reset it (reset_running_stats), and look at the batches."
 _BATCH = "it is in the batch itself"
 
 

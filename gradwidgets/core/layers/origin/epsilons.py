@@ -88,7 +88,7 @@ def with_epsilon(cause: Cause, clause: str, kind: torch.dtype) -> Cause:
         action = f"Do this part in float32, x.float() before the clamp; in {name}, clamp at 1 − {inside}."
         return Cause(f"{cause.clause}: {clause}", action, cause.masked)
     enough = number(10.0 ** math.ceil(math.log10(torch.finfo(kind).smallest_normal)))
-    action = f"An eps that {name} holds, with room for what is divided by it: {enough} say; or do this part in float32."
+    action = f"An eps that {name} holds, with room for what is divided by it: {enough}; or do this part in float32."
     return Cause(f"{cause.clause}: {clause}", action, cause.masked)
 
 

@@ -96,8 +96,8 @@ def _told(one: _State, layers: set[str]) -> Finding:
     where = f" ({one.place})" if one.place else ""
     message = (
         f"{one.layer or 'a recurrent layer'}{more} begins each pass at a state of random numbers, {one.function}"
-        f"{where} of a size of {number(one.size, 2)}, which is drawn anew in forward: what the model gives for a batch "
-        "is another each time, also once it is trained if forward does the same then"
+        f"{where} of a size of {number(one.size, 2)}, which is drawn again in every forward: what the model gives "
+        "for a batch differs each time, also once it is trained if forward does the same then"
     )
     evidence = {"layer": one.layer, "function": one.function, "size": one.size, "threshold": 0}
     return Finding(DRAWN, "info", message, evidence, action=_ACTION)

@@ -20,10 +20,10 @@ _MEANINGS = {
     "not_log_probabilities": ("the loss is no likelihood", "log_softmax before it, or cross_entropy."),
     "not_probabilities": ("the loss is not defined there", "A sigmoid before it, or BCEWithLogitsLoss."),
     "labels": ("the loss cannot use such labels", "Labels from 0 to the number of classes less one."),
-    "target_range": ("the loss has no lowest value, or another than is meant", "Bring the targets into its range."),
+    "target_range": ("the loss has no lowest value, or a wrong one", "Bring the targets into its range."),
     "dropout last": ("the dropped part of the output is an error that no model can avoid", "Leave it out there."),
     "likelihood": ("each step makes the targets less likely", "A minus before it."),
-    "falls without end": ("the loss has no lowest value", "Turn the sign of that term."),
+    "falls without end": ("the loss has no lowest value", "Flip the sign of that term."),
     "variance": ("numbers with a deviation of next to 0 dominate the loss", "softplus or exp in its place."),
     "out_of_reach": ("the output cannot get to the targets", "Another last activation, or scaled targets."),
     "ctc": ("such samples have an infinite loss", "Longer inputs, shorter targets, or leave them out."),
@@ -32,7 +32,7 @@ _MEANINGS = {
     "collapsed": ("distances between samples say nothing", "Smaller steps, and easier negatives at first."),
     "loss_met": ("the batch trains nothing", "Harder samples, or nothing."),
     "detached_loss": ("nothing is learned", "Look for detach, item, no_grad, argmax on the way to the loss."),
-    "swapped": ("the loss is another than is meant", "Change the arguments over."),
+    "swapped": ("the loss is not the intended one", "Swap the arguments."),
     "term_elsewhere": ("a part of the loss trains another module alone", "Leave the detach out, or nothing."),
     "term_without_gradient": ("a part of the loss trains nothing", "Let a gradient pass it, or leave it out."),
     "self_similarity": ("a sample cannot be closer to its partner than to itself", "Mask the diagonal."),
@@ -59,7 +59,7 @@ _OPERATIONS = {
     "nodes alike": (
         "the last layers only see what all nodes have in common",
         "Fewer layers; a residual connection, or the first features again in each layer; the features of all layers "
-        "side by side at last. A norm makes what is left larger, and does not bring back what is lost.",
+        "side by side at the end. A norm makes what is left larger, and does not bring back what is lost.",
     ),
     "position code": ("places of one sample are not told apart", "Let the code run along the axis of places."),
     "sampling grid": ("samples outside of a map are 0", "Coordinates from −1 to 1."),
@@ -78,11 +78,11 @@ _OPERATIONS = {
     ),
     "padding read": ("what a sample gets depends on how long others are", "Leave padding out."),
     "steps as channels": ("features of all sizes share one scale", "Change the axes over around it."),
-    "repeated layer": ("all of them have the same weights", "Make each anew, if each is to have its own."),
+    "repeated layer": ("all of them have the same weights", "Make each separately, if each is to have its own."),
     "kernel on padding": ("a part of the weights is never trained", "Larger inputs, or a smaller kernel."),
     "unused state": ("earlier steps have no influence, and are not learned from", "Hand the state on, or take h_n."),
     "drawn state": ("the same batch gets another output each time", "Zeros, or a learned state."),
-    "modules alike": ("copies that stay copies are worth one of them", "Draw the weights of each anew."),
+    "modules alike": ("copies that stay copies are worth one of them", "Draw the weights of each separately."),
     "equal scores": ("shares that are always equal are learned by no step", "A score for each entry of its own."),
     "rows alike": ("rows that stay the same are worth one of them", "Draw them at random."),
     "custom backward": ("training follows another function than the one that runs", "torch.autograd.gradcheck."),
@@ -110,8 +110,8 @@ _OPERATIONS = {
     "unread states": ("states that are not read are not trained", "Read the last layer's states, of both directions."),
     "mixed axes": (
         "numbers of one step or channel are mistaken for those of another",
-        "transpose (or permute) changes axes over, before view and reshape where both are needed: these count anew and "
-        "move nothing.",
+        "transpose (or permute) changes axes over, before view and reshape where both are needed: these keep all "
+        "numbers in order and move nothing.",
     ),
 }
 

@@ -115,8 +115,8 @@ CHECKS: dict[str, Check] = {
     ),
     "mixed samples": Check(
         "a sample is judged by parts of others, and what one batch teaches does not hold for the next",
-        "view and reshape count replaced and move nothing: transpose (or permute) changes axes over, before them where "
-        "both are needed.",
+        "view and reshape keep all numbers in their order and move nothing: transpose (or permute) changes axes "
+        "over, before them where both are needed.",
         mixed_samples,
     ),
     "unlisted": Check(
@@ -183,7 +183,7 @@ CHECKS: dict[str, Check] = {
     ),
     "heads": Check(
         "a head that gets next to no gradient hardly learns",
-        "Nothing, unless it stays so: then draw that head replaced, or leave it out.",
+        "Nothing, unless it stays so: then draw that head again, or leave it out.",
         heads,
     ),
     "along time": Check(
@@ -193,7 +193,7 @@ CHECKS: dict[str, Check] = {
     ),
     "frozen": Check(
         "frozen layers stay as they are",
-        "Nothing, if it is meant so; requires_grad_(True) trains them again.",
+        "Nothing, if that is intended; requires_grad_(True) trains them again.",
         frozen,
     ),
     "healthy": Check(

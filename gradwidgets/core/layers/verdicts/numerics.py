@@ -12,7 +12,7 @@ _WAYS = (
     ("activation gradient", True, "the gradient first stops being finite at the output of {}"),
     ("weight gradient", True, "the gradient first stops being finite at the weights of {}"),
 )
-_LEFT_OUT = "but the loss and the gradients by all weights are finite: what takes these numbers leaves them out"
+_LEFT_OUT = "but the loss and the gradients of all weights are finite: what takes these numbers leaves them out"
 _KEEP_OUT = (
     "Nothing, as long as it stays so; safer is a number that is finite in their place before the division, logarithm "
     "or root, as in log(torch.where(x > 0, x, 1))."

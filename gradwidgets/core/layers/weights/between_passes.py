@@ -35,8 +35,8 @@ def made_anew(rows: Iterable[Row], after: Mapping[str, nn.Parameter]) -> list[Fi
     listed = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
     message = (
         f"{listed} {'is another nn.Parameter' if one else 'are other nn.Parameters'} after the pass than before: "
-        f"forward makes {'it' if one else 'them'} anew, and an optimizer holds the old {'one' if one else 'ones'}, to "
-        "which no gradient comes any more"
+        f"forward makes {'a new one' if one else 'new ones'}, and an optimizer holds the old "
+        f"{'one' if one else 'ones'}, to which no gradient comes any more"
     )
     evidence = {"layer": names[0].rpartition(".")[0] or ROOT, "parameters": names, "threshold": 0}
     return [Finding(ANEW, "error", message, evidence, action=_IN_PLACE)]

@@ -28,7 +28,7 @@ def in_one_memory(model: nn.Module) -> list[Finding]:
     if not found:
         return []
     one, other = found[0]
-    more = f"; so it is with {len(found)} pairs" if len(found) > 1 else ""
+    more = f"; the same holds for {len(found)} pairs" if len(found) > 1 else ""
     message = (
         f"{one} and {other} are two parameters in the same memory: each gets its own gradient, and an optimizer takes "
         f"a step with each, so that the shared numbers are moved twice; its averages know one gradient each{more}"

@@ -39,7 +39,7 @@ class _Holder:
         self.over = self.hooked = False
 
     def added(self, _: Tensor) -> None:
-        """A pass backward was added to what was there."""
+        """A backward pass was added to what was there."""
         with contextlib.suppress(Exception):  # it stands within the training's own pass
             self._look()
 

@@ -295,7 +295,7 @@ def at_last(values: Tensor, few: int) -> str:
     """The last loss in words, and the median of the last few where that is far from it."""
     last, usual = float(values[-1]), float(values[-few:].median())
     apart = not _NEAR * abs(usual) <= abs(last) <= abs(usual) / _NEAR
-    return f"{number(last, 3)} at last" + (f" (median of the last {few:,}: {number(usual, 3)})" if apart else "")
+    return f"{number(last, 3)} at the end" + (f" (median of the last {few:,}: {number(usual, 3)})" if apart else "")
 
 
 def listed(names: Sequence[str]) -> str:

@@ -20,8 +20,8 @@ _MOSTLY = 0.5  # of the samples
 _MANY = 5  # monitors of one model
 # Faults that make sound numbers grow without end, whatever the loss is and however short the steps are.
 _FIRST = {
-    "added_up": "Take the gradients away as is said above",
-    "scaled": "Take the scale away before the step, or make it smaller where gradients are infinite while they have it",
+    "added_up": "Clear the gradients as described above",
+    "scaled": "Divide by the scale before the step, or make it smaller where gradients are infinite while they have it",
 }
 
 
@@ -116,7 +116,7 @@ def _too_short(judged: JudgedRecord) -> Finding:
     evidence: dict[str, Any] = {"samples": judged.samples, "needed": _ENOUGH}
     begun = judged.history.optimizers.get("begun", 0)
     if begun >= _MANY and judged.steps < _ENOUGH:
-        message += f"; {begun:,} monitors of this model have been entered, each of which begins anew"
+        message += f"; {begun:,} monitors of this model have been entered, each of which starts from nothing"
         action = "Enter one monitor before the loop, and let its block hold the whole training."
         evidence["monitors"] = begun
     return Finding("too_short", "info", message, evidence, None, action)

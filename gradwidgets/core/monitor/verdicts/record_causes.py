@@ -52,16 +52,14 @@ def negated(judged: JudgedRecord) -> list[Finding]:
         return []
     guess = judged.likely_guess
     what = (
-        "it is one of torch's losses with its sign turned"
-        if shown
-        else f"it began at minus a guess, {number(guess, 3)}"
+        "it is one of torch's losses with the wrong sign" if shown else f"it began at minus a guess, {number(guess, 3)}"
     )
     message = (
         f"the loss is below 0 and falls without end, from {number(first, 3)} to {number(last, 3)}: {what}, and what is "
         "learned is to be wrong"
     )
     evidence = {"at first": first, "at last": last, "by its graph": shown, "guess": guess}
-    action = "Take the minus sign away: a loss is what is made smaller (or, to make something larger, bound it)."
+    action = "Remove the minus sign: a loss is what is made smaller (or, to make something larger, bound it)."
     return [Finding("negated", "error", message, evidence, action=action)]
 
 
@@ -80,7 +78,7 @@ def endless(judged: JudgedRecord) -> list[Finding]:
         return []
     message = (
         f"the loss falls below 0 without end, from {number(float(values[0]), 3)} to {number(last, 3)}: a term of it "
-        "has no lowest value, as a divergence (KL) or a penalty whose sign is turned"
+        "has no lowest value, as a divergence (KL) or a penalty with the wrong sign"
     )
     evidence = {"at first": first, "half-way": half, "at last": last, "threshold": _ENDLESS[not quickens]}
     action = "Note each term by itself: what should be small, a divergence, a distance or a penalty, is added."

@@ -100,7 +100,7 @@ RECORD_CHECKS: dict[str, Check] = {
     "unheld": Check(
         "what no optimizer holds stays as it was drawn",
         "If one holds them, call its step(); else give them to one that is made after them, or set "
-        "requires_grad_(False) where it is meant so.",
+        "requires_grad_(False) where that is intended.",
         lambda judged: unheld(judged) or none_held(judged),
     ),
     "unlisted": Check(
@@ -247,7 +247,7 @@ RECORD_CHECKS: dict[str, Check] = {
     ),
     "negated": Check(
         "what is made smaller is how right it is",
-        "Take the minus sign away.",
+        "Remove the minus sign.",
         lambda judged: negated(judged) or endless(judged),
     ),
     "summed": Check(
@@ -343,7 +343,7 @@ RECORD_CHECKS: dict[str, Check] = {
     ),
     "cut": Check(
         "what runs without a graph is not trained",
-        "Take torch.no_grad() or detach away; or set requires_grad_(False) where it is meant so.",
+        "Remove torch.no_grad() or detach; or set requires_grad_(False) where that is intended.",
         cut,
     ),
     "no_gradient": Check(
@@ -353,12 +353,12 @@ RECORD_CHECKS: dict[str, Check] = {
     ),
     "unused": Check(
         "what the loss is not made of is not trained",
-        "Use these layers in forward, or set requires_grad_(False) where it is meant so.",
+        "Use these layers in forward, or set requires_grad_(False) where that is intended.",
         lambda judged: [],  # said by "no_gradient"
     ),
     "diverging": Check(
         "the steps make it worse",
-        "Lower the learning rate; clip; look for a sign that is turned.",
+        "Lower the learning rate; clip; look for a wrong sign.",
         lambda judged: with_the_batch(judged, gravest(diverging(judged), thrown_far(judged), jumped(judged))),
     ),
     "leap": Check(
@@ -443,12 +443,12 @@ RECORD_CHECKS: dict[str, Check] = {
     ),
     "always_clipped": Check(
         "every step has the same length, and the gradient's size has no say",
-        "Raise max_norm above the usual norm, and set the learning rate anew.",
+        "Raise max_norm above the usual norm, and choose the learning rate again.",
         always_clipped,
     ),
     "guessing": Check(
         "nothing is learned from the inputs",
-        "Try to learn one batch by heart; look at labels against inputs, the learning rate, a softmax before the loss.",
+        "Try to overfit one batch; look at labels against inputs, the learning rate, a softmax before the loss.",
         lambda judged: guessing(judged) or by_frequencies(judged) or above_a_guess(judged),
     ),
     "single_samples": Check(

@@ -158,8 +158,8 @@ def same_batch(judged: JudgedRecord) -> list[Finding]:
         "loader gives one batch again and again, and the loss is of that alone"
     )
     action = (
-        "If it is all of the data, or one batch is to be learned by heart, all is well. Else go through the loader "
-        "(for inputs, targets in loader): next(iter(loader)) within the loop begins anew each time."
+        "If it is all of the data, or one batch is to be memorised, all is well. Else go through the loader "
+        "(for inputs, targets in loader): next(iter(loader)) within the loop starts again each time."
     )
     return [Finding("same_batch", "info", message, {"batches": int(chance["batches"])}, action=action)]
 
@@ -185,11 +185,11 @@ def _same_inputs(judged: JudgedRecord) -> list[Finding]:
         return []
     message = (
         f"{same}: unless these are all of the data, the loss, which is down to {number(float(values[-1]), 2)}, is of "
-        "one batch alone, and that is learned by heart"
+        "one batch alone, and that one is memorised"
     )
     action = (
-        "If they are all of the data, or one batch is to be learned by heart, all is well. Else go through the loader "
-        "(for inputs, targets in loader): next(iter(loader)) within the loop begins anew each time."
+        "If they are all of the data, or one batch is to be memorised, all is well. Else go through the loader "
+        "(for inputs, targets in loader): next(iter(loader)) within the loop starts again each time."
     )
     return [
         Finding("same_batch", "info", message, {"looked at": told["same"], "size": judged.history.size}, action=action)
@@ -308,7 +308,7 @@ def cut(judged: JudgedRecord) -> list[Finding]:
         message = (
             f"{listed(names)} {verb} in forward, but under no_grad: no graph is made there, and {gets} no gradient"
         )
-        action = "Take torch.no_grad() away from there"
+        action = "Remove torch.no_grad() there"
         if twins := _twins(judged, columns):
             same = bool((history.weight_norm[0, columns] == history.weight_norm[0, twins]).all())
             message += (
@@ -318,11 +318,11 @@ def cut(judged: JudgedRecord) -> list[Finding]:
             )
             action = (
                 "If they are a copy that is to follow (an average of the weights, a target network), nothing updates "
-                "it: update it after each optimizer.step(). If they are to be trained, take torch.no_grad() away"
+                "it: update it after each optimizer.step(). If they are to be trained, remove torch.no_grad()"
             )
     else:
         message = f"{listed(names)} {verb} in forward, but the graph is cut behind: {gets} no gradient"
         action = "Look for detach, .data, item, argmax and torch.tensor(…) between them and the loss"
-    action += "; or set requires_grad_(False) where it is meant so."
+    action += "; or set requires_grad_(False) where that is intended."
     evidence = {"layers": names, "how": {name: history.cut[name] for name in names}, "samples": judged.samples}
     return [Finding("cut", "warning", message, evidence, tuple(columns), action)]

@@ -21,7 +21,7 @@ _NONE = 3  # samples without a gradient that are enough
 
 _NO_PASS = (
     "Call loss.backward() before optimizer.step(): no parameter has a gradient at any step, not even zeros, as if no "
-    "pass backward came at all. If it comes: call zero_grad() before it, not between it and step()."
+    "backward pass came at all. If it comes: call zero_grad() before it, not between it and step()."
 )
 
 
@@ -229,7 +229,7 @@ def unheld(judged: JudgedRecord) -> list[Finding]:
     twice = [one for one in judged.history.optimizers.get("lines", []) if one["returns"] > 0 and one["held"]]
     action = (
         "Replace layers before the optimizer is made, or give it the new ones (optimizer.add_param_group); to set "
-        "weights anew, write into the old ones (reset_parameters, copy_)."
+        "weights again, write into the old ones (reset_parameters, copy_)."
         if old and renewed
         else "Look for what takes a group out of optimizer.param_groups, or parameters out of a group."
         if old

@@ -74,7 +74,7 @@ def momentum(judged: JudgedRecord) -> list[Finding]:
     message = (
         f"with a momentum of {share:g} a gradient goes on for about {number(steps, 2)} steps, and the training has "
         f"{judged.steps:,}: the loss swings, from {number(first, 3)} down to {number(min(levels), 3)} and up to "
-        f"{number(max(levels[1:]), 3)}; it is {number(last, 3)} at last"
+        f"{number(max(levels[1:]), 3)}; it is {number(last, 3)} at the end"
     )
     evidence = {"momentum": share, "levels": levels, "threshold": _LONG, "at first": first, "at last": last}
     action = "Take a momentum of 0.9"

@@ -78,7 +78,7 @@ def above_a_guess(judged: JudgedRecord) -> list[Finding]:
         "input"
     )
     action = (
-        "Look whether the data are shuffled (batches that hold one class after the other undo each other), at the "
+        "Check whether the data are shuffled (batches that hold one class after the other undo each other), at the "
         "learning rate, and at labels against inputs."
     )
     evidence = {"loss": means[1], "guess": guess, "threshold": _ABOVE, "at first": float(values[0])}

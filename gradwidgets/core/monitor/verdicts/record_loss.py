@@ -41,14 +41,14 @@ _HARDER, _KNOWS = 1.5, 0.9  # times what a guess costs at first; of what it cost
 
 _IF_HARDER = "If the task was made harder on the way, all is well; if not, lower the learning rate."
 _IF_UPHILL = (
-    "Lower the learning rate; if it rises by shorter steps all the same, look for a sign that is turned. If the task "
+    "Lower the learning rate; if it rises by shorter steps all the same, look for a wrong sign. If the task "
     "was made harder on the way, all is well."
 )
 _IF_RIVALS = (
     "Of two that train against each other what the one learns is the other's loss: look at what is made, and as long "
     "as that becomes better, all is well. Else hold the other one back: a lower learning rate, fewer steps."
 )
-_BY_HEART = "Else lower the learning rate; try to learn one batch by heart; look at labels against inputs."
+_BY_HEART = "Else lower the learning rate; try to overfit one batch; look at labels against inputs."
 _CHANCES = {
     "frequencies": "guessing by the frequencies of the classes",
     "base rate": "guessing by the share of ones",
@@ -77,7 +77,7 @@ def _among_a_batch(judged: JudgedRecord, values: Tensor) -> list[Finding]:
     if abs(float(values[len(values) // 2 :].mean()) - math.log(size)) > _AMONG * math.log(size):
         return []
     action = (
-        "If each sample is to be found among those of its batch, look whether the two of a pair belong together (one "
+        "If each sample is to be found among those of its batch, check whether the two of a pair belong together (one "
         "side shuffled or drawn by itself), at the temperature, and whether all are given the same place; else look at "
         "labels against inputs."
     )
@@ -188,7 +188,7 @@ def _at_chance(judged: JudgedRecord, name: str, values: Tensor, costs: Tensor) -
     elif name == "base rate":
         message += f" ({percent(chance['share of ones'])} are 1)"
     action = (
-        "Look whether targets belong to their inputs, and at the inputs' scale; try to learn one batch by heart. If "
+        "Check whether targets belong to their inputs, and at the inputs' scale; try to overfit one batch. If "
         "that works, there may be no more in the inputs to know."
     )
     action = f"{passes}{_BY_HEART}" if (passes := many_passes(judged)) else lower_rate(judged) or action
@@ -247,7 +247,7 @@ def diverging(judged: JudgedRecord) -> list[Finding]:
     message = f"the loss is {at_last(values, max(3, len(values) // 10))}; it began at {number(first, 3)}"
     blown = _blown_up(judged, start)
     passes = many_passes(judged)
-    sign = "" if blown else "; look for a sign that is turned"  # a rate that is too high throws the loss up at once
+    sign = "" if blown else "; look for a wrong sign"  # a rate that is too high throws the loss up at once
     action = (
         f"{passes}Lower the learning rate{now_from(judged)}, tenfold at first; clip, between backward() and "
         f"step(){sign}."
@@ -330,7 +330,7 @@ def hardly(judged: JudgedRecord) -> list[Finding]:
         f"{percent(1 - end / guess)} below what guessing costs"
     )
     action = (
-        "If it stays so, look whether targets belong to their inputs, and at the learning rate; else it is only slow."
+        "If it stays so, check whether targets belong to their inputs, and at the learning rate; else it is only slow."
     )
     evidence = {"loss": end, "guess": guess, "threshold": _HARDLY_BELOW}
     return [Finding("hardly_learned", "info", message, evidence, action=lower_rate(judged) or action)]

@@ -21,7 +21,8 @@ _LARGE = 0.02  # of the larger slope: a smaller gap does not count
 _STEEP = 1e-3  # of a steep slope of the loss: a smaller gap does not count
 _BESIDE = 1e-4  # of the view: how far away it must be right again
 _BRANCH = (
-    "Give that branch its limit's slope as well as its value: a series in what goes to 0, x + x²/2 in place of 0 say, "
+    "Give that branch its limit's slope as well as its value: a series in what goes to 0, such as x + x²/2 in "
+    "place of 0, "
     "or 2 / w in place of a number that holds for one w alone; or compare with an eps so that the formula goes on."
 )
 _TIE = (
@@ -60,7 +61,7 @@ def wrong_exactly(look: Look) -> Finding | None:
     branch = _is_a_branch(look, found)
     where = place(look.names, found.point.tolist())
     if found.axis is not None and len(look.names) > 1:
-        where = f"{look.names[found.axis]} {number(float(found.point[found.axis]))} all along, {where} say"
+        where = f"{look.names[found.axis]} {number(float(found.point[found.axis]))} all along, for example {where}"
     at = f"at {found.name!r} ({where})" if found.name else f"exactly at {where}"
     message = f"autograd and central differences disagree {at}, by {percent(found.gap)} of the larger slope, and agree "
     message += "right beside it"

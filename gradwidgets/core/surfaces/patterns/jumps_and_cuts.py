@@ -81,7 +81,7 @@ def _cut_through(look: Look, point: torch.Tensor, jumps: list[tuple[torch.Tensor
         return ""
     values, other = [float(one[1 - across]) for one in on], look.names[1 - across]
     ends = f"{other} {number(min(values), 3)} to {number(max(values), 3)}"
-    return f" say, along {look.names[across]} {number(float(point[across]), 3)} from {ends} at least"
+    return f", for example, along {look.names[across]} {number(float(point[across]), 3)} from {ends} at least"
 
 
 @dataclass(frozen=True)

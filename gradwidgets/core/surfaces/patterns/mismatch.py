@@ -23,7 +23,7 @@ WEIGHING, CONSTANT = "only weighs", "the value is the same everywhere"
 APART = "where autograd's gradient ends, above the lowest by"
 _A_TERM = (
     "What is detached there is a term of the sum: it counts in the value and teaches nothing, as a regulariser without "
-    "a gradient does. Take the detach, .data or no_grad away; if it is there to be watched alone, log it by itself."
+    "a gradient does. Remove the detach, .data or no_grad; if it is there to be watched alone, log it by itself."
 )
 IF_MEANT = '; if this is meant, allow it: allow=["gradient_mismatch"]'
 _WATCH_ANOTHER = (
@@ -90,7 +90,7 @@ def gradient_mismatch(look: Look) -> Finding | None:
         return _of_a_term(look, found, f"{apart.words}; what is detached is a term of the sum{line}", evidence)
     if meant and apart is not None:
         evidence[ARRIVING], evidence[APART] = arrival.share, apart.above
-        said += f"; what is minimised is another loss than the value shows: {apart.words}"
+        said += f"; what is minimised is not the loss whose value is shown: {apart.words}"
     elif meant:
         evidence[ARRIVING] = arrival.share
         goal = "in the target" if look.given else "where the loss is lowest"
@@ -124,10 +124,10 @@ def _of_a_term(look: Look, found: Disagreement, said: str, evidence: dict[str, o
 def _where_it_leads(look: Look, arrival: Arrival) -> str:
     """Where autograd's gradient leads, in words, if it does not lead to the lowest loss."""
     if arrival.together is None:
-        return "; what is minimised is another loss than the value shows"
+        return "; what is minimised is not the loss whose value is shown"
     above = number(arrival.loss - look.lowest)
     return (
-        "; what is minimised is another loss than the value shows: autograd's gradient leads to "
+        "; what is minimised is not the loss whose value is shown: autograd's gradient leads to "
         f"{place(look.names, arrival.together)}, where the value is {above} above its lowest"
     )
 

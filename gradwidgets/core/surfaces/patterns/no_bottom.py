@@ -14,8 +14,8 @@ from gradwidgets.core.surfaces.patterns.look import Look
 from gradwidgets.core.surfaces.patterns.singular.spikes import NARROW, Spike
 
 HOLD = (
-    "Something must hold the loss from below: look at the sign of each of its terms, a divergence that is subtracted "
-    'say. If it is meant (a critic, an advantage), allow it: allow=["no_bottom"].'
+    "Something must hold the loss from below: look at the sign of each of its terms, such as a divergence that is "
+    'subtracted. If it is meant (a critic, an advantage), allow it: allow=["no_bottom"].'
 )
 SCORE = (
     "So a generator's loss takes a critic's raw score, which nothing bounds, beside what it is to reconstruct. If {0} "
@@ -81,6 +81,6 @@ def _spike_finding(look: Look, spike: Spike) -> Finding:
         "where it fits a sample exactly",
         {"width at the edge, of the view": spike.width, "narrow below": NARROW},
         spike.point,
-        "Give the scale a floor that no step undercuts (σ = 0.01 + softplus(…), say, or a clamp of log σ from below), "
-        "or a prior.",
+        "Give the scale a floor that no step undercuts (σ = 0.01 + softplus(…), for example, or a clamp of log σ "
+        "from below), or a prior.",
     )

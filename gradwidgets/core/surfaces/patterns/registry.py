@@ -64,14 +64,14 @@ def well_shaped(look: Look, beside: Iterable[str] = ()) -> Finding:
         evidence |= {"condition number": condition, "narrow from": _NARROW}
     action = "The lowest loss may lie beyond the view: widen it to see." if edge else ""
     if not action and any(name in _MAY_BE_MEANT for name in beside):
-        action = "Ship it, if what is said above is meant."
+        action = "Nothing to change, if what is said above is intended."
     if not action and little:
-        action = "Ship it, if no training begins on that ground."
+        action = "Nothing to change, if no training begins on that ground."
     if fall is not None:
-        action = "Is it meant to have no bottom? If it is, ship it; if not, something must hold it from below."
+        action = "Is it meant to have no bottom? If so, nothing to change; if not, something must hold it from below."
     if look.time.left_out:
         message += f"; as far as there was time, without {', '.join(look.time.left_out)}"
-        action = "Give it more seconds before you ship it."
+        action = "Give it more seconds before you rely on it."
     return Finding("well_shaped", "ok", message, evidence, spot, action)
 
 
@@ -141,7 +141,7 @@ PATTERNS: dict[str, Pattern] = {
         broadcast.broadcast,
     ),
     "wrong_input": Pattern(
-        "the loss is another one than its name says",
+        "the loss is not what its name says",
         "Look at what that operation takes: logits, shares, or logarithms of shares.",
         inputs.wrong_input,
     ),
@@ -216,9 +216,9 @@ PATTERNS: dict[str, Pattern] = {
         valley.valley,
     ),
     "flat_bottom": Pattern(
-        "nothing is learnt there",
+        "nothing is learned there",
         "Is so much of it meant to be as good?",
         valley.flat_bottom,
     ),
-    "well_shaped": Pattern("the arrows point to the desired region", "Ship it.", well_shaped),
+    "well_shaped": Pattern("the arrows point to the desired region", "Nothing to change.", well_shaped),
 }

@@ -16,6 +16,7 @@ from gradwidgets.figures.flow.figure import FlowFigure, Profile
 from gradwidgets.widgets.controls import Looks
 from gradwidgets.widgets.kernel.kept import Kept
 from gradwidgets.widgets.layers import words
+from gradwidgets.widgets.layers.fixes.cure_cards import Cures
 from gradwidgets.widgets.layers.fixes.doctor_scene import found_cards, scene_of, words_of
 from gradwidgets.widgets.layers.fixes.trying import (
     NONE,
@@ -33,6 +34,7 @@ from gradwidgets.widgets.layers.view import Stage, View, Viewed, ViewResult, Vie
 from gradwidgets.widgets.panel.words import Words
 
 Asked = tuple[str, float, bool]  # the fix, the learning rate, whether all are to be tried
+_CHOOSE = "Choose a fix: it is tried on a copy, and the first 20 steps of gradient descent are run with and without it."
 _TRYING = "<div>Trying all fixes …</div>"
 
 
@@ -54,16 +56,37 @@ class DoctorView(View):
         self._of: NetworkKey | None = None  # the network that they are tried on
         self._ranking: FixRanking | None = None
 
+    def shortcut(self, looks: Looks) -> widgets.Button:
+        """Make the button that comes here from another view, and tries all fixes."""
+        tip = "try every fix that fits on a copy, and rank them"
+        made = self.button("Find a cure", tip, self.find, looks)
+        made.icon, made.button_style = "plus", "primary"
+        return made
+
+    def find(self) -> None:
+        """Turn to this view, and try all fixes."""
+        self.panel.change(view=self.name)
+        self.ask()
+
     def extras(self, looks: Looks) -> list[widgets.Widget]:
         """Return the buttons, and a hint on how to use them."""
         self._hint = self.hint(looks)
         buttons = [
             self.button("Apply", "change the model itself as the copy was changed", self.panel.apply_fix, looks),
-            self.button("Undo", "bring the model back, to the bit", self.panel.undo_fix, looks),
+            self.button("Undo", "restore the model, bit for bit", self.panel.undo_fix, looks),
             self.button("Copy fix", "copy torch code that does the same", self._copy, looks),
         ]
         tip = "try every fix that fits, and rank them by the loss after the first steps"
-        return [self._hint, self.buttons(looks, *buttons, self.button("Try all", tip, self.ask, looks))]
+        self._cures = Cures(lambda name: self.stage.errors.pressed(lambda: self.panel.change(fix=name)), looks)
+        return [
+            self._hint,
+            self.buttons(looks, *buttons, self.button("Try all", tip, self.ask, looks)),
+            self._cures.box,
+        ]
+
+    def everything(self) -> list[widgets.Widget]:
+        """Return all widgets of the column, including those that are left out."""
+        return [*super().everything(), *self._cures.everything()]
 
     def ask(self) -> None:
         """Try all fixes that fit, and show which of them help."""
@@ -97,24 +120,22 @@ class DoctorView(View):
         """Describe the fix that is chosen, and enable the buttons that apply to it."""
         panel = self.panel
         chosen, part = panel.fix != NONE, self.stage.shown_part
+        self._forget_others()
+        self._cures.show(self._ranking, panel.fix)
         reason = ""
         if not chosen:
             reason = "choose a fix first"
         elif isinstance(part, Refused):
             reason = part.reason
         elif not FIXES[TRIES[panel.fix][0]].changes_model:
-            reason = "it acts on the training: copy its code"
+            reason = "it acts on training, not on the model: copy its code"
         self.allow("Apply", not reason, reason)
         self.allow("Undo", self.can_undo, "nothing was applied")
         self.allow("Copy fix", chosen and not isinstance(part, Refused), reason)
+        said = [] if self._ranking is not None else [_CHOOSE]
         if chosen:
-            said = FIXES[TRIES[panel.fix][0]].about
-        else:
-            said = (
-                "Choose a fix: it is tried on a copy, and the first 20 steps of gradient descent are run with and "
-                "without it."
-            )
-        text = f'<div class="note">{html.escape(said)}</div>'
+            said = [FIXES[TRIES[panel.fix][0]].about, *[f"Apply is off: {reason}."] * bool(reason)]
+        text = "".join(f'<div class="note">{html.escape(one)}</div>' for one in said)
         if self._hint.value != text:
             self._hint.value = text
 
@@ -137,7 +158,7 @@ class DoctorView(View):
             raise ValueError(f"choose a fix first: one of {', '.join(TRIES)}")
         name, options = TRIES[chosen]
         if not FIXES[name].changes_model:
-            raise ValueError(f"{chosen} acts on the training, not on the model: copy its code")
+            raise ValueError(f"{chosen} acts on training, not on the model: copy its code")
         if network.own:
             model, *_ = network.problem.network(network.now()[0])
             options = completed(name, options, inside(model, []), panel.flow)
@@ -166,8 +187,8 @@ class DoctorView(View):
         if isinstance(applied, AppliedFix):
             applied.undo()
             self._applied.pop()
-            anew = "; make the optimizer anew" if applied.note else ""
-            self._undone = f"undone: {name}; the model is as it was before it, without what it learned since{anew}"
+            anew = "; make a new optimizer" if applied.note else ""
+            self._undone = f"undone: {name}; the model is as it was before, without what it has learned since{anew}"
             self.stage.network.changed()
             self.panel.change()
         else:

@@ -52,7 +52,7 @@ def make_task(problem: FlowProblem, settings: FlowSettings) -> Task:
         try:
             model = copy.deepcopy(model)
         except Exception as failure:
-            raise ValueError(f"the model cannot be copied, and only a copy is trained here: {failure}") from failure
+            raise ValueError(f"the model cannot be copied, and only copies are trained here: {failure}") from failure
         return Task(model, lambda generator: (inputs, targets), loss_fn, None)
     x, y = digits()
     train = x[:-_HELD_OUT], y[:-_HELD_OUT]

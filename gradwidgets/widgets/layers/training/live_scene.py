@@ -32,7 +32,7 @@ from gradwidgets.widgets.layers.view import ViewSettings
 from gradwidgets.widgets.panel.words import Words, badges_of
 
 _WAITING = "with panel.watch(optimizer): around your loop, or for batch in panel.track(loader): – or press Train"
-_NO_ELEMENTS = "a record keeps no single elements"
+_NO_ELEMENTS = "a record does not contain single elements"
 DASHED = "over the steps its first, middle and last layer"
 _RAISED = "✗"  # in the result of a training whose loop raised an error
 

@@ -28,7 +28,7 @@ from gradwidgets.widgets.layers.training.recorded import held_quantities, not_he
 from gradwidgets.widgets.layers.view import Request, Stage, View, ViewResult
 from gradwidgets.widgets.panel.traits import OneOf
 
-_NO_MODEL = "a record is shown here, without a model: LayerFlowPanel(model, inputs, targets, loss_fn) looks at one"
+_NO_MODEL = "a record is shown here, without a model: LayerFlowPanel(model, inputs, targets, loss_fn) shows one"
 
 
 class RecordView(LiveView):
@@ -232,7 +232,7 @@ def _loaded(name: str, record: object) -> str:
     """Return the line of a script that reads a record; for one that came from no file, a comment on the name."""
     if _is_path(record):
         return f"{name} = GradientHistory.load({os.fspath(record)!r})"
-    return f"# {name} is a record of yours that came from no file: a GradientHistory, monitor.history say."
+    return f"# {name} is a record of yours that came from no file: a GradientHistory, such as monitor.history."
 
 
 LayerFlowPanel._for_records = RecordPanel  # panel.py cannot import its subclass

@@ -225,7 +225,7 @@ FIFTH_SICK = (
     Case("a hinge of 0 and 1", "relu", lambda: margins("relu"), one_of("target_range"), ("0", "−1", "2 * targets − 1")),
     Case("a squared hinge of 0 and 1", "clamp", lambda: margins("squared"), one_of("target_range"), ("0", "−1", "2 * targets − 1")),
     Case("a head in the embedding's memory", ".data", lambda: tied("data"), one_of("one memory"), ("embed.weight", "out.weight", "memory")),
-    Case("a scale made anew", "nn.Parameter in forward", lambda: bounded_scale("anew"), one_of("parameter made anew"), ("scale", "anew", "optimizer")),
+    Case("a scale made anew", "nn.Parameter in forward", lambda: bounded_scale("anew"), one_of("parameter made anew"), ("scale", "a new one", "optimizer")),
     Case("the state of the batch before", "not detached", lambda: state_of_before(False), one_of("kept graph"), ("state", "detach")),
     Case("keys hidden by 0", "scores * mask", lambda: hidden_keys("times"), one_of("masked by 0"), ("softmax", "masked_fill")),
     Case("codes at a temperature of 0.002", "gumbel_softmax", lambda: codes_at(0.002), one_of("temperature"), ("0.002", "temperature of 1")),

@@ -110,10 +110,10 @@ def test_new_parameters_are_named():
     model = nn.Sequential(nn.Linear(8, 8), nn.PReLU(), nn.Linear(8, 8), nn.PReLU(), nn.Linear(8, 1))
     assert apply_in_place(copy.deepcopy(model), "gain").note == ""
     assert apply_in_place(copy.deepcopy(model), "activation").note == (
-        "parameters gone: 1.weight, 3.weight; make the optimizer anew"
+        "parameters gone: 1.weight, 3.weight; make a new optimizer"
     )
     assert apply_in_place(model, "normalization").note == (
-        "new parameters: 0.norm.weight, 0.norm.bias, 2.norm.weight and 1 more; make the optimizer anew"
+        "new parameters: 0.norm.weight, 0.norm.bias, 2.norm.weight and 1 more; make a new optimizer"
     )
 
 

@@ -129,7 +129,7 @@ def train(
         size: Of a batch.
         micro: Batches whose gradients are added up for a step.
         zero: Takes the gradients away, after the step; None where that is forgotten.
-        before_step: What is done between the pass backward and the step.
+        before_step: What is done between the backward pass and the step.
         after_step: What is done after it.
         schedule: Makes a scheduler of the optimizer.
         changed: What becomes of a loss.

@@ -223,7 +223,7 @@ def undivided(passes, rate, divided):
 
 
 def ahead():
-    """The clip comes first, then zeros and the pass backward."""
+    """The clip comes first, then zeros and the backward pass."""
     torch.manual_seed(0)
     inputs, labels = digits()
     model = plain()

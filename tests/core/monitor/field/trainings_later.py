@@ -97,7 +97,7 @@ def put_back():
 
 
 def steps_of_old_gradients():
-    """A pass backward every third step only, though the optimizer steps at each, and nothing is taken away between."""
+    """A backward pass every third step only, though the optimizer steps at each, and nothing is taken away between."""
     torch.manual_seed(0)
     inputs, labels = digits()
     model = plain()

@@ -287,7 +287,7 @@ ORDERED_SICK = (
         lambda: learns(lambda: mlp(8, 64, 64, 2), partial(torch.optim.Adam, lr=2.0)),
         UP,
         ("learning rate from 2", "step 2"),
-        never=("sign that is turned",),
+        never=("wrong sign",),
     ),
 )
 

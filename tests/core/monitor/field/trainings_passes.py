@@ -144,7 +144,7 @@ def of_worth(watch: str, clears: bool) -> list[Finding]:
 
 
 def with_a_second(early: bool, clips: bool = True) -> list[Finding]:
-    """The clip stands in front of the pass backward or behind it, by a flag; a second optimizer has its own gradients."""
+    """The clip stands in front of the backward pass or behind it, by a flag; a second optimizer has its own gradients."""
     torch.manual_seed(0)
     model, shares = mlp(10, 24, 3, act=nn.Tanh), torch.zeros(3, requires_grad=True)
     optimizer, second = torch.optim.AdamW(model.parameters(), 1e-3), torch.optim.SGD([shares], 0.1)

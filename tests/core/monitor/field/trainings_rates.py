@@ -102,7 +102,7 @@ def without_a_pass() -> list[Finding]:
 
 
 def with_a_penalty_now_and_then() -> list[Finding]:
-    """A second pass backward at every eighth step, as of a penalty that is looked at seldom."""
+    """A second backward pass at every eighth step, as of a penalty that is looked at seldom."""
     torch.manual_seed(0)
     model, (inputs, labels) = plain(), digits()
     optimizer = torch.optim.Adam(model.parameters(), 1e-3)
@@ -133,7 +133,7 @@ RATES_SICK = (
     sick("score to min", "it rises, and the rate is cut", partial(train, optimizer=adam(5e-4), schedule=by_a_measure(lambda call: 1 - 1 / call, factor=0.1, patience=2), steps=200), "schedule", 'mode="max"'),
     sick("requires_grad of a module", "a plain attribute", partial(train, partial(flagged, "requires_grad")), "not_frozen", "requires_grad_(False)"),
     sick("trainable of a module", "a plain attribute", partial(train, partial(flagged, "trainable", 2)), "not_frozen", "requires_grad_(False)"),
-    sick("warm-up an epoch", "it begins anew", partial(train, before_step=_RISES_AND_IS_BACK, steps=180), "swings", "begins anew"),
+    sick("warm-up an epoch", "it begins anew", partial(train, before_step=_RISES_AND_IS_BACK, steps=180), "swings", "starts again"),
     sick("warm-up never full", "it begins anew", partial(train, optimizer=adam(1e-3), before_step=set_to(lambda step: 1e-3 * (step % 30) / 100), steps=180), "swings", "every 30 steps"),
     sick("clip of a fourth", "the step is not under the condition", partial(train, before_step=every_few(clipped(0.05), 4)), "clipped_in_turns", "same condition"),
     sick("clip of a third, zeros in place", "the step is not under the condition", partial(train, before_step=every_few(clipped(0.05), 3), zero=zeroed(1, to_none=False)), "clipped_in_turns", "same condition"),
@@ -151,7 +151,7 @@ RATES_CLEAN = (
     clean("up and down", "by design", partial(train, optimizer=sgd(0.1), schedule=lambda one: lr_scheduler.CyclicLR(one, 0.01, 0.1, 10))),
     clean("attribute of its own", "and it is frozen", partial(train, lambda: nn.Sequential(Extractor(), nn.Linear(48, 10)), held=lambda model: model[1].parameters())),
     clean("frozen norm in evaluation", "as it should be", partial(train, a_frozen_norm, held=lambda model: model[1].parameters())),
-    clean("penalty now and then", "a second pass backward", with_a_penalty_now_and_then),
+    clean("penalty now and then", "a second backward pass", with_a_penalty_now_and_then),
     clean("clip and zeros in place", "each step", partial(train, before_step=clipped(5.0), zero=zeroed(1, to_none=False), micro=3)),
     clean("small decay", "it takes little", partial(train, lambda: mlp(64, 48, 10), sgd(0.1, weight_decay=1e-3))),
 )  # fmt: skip

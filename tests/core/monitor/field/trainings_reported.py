@@ -117,7 +117,7 @@ def clipped_while_scaled():
 
 
 class Saving(nn.Module):
-    """A body that is computed again in the pass backward."""
+    """A body that is computed again in the backward pass."""
 
     def __init__(self, *, reentrant):
         super().__init__()

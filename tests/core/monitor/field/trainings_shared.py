@@ -79,7 +79,7 @@ def clipped_too_early_in_a_function():
 
 
 def clipped_a_turn_later():
-    """The pass backward comes last in the loop, and the clip first: of the gradient of the turn before."""
+    """The backward pass comes last in the loop, and the clip first: of the gradient of the turn before."""
     torch.manual_seed(0)
     model = plain()
     optimizer, of = torch.optim.SGD(model.parameters(), 0.1), of_digits(model)
@@ -245,7 +245,7 @@ SHARED_SICK = (
 )  # fmt: skip
 
 SHARED_CLEAN = (
-    Training("clipped in time, by a function of torch", "after the pass backward", lambda: left_alone(before_step=clipped(5.0))),
+    Training("clipped in time, by a function of torch", "after the backward pass", lambda: left_alone(before_step=clipped(5.0))),
     Training("clipped a turn later", "what is clipped is there", clipped_a_turn_later),
     Training("a copy that follows", "a running mean of the net", lambda: twins(normed, 0.01)),
     Training("a copy of convolutions that follows", "a running mean of the net", lambda: twins(convolutions, 0.05)),

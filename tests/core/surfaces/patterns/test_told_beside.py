@@ -73,7 +73,7 @@ def test_a_loss_that_keeps_a_mean_is_said_to_and_its_cut_is_no_fault():
     assert "mean of the model" in found["not_repeatable"].message
     first, second, third = found["not_repeatable"].evidence["values"]
     assert first != second != third and "float()" in found["gradient_mismatch"].message
-    assert report.findings[-1].action == "Ship it, if what is said above is meant."
+    assert report.findings[-1].action == "Nothing to change, if what is said above is intended."
 
 
 class OverTheLast:

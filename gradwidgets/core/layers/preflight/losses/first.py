@@ -143,6 +143,6 @@ def _far(
         else f"It is what comes into that layer that is large: normalise it, or make it about {number(spread, 2)} "
         "times smaller."
     )
-    action += " If it has been trained already, look whether the labels are those of that training."
+    action += " If it has been trained already, check whether the labels are those of that training."
     evidence |= {"weights": size, "usual": usual, "drawn large": drawn}
     return Finding(FIRST, "warning", message, evidence, action=action)

@@ -17,7 +17,7 @@ def of_order(call: Call) -> list[Finding]:
         f"{call.name} takes the output first and the target second, and gets them the other way round: it is lowest "
         "elsewhere, and without bounds where targets are 0 and 1"
     )
-    return [Finding(SWAPPED, "error", message, {"function": call.name}, action="Change the two arguments over.")]
+    return [Finding(SWAPPED, "error", message, {"function": call.name}, action="Swap the two arguments.")]
 
 
 def of_variance(call: Call) -> list[Finding]:

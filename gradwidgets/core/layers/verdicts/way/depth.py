@@ -34,7 +34,7 @@ _SHARES = (
     "Put what is not linear between the sum and the softmax, as v(torch.tanh(q + k)) does, or take products of queries "
     "and keys: of q + k alone the keys decide, whatever the query."
 )
-_NORMED = "Add it behind the norm, as AdaIN and FiLM do, or take the norm away there."
+_NORMED = "Add it behind the norm, as AdaIN and FiLM do, or remove the norm there."
 FEWEST = 4  # layers, or sums, from which a change with depth is reported
 
 
@@ -60,7 +60,7 @@ def _cliff(judged: Judged, leaps: list[Leap]) -> Finding:
         f"{decades:.1f} decades of the gradient are {'lost' if lost else 'gained'} between {below} and {above}{at}"
     )
     if len(leaps) > 1:
-        message += f"; so it is at {len(leaps)} places"
+        message += f"; the same happens at {len(leaps)} places"
     severity, action = severity_of(decades, ERROR), ""
     factors, same = _small(judged, worst), _same_at_first(judged, worst)
     if factors and lost:
@@ -77,7 +77,8 @@ def _cliff(judged: Judged, leaps: list[Leap]) -> Finding:
     elif lost and decades >= ERROR and (what := _constant(judged, worst.at)):
         message += f"; what follows takes just {what}, the same whatever comes in"
         action = (
-            "Take it over another axis than that which is normalised, over tokens, steps or places say; or before it."
+            "Take it over another axis than that which is normalised, for example over tokens, steps or places; or "
+            "before it."
         )
     elif lost and decades >= ERROR and (taken := _taken_away(judged, worst.at)):
         message += (

@@ -243,7 +243,7 @@ def _starved(judged: Judged, layers: list[LayerStats]) -> str:
         first = _is_first(judged, layer) and layer.name not in judged.flow.begun
         zeros = "all of the model's input is 0" if first else "all that comes into it is 0"
         said.append(f"{layer.name}: its weight gets a gradient of exactly 0{bias}, since {zeros}")
-    more = f", and so it is with {len(layers) - 3} more" if len(layers) > 3 else ""
+    more = f", and the same holds for {len(layers) - 3} more" if len(layers) > 3 else ""
     return "; ".join(said) + more
 
 

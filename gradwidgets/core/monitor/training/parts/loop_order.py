@@ -53,7 +53,7 @@ def _lines_of(frame: FrameType) -> dict[str, int]:
 
 
 def _ahead(found: list[tuple[str, int]]) -> dict[str, int]:
-    """The lines, where the one clip comes right in front of the one pass backward, and a `zero_grad` before it."""
+    """The lines, where the one clip comes right in front of the one backward pass, and a `zero_grad` before it."""
     kinds = [kind for kind, _ in found]
     if kinds.count("backward") != 1 or kinds.count("clip") != 1 or "zero" not in kinds:
         return {}

@@ -33,7 +33,8 @@ def _one_direction(judged: JudgedRecord) -> list[Finding]:
         return []
     message = (
         "the answers to different samples have become alike: their directions are "
-        f"{number(last, 2)} of their length apart at last, and were {number(first, 2)} at first (their mean cosine is "
+        f"{number(last, 2)} of their length apart at the end, and were {number(first, 2)} at first (their mean "
+        "cosine is "
         f"{number(1 - last**2, 3)}): a loss that only asks two views of a sample to agree is lowest where all agree"
     )
     action = (
@@ -62,8 +63,8 @@ def _one_action(judged: JudgedRecord) -> list[Finding]:
         "to no gradient to find another by"
     )
     action = (
-        "If that is the best action in all of these states, all is well. Else begin anew with a smaller learning rate, "
-        "subtract a baseline from the returns (their mean, or a critic's guess), and add a bonus for entropy "
+        "If that is the best action in all of these states, all is well. Else start again with a smaller learning "
+        "rate, subtract a baseline from the returns (their mean, or a critic's guess), and add a bonus for entropy "
         "(- 0.01 * entropy)."
     )
     evidence = {"step": since, "probability": late[few // 2], "threshold": _SURE}
@@ -97,7 +98,7 @@ def _no_doubt(judged: JudgedRecord) -> list[Finding]:
         f"sample, and the gradient is {number(left, 1)} of what it was: as a policy it tries nothing else any more"
     )
     action = (
-        "If its reward is what it can be, all is well. Else begin anew with a smaller learning rate, subtract a "
+        "If its reward is what it can be, all is well. Else start again with a smaller learning rate, subtract a "
         "baseline from the returns, and add a bonus for entropy (- 0.01 * entropy)."
     )
     evidence = {"step": since, "gradient left": left, "threshold": _GONE}

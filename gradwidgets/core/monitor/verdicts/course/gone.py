@@ -38,8 +38,8 @@ def gone(judged: JudgedRecord) -> list[Finding]:
     )
     action = (
         "Look at what has no slope where it has come to: outputs that are all alike (embeddings at one point, whose "
-        "distances are 0), a ReLU or a clamp at the end that gives one value for all. Begin anew and do not get there: "
-        f"a lower learning rate{now_from(judged)}, a warm-up; normalised embeddings, no ReLU at the end."
+        "distances are 0), a ReLU or a clamp at the end that gives one value for all. Start again and do not get "
+        f"there: a lower learning rate{now_from(judged)}, a warm-up; normalised embeddings, no ReLU at the end."
     )
     evidence = {"step": since, "share of samples": share, "threshold": _HALF, "at first": first, "at last": now}
     return [Finding("no_gradient", "error", message, evidence, tuple(judged.weighted), action)]

@@ -34,7 +34,7 @@ _LOOK = (
     "step(), or leave a step out whose gradient is far above the usual."
 )
 _SHAPE = (
-    "Look whether inputs of that shape are meant: what is summed over them, or multiplied at each time step, grows "
+    "Check whether inputs of that shape are meant: what is summed over them, or multiplied at each time step, grows "
     "with their length, at any learning rate. Cut longer ones in pieces, or lengthen them by and by; take a mean in "
     "place of a sum, and gates (nn.GRU, nn.LSTM) in place of nn.RNN."
 )

@@ -69,11 +69,11 @@ def against_its_measure(judged: JudgedRecord) -> list[Finding]:
         f"the learning rate is cut every {long:,} steps from step {cuts[0]:,} on, from {number(float(rates[0]), 2)} to "
         f"{number(low, 2)}, as by ReduceLROnPlateau with a patience of {long // call - 1:,} that is called every "
         f"{call:,} steps and never sees its measure better than at the first call; and yet the loss had fallen from "
-        f"{number(first, 3)} to {number(now, 3)} by the first cut, and fell on. It is {number(last, 3)} at last"
+        f"{number(first, 3)} to {number(now, 3)} by the first cut, and fell on. It is {number(last, 3)} at the end"
     )
     action = (
         'If it is given what should rise (an accuracy, a score), give it mode="max"; its mode "min" takes that for '
-        "ever worse. If it is the loss of a validation that never falls, the model learns by heart."
+        "ever worse. If it is the loss of a validation that never falls, the model overfits."
     )
     evidence = {"cuts": cuts, "patience": long // call - 1, "called every": call, "at first": first, "at last": last}
     return [Finding("schedule", "warning", message, evidence, action=action)]

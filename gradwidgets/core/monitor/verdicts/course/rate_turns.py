@@ -51,7 +51,7 @@ def _is_lost(judged: JudgedRecord, step: int) -> tuple[bool, str]:
     best = float(before[-max(1, len(before) // 10) :].median())
     now = float(last.median())
     lost = not now <= _LOST * abs(best)
-    return lost, f"; the loss was {number(best, 3)} until then and is {number(now, 3)} at last" if lost else ""
+    return lost, f"; the loss was {number(best, 3)} until then and is {number(now, 3)} at the end" if lost else ""
 
 
 def begins_again(judged: JudgedRecord) -> list[Finding]:
@@ -71,7 +71,7 @@ def begins_again(judged: JudgedRecord) -> list[Finding]:
     low, high = float(rates[back].max()), float(rates[back - 1].max())
     message = (
         f"the learning rate rises to {number(high, 2)} and is back at {number(low, 2)} at once, {len(back):,} times, "
-        f"every {int(apart[0]):,} steps (first at step {int(begins[back[0]]):,}): a warm-up that begins anew each time"
+        f"every {int(apart[0]):,} steps (first at step {int(begins[back[0]]):,}): a warm-up that starts again each time"
     )
     planned = float(judged.history.rule.get("initial", 0.0))
     if planned > high:
@@ -116,7 +116,7 @@ def _before_its_peak(judged: JudgedRecord, each: int) -> list[Finding]:
     whole = calls / _RISE
     meant = abs(whole - judged.steps) > _LENGTH * judged.steps
     message = (
-        f"the learning rate is {number(last, 2)} at last, {percent(last / peak)} of the {number(peak, 2)} that its "
+        f"the learning rate is {number(last, 2)} at the end, {percent(last / peak)} of the {number(peak, 2)} that its "
         f"cycle is to come to: it changes once in {each:,} steps, and is there after {calls:,.0f} calls, about step "
         f"{calls * each:,.0f}; the training has {judged.steps:,}"
     )

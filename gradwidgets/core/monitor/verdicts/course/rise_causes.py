@@ -58,8 +58,8 @@ def _own_targets(judged: JudgedRecord) -> tuple[str, str] | None:
     )
     action = (
         "Lower the learning rate first. If the loss rises all the same and those answers are the targets (a return "
-        "that is guessed from the next state, say), they run away with the model: take them from a target network, "
-        "a copy that is brought up to date seldom or slowly, under torch.no_grad(); no value behind the end of an "
+        "that is guessed from the next state, for example), they run away with the model: take them from a target "
+        "network, a copy that is updated rarely or slowly, under torch.no_grad(); no value behind the end of an "
         "episode (1 - done); a discount below 1."
     )
     return words, action

@@ -27,8 +27,8 @@ def running_sum(judged: JudgedRecord) -> list[Finding]:
     first, last = (float(part.median()) for part in (own[:_FIRST], own[-_FIRST:]))
     message = (
         f"what is noted is a running sum of the losses: it begins at {number(float(values[0]), 3)} and "
-        + (f"rises {anew} times anew" if anew else f"rises at each step, to {number(float(values[-1]), 3)}")
-        + f", by about {number(first, 3)} a step at first and {number(last, 3)} at last: the losses themselves"
+        + (f"rises again {anew} times" if anew else f"rises at each step, to {number(float(values[-1]), 3)}")
+        + f", by about {number(first, 3)} a step at first and {number(last, 3)} at the end: the losses themselves"
     )
     action = "Note the step's own loss: monitor.note_loss(loss), before it is added to a total."
     evidence = {"at first": first, "at last": last, "threshold": _GROWN, "losses": len(values)}

@@ -24,7 +24,8 @@ def same_part(judged: JudgedRecord) -> list[Finding]:
         "though it differs from sample to sample, while the rest of the inputs changes"
     )
     action = (
-        "If it is meant to stay (a grid, all of the data), all is well. Else look for an iterator that is made anew at "
+        "If it is meant to stay (a grid, all of the data), all is well. Else look for an iterator that is made "
+        "again at "
         "each step: next(iter(loader)) always gives the first batch; make it once, before the loop, or go through both "
         "loaders together (zip)."
     )

@@ -11,7 +11,7 @@ _FLAT = 1.2  # times the lowest of the last third
 _OF_TERMS = "; it is a sum of several terms"
 ONE_BY_ONE = (
     "If the loss is a sum of several terms, look at each by itself: what is to be learned may fall while another term "
-    "grows first (a codebook's, say), and the sum says nothing of it. If all of them rise, lower the learning rate."
+    "grows first (such as a codebook's), and the sum says nothing of it. If all of them rise, lower the learning rate."
 )
 
 

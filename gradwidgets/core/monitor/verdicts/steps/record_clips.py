@@ -16,7 +16,7 @@ _TIMES = 100.0  # times another layer's gradient, which then belongs to another 
 _LARGE_LOSS = 100.0
 _DIVIDE = ("adadelta", "muon", "sophia", "prodigy", "novograd")  # besides Adam's and RMSprop's kind
 _TOO_LARGE = 1000.0  # times what a share less a label can be: no layer is given numbers as large by design
-_HARMLESS = "Nothing, if it is meant so; a max_norm that is seldom reached bounds the rare large gradient alone."
+_HARMLESS = "Nothing, if that is intended; a max_norm that is rarely reached bounds the rare large gradient alone."
 
 
 def always_clipped(judged: JudgedRecord) -> list[Finding]:
@@ -113,7 +113,7 @@ def clipped_late(judged: JudgedRecord) -> list[Finding]:
         return []  # a factor of 1 clips nothing
     message = (
         f"the gradients are made shorter after optimizer.step(), at {told['shorter']:,} of {told['of']:,} "
-        "steps that were looked at, and then taken away unused: a clip that comes behind the step clips nothing"
+        "steps that were looked at, and then cleared unused: a clip that comes behind the step clips nothing"
     )
     action = "Call clip_grad_norm_ between backward() and optimizer.step()."
     severity: Severity = "warning" if told["shorter"] >= _OFTEN * told["of"] else "info"
@@ -140,7 +140,7 @@ def clipped_in_parts(judged: JudgedRecord) -> list[Finding]:
     if not told.get("various") or told["cut"] < _FEW_STEPS or not told["cut"] >= _HALF * told["of"]:
         return []  # a running mean makes a sum shorter too, but always by the same factors
     message = (
-        f"the gradients are clipped after each of the passes backward, before the sum is complete: at {told['cut']:,} "
+        f"the gradients are clipped after each of the backward passes, before the sum is complete: at {told['cut']:,} "
         f"of {told['of']:,} steps that were looked at a part of the sum was made shorter ({told['cuts']:,} times) and "
         "another pass added to it: what comes first counts less, and the whole is no longer the gradient of all batches"
     )

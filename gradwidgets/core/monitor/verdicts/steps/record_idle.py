@@ -21,7 +21,7 @@ def idle_rows(judged: JudgedRecord) -> list[Finding]:
     )
     action = (
         "If these rows are to stay as they are, give this parameter a group of its own with weight_decay=0: a gradient "
-        "of 0 does not keep it away. If they are only seldom used, all is well."
+        "of 0 does not keep it away. If they are rarely used, all is well."
     )
     return [Finding("idle_rows", "info", message, dict(told) | {"threshold": _FAR}, action=action)]
 
@@ -33,7 +33,7 @@ def first_steps_of_0(judged: JudgedRecord, last: int, later: float) -> list[Find
         f"{'step 1 is' if one else f'the first {last:,} steps are'} made with a learning rate of 0 and "
         f"{'moves' if one else 'move'} no weight; from step {last + 1:,} on it is {number(later, 2)}"
     )
-    action = "Nothing, if that is of no account; else begin the warm-up above 0: (step + 1) / warmup."
+    action = "Nothing, if that does not matter; else begin the warm-up above 0: (step + 1) / warmup."
     return [Finding("idle_start", "info", message, {"until step": last, "steps": judged.steps}, action=action)]
 
 

@@ -19,7 +19,7 @@ _LOWER_SCALE = (
     "NaN."
 )
 _NEVER_FULL = (
-    "Call optimizer.step(). If it waits until so many batches are added up: a count that begins anew with each epoch "
+    "Call optimizer.step(). If it waits until so many batches are added up: a count that starts again with each epoch "
     "is never full where an epoch has fewer batches; add up fewer, count on over the epochs, or step at the last batch "
     "of an epoch too."
 )
@@ -110,7 +110,7 @@ def _none_at_all(judged: JudgedRecord) -> list[Finding]:
         return [Finding("no_step", "error", message + _LOST.format(**_overflow(judged)), evidence, action=_LOWER_SCALE)]
     passes = (told.get("overflow") or {}).get("passes", 0)
     if passes > 1:
-        message += f", though gradients are there, added up over as many as {passes:,} passes backward and never used"
+        message += f", though gradients are there, added up over as many as {passes:,} backward passes and never used"
         return [Finding("no_step", "error", message, evidence | {"passes": passes}, action=_NEVER_FULL)]
     return [Finding("no_step", "error", message, evidence)]
 
@@ -177,7 +177,7 @@ def _anew_finding(judged: JudgedRecord, line: LineFacts) -> Finding:
     each = line["steps"] / line["made"]
     meant = len(judged.history.outside) >= _MEANT * line["made"]
     message = (
-        f"{line['name']} is made anew again and again: {line['made']:,} of them, one after the other, made "
+        f"{line['name']} is made again and again: {line['made']:,} of them, one after the other, made "
         f"{counted(line['steps'], 'step')}, and each begins without what the one before had seen of the gradients"
     )
     severe = each < line["memory"] and not meant
@@ -185,7 +185,7 @@ def _anew_finding(judged: JudgedRecord, line: LineFacts) -> Finding:
         message += f", which takes about {number(line['memory'], 2)} steps to be of use"
     action = _MAKE_ONCE.replace(", and give that to the monitor", "")
     if not severe:
-        action = f"If each is to begin anew, all is well. Else: {action[0].lower()}{action[1:]}"
+        action = f"If each is to start from nothing, all is well. Else: {action[0].lower()}{action[1:]}"
     evidence = {"made": line["made"], "steps": line["steps"], "memory": line["memory"], "threshold": _MADE}
     return Finding("made_anew", "warning" if severe else "info", message, evidence, action=action)
 

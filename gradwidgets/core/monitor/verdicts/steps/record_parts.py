@@ -27,12 +27,12 @@ def added_in_part(judged: JudgedRecord) -> list[Finding]:
     grown = max(_growth(judged, column) for column in where)
     message = (
         f"the gradients of all steps add up in {listed(sums)}, and in no other layer: their memory is the same at all "
-        f"{kept[sums[0]]['of'] + 1} samples that were looked at, and nothing but passes backward is written to it, "
+        f"{kept[sums[0]]['of'] + 1} samples that were looked at, and nothing but backward passes is written to it, "
         f"while that of {listed(others)} is emptied each time; their norm has been up to {number(grown, 2)} times the "
         "first one"
     )
     action = (
-        "Take the gradients of all of the model away before each pass: optimizer.zero_grad() of every optimizer that "
+        "Clear the gradients of the whole model before each pass: optimizer.zero_grad() of every optimizer that "
         "steps, or model.zero_grad() of the whole."
     )
     evidence = {"layers": sums, "emptied": others, "samples": kept[sums[0]]["of"] + 1, "times the first": grown}
@@ -66,7 +66,7 @@ def added_by_calls(judged: JudgedRecord) -> list[Finding]:
     name = judged.history.rule.get("name", "the optimizer")
     message = (
         f"the gradients of a closure's calls add up: {name} calls it several times a step, and at "
-        f"{percent(told['added'] / told['of'])} of the calls behind the first one nothing has taken away what the call "
+        f"{percent(told['added'] / told['of'])} of the calls behind the first one nothing has cleared what the call "
         "before had left, so that directions and line search go by sums"
     )
     action = "Call optimizer.zero_grad() within the closure, as its first line: before the loop's step is not enough."
@@ -80,7 +80,7 @@ def added_in_turns(judged: JudgedRecord) -> list[Finding]:
     if each < 2:
         return []
     message = (
-        f"gradients are taken away once in {each} steps, and there is a step at every pass backward (at all of the "
+        f"gradients are cleared once in {each} steps, and there is a step at every backward pass (at all of the "
         f"{told['of']} that were looked at): a step goes by the sum of the passes since, of 1 to {each} in turn, and "
         "the first of these batches is used again and again"
     )

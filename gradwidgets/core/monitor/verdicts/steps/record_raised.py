@@ -69,7 +69,7 @@ def _told(begun: float, was: float, rates: Tensor, at: Tensor, until: int) -> Fi
         message = f"the learning rate is raised at once, from {number(low, 2)} to {number(high, 2)}, {where}"
         action = (
             "Look for what sets it there: optimizer.load_state_dict, which brings back the rate of the run that was "
-            "saved, a scheduler that is made anew, or an assignment to a group's lr. Keep it at about "
+            "saved, a scheduler that is made a second time, or an assignment to a group's lr. Keep it at about "
             f"{number(was, 2)}, or lower."
         )
     else:

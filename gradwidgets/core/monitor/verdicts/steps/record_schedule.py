@@ -96,7 +96,7 @@ def swings(judged: JudgedRecord) -> list[Finding]:
         f"{told['times']:,} times, each about {number(each, 2)} steps after the one before"
     )
     action = (
-        "If it is to go round and round, or to begin anew so often, all is well. If the schedule is made for epochs, "
+        "If it is to go round and round, or to start again so often, all is well. If the schedule is made for epochs, "
         "call scheduler.step() once an epoch, or give it its length (T_max, total_steps) in steps."
     )
     return [Finding("swings", "info", message, dict(told) | {"threshold": _SWINGS}, action=action)]
@@ -122,7 +122,7 @@ def ended(judged: JudgedRecord) -> list[Finding]:
     end = float(rates[-1])
     message = (
         f"the learning rate has come down from {number(most, 2)} to {number(now, 2)} by step {step:,}"
-        f"{f' ({number(end, 2)} at last)' if end < now else ''}"
+        f"{f' ({number(end, 2)} at the end)' if end < now else ''}"
         f"{', after the loss had been level' if was_level else ''}: at {percent(share)} of the steps the weights "
         "hardly move"
     )
@@ -212,5 +212,5 @@ def lower_rate(judged: JudgedRecord) -> str:
         return ""
     return (
         f"Lower the learning rate from {number(most, 2)} first: {name} usually takes about 1e-3, and a "
-        "step of this one is large beside the weights. If that is not it, try to learn one batch by heart."
+        "step of this one is large beside the weights. If that is not it, try to overfit one batch."
     )

@@ -108,7 +108,7 @@ def _with_the_rate(judged: JudgedRecord, found: Finding) -> Finding:
     ended = _schedule_ended(judged)
     if ended is not None:
         step, before, then, now = ended
-        last = f", and is {number(now, 2)} at last" if now < then else ""
+        last = f", and is {number(now, 2)} at the end" if now < then else ""
         action = (
             f"The learning rate has come down from {number(before, 2)} to {number(then, 2)} by step {step:,}{last}: "
             "look at the schedule, how many steps it is made for and how often scheduler.step() is called."

@@ -34,7 +34,7 @@ def many_passes(judged: JudgedRecord) -> str:
     if not count >= _PASSES:
         return ""
     return (
-        f"Each step's gradient is the sum of {number(count, 3)} passes backward (or of as many uses of a weight in "
+        f"Each step's gradient is the sum of {number(count, 3)} backward passes (or of as many uses of a weight in "
         f"one): if batches are added up, divide the loss of each by {number(count, 3)}, unless it is "
         "divided already. "
     )
@@ -90,16 +90,16 @@ def left_over(judged: JudgedRecord) -> list[Finding]:
     names = modules_of(told["held"])
     message = (
         f"{told['name']} steps by what another loss has left as well: before {told['steps']} of {told['of']} steps "
-        f"that were looked at the pass backward of another optimizer's loss had changed the gradients of {names} too, "
+        f"that were looked at the backward pass of another optimizer's loss had changed the gradients of {names} too, "
         "and its own loss's were added to them"
     )
     action = (
         "Call zero_grad() of this optimizer right before the backward() of its own loss: that of the other loss runs "
-        "through these weights too (a critic's, say, when its maker learns)."
+        "through these weights too (such as a critic's, when the generator learns)."
     )
     if told.get("sums"):
         action = (
-            f"Call requires_grad_(False) on {names} for the pass of the other loss (a maker's, say, through its "
+            f"Call requires_grad_(False) on {names} for the pass of the other loss (such as a generator's, through its "
             "critic), and requires_grad_(True) after it: zero_grad() before the own loss would throw away what is "
             "added up there."
         )
@@ -161,7 +161,7 @@ def _to_the_end(judged: JudgedRecord, writes: Tensor, usual: float, kept: Tensor
     since = last - int((float(writes[-1]) + 1) / usual) + 1 if let_go else int(history.steps[begin])
     message = (
         f"gradients add up: at step {last:,} they still hold those of every step since step {since:,}, and until then "
-        f"they were taken away; their norm is {number(grown, 2)} times what it was"
+        f"they were cleared; their norm is {number(grown, 2)} times what it was"
     )
     evidence = {"since step": since, "last step": last, "norm before": float(before.median())}
     return [Finding("added_up", "error", message, evidence | {"norm, last": float(after.median())})]
@@ -185,7 +185,7 @@ def _at_times(judged: JudgedRecord, writes: Tensor, usual: float, kept: Tensor) 
         return []
     message = (
         f"the optimizer steps by the gradients of several steps at once: between {percent(share)} of the samples and "
-        f"the next nothing took them away, they hold up to {counted(most, 'step')}, and their norm is "
+        f"the next nothing cleared them, they hold up to {counted(most, 'step')}, and their norm is "
         f"{number(times, 2)} times as large where they hold {_SUMS} or more"
     )
     evidence = {"share of pairs of samples": share, "threshold": _OFTEN, "most steps at once": most, "times": times}

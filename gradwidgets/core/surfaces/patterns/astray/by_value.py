@@ -56,7 +56,7 @@ def elsewhere(look: Look, arrival: Arrival) -> Elsewhere | None:
     k = int(torch.where(apart, (losses - losses.median()).abs(), torch.inf).argmin())
     end = place(look.names, arrival.ends[k].tolist())
     words = (
-        f"descents along autograd's gradient end at {end}{' say' * (arrival.together is None)} (loss "
+        f"descents along autograd's gradient end {'for example ' * (arrival.together is None)}at {end} (loss "
         f"{number(float(losses[k]))}), the lowest is at {place(look.names, lowest.tolist())} (loss {number(least)})"
     )
     return Elsewhere(words, float(above[k]), is_far)

@@ -15,8 +15,8 @@ _COPY = (
     "{0}.clone() first."
 )
 _STATE = (
-    "If that is meant, a running mean say, values of different steps are no measure of each other; if not, keep it out "
-    "of the loss."
+    "If that is meant, as for a running mean, values of different steps are no measure of each other; if not, keep "
+    "it out of the loss."
 )
 
 

@@ -29,8 +29,8 @@ TELL_APART = (
     "a vector its direction or sign as a term of its own). If either will do, let the target take both."
 )
 ELSEWHERE = (
-    "Does what is out of view count? If it does, an angle a turn on say, view a whole period, or let the target take "
-    "that edge too. If it does not, the loss turns round in view: it must rise all the way to that edge."
+    "Does what is out of view count? If it does, as an angle does a turn on, view a whole period, or let the "
+    "target take that edge too. If it does not, the loss turns round in view: it must rise all the way to that edge."
 )
 # Minima that are a turn away from another: so many are too many for a view in radians.
 _TURNS, _WHOLE = 3, 0.01
@@ -229,8 +229,8 @@ def off_target(look: Look) -> Finding | None:
     end = _at_known_minimum(look, ends[int(losses.argmin())])
     edge = at_edge(look.view, torch.tensor(end, dtype=torch.float64))
     message = (
-        f"of the descents from over the view {percent(share)} end in the target: the others end at "
-        f"{place(look.names, end)} say{', at the edge of the view' if edge else ''}"
+        f"of the descents from over the view {percent(share)} end in the target: the others end for "
+        f"example at {place(look.names, end)}{', at the edge of the view' if edge else ''}"
     )
     evidence: dict[str, object] = {"share": share, "threshold": REACHED}
     if bool((reached | beyond).all()):

@@ -101,8 +101,8 @@ def flat_bottom(look: Look) -> Finding | None:
     return Finding(
         "flat_bottom",
         "info",
-        f"{percent(share)} of the view is flat at the lowest loss, around {place(look.names, point)} say: nothing in "
-        f"it is better than anything else{why if stop else ''}",
+        f"{percent(share)} of the view is flat at the lowest loss, for example around {place(look.names, point)}: "
+        f"nothing in it is better than anything else{why if stop else ''}",
         {"share": share, "threshold": FLAT_SHARE, "operation": stop},
         point,
         _BOUNDED if "clamp" in stop else "",

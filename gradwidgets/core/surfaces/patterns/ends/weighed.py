@@ -12,8 +12,9 @@ _SAME = 1e-7  # of the largest singular value: the others are smaller if one par
 _VARIES = 0.1  # of its largest value: if the rest varies by less over the view, it counts as a number
 _BEYOND = (0.5, 1.0, 2.0, 4.0)  # widths of the view beyond its edge
 _HOLD = (
-    "The error is not made small, it is made to count for nothing. What weighs an error and is learnt needs a term "
-    "that holds it: exp(−s) · L + s, or L / 2σ² + log σ, as in a likelihood. A weight that is not to be learnt belongs "
+    "The error is not made small, it is made to count for nothing. What weighs an error and is learned needs a term "
+    "that holds it: exp(−s) · L + s, or L / 2σ² + log σ, as in a likelihood. A weight that is not to be learned "
+    "belongs "
     'into fixed. If it is meant, allow it: allow=["no_bottom"].'
 )
 

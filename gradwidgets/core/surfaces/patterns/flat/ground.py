@@ -56,7 +56,7 @@ def dead_zone(look: Look) -> Finding | None:
             # Where the loss is lowest the ground is not dead, even if that is too narrow for any point.
             f"{percent(min(wholly, 1 - 1e-6))} of the view is dead: the gradient is zero there"
             f"{_if_not_zero(look, look.dead.points)} though the loss is not at its lowest, "
-            f"around {place(look.names, spot)} say, where it {_HOW[kind]}"
+            f"for example around {place(look.names, spot)}, where it {_HOW[kind]}"
         )
     for name, share in parts.items():
         mask, points = look.dead.stuck.get(name), look.dead.stuck_points[name]
@@ -70,7 +70,7 @@ def dead_zone(look: Look) -> Finding | None:
         said.append(
             f"{percent(share)} of the view is dead for {name}: its gradient is zero there"
             f"{_if_not_zero(look, points, look.names.index(name))} though the loss is lower elsewhere along {name}, "
-            f"around {place(look.names, own)} say"
+            f"for example around {place(look.names, own)}"
         )
     axis = None if wholly >= DEAD_SHARE else look.names.index(next(iter(parts)))
     at = torch.tensor(spot, dtype=torch.float64)
@@ -138,7 +138,7 @@ def _leads_on(look: Look, dead: Tensor) -> bool:
 
 
 _NORMALISED = (
-    "No fault of the loss's, if it is meant so: what is {0} alike counts for nothing in it. Look at it along what does "
+    "No fault of the loss, if that is intended: what is {0} alike counts for nothing in it. Look at it along what does "
     "count, a direction or a ratio; a size that matters needs a term of its own."
 )
 
@@ -304,7 +304,8 @@ def wrong_direction(look: Look) -> Finding | None:
     return Finding(
         "wrong_direction",
         "error",
-        f"from {percent(share)} of the view the arrows point away from {goal}, at {place(look.names, spot)} say",
+        f"from {percent(share)} of the view the arrows point away from {goal}, for example at "
+        f"{place(look.names, spot)}",
         {"share": share, "threshold": WRONG_SHARE},
         spot,
     )

@@ -43,9 +43,10 @@ def precision(look: Look) -> Finding | None:
     evidence: dict[str, object] = {"share": trouble.share, "dtype": dtype, "operation": trouble.operation}
     if trouble.kind == "wrong":
         said = f": {trouble.operation}" if trouble.operation else ""
-        message = f"in {percent(trouble.share)} of the view the gradient in {dtype} is off by half and more, at {where}"
+        share = percent(trouble.share)
+        message = f"in {share} of the view the gradient in {dtype} is off by half and more, for example at {where}"
         action = _in_more_digits(dtype)
-        message = f"{message} say{said}{_off_too(look, trouble, evidence)}"
+        message = f"{message}{said}{_off_too(look, trouble, evidence)}"
         message += _how_little(look, trouble)
         return Finding("precision", _severity(trouble), message, evidence, tuple(trouble.point.tolist()), action)
     if trouble.kind == "off":
@@ -53,7 +54,7 @@ def precision(look: Look) -> Finding | None:
     begins = [f"{name} {number(value)}" for name, values in trouble.begins.items() for value in values]
     much = f"in {percent(trouble.share)} of the view" if trouble.share else "at single points"
     what = "the gradient, and it alone," if trouble.only_gradient else "it"
-    message = f"{much} {what} is not finite in {dtype} though it is in float64, at {where} say"
+    message = f"{much} {what} is not finite in {dtype} though it is in float64, for example at {where}"
     lost = rounded_to_zero(look.own, trouble.point, trouble.cast or look.dtype) if look.known else 0.0
     near = 0.0 if lost or not look.known else rounded_to_one(look.own, trouble.point, trouble.cast or look.dtype)
     message += f": {_as_rounded(trouble.operation, near)}" if trouble.operation else ""
@@ -103,7 +104,7 @@ def _off_value(dtype: str, where: str, evidence: dict[str, object], trouble: Tro
     """The finding on a value that is rounded so much that it does not show how the loss changes."""
     message = (
         f"in {percent(trouble.share)} of the view the loss in {dtype} is off by more than {percent(OFF)} of its change "
-        f"over the view, by up to {number(trouble.largest, 3)}, at {where} say"
+        f"over the view, by up to {number(trouble.largest, 3)}, for example at {where}"
     )
     message += f": {trouble.operation}" if trouble.operation else ""
     evidence |= {"largest": trouble.largest, "threshold": OFF}
@@ -122,8 +123,8 @@ def _lost_gradient(name: str, look: Look, trouble: Trouble) -> Finding:
     dtype, spot = _name(trouble.cast or look.dtype), tuple(trouble.point.tolist())
     message = (
         f"in {percent(trouble.share)} of the view the gradient is zero in {dtype} though float64 has one, which "
-        f"changes the loss by up to {number(trouble.largest)} over the width of the view, at "
-        f"{place(look.names, spot)} say"
+        f"changes the loss by up to {number(trouble.largest)} over the width of the view, for example "
+        f"at {place(look.names, spot)}"
     )
     message += f": {trouble.operation}" if trouble.operation else ""
     evidence = {"share": trouble.share, "threshold": LOST_SHARE, "largest lost": trouble.largest, "dtype": dtype}
@@ -149,7 +150,7 @@ def _off_too(look: Look, trouble: Trouble, evidence: dict[str, object]) -> str:
     evidence |= {"value off by": trouble.off, "of the loss's height": share}
     return (
         f"; the loss itself is off by up to {number(trouble.off, 3)}, {number(share, 2)} times its change over the "
-        f"view, at {place(look.names, trouble.off_at.tolist())} say"
+        f"view, for example at {place(look.names, trouble.off_at.tolist())}"
     )
 
 

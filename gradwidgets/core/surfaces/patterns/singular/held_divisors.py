@@ -73,7 +73,7 @@ def held_divisor(look: Look) -> Finding | None:
     times = float(size[steep].median()) / float(size[others].median())
     below = f", and is given {number(one.lowest, 3)}" if one.lowest < 0 else ""
     message = (
-        f"in {percent(look.share(steep))} of the view, at {place(look.names, spot)} say, the gradient is "
+        f"in {percent(look.share(steep))} of the view, for example at {place(look.names, spot)}, the gradient is "
         f"{number(times, 2)} times what it is elsewhere: {one.maker} holds the divisor of {one.by} at "
         f"{number(bound, 3)} there{below}; elsewhere that is {number(elsewhere, 3)}"
     )

@@ -37,7 +37,7 @@ from gradwidgets.core.surfaces.patterns.singular.poles import APART, NAMED, is_a
 from gradwidgets.core.surfaces.patterns.singular.poles import in_words as spots_in_words
 
 _KEEP_INSIDE = "The loss refuses these points: keep the view, and the training, inside what it takes."
-_POSITIVE = "give it exp(…) of what is free, a log-variance say, or softplus(…) + eps"
+_POSITIVE = "give it exp(…) of what is free, such as a log-variance, or softplus(…) + eps"
 _LOGITS = "Give it logits in place of probabilities: they have no bounds (logits=…, or the loss with_logits)."
 _REFUSED = {
     "var has negative": f"It takes the variance itself, which is never below zero: {_POSITIVE}.",
@@ -91,7 +91,8 @@ def non_finite(look: Look) -> Finding | None:
         found_at = in_words(lines, look.names) or f"at {_all_alike(look, places, point, loss_too)}"
         message = f"not finite {found_at}, {what}{'' if loss_too else _at_minimum(look, point)}"
     else:
-        message = f"{percent(share)} of the view is not finite{_in_shares(look, what, loss_too)}, at {where} say"
+        in_shares = _in_shares(look, what, loss_too)
+        message = f"{percent(share)} of the view is not finite{in_shares}, for example at {where}"
     evidence: dict[str, object] = {"share": share, "threshold": 0.0}
     if look.grid.failed and (culprit is None or not _hardly_raises(look)):
         return _refused(look, message, spot, share)
@@ -207,7 +208,7 @@ def _refused(look: Look, message: str, spot: tuple[float, ...], share: float) ->
     evidence = {"share": share, "threshold": 0.0, "calls that raised": failed}
     if failed == int((~look.finite).sum()):
         share = max(share, failed / look.finite.numel())
-        message = f"in {percent(share)} of the view, at {place(look.names, spot)} say, {sentence}"
+        message = f"in {percent(share)} of the view, for example at {place(look.names, spot)}, {sentence}"
     else:
         message += f"; at {count} points {sentence}"
     action = next((action for part, action in _REFUSED.items() if part in sentence), _KEEP_INSIDE)

@@ -116,7 +116,7 @@ SEVENTH_LOOK = (
     case(
         "an angle beyond its margin", "KevinMusgrave/pytorch-metric-learning#537", added_margin,
         {"cosine": (-1.0, 1.0)}, "below cos(π − m) it falls to the edge", "unexpected_minimum", "hill",
-        "cosine −0.8", unsaid=("ship it",), fixed={"others": OTHERS},
+        "cosine −0.8", unsaid=("nothing to change",), fixed={"others": OTHERS},
     ),
     case(
         "a limit on one side alone", "marlbenchmark/on-policy#47", one_sided, {"error": (-9.0, 9.0)},

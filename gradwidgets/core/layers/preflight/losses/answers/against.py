@@ -23,7 +23,7 @@ _GROWS = 1.5  # the same where each step is twice as large
 _LEVEL = 0.2  # how far it rises in the other direction, relative to the fall
 _ALIKE = 1e-3  # of losses of samples with the same answer, relative
 _ACTION = (
-    "Turn its sign: a minus before a logarithm of a probability, none before an error. Nothing, if the optimizer is "
+    "Flip its sign: a minus before a logarithm of a probability, none before an error. Nothing, if the optimizer is "
     "given maximize=True, or the model is to be made worse at it, as an adversary makes another."
 )
 Ask = Callable[[object], Tensor]

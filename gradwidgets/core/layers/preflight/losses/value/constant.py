@@ -129,7 +129,7 @@ def _wrapped(output: list[Tensor], value: float) -> Finding:
     """Report a loss that is a new tensor, which requires a gradient and has no graph."""
     cut = not any(one.requires_grad for one in output)
     message = (
-        "no gradient leads from the loss to the model: the loss is a new tensor, made anew of a number (by Variable, "
+        "no gradient leads from the loss to the model: the loss is a new tensor, made from a number (by Variable, "
         "torch.tensor, .data or under no_grad, and requires_grad=True), which asks for a gradient and has no way back: "
         "backward() raises nothing, and no weight gets any"
         + "; what the model gives has no gradient either: it runs under no_grad, is detached, or all of it is frozen"

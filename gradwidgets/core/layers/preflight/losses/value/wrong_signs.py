@@ -14,7 +14,7 @@ ENDLESS = "falls without end"
 _EXP = ("exp", "exp_")
 _FEWEST = 4  # numbers with the same gradient
 _ACTION = (
-    "Turn the sign of that term: the divergence of N(mu, exp(logvar)) from N(0, 1) is "
+    "Flip the sign of that term: the divergence of N(mu, exp(logvar)) from N(0, 1) is "
     "−0.5 · sum(1 + logvar − mu² − exp(logvar)), which is never below 0. Nothing, if the optimizer is given "
     "maximize=True."
 )

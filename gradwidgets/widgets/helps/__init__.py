@@ -1,0 +1,1 @@
+"""What stands behind the question mark of each group of controls: two sentences and the formula, one file a widget."""
