@@ -109,8 +109,8 @@ class SurfaceExplorer(LossPanel):
 
     _file_name = "gradwidgets-surface"
     _details = "Inputs that tell"
-    _words_height = 206
-    _height_over = 104
+    _words_height = 170
+    _height_over = 98
     _patience = 0.3
     _verdict: LossResult | None = None  # the result whose findings and table the words show
     _grip: Axes | None = None  # the axes on which the mouse was pressed
