@@ -141,7 +141,7 @@ class CrossCut:
             self._fill.show(*cut.loss.values(), *(tints or cut.loss).values())
         seen = [mark for mark in marks if low <= mark <= high]
         self._here.set_data(*self._laid(*(([], []) if at is None else ([at, at], [low, high]))))
-        self._mark.set_data(*self._laid([at] * len(seen), seen))
+        self._mark.set_data(*self._laid(np.full(len(seen), at, float), seen))
         return changed
 
     def _rescale(self, cut: Cut, *, settle: bool) -> bool:
@@ -166,11 +166,11 @@ class _Inner(MaxNLocator):
         super().__init__(most, steps=(1, 2, 5, 10))
         self._margin = margin
 
-    def tick_values(self, vmin: float, vmax: float) -> np.ndarray:
+    def tick_values(self, vmin: float, vmax: float) -> Sequence[float]:
         ticks = np.asarray(super().tick_values(vmin, vmax))
         share = (ticks - vmin) / (vmax - vmin) if vmax > vmin else np.full(len(ticks), 0.5)
         inner = ticks[(share > self._margin) & (share < 0.98)]
-        return inner if len(inner) else ticks
+        return list(inner if len(inner) else ticks)
 
 
 class _Fill(Artist):

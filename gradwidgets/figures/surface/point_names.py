@@ -96,9 +96,10 @@ class PointNames:
         free = iter(self.texts)
         for (name, _, _), at, own in zip(named, places, marks, strict=True):
             place = self._beside(at, name, [*taken, *(mark for mark in marks if mark is not own)])
-            if place is not None and (text := next(free, None)) is not None:
+            unused = None if place is None else next(free, None)
+            if place is not None and unused is not None:
                 taken.append(place)
-                self._write(text, name, place)
+                self._write(unused, name, place)
 
     def _beside(self, at: np.ndarray, name: str, taken: Sequence[Bbox]) -> Bbox | None:
         """The box of a name below a point in pixels, above, at its right or left, where there is room."""

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.markers import MarkerStyle
+from matplotlib.quiver import Quiver
 from numpy.typing import ArrayLike
 
 from gradwidgets.figures.axes.map_axes import map_axes, pixels_per_unit
@@ -27,7 +28,7 @@ from gradwidgets.figures.surface.surface_scale import SurfaceScale
 from gradwidgets.figures.surface.zones import dots, hatch, outline
 
 # Kind of critical point → marker, colour; distinguishable by shape alone.
-CRITICAL = {
+CRITICAL: dict[str, tuple[MarkerStyle | str, str]] = {
     "minimum": (STAR, MINIMUM),
     "maximum": ("^", "#ffffff"),
     "saddle": ("s", "#ff9a4d"),
@@ -178,7 +179,8 @@ class SurfaceMap(PointMap):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.marks: dict[str, Line2D] = {}
-        self._field: Artist | None = None
+        self._field: Quiver | None = None
+        self._dpi = 0.0  # of the figure when that was drawn
         self._names = PointNames(self.axes, self._layout)
         self.path = GrowingPath(self._layout.pixel, color=POINT, zorder=4)
         self.axes.add_line(self.path)
@@ -213,14 +215,14 @@ class SurfaceMap(PointMap):
         self._mark(surface.critical, float(np.ptp(finite)) if finite.size else 0.0)
 
     def _show_arrows(self, surface: Surface, levels: np.ndarray, arrows: str) -> None:
-        if self._field is not None:
+        if self._field is not None and (arrows == "off" or self._dpi != self.axes.figure.dpi):
             self._field.remove()
             self._field = None
         if arrows != "off":
             ground, lengths = ramp_at(levels, self._style.ramp), arrows == "magnitude"
-            self._field = draw_field(
-                self.axes, self._layout, self._x, self._y, surface.gradient, ground, lengths=lengths
-            )
+            place = self.axes, self._layout, self._x, self._y
+            self._field = draw_field(*place, surface.gradient, ground, lengths=lengths, drawn=self._field)
+            self._dpi = self.axes.figure.dpi
 
     def _mark(self, points: Sequence[Critical], height: float) -> None:
         for kind in CRITICAL:
@@ -231,7 +233,8 @@ class SurfaceMap(PointMap):
             if kind in self.marks:
                 self.marks[kind].set_data(*places.T)
                 self.marks[kind].set_visible(len(places) > 0)
-        named = [(name, *point.place[:2]) for name, point in zip(names_of(points, height), points, strict=True)]
+        called = zip(names_of(points, height), points, strict=True)
+        named = [(name, point.place[0], point.place[1]) for name, point in called]
         self._names.show(sorted(named, key=lambda one: one[0] == "degenerate"), [self._title])
 
     def move(self, point: Sequence[float] | None, gradient: Sequence[float] | None, path: np.ndarray | None) -> None:
