@@ -90,7 +90,8 @@ def focused(page: Page) -> dict:
         const { outlineStyle, outlineWidth } = getComputedStyle(element);
         return {
             inside: element.closest(".gradwidgets") !== null, canvas: element.closest(".jupyter-matplotlib") !== null,
-            column: element.closest(".gradwidgets-column") !== null, bar: element.closest(".gradwidgets-bar") !== null,
+            column: element.closest(".gradwidgets-column") !== null,
+            stage: element.closest(".gradwidgets-stage") !== null,
             top: Math.round(box.top - zero), bottom: Math.round(box.bottom - zero), left: box.left, right: box.right,
             ring: outlineStyle === "none" ? 0 : parseFloat(outlineWidth),
         };
@@ -115,7 +116,7 @@ def expected_stops(page: Page) -> int:
     return page.raw.evaluate(
         """enabled => [...document.querySelectorAll(enabled)].filter((element) =>
             !element.disabled && !element.closest("[disabled]") && element.getClientRects().length).length""",
-        f"{ENABLED}, {PLACES} .gradwidgets-off, .gradwidgets-details",  # what is off says why
+        f"{ENABLED}, {PLACES} .gradwidgets-off, {BESIDE}",  # what is off says why
     )
 
 
@@ -127,7 +128,9 @@ def check_walk(page: Page) -> list[str]:
     in_column = [stop for stop in stops if stop["role"] not in ("region", "generic")]
     assert len(in_column) == expected_stops(page)
     for one, next_one in pairwise(stops):
-        if one["column"] and next_one["bar"]:  # which is beside the column, under the picture
+        if (
+            one["column"] and next_one["stage"]
+        ):  # which is beside the column: the picture, and what is over and under it
             assert next_one["left"] > one["left"]
             continue
         if all(one[side] == next_one[side] for side in ("left", "top", "bottom")):

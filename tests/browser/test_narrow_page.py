@@ -11,7 +11,7 @@ BOXES = """() => {
     const box = (what) => panel.querySelector(what).getBoundingClientRect().toJSON();
     return {
         panel: panel.getBoundingClientRect().toJSON(), column: box(".gradwidgets-column"),
-        canvas: box(".jupyter-matplotlib-canvas-div"), words: box(":scope > .gradwidgets-words"),
+        canvas: box(".jupyter-matplotlib-canvas-div"), words: box(":scope > .gradwidgets-details"),
         wide: panel.scrollWidth - panel.clientWidth,
         scrolled: panel.closest(".jp-WindowedPanel-outer, .jp-Notebook").scrollWidth
             - panel.closest(".jp-WindowedPanel-outer, .jp-Notebook").clientWidth,
@@ -28,6 +28,9 @@ def test_at_200_percent_nothing_overlaps_or_is_cut_off(kind, lab, browser, addre
         page.until_picture()
         page.until("document.querySelector('.gradwidgets-narrow') !== null")
         page.until_kernel("widget.page.told() != {}")  # a busy page tells its width some time after it shows a picture
+        page.until_painted("widget")
+        page.raw.locator(".gradwidgets-details").click()  # in a low window the words are folded
+        page.raw.locator(".gradwidgets > .gradwidgets-words").wait_for()
         page.until_quiet()
         seen = page.raw.evaluate(BOXES)
         panel, column, canvas, words = (seen[what] for what in ("panel", "column", "canvas", "words"))

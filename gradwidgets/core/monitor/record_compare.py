@@ -226,7 +226,8 @@ class _Pair:
         message = f"from step {step:,} on {_QUANTITIES[name]} of {self.layers[worst]} {self._told(sizes[worst])}"
         later = len({k for _, _, n, k in found if n == name}) - 1
         if later:
-            message += f", and {counted(later, 'more layer')} {'parts' if later == 1 else 'part'} then or later"
+            verb = "differs" if later == 1 else "differ"
+            message += f", and {counted(later, 'more layer')} {verb} from then on or later"
         evidence = {"step": step, "layer": self.layers[worst], "ratio": sizes[worst], "threshold": FACTOR}
         return step, message, evidence | {"layers": [self.layers[k] for k in at], "quantity": name}
 
@@ -272,7 +273,7 @@ class _Pair:
         step, last = int(steps[where[0]]), int(steps[-1])
         ends = float(a[-width:].median()), float(b[-width:].median())
         said = " and ".join(f"{_loss(v)} in {who}" for v, who in zip(ends, self.names, strict=True))
-        message = f"the losses part at step {step:,}; at step {last:,} they are {said}"
+        message = f"the losses differ from step {step:,} on; at step {last:,} they are {said}"
         return Finding("loss_parted", "info", message, {"step": step, "losses": list(ends), "threshold": APART})
 
 

@@ -52,19 +52,19 @@ class LinearSGD:
         """Why no lr contracts these curvatures, ascending; "" if one may."""
         share = self._gradient_share()
         if share == 0:
-            return "no lr contracts: with dampening 1 only the first gradient reaches the momentum buffer"
+            return "no lr is stable: with dampening 1 only the first gradient reaches the momentum buffer"
         if share * felt[0] < 0:
             if share < 0:
-                return f"no lr contracts: dampening {self.dampening:g} is above 1 and turns the gradient round"
-            up = "uphill is away from here: no lr contracts"
-            return up if self.maximize else "curvature below 0: no lr contracts"
+                return f"no lr is stable: dampening {self.dampening:g} is above 1 and reverses the gradient"
+            up = "uphill is away from here: no lr is stable"
+            return up if self.maximize else "curvature below 0: no lr is stable"
         if self.momentum >= 1 and not self.nesterov:
-            return f"no lr contracts: with momentum {self.momentum:g}, not below 1, nothing slows the motion down"
+            return f"no lr is stable: with momentum {self.momentum:g}, not below 1, nothing slows the motion down"
         return ""
 
     def why_not_all(self) -> str:
         """Why even the best lr does not contract all of them at once."""
-        return f"no lr contracts: momentum {self.momentum:g} never contracts both directions"
+        return f"no lr is stable: with momentum {self.momentum:g} never along both directions"
 
     def lr_limit(self, felt: list[float]) -> float:
         """The limit for the largest of these curvatures."""

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 _UNIT = r"(?:%|‰|×|[kMGT]?i?B|[kM]?bit|min|[mµn]?s|h|px|°C?)"
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _BESIDE = re.compile(rf"(?<=\d) (?={_UNIT}(?!\w))|(?<=×) (?=[\d−])")
 
 
@@ -21,6 +22,11 @@ def number(value: float | None, digits: int = 4) -> str:
         return text.replace("-", "−")
     mantissa, exponent = f"{value:.{2 if digits <= 4 else digits - 1}e}".split("e")
     return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}".replace("-", "−")
+
+
+def power_of_ten(exponent: float) -> str:
+    """Return the nearest power of ten, with its exponent raised: "10⁻¹²"."""
+    return "10" + f"{round(exponent)}".translate(_RAISED)
 
 
 def percent(share: float) -> str:

@@ -20,17 +20,18 @@ def room_for(count: int) -> int:
     return next(room for step in _ROUND if (room := round(step * power)) >= count and room >= 1)
 
 
-def name_layers(axes: Axes, count: int, names: Sequence[str] = ()) -> None:
+def name_layers(axes: Axes, count: int, names: Sequence[str] = (), *, tight: bool = False) -> None:
     """Set limits and ticks for layers at 1, 2, … on the x axis.
 
     Args:
         axes: The axes to label.
         count: The number of layers.
         names: The layers' names; () for their numbers.
+        tight: Whether the axis ends at the last layer, and has no room for more.
     """
-    axes.set_xlim(0.4, (max(count, 1) if names else room_for(count)) + 0.6)
+    axes.set_xlim(0.4, (max(count, 1) if names or tight else room_for(count)) + 0.6)
     if not names:
-        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
+        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
         axes.xaxis.set_major_formatter(ScalarFormatter())
         return
     short = [_end_of(name) for name in names]

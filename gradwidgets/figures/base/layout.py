@@ -65,42 +65,6 @@ class Layout:
         return self.data
 
 
-def flow_layout(width: float, height: float) -> Layout:
-    """Lay out a network's profile beside two smaller plots.
-
-    Args:
-        width: Figure width in CSS pixels.
-        height: Figure height in CSS pixels.
-
-    Returns:
-        The layout: `maps` holds the profile, `data` is the upper plot beside it and `losses` the lower.
-    """
-    scale = _ROOM * type_scale(width, height)
-    left, right, top, bottom, gutter, plot_gap = (v * scale for v in (47, 13, 40, 33, 46, 52))
-    side = min(0.34 * width, max(0.27 * width, 155 * scale))
-    inner = height - top - bottom
-    main = width - left - gutter - side - right
-    plot = (inner - plot_gap) / 2
-
-    def box(x: float, y: float, w: float, h: float) -> Box:
-        return x / width, y / height, w / width, h / height
-
-    across = width - right - side
-    return _layout(
-        width,
-        height,
-        scale,
-        maps=(box(left, bottom, main, inner),),
-        data=box(across, bottom + plot + plot_gap, side, plot),
-        losses=box(across, bottom, side, plot),
-        left_column=frozenset((0,)),
-        bottom_row=frozenset((0,)),
-        legend=(across / width, 1 - 0.5 * 21 * scale / height),
-        map_size=(main, inner),
-        key_left=left,
-    )
-
-
 def live_layout(width: float, height: float) -> Layout:
     """Lay out a live training run: two plots in a wide column, two in a narrow one.
 

@@ -59,17 +59,22 @@ class MovingLine(Line2D):
         self._vertices = np.empty((given[0].size, 2))
         self._vertices[:, 0], self._vertices[:, 1] = given
 
+    @property
+    def points(self) -> np.ndarray:
+        """The line's points, (n, 2)."""
+        return self._vertices
+
     def set_marker(self, marker: MarkerType) -> None:
         """Set the marker; "" for none."""
         if marker != self.get_marker():
             self._pens = None
-        super().set_marker(marker)
+            super().set_marker(marker)
 
     def set_markersize(self, size: float) -> None:
         """Set the marker's size, in points."""
         if size != self.get_markersize():
             self._pens = None
-        super().set_markersize(size)
+            super().set_markersize(size)
 
     def draw(self, renderer: RendererBase) -> None:
         """Draw the line."""

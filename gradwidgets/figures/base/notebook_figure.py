@@ -57,11 +57,21 @@ class Picture(Figure):
         """A key for which artists on the figure stay valid: it changes with the size and when the figure is cleared."""
         return (*self.get_size_inches(), self.magnified, self._cleared)
 
-    def _repr_png_(self) -> bytes:
-        file = io.BytesIO()
+    def png(self, title: str = "", description: str = "") -> bytes:
+        """Return it as PNG, at twice its size.
+
+        Args:
+            title: The title, and
+            description: what it shows, in words: text that the file carries with it. "" for none.
+        """
+        file, dpi = io.BytesIO(), 2 * DPI * self.magnified
+        text = {name: said for name, said in (("Title", title), ("Description", description)) if said}
         with own_look():
-            self.savefig(file, format="png", dpi=2 * DPI * self.magnified, facecolor=self.get_facecolor())
+            self.savefig(file, format="png", dpi=dpi, facecolor=self.get_facecolor(), metadata=text)
         return file.getvalue()
+
+    def _repr_png_(self) -> bytes:
+        return self.png()
 
 
 def renderer_of(figure: FigureBase) -> RendererBase:

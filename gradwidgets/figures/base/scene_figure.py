@@ -5,6 +5,10 @@ from __future__ import annotations
 import contextlib
 from typing import Generic, Protocol, TypeVar
 
+import numpy as np
+from matplotlib.axes import Axes
+
+from gradwidgets.figures.axes.pointing import axes_at
 from gradwidgets.figures.base.notebook_figure import Picture
 from gradwidgets.figures.base.redraw import EVERYTHING, Redraw
 from gradwidgets.figures.base.style import own_look
@@ -56,6 +60,24 @@ class SceneFigure(Generic[S]):
             redraw = self._change(scene, before)
         self._shown = scene, (scene.frame, self.figure.ground)
         return EVERYTHING if before is None else redraw
+
+    def value_at(self, across: float, up: float) -> str:
+        """Return what the picture shows at a place, in lines; "" where that is nothing.
+
+        Args:
+            across: The place, as a fraction of the picture's width from the left.
+            up: The place, as a fraction of its height from the bottom.
+        """
+        shown = self._shown
+        if shown is None or shown[1][1] != self.figure.ground:  # something else is drawn there now
+            return ""
+        with np.errstate(all="ignore"):
+            place = axes_at(self.figure, across, up)
+            return "" if place is None else self._value_in(shown[0], *place)
+
+    def _value_in(self, scene: S, axes: Axes, x: float, y: float) -> str:
+        """Return what a scene shows at a place in axes, in their coordinates."""
+        return ""
 
     def _build(self, scene: S) -> None:
         """Create all artists, for the figure's current size."""

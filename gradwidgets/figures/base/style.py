@@ -54,6 +54,7 @@ class Style:
         data: The colour of data points.
         accent: The colour of what a hand can move.
         alarm: The colour of what warns: a limit, a sick layer.
+        sound: The colour of what is as it should be.
         halo: The outline that sets a mark off from any background.
         ramp: The colours of a loss map from low to high, a float array (levels, 4).
         aside: The colours of a map of something else, from low to high, likewise.
@@ -69,6 +70,7 @@ class Style:
     data: str
     accent: str
     alarm: str
+    sound: str
     halo: str
     ramp: np.ndarray = field(repr=False)
     aside: np.ndarray = field(repr=False)
@@ -123,6 +125,7 @@ LIGHT = Style(
     data="#7d869b",
     accent="#5546d6",
     alarm="#c4284b",
+    sound="#0b7a55",
     halo="#ffffff",
     ramp=luminous((0.975, 0.30), (0.045, 0.115, 0.105, 0.115)),
     aside=_aside(0.0, 0.95),
@@ -144,6 +147,7 @@ DARK = Style(
     data="#8b93a7",
     accent="#a99cff",
     alarm="#ff7d92",
+    sound="#57d3a0",
     halo="#ffffff",
     ramp=luminous((0.95, 0.215), (0.055, 0.115, 0.105, 0.085)),
     aside=_aside(0.05, 1.0) * np.array([0.9, 0.9, 0.9, 1.0]),

@@ -9,15 +9,17 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from gradwidgets.figures.base.layout import Layout, flow_layout
 from gradwidgets.figures.base.marks import EDGE, GUESS, label_axes, plot_axes
 from gradwidgets.figures.base.moving import moving_line
 from gradwidgets.figures.base.notebook_figure import Picture
+from gradwidgets.figures.base.panel_text import Notice, title
 from gradwidgets.figures.base.redraw import Redraw
 from gradwidgets.figures.base.scene_figure import SceneFigure
 from gradwidgets.figures.base.style import STYLES
+from gradwidgets.figures.flow.flow_places import Wanted, places_of
 
 LOWEST, HIGHEST = -40, 20  # decades, relative to the last layer
+_HINT = "Click where you expect the first layer, and the middle one."
 _TICKS = {-40: "1e−40", -30: "1e−30", -20: "1e−20", -10: "1e−10", 0: "1", 10: "1e10", 20: "1e20"}
 
 
@@ -59,9 +61,8 @@ class GuessPlot(SceneFigure[GuessedProfile]):
     def _build(self, scene: GuessedProfile) -> None:
         style, layers = STYLES[scene.theme], scene.layers
         width, height = self.figure.blank(style.face)
-        layout: Layout = flow_layout(width, height)
-        left, bottom, _, tall = layout.maps[0]
-        self.axes = plot_axes(self.figure, (left, bottom, 0.97 - left, tall), style, layout)
+        layout = places_of(Wanted(), width, height).layout
+        self.axes = plot_axes(self.figure, layout.maps[0], style, layout)
         self.axes.set_xlim(0.4, max(layers, 2) + 0.6)
         self.axes.set_ylim(LOWEST, HIGHEST)
         self.axes.set_yticks(list(_TICKS), list(_TICKS.values()))
@@ -69,10 +70,8 @@ class GuessPlot(SceneFigure[GuessedProfile]):
         self.axes.grid(color=style.faint, linewidth=0.6)
         self.axes.set_axisbelow(True)
         label_axes(self.axes, style, layout, x="layer, in order of execution")
-        self.axes.set_title(
-            f"{scene.quantity}, relative to the last layer: your guess",
-            loc="left", fontsize=layout.small, color=style.muted, parse_math=False,
-        )  # fmt: skip
+        title(self.axes, style, layout, bold=True).set_text(f"{scene.quantity}, relative to the last layer: your guess")
+        self._hint = Notice(self.axes, style, layout)
         scale = layout.scale
         self.axes.axhline(0, color=style.muted, linewidth=0.8 * scale, linestyle=":")
         self.line = moving_line(
@@ -84,7 +83,8 @@ class GuessPlot(SceneFigure[GuessedProfile]):
     def _change(self, scene: GuessedProfile, before: GuessedProfile | None) -> Redraw:
         points = [(x, y) for x, y in zip(self._places(), (*scene.decades, 0.0), strict=True) if y is not None]
         self.line.set_data(*(np.array(points).T if len(points) > 1 else ([], [])))
-        return Redraw()
+        changed = self._hint.say("" if len(points) > 1 else _HINT)
+        return Redraw(with_labels=(self.axes,) if changed and self.axes is not None else ())
 
     def _places(self) -> tuple[float, float, float]:
         return 1.0, (1 + self._layers) / 2, float(self._layers)

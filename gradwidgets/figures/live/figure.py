@@ -31,7 +31,7 @@ _NAME = 10  # letters of another run's name, at most
 _MARKS = 36  # along one edge of a plot, at most
 _LAYER = "layer, in order of execution"
 _NO_LOSS = "the loss is not known"
-_ZERO, _BROKEN, _PART = "▼ zero", "✖ not finite", "┆ they part"
+_ZERO, _BROKEN, _PART = "▼ zero", "✖ not finite", "┆ they differ"
 
 
 class LiveFigure(SceneFigure[Training]):

@@ -21,6 +21,7 @@ from gradwidgets.figures.base.style import LIGHT, STYLES
 from gradwidgets.figures.playground.key_strip import KeyStrip
 from gradwidgets.figures.playground.loss_map import LossMap
 from gradwidgets.figures.playground.plots import DataPlot, LossCurves
+from gradwidgets.figures.playground.pointed_run import at_step, on_fit, on_map
 from gradwidgets.figures.playground.squares import playground_layout
 
 
@@ -169,6 +170,17 @@ class PlaygroundFigure(SceneFigure[Scene]):
         """Have the key name what the runs show: marks or vectors."""
         drawn = {part for run in runs.values() for part in run.vectors}
         return Redraw(everything=self._key.show([part for part in LIGHT.parts if part in drawn]))
+
+    def _value_in(self, scene: Scene, axes: Axes, x: float, y: float) -> str:
+        maps, runs = scene.maps, scene.runs
+        for name, loss_map in self.maps.items():
+            if axes is loss_map.axes:
+                on = (maps.x_name, maps.y_name), (maps.x, maps.y), maps.loss[name], maps.gradient[name]
+                return on_map(axes, *on, runs[name].path, (x, y))
+        if axes is self.curves.axes:
+            return at_step({name: run.losses for name, run in runs.items()}, x)
+        fits = self.data is not None and axes is self.data.axes
+        return on_fit({name: run.fit for name, run in runs.items()}, x, y) if fits else ""
 
     def point_at(self, axes: Axes | None, x: float | None, y: float | None) -> tuple[float, float] | None:
         """Return the parameters (horizontal, vertical) under the mouse, or None off the maps."""

@@ -73,7 +73,7 @@ def playground_layout(
     tall = ratio if 1 / _SHARED_UNIT <= ratio <= _SHARED_UNIT else 1.0  # height of a map of width 1
     sizes = _Sizes.of(type_scale(width, height), letters)
     grids = [_grid(columns, count, width, height, sizes, tall, with_data, beside)
-             for columns in range(1, min(count, 3) + 1) for beside in (True, False)]  # fmt: skip
+             for columns in range(1, min(count, 4) + 1) for beside in (True, False)]  # fmt: skip
     grid = max(grids, key=lambda one: one.side * (1 if one.columns * one.rows == count else _UNEVEN))
     return _placed(grid, count, width, height, sizes, tall, with_data)
 

@@ -29,6 +29,7 @@ from gradwidgets.figures.surface.crossed import beside_layout, crossed_layout, c
 from gradwidgets.figures.surface.curve_plot import CurvePlot
 from gradwidgets.figures.surface.cut_plot import Cut
 from gradwidgets.figures.surface.point_names import Critical
+from gradwidgets.figures.surface.pointed_surface import on_cut, on_surface
 from gradwidgets.figures.surface.surface_map import CRITICAL, POINT, Aside, AsideMap, Surface, SurfaceMap
 from gradwidgets.figures.surface.surface_scale import SurfaceScale
 
@@ -240,6 +241,18 @@ class SurfaceFigure(SceneFigure[Scene]):
             whole.walk(paths)
             whole.mark(scene.ground.critical)
         return Redraw(with_labels=tuple(changed))
+
+    def _value_in(self, scene: Scene, axes: Axes, x: float, y: float) -> str:
+        ground = scene.ground
+        for one, surface in zip(self.maps, ground.surfaces, strict=False):
+            if axes is one.axes:
+                return on_surface(ground.names, ground.sides, surface, x, y)
+        for k, plot in enumerate(self.plots):
+            if axes is plot.axes:
+                along = y if plot.turned else x
+                what = "gradient" if k and not self.maps else "loss"
+                return on_cut(ground.names[k if self.maps else 0], what, scene.cuts[k], along)
+        return ""
 
     def point_at(self, axes: Axes | None, x: float, y: float) -> tuple[float | None, float | None] | None:
         """Return the parameters (horizontal, vertical) under the mouse.

@@ -36,7 +36,6 @@ class Fold:
         rows: What it opens: controls, or boxes of them.
         looks: The shared layouts and styles.
         inline: Whether its head stands among the settings of a group.
-        unfolding: Whether it opens when there begins to be something in it: when what it belongs to is turned on.
 
     Attributes:
         head: The button.
@@ -51,15 +50,14 @@ class Fold:
         looks: Looks,
         *,
         inline: bool = False,
-        unfolding: bool = False,
     ) -> None:
-        self._title, self._rows, self._unfolding = title, tuple(rows), unfolding
+        self._title, self._rows = title, tuple(rows)
         kinds = ("gradwidgets-fold", "gradwidgets-more") if inline else ("gradwidgets-fold",)
         plain, style = looks.layout(), looks.of(ToggleButtonStyle)
         self.head = Head(layout=plain, style=style, _dom_classes=kinds)
         self.body = widgets.VBox(self._rows, layout=plain, _dom_classes=("gradwidgets-folded",))
         self.controls = {one.name: one for row in rows for one in _controls_in(row)}
-        self._changed, self._was_seen = False, True
+        self._changed = False
 
     @property
     def parts(self) -> tuple[widgets.Widget, widgets.Widget]:
@@ -86,9 +84,6 @@ class Fold:
         for part in self.parts:
             _dress(part, _EMPTY, not seen)
         self._changed = bool(changed)
-        if self._unfolding and bool(seen) != self._was_seen:
-            self.head.value = bool(seen)
-        self._was_seen = bool(seen)
         _dress(self.head, _CHANGED, self._changed)
 
     def _name(self, seen: Sequence[str]) -> str:
@@ -97,6 +92,19 @@ class Fold:
     def open_if_changed(self) -> None:
         """Open it if it holds something unusual."""
         self.head.value = self._changed
+
+
+def rest_head() -> widgets.Box:
+    """Return the button that opens, on a projector, the settings that are not in the strip over the picture."""
+    head = Head(
+        description="More",
+        icon="ellipsis-h",
+        tooltip="show or fold the other settings",
+        layout=widgets.Layout(),
+        style=ToggleButtonStyle(),
+        _dom_classes=("gradwidgets-opener",),
+    )
+    return widgets.HBox([head], layout=widgets.Layout(), _dom_classes=("gradwidgets-rest",))
 
 
 def explanation(name: str, said: str, looks: Looks) -> tuple[Head, widgets.HTML]:

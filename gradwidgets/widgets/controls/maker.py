@@ -15,6 +15,7 @@ from gradwidgets.widgets.controls.folds import Fold, Folds, explanation, how_man
 from gradwidgets.widgets.controls.number import Number
 from gradwidgets.widgets.controls.scrubber import Scrubber
 
+STRIP = "gradwidgets-strip"  # the class of what is dragged most: on a projector it stands in a strip over the picture
 LEADS = "gradwidgets-leads"  # the class of a control whose name is its group's heading
 
 
@@ -118,6 +119,12 @@ class Maker:
         box = widgets.HBox if across else widgets.VBox
         return box(rows, layout=self.looks.layout(), _dom_classes=(f"gradwidgets-{kind}",))
 
+    @staticmethod
+    def strip(*rows: widgets.DOMWidget) -> None:
+        """Put what is dragged most into the strip over the picture, where that is wanted: see projector.css."""
+        for row in rows:
+            row.add_class(STRIP)
+
     def group(self, *rows: widgets.Widget, title: str = "", about: str = "", said: str = "") -> widgets.Box:
         """Make a group; without a title the name of its first control is its heading.
 
@@ -146,9 +153,9 @@ class Maker:
         """Put two menus side by side."""
         return self.box("pair", *menus, across=True)
 
-    def fold(self, title: str | Callable[[Sequence[str]], str], *rows: widgets.Widget, unfolding: bool = False) -> Fold:
-        """Make a fold, whose head is a pill; one that is `unfolding` opens when there begins to be something in it."""
-        return self._kept(Fold(title, rows, self.looks, unfolding=unfolding))
+    def fold(self, title: str | Callable[[Sequence[str]], str], *rows: widgets.Widget) -> Fold:
+        """Make a fold, whose head is a pill."""
+        return self._kept(Fold(title, rows, self.looks))
 
     def more(self, *rows: widgets.Widget) -> Fold:
         """Make a fold that stands among the settings of a group."""

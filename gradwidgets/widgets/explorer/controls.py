@@ -94,7 +94,10 @@ def make_controls(
     for k in range(min(max(constants, _FEWEST), _MOST)):
         name = f"constant {k + 1}"
         by_name[name] = make.number(name, (0.0, 1.0), "a parameter that is on no axis")
-        rows.append(widgets.Box([by_name[name]]))
+        rows.append(widgets.Box([by_name[name]], layout=widgets.Layout(display="none")))
+    for name in ("lr", "momentum"):  # until there is a descent
+        by_name[name].reveal(False, make.looks)
+    make.strip(rows[0])
     loss = make.group(
         by_name["shown"], make.box("scrolled", *rows), about="the part and the constants", said=explorer_help.PART
     )
@@ -107,16 +110,17 @@ def _column(make: Maker, by_name: Mapping[str, Control], loss: widgets.Box, butt
     tools = buttons.make(make.looks, "copy a script that checks this loss", by_name["theme"])
     pills = [
         make.fold("Ranges", *(by_name[name] for name in ("x_axis", "x_range", "y_axis", "y_range"))),
-        make.fold("Descent settings", by_name["lr"], by_name["momentum"], unfolding=True),
+        make.fold("Descent settings", by_name["momentum"]),
         make.fold("Grid", by_name["resolution"], by_name["dtype"]),
     ]
+    make.strip(by_name["point"], by_name["descent"], by_name["lr"])
     return make.box(
         "column",
         make.box("head", by_name["example"], tools, across=True),
         loss,
         make.group(by_name["point"], about="the point", said=explorer_help.POINT),
         make.group(
-            *(by_name[name] for name in ("arrows", "scale", "descent", "gradient_check")),
+            *(by_name[name] for name in ("arrows", "scale", "descent", "lr", "gradient_check")),
             title="Show",
             about="what is shown",
             said=explorer_help.SHOW,

@@ -111,6 +111,7 @@ class SurfaceExplorer(LossPanel):
     _details = "Inputs that tell"
     _words_height = 170
     _height_over = 98
+    _tall = 1.05
     _patience = 0.3
     _verdict: LossResult | None = None  # the result whose findings and table the words show
     _grip: Axes | None = None  # the axes on which the mouse was pressed
@@ -301,6 +302,9 @@ class SurfaceExplorer(LossPanel):
         self._figure.invalidate()
 
     # -- what the mouse does ------------------------------------------------------------------------------
+
+    def _pictured(self) -> SurfaceFigure:
+        return self._figure
 
     def _move(self, event: MouseEvent) -> None:
         """Move the operating point to the mouse; a drag stays with the axes on which it began."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+
 from gradwidgets.core import LOSSES, OPTIMIZERS
 from gradwidgets.widgets.helps.help_card import card
 
 
+@functools.cache
 def optimizer(name: str) -> str:
     """Return what one step of an optimizer is, as HTML."""
     said = (

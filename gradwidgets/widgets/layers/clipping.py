@@ -17,8 +17,9 @@ from gradwidgets.figures.base.side_plot import Curve, Detail
 from gradwidgets.figures.flow.figure import FlowFigure, Profile
 from gradwidgets.widgets.kernel.kept import Kept
 from gradwidgets.widgets.layers import words
-from gradwidgets.widgets.layers.picture import names_of, shown_layers, sizes_detail
 from gradwidgets.widgets.layers.problem import FlowProblem, FlowResult
+from gradwidgets.widgets.layers.seen.beside import sizes_detail
+from gradwidgets.widgets.layers.seen.layer_values import names_of, shown_layers
 from gradwidgets.widgets.layers.view import View, ViewResult, ViewSettings
 from gradwidgets.widgets.panel.words import Words
 
@@ -107,7 +108,7 @@ class ClippingView(View):
             broken=~np.isfinite(before),
             pinned={name: _by_layer(step, each.norms_after) for name, each in clipped.items()},
             above=_cosines(clipped),
-            below=sizes_detail("log10 |g| before ― after ╌", *elements),
+            below=sizes_detail("log10 |gradient|", *elements, names=("before", f"after {how.clipper}")),
             name="before",
             names=names_of(seen.flow),
             settled=how.settled,

@@ -15,8 +15,8 @@ from gradwidgets.widgets.controls.maker import Column as Place
 from gradwidgets.widgets.layers.clipping import THRESHOLDS
 from gradwidgets.widgets.layers.fixes.doctor import DoctorView
 from gradwidgets.widgets.layers.flow_view import FlowView
-from gradwidgets.widgets.layers.picture import MEASURES
 from gradwidgets.widgets.layers.presets import PRESETS
+from gradwidgets.widgets.layers.seen.layer_values import MEASURES
 from gradwidgets.widgets.layers.view import View
 from gradwidgets.widgets.panel.buttons import Buttons
 from gradwidgets.widgets.panel.settings_panel import close_all
@@ -30,6 +30,7 @@ _GAINS = tuple(np.arange(0.05, 3.0001, 0.05).round(2))
 
 
 _THRESHOLDS = log_stops(1e-6, 1e3, 6)
+_DRAGGED = ("depth", "gain", "quantity", "fix", "lr", "steps", "clipper", "max_norm", "clip_value", "percentile")
 
 
 def make_controls(
@@ -78,7 +79,9 @@ def make_controls(
         make.number("steps", (10, 20, 50, 100, 200, 300, 500, 1000, 2000, 5000)),
         make.menu("theme", ["auto", *STYLES], titled=True),
     ]  # fmt: skip
-    return make, {control.name: control for control in controls}
+    by_name = {control.name: control for control in controls}
+    make.strip(*(by_name[name] for name in _DRAGGED))
+    return make, by_name
 
 
 class Column:

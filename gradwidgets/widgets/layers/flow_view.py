@@ -12,19 +12,15 @@ from gradwidgets.figures.flow.figure import FlowFigure, Profile
 from gradwidgets.figures.flow.guess_plot import guessed_profile
 from gradwidgets.widgets.kernel.kept import Kept
 from gradwidgets.widgets.layers import words
-from gradwidgets.widgets.layers.picture import (
-    activation_detail,
-    gradient_detail,
-    names_of,
-    profile_of,
-    shares_detail,
-    shown_layers,
-)
+from gradwidgets.widgets.layers.picture import profile_of
 from gradwidgets.widgets.layers.problem import FlowProblem
+from gradwidgets.widgets.layers.seen.beside import Beside, beside, gradient_detail
+from gradwidgets.widgets.layers.seen.layer_values import shown_layers
 from gradwidgets.widgets.layers.view import View, ViewResult, ViewSettings
 from gradwidgets.widgets.panel.words import Words, badges_of
 
 _GUESS = "your guess"
+_HINT = "Click a layer for more"
 
 
 class FlowView(View):
@@ -53,29 +49,29 @@ class FlowView(View):
     figure: FlowFigure
 
     @staticmethod
-    def derive(problem: FlowProblem, seen: ViewResult, how: ViewSettings, kept: Kept) -> Detail:
-        """Return the detail of the selected layer, or the activation if none is selected."""
+    def derive(problem: FlowProblem, seen: ViewResult, how: ViewSettings, kept: Kept) -> Beside:
+        """Return what is beside the profile: what explains it, and the selected layer in detail."""
         selected, result = how.selected, seen.flow
         if selected is None:
-            return activation_detail(result)
+            return beside(result, None, _HINT)
         name = result.flow.layers[shown_layers(result.flow)[selected]].name
 
         def detail() -> Detail:
             return gradient_detail(name, problem.gradient_of(result.settings, name).numpy())
 
-        return kept.get("detail", (result, selected), detail)
+        return beside(result, kept.get("detail", (result, selected), detail), "")
 
     @staticmethod
-    def scene(seen: ViewResult, derived: Detail, how: ViewSettings) -> Profile:
+    def scene(seen: ViewResult, derived: Beside, how: ViewSettings) -> Profile:
         """Return the profile, beside those that are pinned and the one that was guessed."""
         result = seen.flow
-        profile = profile_of(result, how, above=shares_detail(result.flow, names_of(result)), below=derived)
+        profile = profile_of(result, how, derived)
         last = profile.values[-1] if len(profile.values) else 0.0
         guessed = guessed_profile(how.guess, len(profile.values), last)
         return profile if guessed is None else replace(profile, pinned={_GUESS: guessed, **profile.pinned})
 
     @staticmethod
-    def words(seen: ViewResult, derived: Detail, how: ViewSettings) -> Words:
+    def words(seen: ViewResult, derived: Beside, how: ViewSettings) -> Words:
         """Return the verdict, and further facts."""
         told = seen.flow, how.selected, how.quantity
         return Words("\n".join(words.verdict_lines(*told)), words.verdict(*told), badges_of(seen.flow.findings))

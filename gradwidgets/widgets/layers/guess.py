@@ -13,8 +13,8 @@ from gradwidgets.figures.base.redraw import Redraw
 from gradwidgets.figures.flow.guess_plot import HIGHEST, LOWEST, GuessedProfile, GuessPlot, guessed_profile
 from gradwidgets.widgets.controls import Looks, Menu, Number
 from gradwidgets.widgets.controls.values import as_float, shown
-from gradwidgets.widgets.layers.picture import values_of
 from gradwidgets.widgets.layers.problem import FlowResult
+from gradwidgets.widgets.layers.seen.layer_values import values_of
 from gradwidgets.widgets.layers.view import ViewResult
 from gradwidgets.widgets.panel.prediction import Answer, Asked, Mark, Question, one_of, said
 

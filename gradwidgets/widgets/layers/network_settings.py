@@ -13,9 +13,9 @@ from gradwidgets.widgets.layers.clipping import THRESHOLDS
 from gradwidgets.widgets.layers.controls import NORMALIZATION_NAMES
 from gradwidgets.widgets.layers.fixes.trying import NONE
 from gradwidgets.widgets.layers.network import Network, Training
-from gradwidgets.widgets.layers.picture import MEASURES, QUANTITIES
 from gradwidgets.widgets.layers.presets import PRESETS, Pins
 from gradwidgets.widgets.layers.problem import YOURS, FlowProblem, FlowResult, FlowSettings, init_fits
+from gradwidgets.widgets.layers.seen.layer_values import MEASURES, QUANTITIES
 from gradwidgets.widgets.layers.view import Request, View, ViewResult
 from gradwidgets.widgets.panel.own_settings import OwnSettings
 from gradwidgets.widgets.panel.panel import Panel

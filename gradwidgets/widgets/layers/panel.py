@@ -21,6 +21,7 @@ from gradwidgets.core.layers import LayerFlow
 from gradwidgets.core.monitor import GradientMonitor
 from gradwidgets.core.results.slices import Slices, part_of
 from gradwidgets.figures.base.notebook_figure import Picture
+from gradwidgets.figures.base.scene_figure import SceneFigure
 from gradwidgets.widgets.kernel.main_thread import shown_at_home
 from gradwidgets.widgets.kernel.mainloop import after_each_cell, call_soon
 from gradwidgets.widgets.kernel.making import whole_or_nothing
@@ -31,9 +32,9 @@ from gradwidgets.widgets.layers.curvature import PARTS, CurvatureView, Part
 from gradwidgets.widgets.layers.fixes.doctor import DoctorView
 from gradwidgets.widgets.layers.guess import FlowQuestion
 from gradwidgets.widgets.layers.network_settings import NETWORK, NetworkPanel
-from gradwidgets.widgets.layers.picture import shown_layers
 from gradwidgets.widgets.layers.problem import FlowProblem, LossFn
 from gradwidgets.widgets.layers.scene import VIEWS, State, covered_scene
+from gradwidgets.widgets.layers.seen.layer_values import shown_layers
 from gradwidgets.widgets.layers.training.live import LiveView
 from gradwidgets.widgets.layers.training.live_run import LiveRun, Watching
 from gradwidgets.widgets.layers.training.trainer import Trainer
@@ -318,6 +319,9 @@ class LayerFlowPanel(NetworkPanel):
         self._frame.page.counts = {DoctorView.name: sick} if sick and not self._guessing.covered else {}
         self._column.show_values(values, left_out=left_out, covered=self._guessing.covered, sick=sick)
         self._update_folds()
+
+    def _pictured(self) -> SceneFigure[Any]:
+        return self.views[self.view].figure
 
     def _move(self, event: MouseEvent) -> None:
         seen = self._work.seen

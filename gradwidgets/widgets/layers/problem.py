@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 from torch import Tensor, nn
 
@@ -14,6 +15,7 @@ from gradwidgets.core.layers.clipping.gradients import cut, gradient_of_layer
 from gradwidgets.core.layers.flow import flow_of
 from gradwidgets.core.layers.networks.networks import random_batch
 from gradwidgets.core.layers.passes.passes import Subject
+from gradwidgets.core.layers.ranges import HealthyRange, gradient_range, signal_range
 from gradwidgets.core.monitor import diagnose
 from gradwidgets.core.results.slices import Slices
 from gradwidgets.core.results.wording import number
@@ -112,6 +114,16 @@ class FlowResult:
     findings: list[Finding]
     factors: tuple[float, ...] = ()
     exact: bool = True
+
+    @cached_property
+    def gradient(self) -> HealthyRange | None:
+        """Where the gradient by the layers' outputs counts as healthy; None for too few layers."""
+        return gradient_range(self.flow, self.findings)
+
+    @cached_property
+    def signal(self) -> HealthyRange | None:
+        """Where the layers' outputs count as healthy; None for too few layers."""
+        return signal_range(self.flow, self.findings)
 
 
 class FlowProblem:

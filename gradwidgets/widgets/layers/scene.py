@@ -16,8 +16,8 @@ from gradwidgets.widgets.layers.clipping import ClippingView
 from gradwidgets.widgets.layers.curvature import CurvatureView
 from gradwidgets.widgets.layers.fixes.doctor import DoctorView
 from gradwidgets.widgets.layers.flow_view import FlowView
-from gradwidgets.widgets.layers.picture import shown_layers
 from gradwidgets.widgets.layers.problem import FlowProblem
+from gradwidgets.widgets.layers.seen.layer_values import shown_layers
 from gradwidgets.widgets.layers.training.live import LiveView
 from gradwidgets.widgets.layers.view import Request, View, ViewResult, ViewSettings
 from gradwidgets.widgets.panel.words import Words

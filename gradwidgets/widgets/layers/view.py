@@ -14,7 +14,7 @@ from gradwidgets.core.results.slices import Slices
 from gradwidgets.figures.base.notebook_figure import Picture
 from gradwidgets.figures.base.scene_figure import Framed, SceneFigure
 from gradwidgets.widgets.controls import Control, Fold, Looks, Maker
-from gradwidgets.widgets.controls.maker import LEADS
+from gradwidgets.widgets.controls.maker import LEADS, STRIP
 from gradwidgets.widgets.helps.layers_help import HELPS
 from gradwidgets.widgets.kernel.kept import Kept
 from gradwidgets.widgets.kernel.mainloop import call_soon
@@ -251,7 +251,11 @@ class View:
         return self.body
 
     def _row(self, name: str | tuple[str, ...], controls: Mapping[str, Control], make: Maker) -> widgets.Widget:
-        return controls[name] if isinstance(name, str) else make.pair(*(controls[one] for one in name))
+        if isinstance(name, str):
+            return controls[name]
+        pair = make.pair(*(controls[one] for one in name))
+        make.strip(pair)
+        return pair
 
     def leave_out(self, names: Sequence[str]) -> None:
         """Show the column without the controls of these settings, which have no meaning for the current network."""
@@ -288,7 +292,7 @@ class View:
 
     def buttons(self, looks: Looks, *buttons: widgets.Button) -> widgets.Box:
         """Lay out buttons in rows."""
-        return widgets.HBox(buttons, layout=looks.layout(), _dom_classes=("gradwidgets-row",))
+        return widgets.HBox(buttons, layout=looks.layout(), _dom_classes=("gradwidgets-row", STRIP))
 
     def hint(self, looks: Looks, content: str = "") -> widgets.HTML:
         """Make a line of small print."""

@@ -9,8 +9,8 @@ from gradwidgets.core.layers import LayerStats
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import counted, number, percent
 from gradwidgets.core.subject.held.certificate import Certificate
-from gradwidgets.widgets.layers.picture import shown_layers, sick_places
 from gradwidgets.widgets.layers.problem import FlowResult
+from gradwidgets.widgets.layers.seen.layer_values import shown_layers, sick_places
 from gradwidgets.widgets.panel.words import card
 
 _MOST_UNMEASURED = 8

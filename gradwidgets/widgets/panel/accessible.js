@@ -2,7 +2,7 @@
 // Loaded together with page.js. All of it is done once, and again when the controls' column changes; a drag does none.
 
 const CANVAS = ".jupyter-matplotlib-canvas-div";
-const CONTROLS = ".gradwidgets-top, .gradwidgets-column, .gradwidgets-bar, .gradwidgets-guesses";
+const CONTROLS = ".gradwidgets-top, .gradwidgets-column, .gradwidgets-rest, .gradwidgets-bar, .gradwidgets-guesses";
 const DETAILS = ".gradwidgets-details"; // the head of the words below the picture
 
 // The panel of this page's widget and what is shown in it, models.

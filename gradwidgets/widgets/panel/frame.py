@@ -12,7 +12,7 @@ from gradwidgets.figures.base.layout import type_scale
 from gradwidgets.widgets.canvas.canvas import LiveCanvas
 from gradwidgets.widgets.canvas.hearing import hear_only
 from gradwidgets.widgets.kernel.main_thread import Turns
-from gradwidgets.widgets.kernel.mainloop import call_later
+from gradwidgets.widgets.kernel.mainloop import AT_WORK, Latest, call_later
 from gradwidgets.widgets.panel.lesson import MAGNIFIED
 from gradwidgets.widgets.panel.page import Page
 from gradwidgets.widgets.panel.settings_panel import descendants
@@ -21,9 +21,12 @@ from gradwidgets.widgets.panel.words import HIGH
 LOWEST = 380  # CSS pixels: the minimum height of a picture
 _ABOVE = 250  # CSS pixels of the window taken by JupyterLab and the cell above the picture, and by margins
 _ROOMY, _LARGER = 1300, 1.2  # from this panel width on, controls and text are larger: see tokens.css
-_COLUMN, _ROOMY_COLUMN, _PROJECTOR_COLUMN = 250, 308, 330  # of the controls, with what is between them and the picture
+_COLUMN, _ROOMY_COLUMN = 250, 308  # of the controls, with what is between them and the picture
+_STRIP = 40  # CSS pixels that a strip over the picture takes besides, where no words need room: see projector.css
 _MARGINS = 4  # CSS pixels that ipympl leaves beside a picture
 _LEAST_WIDTH = 400  # of a picture; if there is no room for it beside the controls, it goes below them: see page.js
+_PHONE, _THINNEST = 480, 240  # on a panel below this width a picture may be so thin
+_WIDEST = 1800  # CSS pixels of a picture on a projector
 _NARROWEST, _SHORTEST = 440, 330  # CSS pixels that a picture needs for its text, if not magnified
 _DEFAULT_PAGE = (848, 800)  # width of a notebook's output and height of the window, until the page reports them
 _ANSWER_TIMEOUT = 0.5  # seconds after which a page that does not answer is no longer waited for
@@ -82,7 +85,9 @@ class Frame:
         above: Returns the height of what is above it, in CSS pixels.
         below: The height of the text below it where that is not folded, in CSS pixels.
         folded: The height of what stands below it where the text is folded.
+        shared: How much of what is above it shares a line with something else on a projector.
         lowest: Returns its minimum height.
+        tall: Its height on a phone, of its width.
 
     Attributes:
         page: The connection to the browser.
@@ -99,22 +104,32 @@ class Frame:
         above: Callable[[], int],
         below: int,
         folded: int,
+        shared: int,
         lowest: Callable[[], int],
+        tall: float,
     ) -> None:
         self.page = Page(layout=widgets.Layout(width="0", height="0", overflow="hidden", margin="0"))
         self._canvas: LiveCanvas | None = None
         self.busy = busy
         self._turns, self._style, self._theme = turns, style, theme
         self._above, self._below, self._folded, self._lowest = above, below, folded, lowest
+        self._shared, self._tall = shared, tall
         self._waiting = False  # for the page to acknowledge a picture
+        self._value_at: Callable[[float, float], str] = lambda across, up: ""
+        self._pointed = Latest(self._tell_value)
+        self.page.when_asked(self._pointed.request)
 
-    def hang(self, figure: Figure, pressed: Callable[[MouseEvent], None]) -> widgets.Box:
+    def hang(
+        self, figure: Figure, pressed: Callable[[MouseEvent], None], value_at: Callable[[float, float], str]
+    ) -> widgets.Box:
         """Put a figure into the frame, and return the box that shows it.
 
         Args:
             figure: The figure.
             pressed: Called when the left mouse button is pressed, or something dragged with it.
+            value_at: Returns what is shown at a place, see `SceneFigure.value_at`.
         """
+        self._value_at = value_at
         self._canvas = LiveCanvas(figure, lambda event: pressed(event) if _is_pressed(event) else None)
         self.canvas.when_free(self._arrived)
         self.page.canvas_id = self.canvas.model_id
@@ -143,19 +158,19 @@ class Frame:
             page[side] if isinstance(page.get(side), int) else usual
             for side, usual in zip(("width", "height"), _DEFAULT_PAGE, strict=True)
         )
-        larger = max(_LARGER if width >= _ROOMY else 1.0, MAGNIFIED[self._style()])
-        beside = self._beside(width)
-        width -= _MARGINS + (0 if width < beside + _LEAST_WIDTH else beside)  # then the picture is below the controls
+        if width < _PHONE:  # everything is one below the other, and scrolls
+            width = max(_THINNEST, width - _MARGINS)
+            return width, max(_THINNEST, min(height - _ABOVE, round(width * self._tall)))
+        narrow, projected = width < _COLUMN + _LEAST_WIDTH, MAGNIFIED[self._style()] > 1
         below = self._below if height >= HIGH else self._folded
-        height -= _ABOVE + round(below * larger) + self._above()
-        width = max(_LEAST_WIDTH, min(width, 1500))
+        height -= _ABOVE + self._above()
+        if projected and not narrow:
+            return min(width - _MARGINS, _WIDEST), max(self._lowest(), min(height - _STRIP + self._shared, 900))
+        larger = max(_LARGER if width >= _ROOMY else 1.0, MAGNIFIED[self._style()])
+        beside = _ROOMY_COLUMN if width >= _ROOMY else _COLUMN
+        width = max(_LEAST_WIDTH, min(width - _MARGINS - (0 if narrow else beside), 1500))
+        height -= round(below * larger)
         return width, max(self._lowest(), min(height, 900, round(width * 0.85)))
-
-    def _beside(self, width: int) -> int:
-        """The width of the controls, with what is between them and the picture."""
-        if MAGNIFIED[self._style()] > 1:
-            return _PROJECTOR_COLUMN
-        return _ROOMY_COLUMN if width >= _ROOMY else _COLUMN
 
     @property
     def magnified(self) -> float:
@@ -199,8 +214,17 @@ class Frame:
         if self._waiting:
             self._turns.request()
 
+    def _tell_value(self) -> None:
+        """Tell the page what is under the pointer; nothing, while another thread changes the picture."""
+        if AT_WORK.acquire(blocking=False):
+            try:
+                self.page.answer(self._value_at)
+            finally:
+                AT_WORK.release()
+
     def close(self) -> None:
         """Stop listening to the canvas."""
+        self._pointed.cancel()
         if self._canvas is not None:
             self.canvas.when_free(None)
             self.canvas.when_rescaled(None)

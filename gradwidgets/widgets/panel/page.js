@@ -23,6 +23,7 @@ async function quicken(model) {
     shown = shown.then(async () => {
       paste(await coming);
       canvas._for_each_view((view) => view.update_canvas());
+      canvas.trigger("gradwidgets:painted");
       clearTimeout(quiet);
       quiet = setTimeout(() => canvas.set("_data_url", canvas.offscreen_canvas.toDataURL()), 700);
     }).catch((failure) => console.warn("gradwidgets: a picture could not be shown", failure));
@@ -78,11 +79,11 @@ function initialize({ model }) {
 }
 
 // A panel so wide shows controls and words larger, one with no room for a picture beside its controls has it under them,
-// and on a phone controls are as large as a finger; frame.py knows the first four numbers too.
-const ROOMY = 1300, COLUMN = 250, PROJECTOR_COLUMN = 330, LEAST_WIDTH = 400, PHONE = 480;
+// and on a phone controls are as large as a finger; frame.py knows the first three numbers too.
+const ROOMY = 1300, COLUMN = 250, LEAST_WIDTH = 400, PHONE = 480;
 
 function render({ model, el }) {
-  let host = null, timer = 0, wait = 10, leave_alone = () => {}, leave = () => {};
+  let host = null, timer = 0, wait = 10, leave_alone = () => {}, leave = () => {}, point_no_more = () => {};
   // A hatch on a number's rail, from a share of it on: see controls.css.
   const limit = () => {
     const limits = model.get("limits");
@@ -108,8 +109,7 @@ function render({ model, el }) {
     if (width < 50) return;
     // Not a container query: in a cell that was out of view Chromium stops restyling what is inside its container.
     host.classList.toggle("gradwidgets-roomy", width >= ROOMY);
-    const beside = host.classList.contains("gradwidgets-projector") ? PROJECTOR_COLUMN : COLUMN;
-    host.classList.toggle("gradwidgets-narrow", width < beside + LEAST_WIDTH);
+    host.classList.toggle("gradwidgets-narrow", width < COLUMN + LEAST_WIDTH);
     host.classList.toggle("gradwidgets-phone", width < PHONE);
     const height = window.innerHeight;
     const dark = document.body.dataset.jpThemeLight === "false";
@@ -127,6 +127,7 @@ function render({ model, el }) {
     sizes.observe(host);
     leave_alone = make_accessible(model, host, dress);
     leave = watch_view(model, host);
+    point_no_more = tell_values(model, host);
     measure();
   };
   attach();
@@ -174,6 +175,7 @@ function render({ model, el }) {
     clearTimeout(timer);
     leave_alone();
     leave();
+    point_no_more();
     sizes.disconnect();
     themes.disconnect();
     window.removeEventListener("resize", soon);

@@ -1,14 +1,14 @@
 """The page that a panel is in: its width, its theme, its clipboard, how it shows pictures.
 
 The kernel cannot know how wide a notebook's output is nor whether JupyterLab is dark, and only a page may copy text.
-This small invisible widget runs page.js, accessible.js and views.js.
+This small invisible widget runs page.js, accessible.js, views.js and pointed.js.
 """
 
 from __future__ import annotations
 
 import pathlib
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 import anywidget
@@ -34,7 +34,7 @@ class Page(anywidget.AnyWidget):
 
     _esm = "\n".join(
         (pathlib.Path(__file__).parent / script).read_text(encoding="utf-8")
-        for script in ("accessible.js", "views.js", "page.js")
+        for script in ("accessible.js", "views.js", "pointed.js", "page.js")
     )
     size = traitlets.Dict().tag(sync=True)
     patches = traitlets.Bool(False).tag(sync=True)
@@ -53,6 +53,8 @@ class Page(anywidget.AnyWidget):
         self._views: dict[str, int] = {}  # number of views in each page
         self._turns: dict[str, int] = {}  # sequence number of each page's last report
         self._expected = False
+        self._question: tuple[str, float, float] | None = None  # what was asked last: its id, and where on the picture
+        self._asked: Callable[[], None] = lambda: None
         self._counting = threading.RLock()  # reports may come on two threads
         self.on_msg(self._answer)
         self.observe(self._remember, "size")
@@ -61,6 +63,22 @@ class Page(anywidget.AnyWidget):
         """Copy text to the user's clipboard; `copied` then says whether that worked."""
         self.copied = None
         self.send({"copy": text})
+
+    def when_asked(self, work: Callable[[], None]) -> None:
+        """Call `work`, on any thread, when the page asks what the picture shows under the pointer."""
+        self._asked = work
+
+    def answer(self, value_at: Callable[[float, float], str]) -> None:
+        """Answer the page's last question, if it is still open.
+
+        Args:
+            value_at: Returns what the picture shows at a place, given as fractions of its width from the left and of
+                its height from the bottom.
+        """
+        question, self._question = self._question, None
+        if question is not None:
+            name, across, up = question
+            self.send({"question": name, "value": value_at(across, up)})
 
     def told(self) -> dict[str, Any]:
         """Return `size`, or the last page's until this one has reported."""
@@ -80,6 +98,8 @@ class Page(anywidget.AnyWidget):
             return
         if "copied" in content:
             self.copied = bool(content["copied"])
+        if "question" in content:
+            self._note_question(content)
         page, turn, views, boxes = (content.get(name) for name in ("page", "turn", "views", "boxes"))
         if not (isinstance(page, str) and isinstance(turn, int) and isinstance(views, int | None)):
             return
@@ -89,6 +109,13 @@ class Page(anywidget.AnyWidget):
                     self._turns[page] = turn
                     boxes = boxes if isinstance(boxes, list) else []
                     self._count(page, views, [box for box in boxes if isinstance(box, str)])
+
+    def _note_question(self, content: dict[str, Any]) -> None:
+        name = content["question"]
+        place = [part for part in (content.get("across"), content.get("up")) if isinstance(part, int | float)]
+        if isinstance(name, str) and len(place) == 2 and all(0 <= part <= 1 for part in place):
+            self._question = name, float(place[0]), float(place[1])
+            self._asked()
 
     def _count(self, page: str, views: int | None, boxes: list[str]) -> None:
         """Record the number of views in a page; None if the page itself is closed, and may come back."""

@@ -16,9 +16,11 @@ import ipywidgets as widgets
 from matplotlib.backend_bases import MouseEvent
 
 from gradwidgets.figures.base.notebook_figure import Picture
+from gradwidgets.figures.base.scene_figure import SceneFigure
 from gradwidgets.figures.base.style import STYLES
 from gradwidgets.widgets.canvas.canvas import LiveCanvas
 from gradwidgets.widgets.controls import Folds
+from gradwidgets.widgets.controls.folds import rest_head
 from gradwidgets.widgets.controls.maker import Column
 from gradwidgets.widgets.kernel import unheld
 from gradwidgets.widgets.kernel.as_usual import as_usual
@@ -75,6 +77,8 @@ class Panel(SettingsPanel, Generic[S, R]):
     _words_height: ClassVar[int] = 84  # height of the text in CSS pixels, where it is not folded
     _head_height: ClassVar[int] = 26  # … of the head that opens it, where it is
     _height_over: ClassVar[int] = 0  # height of what is over and under the picture besides, in CSS pixels
+    _height_shared: ClassVar[int] = 0  # of that, what shares a line with something else on a projector
+    _tall: ClassVar[float] = 1.5  # height of the picture on a phone, of its width
     _folds = Folds()
     _helps: Mapping[str, widgets.HTML]
     _usually: Mapping[str, object] | None = None  # the defaults of what is in the folds
@@ -103,7 +107,8 @@ class Panel(SettingsPanel, Generic[S, R]):
         self._frame = Frame(
             turns, busy, style=lambda: self.style, theme=lambda: self.theme,
             above=lambda: self._height_over + self.lesson.height + (0 if self._guessing.guess is None else _GUESS),
-            below=self._words_height, folded=self._head_height, lowest=self._lowest,
+            below=self._words_height, folded=self._head_height, shared=self._height_shared, lowest=self._lowest,
+            tall=self._tall,
         )  # fmt: skip
         self._files = Files(self._file_name, state=self.state, restore=self.restore, lesson=self.lesson, errors=errors)
         self._buttons = Buttons(
@@ -144,10 +149,10 @@ class Panel(SettingsPanel, Generic[S, R]):
                 self._errors.attempt(lambda: self._guessing.press(event))
 
         self._folds, self._helps = column.folds, column.helps
-        picture = self._frame.hang(figure, press)
+        picture = self._frame.hang(figure, press, lambda across, up: self._pictured().value_at(across, up))
         said = widgets.HBox([self._told.above, *column.beside], _dom_classes=("gradwidgets-said",))
         stage = widgets.VBox([said, picture, *column.under], _dom_classes=("gradwidgets-stage",))
-        upper = widgets.HBox([column.box, stage], _dom_classes=("gradwidgets-upper",))
+        upper = widgets.HBox([column.box, rest_head(), stage], _dom_classes=("gradwidgets-upper",))
         above = [self.children[0], self.page, self.lesson.heading, self._guessing.room, *column.over]
         self.children = [*above, upper, self._errors.box, self._frame.busy.row, self._told.head, self._told.below]
         self.page.panel_id = self.model_id
@@ -204,6 +209,10 @@ class Panel(SettingsPanel, Generic[S, R]):
 
     def _show_controls(self, result: R) -> None:
         """Update the controls to the settings."""
+        raise NotImplementedError
+
+    def _pictured(self) -> SceneFigure[Any]:
+        """The figure that is shown."""
         raise NotImplementedError
 
     def _move(self, event: MouseEvent) -> None:

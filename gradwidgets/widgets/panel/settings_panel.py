@@ -23,7 +23,7 @@ from gradwidgets.widgets.panel.own_settings import Choices, OwnSettings
 from gradwidgets.widgets.panel.words import Told
 
 # For all panels alike; as HTML, because that works even in a page without the panels' own script.
-SHEETS = ("tokens.css", "controls.css", "column.css", "words.css")
+SHEETS = ("tokens.css", "controls.css", "column.css", "projector.css", "words.css")
 _STYLE = "\n".join((pathlib.Path(__file__).parent / sheet).read_text(encoding="utf-8") for sheet in SHEETS)
 
 

@@ -58,11 +58,11 @@ class Stills:
         self._frame, self._work, self._call, self._summary = frame, work, call, summary
 
     def png(self) -> bytes:
-        """Return the picture as PNG, at twice its size on the page."""
+        """Return the picture as PNG, at twice its size on the page; what it shows is in it as text, too."""
         if at_home():
             self._work.catch_up()
         with AT_WORK, as_usual():
-            return self._frame.canvas.figure._repr_png_()
+            return self._frame.canvas.figure.png(self._call(), self._summary())
 
     def with_words(self, note: str) -> Still:
         """Return the picture with its text and a note."""

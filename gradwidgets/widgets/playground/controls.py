@@ -66,6 +66,7 @@ def _column(make: Maker, by_name: Mapping[str, Control], buttons: Buttons) -> Co
     for check in checks:
         check.make_room()
     sliders = [by_name[name] for name in often if by_name[name] not in checks]
+    make.strip(by_name["optimizer"], *sliders)
     more = make.more(*(by_name[name] for name in rarely))
     below = make.box("folds", *checks, *more.parts, across=True)
     pills = [

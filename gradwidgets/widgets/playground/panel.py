@@ -118,6 +118,7 @@ class OptimizerPlayground(Panel[Settings, Result]):
     _own_style = swatches.rules()
     _details = "Numbers"
     _height_over = 108
+    _height_shared = 52
     _settings: SuitedSettings
 
     @whole_or_nothing
@@ -263,6 +264,9 @@ class OptimizerPlayground(Panel[Settings, Result]):
 
     def _show_control(self, name: str) -> None:
         self.controls[name].show(self._settings.preset() if name == "preset" else getattr(self, name))
+
+    def _pictured(self) -> PlaygroundFigure:
+        return self._figure
 
     def _move(self, event: MouseEvent) -> None:
         """Move the start to the mouse."""

@@ -171,9 +171,9 @@ def _limit_cell(stability: Stability | None, optimizer: Optimizer) -> str:
     if stability.lr_limit is None:
         return stability.note.partition(": ")[0]  # the rest is in the tooltip and the summary
     if not stability.lr_limit > 0:
-        return "no lr contracts"
+        return "no lr is stable"
     if math.isinf(stability.lr_limit):
-        return "any lr contracts"
+        return "every lr is stable"
     return f"lr is {_share(optimizer.lr / stability.lr_limit)} largest stable value, {number(stability.lr_limit, 3)}"
 
 

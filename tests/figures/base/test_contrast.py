@@ -22,6 +22,7 @@ from gradwidgets.figures.curvature import figure as curvature
 from gradwidgets.figures.curvature import spectrum_plot
 from gradwidgets.figures.curvature.curvature_parts import Curvature
 from gradwidgets.figures.flow import figure as flow
+from gradwidgets.figures.flow import profile_lines
 from gradwidgets.figures.live import figure as live
 from gradwidgets.figures.live import live_lines
 from gradwidgets.figures.live.training import Training
@@ -39,8 +40,8 @@ LINES = {
     "second": side_plot.SECOND,
     "third": side_plot.THIRD,
     **{f"pinned {k}": color for k, color in enumerate(side_plot.PINNED)},
-    "theory": flow.THEORY,
-    "sick": flow.SICK,
+    "theory": profile_lines.THEORY,
+    "sick": profile_lines.SICK,
     "first": live_lines.FIRST,
     "dead": live_lines.DEAD,
     "update ratio": live_lines.RATIO,

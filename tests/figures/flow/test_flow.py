@@ -48,7 +48,7 @@ def test_any_number_of_layers_is_drawn_in_its_place(figure, count):
     assert x.tolist() == list(range(1, count + 1)) and y == pytest.approx(np.log10(values))
     low, high = figure.profile.get_ylim()
     assert low < y.min() and y.max() < high
-    assert figure.layer_at(figure.profile, count + 3.0) == count - 1 and figure.layer_at(figure.below.axes, 1.0) is None
+    assert figure.layer_at(figure.profile, count + 3.0) == count - 1 and figure.layer_at(None, 1.0) is None
 
 
 def test_zero_and_not_finite_are_marked_and_named(figure):
@@ -118,9 +118,11 @@ def test_the_axis_of_the_layers_has_room_and_seldom_changes_under_a_hand(figure)
     for count in (*range(1, 130), 300, 499, 500, 501, 1000):
         assert count <= room_for(count) <= max(1.34 * count, count + 1)
     figure.update(profile(np.ones(50)))
-    assert figure.update(profile(np.ones(45))) == Redraw() and figure.profile.get_xlim() == (0.4, 50.6)
+    assert figure.update(profile(np.ones(45), settled=False)) == Redraw() and figure.profile.get_xlim() == (0.4, 50.6)
     assert figure.layer_at(figure.profile, 49.0) == 44
-    assert figure.update(profile(np.ones(51))).with_labels == (figure.profile,)
+    assert figure.update(profile(np.ones(51), settled=False)).with_labels == (figure.profile,)
+    figure.update(profile(np.ones(45)))
+    assert figure.profile.get_xlim() == (0.4, 45.6)  # a hand that let go leaves no empty room
 
 
 def test_names_stand_along_the_axis_as_many_as_there_is_room_for(figure):
@@ -134,3 +136,15 @@ def test_names_stand_along_the_axis_as_many_as_there_is_room_for(figure):
     renderer = figure.figure.canvas.get_renderer()
     boxes = [text.get_window_extent(renderer) for text in texts]
     assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
+
+
+def test_it_tells_the_layer_under_the_pointer(figure):
+    def told(layer: int) -> str:
+        place = figure.profile.transData.transform((layer + 0.2, np.mean(figure.profile.get_ylim())))
+        return figure.value_at(*(place / figure.figure.bbox.size))
+
+    figure.update(profile([1e-3, 1.0, 0.1], theory=np.ones(3)))
+    assert told(1) == "layer 1\nweight gradient, rms 0.001\ntheory 1"
+    figure.update(profile([0.5, np.nan], names=("fc", "out")))
+    assert told(1) == "fc\nweight gradient, rms 0.5" and told(2) == "out\nweight gradient, rms undefined"
+    assert figure.value_at(0.001, 0.001) == ""

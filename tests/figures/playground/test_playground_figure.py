@@ -183,3 +183,20 @@ def test_any_number_of_data_points_is_drawn(count):
     figure.update(scene(of=replace(maps(), data=data)))
     assert max(len(line.get_xdata()) for line in figure.data.axes.lines) <= 2000
     figure.figure.canvas.draw()
+
+
+def at(figure, axes, x, y) -> str:
+    """What the picture tells of a place in axes."""
+    return figure.value_at(*(axes.transData.transform((x, y)) / figure.figure.bbox.size))
+
+
+def test_it_tells_what_it_shows_at_a_place(figure):
+    first = figure.maps["MSE"].axes
+    assert at(figure, first, 1.5, 1.2) == "loss 5.14, gradient 5.66\nbias 1.5, weight 1.2"
+    assert at(figure, first, 0.51, -0.49).startswith("step 2: loss 0.78,")
+    assert at(figure, figure.curves.axes, 1.2, 0) == "step 1\nMSE 7\nL1 7"
+    assert at(figure, figure.curves.axes, 50, 0) == ""
+    assert at(figure, figure.data.axes, 1, 3) == "x 1, y 3\nMSE 3\nL1 3"
+    assert figure.value_at(0.001, 0.001) == ""
+    figure.figure.blank("#ffffff")  # something else is drawn there
+    assert figure.value_at(0.3, 0.7) == ""

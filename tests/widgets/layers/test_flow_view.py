@@ -20,8 +20,8 @@ from gradwidgets.core import Finding
 from gradwidgets.core.layers import ACTIVATIONS, NETWORKS, build_network, layer_flow
 from gradwidgets.core.monitor import diagnose
 from gradwidgets.widgets.kernel.outputs import Outputs
-from gradwidgets.widgets.layers.picture import shares_detail
 from gradwidgets.widgets.layers.presets import PRESETS
+from gradwidgets.widgets.layers.seen.beside import shares_detail
 from gradwidgets.widgets.panel.settings_panel import descendants
 from tests.widgets.fake_page import FakePage, choose, send
 from tests.widgets.inside import network_of, words_of, work_of
@@ -132,13 +132,16 @@ class Functions(nn.Module):
 
 def test_units_of_activations_called_as_functions_are_drawn_at_the_layer_before_them():
     torch.manual_seed(0)
-    flow = layer_flow(Functions(), torch.randn(64, 4), torch.zeros(64, 1), nn.functional.mse_loss)
-    dead, saturated = shares_detail(flow, ("one", "two", "out")).curves
+    flow = layer_flow(Functions(), 9 * torch.randn(64, 4), torch.zeros(64, 1), nn.functional.mse_loss)
+    shown = shares_detail(flow, ("one", "two", "out"))
+    dead, saturated = shown.curves
+    assert shown.names == (("share", "dead units"), ("other share", "saturated"))
+    assert list(shown.x_ticks.values()) == ["one", "out"]
     assert list(dead.x) == [1, 2] and list(dead.y) == [0.0, 1.0]
     of_tanh = flow.functions[0].saturated_fraction
     assert saturated.x == pytest.approx([0.7, 1.3]) and list(saturated.y) == pytest.approx([of_tanh] * 2)
     plain = layer_flow(nn.Linear(4, 1), torch.randn(64, 4), torch.zeros(64, 1), nn.functional.mse_loss)
-    assert shares_detail(plain).title == "no units that can be dead" and not shares_detail(plain).curves
+    assert shares_detail(plain) is None  # no units that can be dead
 
 
 def test_one_layer_from_near_is_its_gradient_s_histogram(make):
@@ -150,7 +153,7 @@ def test_one_layer_from_near_is_its_gradient_s_histogram(make):
     stats = panel.flow[name]
     assert float(gradient.square().mean().sqrt()) == pytest.approx(stats.weight_grad_rms, rel=1e-6)
     titles = [text.get_text() for text in panel.views["flow"].figure.below.axes.texts]
-    assert f"{name}: log10 |gradient|" in titles and name in panel.summary
+    assert f"{name}: gradient" in titles and name in panel.summary
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -178,8 +181,8 @@ def test_settings_of_built_networks_are_refused_for_a_model_of_ones_own(make):
     assert len([one for one in panel.flow.layers if one.weights]) == 3
     panel.architecture = "yours"
     assert repr(panel) == "LayerFlowPanel(model, inputs, targets, loss_fn)"
-    ends = [text.get_text() for text in panel.views["flow"].figure.above.axes.get_xticklabels()]
-    assert ends == ["0", "4"] and "marked as sick" not in panel.summary
+    names = [text.get_text() for text in panel.views["flow"].figure.profile.get_xticklabels()]
+    assert names[0] == "0" and "marked as sick" not in panel.summary
 
 
 def test_an_init_of_residual_networks_is_refused_elsewhere_in_words(make):

@@ -1,15 +1,19 @@
 """What a teacher prepares: controls hidden and fixed, large type, settings that travel, a still picture."""
 
+import html
+import io
 import json
 import re
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from traitlets import TraitError
 
 import gradwidgets
 from gradwidgets import OptimizerPlayground
+from gradwidgets.figures.base.layout import type_scale
 from gradwidgets.widgets.panel import state_file
 from gradwidgets.widgets.panel.lesson import MAGNIFIED
 from tests.widgets.inside import buttons_in, error_line_of, file_buttons_of, hidden_in, tell, wanted_size_of
@@ -118,7 +122,8 @@ def test_a_projector_gets_larger_type_in_a_picture_of_its_size(kind, make, monke
         * max(text.get_fontsize() for axes in panel.figure.axes for text in axes.get_xticklabels())
         for panel in (small, large)
     ]
-    assert sizes[1] / sizes[0] == pytest.approx(MAGNIFIED["projector"], rel=0.05)
+    larger = MAGNIFIED["projector"] * type_scale(*wanted_size_of(large)) / type_scale(*wanted_size_of(small))
+    assert sizes[1] / sizes[0] == pytest.approx(larger, rel=0.05)
     assert "gradwidgets-projector" in large._dom_classes
     for panel in (small, large):
         assert tuple(panel.figure.bbox.size.round()) == wanted_size_of(panel)
@@ -314,3 +319,17 @@ def test_a_still_picture_says_what_it_shows(kind, make):
         assert kind_ == "text/html" and page == still._repr_html_()
         assert "data:image/png;base64," in page and "JupyterLab" in page
         assert panel.summary.splitlines()[0].split("<")[0].split("'")[0][:40] in page
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_whatever_is_exported_says_what_it_shows(kind, make, monkeypatch):
+    panel = make(kind)
+    handed = []
+    monkeypatch.setattr(panel.canvas, "download_png", lambda png, name: handed.append(png))
+    panel.save_png()
+    told = Image.open(io.BytesIO(handed[0])).text
+    assert told["Title"] == repr(panel) and told["Description"] == panel.summary != ""
+    assert html.escape(panel.summary, quote=True) in panel.still()._repr_html_().partition("<p>")[0]
+    saved = panel._repr_mimebundle_()
+    saved = saved[0] if isinstance(saved, tuple) else saved
+    assert panel.summary in saved["text/plain"] and saved["image/png"]

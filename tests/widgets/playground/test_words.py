@@ -108,9 +108,9 @@ def test_long_names_are_shortened_to_their_initials():
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"momentum": 2.0}, "no lr contracts"),
+        ({"momentum": 2.0}, "no lr is stable"),
         ({"maximize": True}, "uphill is away from here"),
-        ({"momentum": 0.9, "dampening": 1.0}, "no lr contracts"),
+        ({"momentum": 0.9, "dampening": 1.0}, "no lr is stable"),
         ({"lr": 0.1}, "lr is 10 % of the largest stable value, 0.976"),
     ],
 )

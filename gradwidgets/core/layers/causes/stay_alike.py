@@ -144,7 +144,7 @@ def _of_modules(found: Sequence[tuple[str, ...]], *, stay: bool) -> Finding:
     names = found[0]
     listed = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
     evidence = {"layer": names[0], "modules": list(names), "stay": stay, "threshold": _ROUNDING}
-    message = f"{listed} have the same weights, to the bit,"
+    message = f"{listed} have the same weights, bit for bit,"
     if not stay:
         message += " and get gradients of their own: the first step tells them apart, and what weighs them gets its own"
         return Finding(MODULES, "info", message, evidence, action="Nothing, if they are meant to begin as copies.")

@@ -1,10 +1,16 @@
 """The activations that a network can be built with."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
+
+from gradwidgets.core.results.wording import power_of_ten
+
+_REACH, _POINTS = 10.0, 401  # where slopes are looked at: at 0 and beside it
 
 
 @dataclass(frozen=True)
@@ -50,3 +56,31 @@ def with_slope(name: str, low: float, high: float, points: int) -> tuple[Tensor,
         y = ACTIVATIONS[name].module()(x)
         (slope,) = torch.autograd.grad(y.sum(), x)
     return x.detach(), y.detach(), slope
+
+
+@lru_cache
+def steepest(name: str) -> float:
+    """Return the largest slope of an activation."""
+    return float(with_slope(name, -_REACH, _REACH, _POINTS)[2].max())
+
+
+def why_it_fades(name: str, count: int) -> str:
+    """Return in a sentence what an activation does to a gradient, passed so often in a row; 0 if unknown.
+
+    Args:
+        name: A key of `ACTIVATIONS`.
+        count: How often the gradient passes it.
+    """
+    most = steepest(name)
+    if most >= 1 or count < 2:
+        about = ACTIVATIONS[name].about
+        return f"{about[0].upper()}{about[1:]}."
+    least = power_of_ten(count * math.log10(most))
+    return (
+        f"Its slope is never above {fraction(most)}: {count} in a row pass on {least} at most, unless the weights help."
+    )
+
+
+def fraction(value: float) -> str:
+    """Return a slope as it is written at an axis."""
+    return "¼" if value == 0.25 else f"{value:.3g}"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
+from dataclasses import replace
 
 from gradwidgets.core.layers import TRIES, FixRanking, Trial, fixes_for
 from gradwidgets.core.layers.fixes.ranked import HEAD, row_of
+from gradwidgets.core.layers.ranges import gradient_range
 from gradwidgets.core.layers.verdicts.units import AT_OUTPUT
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
@@ -14,34 +16,48 @@ from gradwidgets.figures.base.side_plot import Detail
 from gradwidgets.figures.flow.figure import Profile
 from gradwidgets.widgets.layers import words
 from gradwidgets.widgets.layers.fixes.trying import Refused, Tried
-from gradwidgets.widgets.layers.picture import losses_detail, names_of, profile_of, shares_detail, values_of
+from gradwidgets.widgets.layers.picture import profile_of
 from gradwidgets.widgets.layers.problem import FlowResult
+from gradwidgets.widgets.layers.seen.beside import Beside, beside, losses_detail, shares_detail
+from gradwidgets.widgets.layers.seen.judged_bands import lit_rows
+from gradwidgets.widgets.layers.seen.layer_values import names_of, values_of
 from gradwidgets.widgets.layers.view import ViewResult, ViewSettings
 from gradwidgets.widgets.panel.words import Badge, Words, badges_of, card
 
-_LOSSES = "loss of the first steps"
+_CHOOSE = "Choose a cure to try it"
+_OTHER = "Choose another cure"
 
 
 def scene_of(seen: ViewResult, how: ViewSettings) -> Profile:
-    """Return the picture: the profiles and the first losses with and without a fix.
+    """Return the picture: blocks, profiles and first losses with and without a fix.
 
     Args:
         seen: The network, and what was tried on it.
         how: The settings of the view.
     """
     trial: Tried = seen.part
-    flow = trial.after if isinstance(trial, Trial) else seen.flow.flow  # a fix may add layers
-    below = shares_detail(flow, names_of(seen.flow, flow))
     if isinstance(trial, Trial):
-        above = losses_detail(_LOSSES, {"now": trial.losses_before.numpy(), "pinned 0": trial.losses_after.numpy()})
-    elif isinstance(trial, FixRanking):
-        above = _best_losses(trial)
-    else:
-        above = Detail("choose a fix" if trial is None else "choose another fix", x_ticks={})
-    profile = profile_of(seen.flow, how, above=above, below=below, pinned=False)
-    if isinstance(trial, Trial):
-        profile.pinned[f"with {seen.settings.more[0]}"] = values_of(trial.after, how.quantity, how.measure, how.lr)
-    return profile
+        return _with_cure(trial, seen, how)
+    near = _best_losses(trial) if isinstance(trial, FixRanking) else None
+    hint = "" if near else _CHOOSE if trial is None else _OTHER
+    around = beside(seen.flow, None, hint)
+    if near is not None:
+        around = Beside(near, shares_detail(seen.flow.flow, names_of(seen.flow)))
+    return profile_of(seen.flow, how, around, pinned=False)
+
+
+def _with_cure(trial: Trial, seen: ViewResult, how: ViewSettings) -> Profile:
+    """Return the picture of a network now and with a cure."""
+    fix, flow, after = seen.settings.more[0], seen.flow, trial.after  # a fix may add layers
+    losses = {"now": trial.losses_before.numpy(), "cure": trial.losses_after.numpy()}
+    around = Beside(losses_detail(losses, {"now": "now", "cure": "cure"}), shares_detail(after, names_of(flow, after)))
+    networks = {"now": (flow.flow, flow.gradient), "cure": (after, gradient_range(after, trial.findings_after))}
+    return replace(
+        profile_of(flow, how, around, pinned=False),
+        pinned={f"with {fix}": values_of(after, how.quantity, how.measure, how.lr)},
+        rows=lit_rows(networks),
+        tried=f"tried on a copy: {fix}",
+    )
 
 
 def words_of(seen: ViewResult, fitting: Sequence[str], how: ViewSettings) -> Words:
@@ -117,11 +133,11 @@ def _remedies(finding: Finding, flow: FlowResult, fitting: Sequence[str]) -> str
 
 def _best_losses(ranking: FixRanking) -> Detail:
     """Return the losses without a fix and with the best one, for the first seed."""
-    losses = {"now": ranking.baseline.losses[0].numpy()}
-    if not ranking.fixes:
-        return losses_detail(_LOSSES, losses)
-    best = ranking.fixes[0]
-    return losses_detail(f"loss, ◆ {best.name}", {**losses, "pinned 0": best.losses[0].numpy()})
+    losses, names = {"now": ranking.baseline.losses[0].numpy()}, {"now": "now"}
+    if ranking.fixes:
+        best = ranking.fixes[0]
+        losses["cure"], names["cure"] = best.losses[0].numpy(), best.name
+    return losses_detail(losses, names)
 
 
 def _refused(ranking: FixRanking) -> list[str]:

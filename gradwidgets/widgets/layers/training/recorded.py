@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gradwidgets.core.monitor.history import History
-from gradwidgets.widgets.layers.picture import QUANTITIES
+from gradwidgets.widgets.layers.seen.layer_values import QUANTITIES
 
 # Quantity and measure → the field of a record that is drawn.
 FIELDS = {

@@ -226,7 +226,8 @@ def exploding(judged: Judged) -> list[Finding]:
                 f"{number(10**line.slope, 3)} a layer"
             )
             places = judged.places([layer.name for layer in hit])
-            found = Finding("exploding", severity_of(line.largest, ERROR), message, _numbers(line, "gained"), places)
+            evidence = _numbers(line, "gained") | _steady(what, line.largest, 10**line.slope, "layer")
+            found = Finding("exploding", severity_of(line.largest, ERROR), message, evidence, places)
             return [unless_fresh(judged, found)]
     return []
 
@@ -260,10 +261,10 @@ def _fade(judged: Judged, fade: Fade, name: str, verb: str, word: str) -> Findin
     evidence: dict[str, object] = {
         "decades": fade.decades,
         "steps": fade.steps,
-        "shown": shown,
         "threshold": FADE,
         "last layer": graph.names[layers[-1] if layers else fade.below],
     }
+    evidence |= _steady("activation gradient", shown, factor, counted[:-1])
     if line is not None:
         evidence = _numbers(line if sign > 0 else _reversed(line), word) | evidence
     if name == "vanishing":
@@ -347,6 +348,11 @@ def _numbers(line: Trend, word: str) -> dict[str, object]:
         "first layer": line.names[0],
         "last layer": line.names[-1],
     }
+
+
+def _steady(quantity: str, decades: float, factor: float, each: str) -> dict[str, object]:
+    """Return what a finding says of a change with depth, as evidence."""
+    return {"quantity": quantity, "shown": decades, "factor": factor, "factor per": each}
 
 
 def change(judged: Judged) -> tuple[float, int]:
