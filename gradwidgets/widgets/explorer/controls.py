@@ -118,7 +118,7 @@ def _column(make: Maker, by_name: Mapping[str, Control], loss: widgets.Box, butt
         "column",
         make.box("head", by_name["example"], tools, across=True),
         loss,
-        make.group(by_name["point"], about="the point", said=explorer_help.POINT),
+        make.group(by_name["point"], title="Point", about="the point", said=explorer_help.POINT),
         make.group(
             *(by_name[name] for name in ("arrows", "scale", "descent", "lr", "gradient_check")),
             title="Show",

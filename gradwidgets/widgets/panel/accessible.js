@@ -76,7 +76,7 @@ function name_toggle(button) {
   const opens = button.matches(".gradwidgets-fold, .gradwidgets-opener, .gradwidgets-details, .gradwidgets-help");
   set(button, opens ? "aria-expanded" : "aria-pressed", String(button.classList.contains("mod-active")));
   if (button.matches(".gradwidgets-help")) set(button, "aria-label", button.title);
-  if (button.matches(".gradwidgets-fold")) set(button, "aria-label", `${button.textContent} settings`);
+  if (button.matches(".gradwidgets-fold")) set(button, "aria-label", `${button.textContent.replace(/ settings$/, "")} settings`);
 }
 
 function name_controls(column) {
