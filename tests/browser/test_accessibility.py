@@ -228,7 +228,7 @@ def test_menus_checks_buttons_and_views_obey_the_keyboard(page):
         keyboard.press("Enter")
         page.until_kernel("widget.view == 'clipping'")
     else:
-        page.raw.get_by_label("descent").focus()
+        page.raw.get_by_role("checkbox", name="descent").focus()
         keyboard.press("Space")
         page.until_kernel("widget.descent")
 

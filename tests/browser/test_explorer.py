@@ -48,7 +48,7 @@ def test_a_key_on_a_constant_changes_picture_and_verdict(page):
     assert (page.pixels() != before).any()
     page.until_kernel(f"explorer.summary != {words!r}")
     share = page.value("explorer.findings['square'][0].evidence['share']")
-    page.until_text(f"{100 * share:.3g} % of the view is dead", within=".gradwidgets-verdict .card.warning")
+    page.until_text(f"{100 * share:.3g} % of the view is dead", within=".gradwidgets-badges .badge.warning")
     assert page.value("sorted(explorer.canvas.painted_on)") == ["MainThread"]
 
 
@@ -62,17 +62,18 @@ def test_a_click_and_a_drag_move_the_point(page):
     page.raw.mouse.up()
     page.until_kernel("abs(explorer.point[0] - 0.5) < 0.05 and abs(explorer.point[1] + 0.5) < 0.05")
     page.until_painted("explorer")
-    said = page.raw.locator(".gradwidgets-verdict .note").inner_text()
+    said = page.raw.locator(".gradwidgets-verdict .note").text_content()
     at_point = "explorer.grids['square'].function.values(__import__('torch').tensor([explorer.point]).double())"
     a, b, loss = page.value(f"[*explorer.point, float({at_point}.loss)]")
     assert said.startswith(f"at a {a:.3g}, b −{-b:.3g}: loss {loss:.4g}")
+    page.until_text(f"{loss:.4g}", within=".gradwidgets-bar .gradwidgets-here")  # in view, whatever is folded
 
 
 def test_two_variants_stand_side_by_side(page):
     page.tell("explorer.compare = ('square', 'straight')")
     page.until_painted("explorer")
     assert page.value("len(explorer.figure.axes)") == 3 + 2 + 2
-    page.until_text("dead zone · square", within=".gradwidgets-verdict")
+    page.until_text("dead zone · square", within=".gradwidgets-badges")
 
 
 def test_a_hidden_tab_holds_nothing_up_and_shows_the_newest_when_it_is_back(page):
@@ -87,10 +88,10 @@ def test_a_hidden_tab_holds_nothing_up_and_shows_the_newest_when_it_is_back(page
 
 
 def test_the_gradient_check_is_a_map_beside_the_loss(page):
-    page.raw.locator(".widget-checkbox").filter(has_text="check gradient").first.locator("input").check()
+    page.raw.locator(".widget-checkbox").filter(has_text="check the gradient").first.locator("input").check()
     page.until_kernel("explorer.gradient_check and len(explorer.figure.axes) == 2 + 2 + 2")
     page.until_painted("explorer")
-    page.until_text("gradient check", within=".gradwidgets-verdict .card.ok")
+    page.until_text("gradient check", within=".gradwidgets-badges .badge.ok")
 
 
 def test_a_loss_that_raises_is_said_and_the_next_change_recovers(page):

@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from gradwidgets.figures.axes.decades import Decades
 from gradwidgets.figures.axes.rounding import HALVES, STEPS, round_limits
-from gradwidgets.figures.axes.ticks import apart
+from gradwidgets.figures.axes.ticks import told_apart
 from gradwidgets.figures.base.style import own_look
 
 _STILL = 4e-3  # of a loss: it is drawn as flat if it moves by less
@@ -147,7 +147,7 @@ class GrowingLosses:
         ticks = [low + (high / 4 - low / 4) * k for k in range(5)]
         with own_look():
             self._axes.set_ylim(low - room, high + room)
-            self._axes.set_yticks(ticks, apart(ticks))
+            self._axes.set_yticks(ticks, told_apart(ticks))
         return True
 
     def _held(self, low: float, high: float) -> tuple[float, float] | None:

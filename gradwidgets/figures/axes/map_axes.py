@@ -10,7 +10,7 @@ from matplotlib.axis import Axis, XAxis
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from gradwidgets.figures.axes.ticks import short
+from gradwidgets.figures.axes.ticks import short, told_apart
 from gradwidgets.figures.base.layout import Layout
 from gradwidgets.figures.base.marks import label_axes, plot_axes
 from gradwidgets.figures.base.notebook_figure import renderer_of
@@ -88,7 +88,7 @@ def round_ticks(side: np.ndarray, most: int) -> dict[float, str]:
     if not np.isfinite(span):
         return {low: short(low), high: short(high)}
     at = [float(tick) for tick in MaxNLocator(most, steps=_STEPS).tick_values(low, high) if low <= tick <= high]
-    return {tick: short(tick, span) for tick in at}
+    return dict(zip(at, told_apart(at), strict=True))
 
 
 def name_between_ticks(axis: Axis) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from matplotlib.ticker import Formatter
+
 _SIGNIFICANT = 7  # digits of a label, at most
+_LONG = 6  # letters of a label beside an axis, at most
 
 
 def short(value: float, span: float = 0.0) -> str:
@@ -23,13 +26,15 @@ def short(value: float, span: float = 0.0) -> str:
     return f"{mantissa.removesuffix('.0')}e{int(exponent)}".replace("-", "−")
 
 
-def apart(ticks: Sequence[float]) -> list[str]:
+def told_apart(ticks: Sequence[float]) -> list[str]:
     """Format evenly spaced numbers, each differently: 2.300, 2.301, 2.302.
 
     Args:
-        ticks: The numbers, at least two, ascending.
+        ticks: The numbers, in order.
     """
-    largest, step = max(abs(ticks[0]), abs(ticks[-1])), 2 * (ticks[1] / 2 - ticks[0] / 2)
+    if len(ticks) < 2:
+        return [short(tick) for tick in ticks]
+    largest, step = max(abs(ticks[0]), abs(ticks[-1])), 2 * abs(ticks[1] / 2 - ticks[0] / 2)
     small = 0 < largest < 1e-3 or largest >= 1e5
     for digits in range(3, _SIGNIFICANT + 1):
         labels = [_written(tick, largest, digits, small=small) for tick in ticks]
@@ -55,3 +60,20 @@ def _uneven(labels: Sequence[str], ticks: Sequence[float], step: float) -> bool:
     """Whether rounding moved a label visibly off its tick."""
     read = [float(label.replace("−", "-")) for label in labels]
     return any(abs(one - tick) > 0.06 * step for one, tick in zip(read, ticks, strict=True))
+
+
+class ToldApart(Formatter):
+    """Labels ticks by `told_apart`; where that takes many letters, the second says by how much it is more."""
+
+    def __call__(self, value: float, pos: int | None = None) -> str:
+        """Return the label of one tick."""
+        return short(value)
+
+    def format_ticks(self, values: Sequence[float]) -> list[str]:
+        """Return the labels of all ticks."""
+        numbers = [float(value) for value in values]
+        labels = told_apart(numbers)
+        if len(labels) < 2 or max(map(len, labels)) <= _LONG:
+            return labels
+        step = float(f"{numbers[1] - numbers[0]:.3g}")
+        return [short(numbers[0]), f"+{short(step)}", *[""] * (len(numbers) - 2)]

@@ -65,63 +65,6 @@ class Layout:
         return self.data
 
 
-def surface_layout(count: int, width: float, height: float, *, aside: bool = False) -> tuple[Layout, tuple[Box, ...]]:
-    """Lay out one or two maps of losses, their colour bar, and two plots beside them.
-
-    Args:
-        count: The number of maps, 1 or 2.
-        width: Figure width in CSS pixels.
-        height: Figure height in CSS pixels.
-        aside: Whether there is another map, with its own colour bar; the plots then go below.
-
-    Returns:
-        The layout, in which `data` is the first plot and `losses` the second; and the boxes of the colour bars.
-    """
-    scale = _ROOM * type_scale(width, height)
-    left, right, top, bottom = 47 * scale, 13 * scale, 21 * scale, 33 * scale
-    between, bar, bar_gap, bar_labels, gutter, plot_gap = (v * scale for v in (7, 9, 5, 34, 46, 40))
-    inner = height - top - bottom
-    per_bar = bar_gap + bar + bar_labels
-    if aside:
-        plot_height = max(0.2 * inner, 72 * scale)
-        map_height = inner - plot_gap - plot_height
-        map_width = (width - left - 2 * per_bar - 4 * scale - between * (count - 1)) / (count + 1)
-        plot_width = (width - left - gutter - right) / 2
-        low = bottom + plot_height + plot_gap
-        data = left, bottom, plot_width, plot_height
-        losses = width - right - plot_width, bottom, plot_width, plot_height
-    else:
-        side = min(0.34 * width, max(0.26 * width, 150 * scale)) if count == 1 else 0.21 * width
-        map_height = inner
-        map_width = (width - left - per_bar - gutter - side - right - between * (count - 1)) / count
-        plot_height, low = (inner - plot_gap) / 2, bottom
-        data = width - right - side, bottom + plot_height + plot_gap, side, plot_height
-        losses = width - right - side, bottom, side, plot_height
-
-    def box(x: float, y: float, w: float, h: float) -> Box:
-        return x / width, y / height, w / width, h / height
-
-    lefts = [left + k * (map_width + between) for k in range(count)]
-    bars = [lefts[-1] + map_width + bar_gap]
-    if aside:
-        lefts.append(bars[0] + bar + bar_labels + 4 * scale)
-        bars.append(lefts[-1] + map_width + bar_gap)
-    layout = _layout(
-        width,
-        height,
-        scale,
-        maps=tuple(box(x, low, map_width, map_height) for x in lefts),
-        data=box(*data),
-        losses=box(*losses),
-        left_column=frozenset((0,)),
-        bottom_row=frozenset(range(len(lefts))),
-        legend=(data[0] / width, 1 - 0.52 * top / height),
-        map_size=(map_width, map_height),
-        key_left=left,
-    )
-    return layout, tuple(box(x, low, bar, map_height) for x in bars)
-
-
 def report_layout(width: float, height: float, *, letters: int = 0) -> tuple[Layout, Box]:
     """Lay out one loss for a page of text: a map and its colour bar, or a curve above its gradient.
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gradwidgets.figures.base.layout import surface_layout
 from gradwidgets.figures.base.marks import label_axes, plot_axes, start_mark
 from gradwidgets.figures.base.notebook_figure import Picture
 from gradwidgets.figures.base.style import Style, own_look
+from gradwidgets.figures.surface.crossed import crossed_layout
 
 
 def draw_cover(
@@ -25,9 +25,9 @@ def draw_cover(
     """
     with own_look():
         width, height = figure.blank(style.face)
-        layout, _ = surface_layout(1, width, height)
-        left, bottom, _, tall = layout.maps[0]
-        frame = plot_axes(figure, (left, bottom, 0.97 - left, tall), style, layout)
+        layout = crossed_layout(width, height, (1.0, 1.0), 5)
+        left, bottom = layout.maps[0][:2]
+        frame = plot_axes(figure, (left, bottom, 0.97 - left, 0.95 - bottom), style, layout)
         (x_name, *x_limits), *above = axes
         frame.set_xlim(*x_limits)
         label_axes(frame, style, layout, x=x_name, y=above[0][0] if above else "")

@@ -56,14 +56,16 @@ class KeyStrip:
         self.explain(entries if parts or self._fits(entries) else [])  # the first map says it too
         return True
 
-    def explain(self, entries: Sequence[tuple[str, dict[str, Any]]]) -> None:
-        """Explain other marks: the name and the look of each, {} for none."""
+    def explain(self, entries: Sequence[tuple[str, dict[str, Any]]], *, colors: bool = True) -> None:
+        """Explain other marks: the name and the look of each, {} for none; and the colours, if there are any."""
         for artist in self._artists:
             artist.remove()
         self._artists, at = [], self._layout.key_left
         for text, mark in entries:
             at = self._entry(at, text, mark)
-        self._show_colors(at)
+        self._bar.set_visible(False)
+        if colors:
+            self._show_colors(at)
 
     def _fits(self, entries: Sequence[tuple[str, dict[str, Any]]]) -> bool:
         width = sum(self._width(text) + 2.9 * self._layout.key_gap for text, _ in entries)

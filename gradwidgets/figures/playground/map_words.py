@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
@@ -238,35 +237,3 @@ class _Way:
 def _corners(boxes: Sequence[Bbox]) -> np.ndarray:
     """The left, bottom, right and top of boxes, (B, 4)."""
     return np.array([box.extents for box in boxes]).reshape(-1, 4)
-
-
-def named_points(
-    axes: Axes, title: Text, layout: Layout, points: Sequence[tuple[str, float, float]], most: int = 5
-) -> list[Text]:
-    """Write names below points of a map, where they lie on the map and off its title and each other.
-
-    Args:
-        axes: The map's axes.
-        title: The map's own name.
-        layout: The sizes.
-        points: The name and the place of each, the most important first.
-        most: The number of names, at most.
-    """
-    renderer, pixel = renderer_of(axes.figure), layout.pixel * axes.figure.dpi / 72
-    border = [withStroke(linewidth=2.6 * layout.pixel, foreground=NIGHT)]
-    taken, named = [title.get_window_extent(renderer)], list[Text]()
-    for name, x, y in points:
-        place = axes.transData.transform((x, y)) - (0, _FROM_STAR * pixel)
-        x, y = axes.transData.inverted().transform(place).tolist()
-        text = axes.text(
-            x, y, name, ha="center", va="top", color="#ffffff", zorder=3.2,
-            fontsize=layout.small, parse_math=False, path_effects=border,
-        )  # fmt: skip
-        box = text.get_window_extent(renderer)
-        within = axes.bbox.x0 < box.x0 < box.x1 < axes.bbox.x1 and axes.bbox.y0 < box.y0 < box.y1 < axes.bbox.y1
-        if within and len(named) < most and not any(box.overlaps(other) for other in taken):
-            taken.append(box)
-            named.append(text)
-        else:
-            text.remove()
-    return named

@@ -11,25 +11,29 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from gradwidgets.figures.axes.color_bar import ColorBar
 from gradwidgets.figures.axes.map_axes import round_ticks
-from gradwidgets.figures.base.layout import Box, Layout, surface_layout
-from gradwidgets.figures.base.marks import EDGE, disc, minimum_mark
-from gradwidgets.figures.base.notebook_figure import Picture, renderer_of
+from gradwidgets.figures.base.layout import Layout
+from gradwidgets.figures.base.marks import disc, minimum_mark
+from gradwidgets.figures.base.notebook_figure import Picture
+from gradwidgets.figures.base.panel_text import fit
 from gradwidgets.figures.base.redraw import Redraw
 from gradwidgets.figures.base.scene_figure import SceneFigure
-from gradwidgets.figures.base.style import STYLES, loss_line, own_look
+from gradwidgets.figures.base.style import STYLES, Style, loss_line, own_look
 from gradwidgets.figures.playground.key_strip import KeyStrip
 from gradwidgets.figures.surface.cross_cut import CrossCut
-from gradwidgets.figures.surface.crossed import crossed_layout
-from gradwidgets.figures.surface.cut_plot import Cut, CutPlot
+from gradwidgets.figures.surface.crossed import beside_layout, crossed_layout, curve_layout
+from gradwidgets.figures.surface.curve_plot import CurvePlot
+from gradwidgets.figures.surface.cut_plot import Cut
+from gradwidgets.figures.surface.point_names import Critical
 from gradwidgets.figures.surface.pointed_surface import on_cut, on_surface
 from gradwidgets.figures.surface.surface_map import CRITICAL, POINT, Aside, AsideMap, Surface, SurfaceMap
 from gradwidgets.figures.surface.surface_scale import SurfaceScale
+
+_LETTERS = 5  # of the labels at the vertical axes, at least
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +48,7 @@ class Ground:
         surfaces: The surface of each map; () for a curve.
         beside: Whether there is an additional map about the losses; never beside a curve.
         aside: The contents of that map, if known yet.
+        critical: The points of a curve where its gradient is zero.
         settled: Whether everything is known. If not, colours and key stay the same, so that during a drag only the loss
             changes.
     """
@@ -55,6 +60,7 @@ class Ground:
     surfaces: Sequence[Surface] = ()
     beside: bool = False
     aside: Aside | None = None
+    critical: Sequence[Critical] = ()
     settled: bool = True
 
 
@@ -108,112 +114,101 @@ class SurfaceFigure(SceneFigure[Scene]):
         super().__init__(Picture.of(width, height, magnified))
         self.maps: list[SurfaceMap] = []
         self.aside: AsideMap | None = None
-        self.plots: Sequence[CutPlot | CrossCut] = []
+        self.plots: Sequence[CrossCut] = []
+        self._bar: ColorBar | None = None
         self._scale: SurfaceScale | None = None
+        self._told: tuple[object, ...] | None = None
 
     def _build(self, scene: Scene) -> None:
-        ground, style, figure = scene.ground, STYLES[scene.theme], self.figure
-        names, sides, losses = ground.names, ground.sides, ground.losses
+        style, figure = STYLES[scene.theme], self.figure
         width, height = figure.blank(style.face)
-        flat = len(names) == 1
-        self._strip: KeyStrip | None = None
-        if not flat and len(losses) == 1 and not ground.beside:
-            self._build_crossed(scene, width, height)
-            return
-        layout, bars = surface_layout(1 if flat else len(losses), width, height, aside=ground.beside)
-        self._style, self._layout, self._losses = style, layout, tuple(losses)
-        self._key: list[Artist] = []
-        self._told: tuple[object, ...] | None = None
-        self.maps, self.aside, self._bars, self._scale = [], None, [], None
-        if flat:
-            whole = CutPlot(figure, layout.maps[0], names[0], "loss", losses, style, layout)
-            slope = CutPlot(figure, _both(layout), names[0], "gradient", losses, style, layout)
-            self.plots = [whole, slope]
-            return
-        view = sides[0], sides[1], (names[0], names[1]), style, layout
-        self.maps = [SurfaceMap(figure, k, *view) for k in range(len(losses))]
-        self._bars.append(ColorBar(figure, bars[0], style.ramp, style, layout))
-        if ground.beside:
-            ways = [loss_line(name, k, style)[0] for k, name in enumerate(losses)]
-            self.aside = AsideMap(figure, len(losses), *view, ways if len(losses) > 1 else (POINT,))
-            self._bars.append(ColorBar(figure, bars[1], style.aside, style, layout))
-        boxes = layout.upper, layout.losses
-        self.plots = [
-            CutPlot(figure, box, name, "loss", losses, style, layout) for box, name in zip(boxes, names, strict=True)
-        ]
+        self.maps, self.aside, self._bar, self._scale, self._told = [], None, None, None, None
+        if len(scene.ground.names) == 1:
+            layout = self._build_curve(scene.ground, style, width, height)
+        else:
+            layout = self._build_maps(scene.ground, style, width, height)
+        self._style, self._layout = style, layout
+        self._strip = KeyStrip(figure, style, layout, minima=False)
+        self._strip.explain(self._entries((), False, False, False))
 
-    def _build_crossed(self, scene: Scene, width: float, height: float) -> None:
-        """Create a map with its cuts on its own axes."""
-        ground, style, figure = scene.ground, STYLES[scene.theme], self.figure
+    def _build_curve(self, ground: Ground, style: Style, width: float, height: float) -> Layout:
+        """Create a curve above its gradient."""
+        layout = curve_layout(width, height, _LETTERS)
+        whole = CurvePlot(self.figure, layout.upper, "loss", ground.losses, style, layout)
+        slope = CurvePlot(self.figure, layout.losses, "gradient", ground.losses, style, layout, from_zero=True)
+        slope.label(ground.names[0], ground.sides[0])
+        self.plots = [whole, slope]
+        if len(ground.losses) == 1:
+            _say_name(self.figure, whole.axes, ground.losses[0], style, layout)
+        return layout
+
+    def _build_maps(self, ground: Ground, style: Style, width: float, height: float) -> Layout:
+        """Create maps, and the cuts on their axes."""
         x, y = ground.sides
-        first, second = ground.names
+        names = ground.names[0], ground.names[1]
         with np.errstate(over="ignore"):
             spans = float(x[-1] - x[0]), float(y[-1] - y[0])
-        letters = max(5, *map(len, round_ticks(y, 6).values()))
-        layout = crossed_layout(width, height, spans, letters)
-        self._style, self._layout, self._losses, self._key, self._told = style, layout, ground.losses, [], None
-        self.aside, self._bars, self._scale = None, [], None
-        self._strip = KeyStrip(figure, style, layout, minima=False)
-        self.maps = [SurfaceMap(figure, 0, x, y, (first, second), style, layout)]
-        self.maps[0].crossed = True
-        names = (first, second), (second, first)
-        self.plots = [
-            CrossCut(figure, box, pair, ground.losses[0], style, layout, turned=turned)
-            for box, pair, turned in zip((layout.upper, layout.losses), names, (False, True), strict=True)
-        ]
+        letters, count = max(_LETTERS, *map(len, round_ticks(y, 6).values())), len(ground.losses)
+        if count == 1 and not ground.beside:
+            layout, bar = crossed_layout(width, height, spans, letters), None
+        else:
+            layout, bar = beside_layout(width, height, spans, letters, count)
+        view = x, y, names, style, layout
+        self.maps = [SurfaceMap(self.figure, k, *view) for k in range(count)]
+        for one in self.maps:
+            one.among = count
+        if ground.beside and bar is not None:
+            ways = [loss_line(name, k, style)[0] for k, name in enumerate(ground.losses)]
+            self.aside = AsideMap(self.figure, count, *view, ways if count > 1 else (POINT,))
+            self._bar = ColorBar(self.figure, bar, style.aside, style, layout)
+            self._bar.show({})
+        self._build_cuts(ground, names, style, layout)
+        return layout
+
+    def _build_cuts(self, ground: Ground, names: tuple[str, str], style: Style, layout: Layout) -> None:
+        what = [f"loss along {name}" for name in names]
+        above, beside = layout.upper, layout.losses
+        free = all(left != beside[0] for left, *_ in layout.maps)  # nothing lies above it
+        given = ground.losses, style, layout
+        upper = CrossCut(self.figure, above, what[0], *given, held=names[1])
+        cuts = [upper, CrossCut(self.figure, beside, what[1], *given, held=names[0], turned=True, two_lines=free)]
+        self.plots = cuts
+        if len(layout.maps) == 1:
+            _say_name(self.figure, cuts[0].axes, ground.losses[0], style, layout)
 
     def _change(self, scene: Scene, before: Scene | None) -> Redraw:
         redraw = Redraw()
-        if self.maps and (before is None or not scene.same_ground(before)):
+        if before is None or not scene.same_ground(before):
             redraw |= self._show(scene)
         return redraw | self._move(scene)
 
     def _show(self, scene: Scene) -> Redraw:
         """Change the surfaces under the operating point."""
-        surfaces, aside, settled = scene.ground.surfaces, scene.ground.aside, scene.ground.settled
-        if settled or self._scale is None:
-            self._scale = SurfaceScale.of(scene.scale, [surface.loss for surface in surfaces])
-        scale = self._scale
+        ground = scene.ground
+        losses = [surface.loss for surface in ground.surfaces] or list(scene.cuts[0].loss.values())
+        if ground.settled or self._scale is None:
+            self._scale = SurfaceScale.of(scene.scale, losses)
+        for plot in self.plots:
+            plot.tint(self._scale)
         with own_look():
-            for one, surface in zip(self.maps, surfaces, strict=True):
-                one.show(surface, scale, scene.arrows)
-            inside = [one.axes for one in self.maps]
-            ticks = [scale.ticks]
-            if self.aside is not None and aside is not None:
-                self.aside.show(aside)
-                inside.append(self.aside.axes)
-                ticks.append(aside.ticks)
-            for plot in self.plots:
-                if isinstance(plot, CrossCut):
-                    plot.tint(scale)
-            labels = [bar.axes for bar, named in zip(self._bars, ticks, strict=False) if bar.show(named)]
-            kinds = {kind for surface in surfaces for kind, _, _ in surface.critical}
-            dead = any(surface.dead is not None and surface.dead.any() for surface in surfaces)
-            blank = any(not np.isfinite(surface.loss).all() for surface in surfaces)
-            lost = any(surface.lost is not None and surface.lost.any() for surface in surfaces)
-            told = (tuple(kind for kind in CRITICAL if kind in kinds), dead, blank, lost)
-            changed = settled and told != self._told
-            if changed:
+            changed = self._show_maps(scene, self._scale)
+            told = _told_by(ground, losses)
+            explained = ground.settled and told != self._told
+            if explained:
                 self._told = told
-                self._explain(*told)
-        return Redraw(tuple(inside), tuple(labels), changed)
+                self._strip.explain(self._entries(*told), colors=bool(self.maps) or len(losses) == 1)
+        return changed | Redraw(everything=explained)
 
-    def _explain(self, kinds: Sequence[str], dead: bool, blank: bool, lost: bool) -> None:
-        """Explain the marks in one line above the map, or below it."""
-        if self._strip is not None:
-            self._strip.explain(self._entries(kinds, dead, blank, lost))
-            return
-        for artist in self._key:
-            artist.remove()
-        layout = self._layout
-        marks: list[tuple[Any, str]] = [("o", self._style.halo), *(CRITICAL[kind] for kind in kinds)]
-        usual: dict[str, Any] = {"linestyle": "none", "markeredgecolor": EDGE, "markeredgewidth": 0.9}
-        usual["markersize"] = 7 * layout.scale
-        self._key, at = [], layout.key_left
-        for text, (marker, color) in zip(["point", *kinds], marks, strict=True):
-            at = self._name(at, Line2D([at], [layout.key_y], marker=marker, color=color, **usual), text)
-        for text in ["┅ dead"] * dead + ["▨ not finite"] * blank + ["⁘ lost in training"] * lost:
-            at = self._name(at - layout.key_gap, None, text)
+    def _show_maps(self, scene: Scene, scale: SurfaceScale) -> Redraw:
+        ground = scene.ground
+        for one, surface in zip(self.maps, ground.surfaces, strict=True):
+            one.show(surface, scale, scene.arrows)
+        inside, labels = [one.axes for one in self.maps], []
+        if self.aside is not None and self._bar is not None and ground.aside is not None:
+            self.aside.show(ground.aside)
+            inside.append(self.aside.axes)
+            labels = [self._bar.axes] if self._bar.show(ground.aside.ticks) else []
+        return Redraw(tuple(inside), tuple(labels))
 
     def _entries(self, kinds: Sequence[str], dead: bool, blank: bool, lost: bool) -> list[tuple[str, dict[str, Any]]]:
         pixel = self._layout.pixel
@@ -221,22 +216,12 @@ class SurfaceFigure(SceneFigure[Scene]):
         marks = [(kind, {**minimum_mark(self._layout, 11), "marker": CRITICAL[kind][0], "color": CRITICAL[kind][1]})
                  for kind in kinds]  # fmt: skip
         for kind, mark in marks:
-            mark["markersize"] = (15 if kind == "minimum" else 9) * pixel
+            mark["markersize"] = (13 if kind == "minimum" else 8) * pixel
+        lines = list(self.plots[0].lines.items())
+        if not self.maps and len(lines) > 1:  # maps say in which colour their losses are drawn
+            marks += [(name, _look_of(line)) for name, line in lines]
         texts = ["┅ dead"] * dead + ["▨ not finite"] * blank + ["⁘ lost in training"] * lost
         return [("point", point), *marks, *((text, {}) for text in texts)]
-
-    def _name(self, at: float, line: Line2D | None, text: str) -> float:
-        layout, figure = self._layout, self.figure
-        label = figure.text(
-            at + layout.key_gap,
-            layout.key_y,
-            text,
-            color=self._style.muted,
-            fontsize=layout.small,
-            va="center_baseline",
-        )
-        self._key += [*([figure.add_artist(line)] if line is not None else []), label]
-        return at + 2.3 * layout.key_gap + label.get_window_extent(renderer_of(figure)).width / figure.bbox.width
 
     def _move(self, scene: Scene) -> Redraw:
         """Move the operating point; the axes whose scale changes with it are redrawn."""
@@ -248,13 +233,13 @@ class SurfaceFigure(SceneFigure[Scene]):
         changed = []
         for k, (plot, cut) in enumerate(zip(self.plots, scene.cuts, strict=True)):
             at = None if point is None else point[k if self.maps else 0]
-            if plot.move(cut, at, settle=scene.ground.settled):
+            if plot.move(cut, at, settle=scene.ground.settled, tints=None if self.maps else scene.cuts[0].loss):
                 changed.append(plot.axes)
-            if isinstance(plot, CrossCut):
+            if self.maps:
                 plot.hold(None if point is None else point[1 - k])
-        whole = self.plots[0]
-        if isinstance(whole, CutPlot) and not self.maps:
+        if isinstance(whole := self.plots[0], CurvePlot):
             whole.walk(paths)
+            whole.mark(scene.ground.critical)
         return Redraw(with_labels=tuple(changed))
 
     def _value_in(self, scene: Scene, axes: Axes, x: float, y: float) -> str:
@@ -264,7 +249,7 @@ class SurfaceFigure(SceneFigure[Scene]):
                 return on_surface(ground.names, ground.sides, surface, x, y)
         for k, plot in enumerate(self.plots):
             if axes is plot.axes:
-                along = y if isinstance(plot, CrossCut) and plot.turned else x
+                along = y if plot.turned else x
                 what = "gradient" if k and not self.maps else "loss"
                 return on_cut(ground.names[k if self.maps else 0], what, scene.cuts[k], along)
         return ""
@@ -289,11 +274,31 @@ class SurfaceFigure(SceneFigure[Scene]):
             return across, up
         for k, plot in enumerate(self.plots):
             if axes is plot.axes:
-                along = up if isinstance(plot, CrossCut) and plot.turned else across
+                along = up if plot.turned else across
                 return (along, None) if k == 0 or not self.maps else (None, along)
         return None
 
 
-def _both(layout: Layout) -> Box:
-    left, bottom, width, _ = layout.losses
-    return left, bottom, width, layout.upper[1] + layout.upper[3] - bottom
+def _look_of(line: Line2D) -> dict[str, Any]:
+    return {"color": line.get_color(), "linestyle": line.get_linestyle(), "linewidth": line.get_linewidth()}
+
+
+def _told_by(ground: Ground, losses: Sequence[np.ndarray]) -> tuple[tuple[str, ...], bool, bool, bool]:
+    """What must be explained: kinds of critical points, dead zones, what is not finite, what training loses."""
+    surfaces = ground.surfaces
+    kinds = {point.kind for points in (ground.critical, *(one.critical for one in surfaces)) for point in points}
+    return (
+        tuple(kind for kind in CRITICAL if kind in kinds),
+        any(one.dead is not None and bool(one.dead.any()) for one in surfaces),
+        any(not np.isfinite(loss).all() for loss in losses),
+        any(one.lost is not None and bool(one.lost.any()) for one in surfaces),
+    )
+
+
+def _say_name(figure: Picture, upper: Axes, name: str, style: Style, layout: Layout) -> None:
+    """Say at the upper right what is shown, for a picture that leaves its page."""
+    look: dict[str, Any] = {"fontsize": layout.small, "color": style.muted, "parse_math": False}
+    height = (upper.bbox.y1 + 5.5 * layout.pixel * figure.dpi / 72) / figure.bbox.height
+    text = figure.text(layout.key_right, height, "", ha="right", va="baseline", **look)
+    free = layout.key_right * figure.bbox.width - upper.bbox.x1
+    fit(text, name, 0.95 * (free if free > 1 else 0.5 * upper.bbox.width))

@@ -103,7 +103,7 @@ def _draw_curve(figure: Picture, grid: SurfaceGrid, marks: Mapping[str, Sequence
     for box, what, part in ((layout.losses, "gradient", grid.grad_x), (layout.upper, "loss", grid.loss)):
         values = _within(part.numpy())
         plot = CutPlot(figure, box, name if what == "gradient" else "", what, ("",), style, layout)
-        plot.move(Cut(x, {"": values}), None, settle=True)
+        plot.show(Cut(x, {"": values}))
         for low, high in _gaps(x, ~np.isfinite(values)):
             plot.axes.axvspan(low, high, facecolor="none", edgecolor=style.muted, hatch="////", linewidth=0, alpha=0.6)
         if what == "gradient":

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from matplotlib.artist import Artist
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.markers import MarkerStyle
+from matplotlib.quiver import Quiver
+from numpy.typing import ArrayLike
 
 from gradwidgets.figures.axes.map_axes import map_axes, pixels_per_unit
-from gradwidgets.figures.axes.ticks import short
 from gradwidgets.figures.base.layout import Layout
 from gradwidgets.figures.base.marks import EDGE, MINIMUM, NIGHT, STAR, badge, disc
 from gradwidgets.figures.base.moving import MovingLine, moving_line
@@ -20,13 +22,13 @@ from gradwidgets.figures.base.relief import ramp_at, relief
 from gradwidgets.figures.base.style import LIGHT, MARKS, Style, contrast, loss_line
 from gradwidgets.figures.base.vectors import arrow, draw_field
 from gradwidgets.figures.playground.growing_path import GrowingPath
-from gradwidgets.figures.playground.map_words import named_points
 from gradwidgets.figures.surface.even_bands import even_bands
+from gradwidgets.figures.surface.point_names import Critical, PointNames, names_of
 from gradwidgets.figures.surface.surface_scale import SurfaceScale
 from gradwidgets.figures.surface.zones import dots, hatch, outline
 
 # Kind of critical point → marker, colour; distinguishable by shape alone.
-CRITICAL = {
+CRITICAL: dict[str, tuple[MarkerStyle | str, str]] = {
     "minimum": (STAR, MINIMUM),
     "maximum": ("^", "#ffffff"),
     "saddle": ("s", "#ff9a4d"),
@@ -46,7 +48,7 @@ class Surface:
         gradient: Its horizontal and vertical components, (H, W) each.
         dead: The dead zone, a mask (H, W), or None.
         lost: Where the precision of the training loses value or gradient, a mask (H, W), or None.
-        critical: (kind, horizontal, vertical) of each critical point.
+        critical: The points where the gradient is zero.
     """
 
     name: str
@@ -54,7 +56,23 @@ class Surface:
     gradient: tuple[np.ndarray, np.ndarray]
     dead: np.ndarray | None = None
     lost: np.ndarray | None = None
-    critical: tuple[tuple[str, float, float], ...] = ()
+    critical: tuple[Critical, ...] = ()
+
+
+def critical_mark(layout: Layout, kind: str, x: ArrayLike = (), y: ArrayLike = ()) -> Line2D:
+    """Return the marks of critical points of one kind, at places (n,) each."""
+    marker, color = CRITICAL[kind]
+    return Line2D(
+        np.asarray(x, float),
+        np.asarray(y, float),
+        linestyle="none",
+        marker=marker,
+        markersize=(22 if kind == "minimum" else 11) * layout.pixel,
+        color=color,
+        markeredgecolor=NIGHT,
+        markeredgewidth=1.4 * layout.pixel,
+        zorder=3,
+    )
 
 
 def _casing(color: str, style: Style) -> str:
@@ -79,11 +97,8 @@ class PointMap:
         axes: The map's axes.
         point: The mark of the operating point.
         ways: The arrows at the point.
-        crossed: Whether lines through the point lead to cuts beside the map.
-        hair: These lines.
+        hair: The lines through the point, which lead to the cuts beside the map.
     """
-
-    crossed = False
 
     def __init__(
         self,
@@ -112,8 +127,8 @@ class PointMap:
             moving_line(
                 axes,
                 color="#ffffff",
-                casing=NIGHT,
-                border=0.6,
+                casing=NIGHT + "66",
+                border=0.4,
                 linewidth=1.2 * layout.pixel,
                 linestyle=(0, (4, 3)),
                 zorder=2.5,
@@ -135,7 +150,7 @@ class PointMap:
             gradients: The gradient at the point, (2,), for each arrow; None or zero for no arrow.
         """
         self.point.set_data(*([[], []] if point is None else ([point[0]], [point[1]])))
-        if self.crossed and point is not None:
+        if point is not None:
             self.hair[0].set_data([point[0]] * 2, self.axes.get_ylim())
             self.hair[1].set_data(self.axes.get_xlim(), [point[1]] * 2)
         to_pixels = pixels_per_unit(self.axes, self._x, self._y)
@@ -155,12 +170,18 @@ class SurfaceMap(PointMap):
 
     Attributes:
         path: The line of a descent from the point.
-        drawn: What lies under the point and changes with the loss: arrows, and marks of its critical points.
+        among: The number of losses that are shown.
+        marks: Kind of critical point → the marks of these.
     """
+
+    among = 1
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.drawn: list[Artist] = []
+        self.marks: dict[str, Line2D] = {}
+        self._field: Quiver | None = None
+        self._dpi = 0.0  # of the figure when that was drawn
+        self._names = PointNames(self.axes, self._layout)
         self.path = GrowingPath(self._layout.pixel, color=POINT, zorder=4)
         self.axes.add_line(self.path)
 
@@ -172,14 +193,11 @@ class SurfaceMap(PointMap):
             scale: The colour scale.
             arrows: "direction", "magnitude" or "off".
         """
-        for artist in self.drawn:
-            artist.remove()
-        self.drawn = []
-        self._name(surface.name)
-        style, several = self._style, len(self._layout.maps) > 1
-        if several:  # its curves in the cuts have this colour
+        style = self._style
+        if len(self._layout.maps) > 1:
+            self._name(surface.name)
+        if self.among > 1:  # its curves in the cuts have this colour
             self._title.set_color(LIGHT.written(loss_line(surface.name, self._position, LIGHT)[0]))
-
         levels = scale.levels(surface.loss)
 
         def painted(width: int, height: int) -> np.ndarray:
@@ -192,48 +210,32 @@ class SurfaceMap(PointMap):
             return image
 
         self._ground.paint(painted)
+        self._show_arrows(surface, levels, arrows)
+        finite = surface.loss[np.isfinite(surface.loss)]
+        self._mark(surface.critical, float(np.ptp(finite)) if finite.size else 0.0)
+
+    def _show_arrows(self, surface: Surface, levels: np.ndarray, arrows: str) -> None:
+        if self._field is not None and (arrows == "off" or self._dpi != self.axes.figure.dpi):
+            self._field.remove()
+            self._field = None
         if arrows != "off":
-            self.drawn.append(
-                draw_field(
-                    self.axes,
-                    self._layout,
-                    self._x,
-                    self._y,
-                    surface.gradient,
-                    ramp_at(levels, style.ramp),
-                    lengths=arrows == "magnitude",
-                )
-            )
-        for kind, (marker, color) in CRITICAL.items():
-            places = [(a, b) for k, a, b in surface.critical if k == kind]
-            if places:
-                self.drawn += self.axes.plot(
-                    *np.array(places).T,
-                    linestyle="none",
-                    marker=marker,
-                    markersize=(22 if kind == "minimum" else 11) * self._layout.pixel,
-                    color=color,
-                    markeredgecolor=NIGHT,
-                    markeredgewidth=1.4 * self._layout.pixel,
-                    zorder=3,
-                )
-        self.drawn += named_points(self.axes, self._title, self._layout, self._called(surface))
+            ground, lengths = ramp_at(levels, self._style.ramp), arrows == "magnitude"
+            place = self.axes, self._layout, self._x, self._y
+            self._field = draw_field(*place, surface.gradient, ground, lengths=lengths, drawn=self._field)
+            self._dpi = self.axes.figure.dpi
 
-    def _called(self, surface: Surface) -> list[tuple[str, float, float]]:
-        """What each critical point is called, and its place; of minima, which is lowest, how much higher others are."""
-
-        def height(x: float, y: float) -> float:
-            return float(surface.loss[np.abs(self._y - y).argmin(), np.abs(self._x - x).argmin()])
-
-        lows = {(x, y): height(x, y) for kind, x, y in surface.critical if kind == "minimum"}
-        lowest, span = min(lows.values(), default=0.0), float(np.ptp(list(lows.values()))) if lows else 0.0
-        called = []
-        for kind, x, y in surface.critical:
-            rise = lows.get((x, y), lowest) - lowest
-            if kind == "minimum" and len(lows) > 1 and span > 0:
-                kind = "lowest" if rise <= 1e-3 * span else f"{short(float(f'{rise:.2g}'))} higher"
-            called.append((kind, x, y))
-        return sorted(called, key=lambda one: one[0] == "degenerate")
+    def _mark(self, points: Sequence[Critical], height: float) -> None:
+        for kind in CRITICAL:
+            places = np.array([point.place for point in points if point.kind == kind]).reshape(-1, 2)
+            if len(places) and kind not in self.marks:
+                self.marks[kind] = critical_mark(self._layout, kind)
+                self.axes.add_line(self.marks[kind])
+            if kind in self.marks:
+                self.marks[kind].set_data(*places.T)
+                self.marks[kind].set_visible(len(places) > 0)
+        called = zip(names_of(points, height), points, strict=True)
+        named = [(name, point.place[0], point.place[1]) for name, point in called]
+        self._names.show(sorted(named, key=lambda one: one[0] == "degenerate"), [self._title])
 
     def move(self, point: Sequence[float] | None, gradient: Sequence[float] | None, path: np.ndarray | None) -> None:
         """Move the operating point, its arrow and the descent from it.
@@ -264,6 +266,11 @@ class Aside:
 
 class AsideMap(PointMap):
     """A map of something about the losses: how far apart their gradients are, whether autograd is right."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        for line in self.hair:  # no cut is of what it shows
+            line.set_visible(False)
 
     def show(self, aside: Aside) -> None:
         """Change what lies under the point."""

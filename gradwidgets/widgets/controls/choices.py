@@ -98,6 +98,48 @@ class Menu(Control):
         self.menu.value = value
 
 
+class Choice(Control):
+    """A choice among a few short names, all of them in view.
+
+    Args:
+        name: The name of the trait that it sets.
+        tooltip: What the setting does, in plain words.
+        options: The names, or pairs of label and name.
+        label: The label; by default the trait's name.
+        looks: The shared layouts and styles.
+    """
+
+    kind = "choice"
+
+    def __init__(
+        self,
+        name: str,
+        tooltip: str,
+        options: Sequence[str] | Sequence[tuple[str, str]],
+        label: str | None = None,
+        looks: Looks | None = None,
+    ) -> None:
+        looks = looks or Looks()
+        title = widgets.Label(label or name, layout=looks.layout(), style=looks.of(LabelStyle))
+        self.menu = guarded(
+            widgets.ToggleButtons,
+            self,
+            name,
+            options=options,
+            tooltip=tooltip,
+            layout=looks.layout(),
+            style=looks.of(widgets.ToggleButtonsStyle, button_width="auto"),
+        )
+        super().__init__(name, tooltip, [title, self.menu], looks)
+        self.menu.observe(self._person, "value")
+
+    def _read(self) -> str:
+        return self.menu.value
+
+    def _write(self, value: str) -> None:
+        self.menu.value = value
+
+
 class Toggles(Control):
     """Toggle buttons, each of which turns one name on or off.
 

@@ -9,7 +9,7 @@ import ipywidgets as widgets
 from ipywidgets.widgets.widget_string import LabelStyle
 
 from gradwidgets.widgets.controls.base import Control, Looks
-from gradwidgets.widgets.controls.choices import Check, Menu, Tabs, Toggles
+from gradwidgets.widgets.controls.choices import Check, Choice, Menu, Tabs, Toggles
 from gradwidgets.widgets.controls.coordinates import Point
 from gradwidgets.widgets.controls.folds import Fold, Folds, explanation, how_many
 from gradwidgets.widgets.controls.number import Entry, Number
@@ -79,6 +79,17 @@ class Maker:
         """Make a choice among names."""
         return Menu(name, self.tooltip(name, more), options, label, titled=titled, looks=self.looks)
 
+    def choice(
+        self,
+        name: str,
+        options: Sequence[str] | Sequence[tuple[str, str]],
+        more: str = "",
+        *,
+        label: str | None = None,
+    ) -> Choice:
+        """Make a choice among a few short names, all of them in view."""
+        return Choice(name, self.tooltip(name, more), options, label, self.looks)
+
     def number(self, name: str, stops: Sequence[float], more: str = "", *, label: str | None = None) -> Number:
         """Make a slider over chosen stops beside a field for any other number."""
         return Number(name, self.tooltip(name, more), stops, label, looks=self.looks)
@@ -87,9 +98,11 @@ class Maker:
         """Make a field for a number, in a line that says what it is."""
         return Entry(name, self.tooltip(name, more), self.looks)
 
-    def point(self, name: str, more: str = "", *, parts: tuple[str, str] = ("first", "second")) -> Point:
+    def point(
+        self, name: str, more: str = "", *, parts: tuple[str, str] = ("first", "second"), tagged: bool = False
+    ) -> Point:
         """Make two fields that make a point."""
-        return Point(name, self.tooltip(name, more), parts, looks=self.looks)
+        return Point(name, self.tooltip(name, more), parts, tagged=tagged, looks=self.looks)
 
     def scrubber(self, name: str, more: str = "") -> Scrubber:
         """Make a slider that walks through a run."""

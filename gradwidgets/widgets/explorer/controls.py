@@ -14,9 +14,11 @@ from gradwidgets.widgets.controls import Control, Looks, Maker, log_stops
 from gradwidgets.widgets.controls.maker import Column
 from gradwidgets.widgets.helps import explorer_help
 from gradwidgets.widgets.panel.buttons import Buttons
+from gradwidgets.widgets.panel.words import Prose
 
 SCALES = ("linear", "log", "symlog")
 ARROWS = ("direction", "magnitude", "off")
+_SAID = {"magnitude": "length"}  # what is written instead of a name
 _FEWEST, _MOST = 4, 24  # controls for parameters that are on no axis; more can be set from Python
 _RESOLUTIONS = (11, 21, 31, 41, 51, 61, 81, 101, 121, 151, 201, 301, 401)
 _MOMENTA = (*np.arange(0, 0.9, 0.05).round(2), *np.arange(0.9, 1.0, 0.01).round(2))
@@ -30,11 +32,13 @@ class Parts:
         looks: The shared layouts and styles.
         loss: The group of the loss's part and constants.
         constants: The rows of the constants.
+        here: The numbers at the operating point, under the picture.
     """
 
     looks: Looks
     loss: widgets.Box
     constants: list[widgets.Box]
+    here: Prose
 
 
 def constant_stops(value: float, span: tuple[float, float] | None = None) -> tuple[float, ...]:
@@ -74,13 +78,13 @@ def make_controls(
         make.point("x_range", parts=("from", "to")),
         make.menu("y_axis", ["none"]),
         make.point("y_range", parts=("from", "to")),
-        make.point("point", "or click on the map, or drag"),
+        make.point("point", "or click on the map, or drag", tagged=True),
         make.number("resolution", _RESOLUTIONS),
-        make.menu("scale", SCALES, label="colours"),
-        make.menu("arrows", ARROWS),
+        make.choice("scale", SCALES, label="colours"),
+        make.choice("arrows", [(_SAID.get(name, name), name) for name in ("off", "direction", "magnitude")]),
         make.menu("dtype", list(TRAINING)),
-        make.check("gradient_check", label="check gradient"),
-        make.check("descent"),
+        make.check("gradient_check", label="check the gradient"),
+        make.check("descent", label="descent from the point"),
         make.number("lr", log_stops(1e-4, 10, 20)),
         make.number("momentum", _MOMENTA),
         make.menu("theme", ["auto", *STYLES], titled=True),
@@ -97,31 +101,29 @@ def make_controls(
     loss = make.group(
         by_name["shown"], make.box("scrolled", *rows), about="the part and the constants", said=explorer_help.PART
     )
-    return by_name, _column(make, by_name, loss, buttons), Parts(make.looks, loss, rows)
+    here = Prose(layout=make.looks.layout(), _dom_classes=("gradwidgets-bar",))
+    column = Column(_column(make, by_name, loss, buttons), under=(here,), folds=make.folds())
+    return by_name, column, Parts(make.looks, loss, rows, here)
 
 
-def _column(make: Maker, by_name: Mapping[str, Control], loss: widgets.Box, buttons: Buttons) -> Column:
+def _column(make: Maker, by_name: Mapping[str, Control], loss: widgets.Box, buttons: Buttons) -> widgets.Box:
     tools = buttons.make(make.looks, "copy a script that checks this loss", by_name["theme"])
     pills = [
-        make.fold("axes", *(by_name[name] for name in ("x_axis", "x_range", "y_axis", "y_range"))),
-        make.fold(", ".join, by_name["resolution"], by_name["dtype"]),
+        make.fold("Ranges", *(by_name[name] for name in ("x_axis", "x_range", "y_axis", "y_range"))),
+        make.fold("Descent settings", by_name["momentum"]),
+        make.fold("Grid", by_name["resolution"], by_name["dtype"]),
     ]
-    checks = make.box("side", by_name["descent"], by_name["gradient_check"], across=True)
-    make.strip(by_name["point"], checks, by_name["lr"])
-    column = make.box(
+    make.strip(by_name["point"], by_name["descent"], by_name["lr"])
+    return make.box(
         "column",
         make.box("head", by_name["example"], tools, across=True),
         loss,
-        make.group(by_name["point"], about="the point", said=explorer_help.POINT),
+        make.group(by_name["point"], title="Point", about="the point", said=explorer_help.POINT),
         make.group(
-            make.pair(by_name["arrows"], by_name["scale"]),
-            checks,
-            by_name["lr"],
-            by_name["momentum"],
+            *(by_name[name] for name in ("arrows", "scale", "descent", "lr", "gradient_check")),
             title="Show",
             about="what is shown",
             said=explorer_help.SHOW,
         ),
         make.box("folds", *(part for pill in pills for part in pill.parts), across=True),
     )
-    return Column(column, folds=make.folds())

@@ -32,7 +32,16 @@ from gradwidgets.widgets.explorer.problem import (
     LossSettings,
 )
 from gradwidgets.widgets.explorer.sampled_descent import Descent
-from gradwidgets.widgets.explorer.scene import State, ViewSettings, cover, place_in, scene_of, standing_in, words_of
+from gradwidgets.widgets.explorer.scene import (
+    State,
+    ViewSettings,
+    bar_of,
+    cover,
+    place_in,
+    scene_of,
+    standing_in,
+    words_of,
+)
 from gradwidgets.widgets.kernel.as_usual import as_usual
 from gradwidgets.widgets.kernel.kept import Kept
 from gradwidgets.widgets.kernel.making import whole_or_nothing
@@ -100,8 +109,8 @@ class SurfaceExplorer(LossPanel):
 
     _file_name = "gradwidgets-surface"
     _details = "Inputs that tell"
-    _words_height = 206
-    _height_over = 62
+    _words_height = 170
+    _height_over = 98
     _tall = 1.05
     _patience = 0.3
     _verdict: LossResult | None = None  # the result whose findings and table the words show
@@ -145,6 +154,7 @@ class SurfaceExplorer(LossPanel):
         self.controls, column, self._parts_shown = make_controls(
             meanings(self), self._problems.names, constants, self._buttons
         )
+        self._told.besides = (self._parts_shown.here,)
         self._constant_rows = self._parts_shown.constants
         self._settings.sliders = len(self._constant_rows)
         self._assemble(self._figure.figure, column)
@@ -187,9 +197,8 @@ class SurfaceExplorer(LossPanel):
         return State(self._settings.problem, self._snapshot(), self._view())
 
     def _lowest(self) -> int:
-        # With a third map, the plots are below the maps.
-        beside = len(self._settings.axes) == 2 and (self.gradient_check or self.compare is not None)
-        return _LOW if beside else LOWEST
+        # With a third map there are two rows of them.
+        return _LOW if len(self._settings.axes) == 2 and self.compare is not None else LOWEST
 
     # -- showing ------------------------------------------------------------------------------------------
 
@@ -204,6 +213,7 @@ class SurfaceExplorer(LossPanel):
             self.summary = said.summary
         if self._verdict is not None:
             self._told.show(said)
+        self._parts_shown.here.value = bar_of(result, standing)
         self._show_controls(result)
         if result.exact:
             self._errors.complain("")
@@ -232,7 +242,7 @@ class SurfaceExplorer(LossPanel):
             controls["y_range"].show(spans[1])
         controls["y_range"].enable(len(spans) == 2, "" if len(spans) == 2 else "needs a vertical axis")
         controls["point"].show(place if len(place) == 2 else (*place, 0.0))
-        controls["point"].fields[1].disabled = len(place) == 1 or controls["point"].locked
+        controls["point"].name_parts([name for name, _, _ in result.settings.axes])
         controls["shown"].show(BOTH.join(settings.losses))
         for name in _SAME_NAMES:
             controls[name].show(getattr(self, name))
@@ -240,6 +250,7 @@ class SurfaceExplorer(LossPanel):
         looks, choice = self._parts_shown.looks, len(losses) > 1
         controls["shown"].reveal(choice, looks)
         self._parts_shown.loss.layout = looks.layout(**({} if choice or names else {"display": "none"}))
+        controls["arrows"].reveal(len(place) == 2, looks)  # a curve has none
         for name in ("lr", "momentum"):
             controls[name].reveal(self.descent, looks)
             controls[name].enable(self.descent, "" if self.descent else "tick descent first")
@@ -270,6 +281,7 @@ class SurfaceExplorer(LossPanel):
 
     def _question(self) -> LossQuestion:
         def draw(result: LossResult) -> Redraw:
+            self._parts_shown.here.value = ""
             cover(self._figure, self._view(), result)
             return EVERYTHING
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from gradwidgets.core import SurfaceGrid
 from gradwidgets.core.surfaces.comparison import gradient_angle
 from gradwidgets.figures.surface.cut_plot import Cut
+from gradwidgets.figures.surface.point_names import Critical
 from gradwidgets.figures.surface.surface_map import Aside, Surface
 from gradwidgets.widgets.explorer.problem import LossResult
 from gradwidgets.widgets.playground.picture import of_map
@@ -22,8 +24,26 @@ def surface_of(name: str, result: LossResult) -> Surface:
         gradient=(grid.grad_x.numpy(), of_map(grid.grad_y).numpy()),
         dead=None if survey is None else survey.dead.numpy(),
         lost=None if survey is None or survey.lost is None else survey.lost.numpy(),
-        critical=() if survey is None else tuple((one.kind, one.point[0], one.point[1]) for one in survey.critical),
+        critical=critical_of(name, result),
     )
+
+
+def critical_of(name: str, result: LossResult) -> tuple[Critical, ...]:
+    """Return the points where the gradient of a loss is zero; () until they are known."""
+    survey = result.surveys.get(name)
+    if survey is None:
+        return ()
+    found = tuple(Critical(one.kind, one.point, one.loss) for one in survey.critical)
+    return found or _lowest_of(result.grids[name])
+
+
+def _lowest_of(grid: SurfaceGrid) -> tuple[Critical, ...]:
+    """The lowest point of a curve, if the gradient is zero right there and the curve rises on both sides."""
+    k = int(grid.loss.argmin())
+    if grid.y is not None or not 0 < k < len(grid.x) - 1 or float(grid.grad_x[k]) != 0:
+        return ()
+    rises = float(grid.loss[k - 1]) > float(grid.loss[k]) < float(grid.loss[k + 1])
+    return (Critical("minimum", (float(grid.x[k]),), float(grid.loss[k])),) if rises else ()
 
 
 def aside_of(result: LossResult) -> Aside | None:

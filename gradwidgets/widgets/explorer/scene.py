@@ -13,7 +13,7 @@ from gradwidgets.figures.base.style import STYLES
 from gradwidgets.figures.playground.cover import draw_cover
 from gradwidgets.figures.surface.figure import Ground, Scene, SurfaceFigure
 from gradwidgets.widgets.explorer import guess, words
-from gradwidgets.widgets.explorer.picture import aside_of, cuts_of, surface_of
+from gradwidgets.widgets.explorer.picture import aside_of, critical_of, cuts_of, surface_of
 from gradwidgets.widgets.explorer.point import Here, look_at
 from gradwidgets.widgets.explorer.problem import LossProblem, LossResult, LossSettings
 from gradwidgets.widgets.explorer.sampled_descent import Descent, descend_from
@@ -138,10 +138,24 @@ def words_of(verdict: LossResult | None, result: LossResult, standing: Standing)
         return Words("", "")
     grid = next(iter(result.grids.values()))
     points = {name: words.at_point(grid.axes, standing.place, one) for name, one in standing.here.items()}
-    for name, descent in standing.descents.items():
-        points[name] += "; descent: the loss raises here" if descent is None else f"; {descent.sentence}"
+    for name, end in _ends(standing).items():
+        points[name] += f"; {end}"
     told = words.verdict(verdict, points, waiting=not result.exact)
     return Words(words.summary(verdict, points), told, words.badges(verdict))
+
+
+def bar_of(result: LossResult, standing: Standing) -> str:
+    """Return the numbers at the operating point, for the bar under the picture, as HTML."""
+    names = [name for name, _, _ in result.settings.axes]
+    return words.bar(names, standing.here, _ends(standing))
+
+
+def _ends(standing: Standing) -> dict[str, str]:
+    """How the descent on each loss ends."""
+    return {
+        name: "descent: the loss raises here" if descent is None else descent.sentence
+        for name, descent in standing.descents.items()
+    }
 
 
 def cover(figure: SurfaceFigure, view: ViewSettings, result: LossResult) -> None:
@@ -182,5 +196,6 @@ def _ground(result: LossResult) -> Ground:
         surfaces=() if flat else [surface_of(name, result) for name in grids],
         beside=bool(result.aside) and not flat,
         aside=None if flat else aside_of(result),
+        critical=critical_of(next(iter(grids)), result) if flat and len(grids) == 1 else (),
         settled=result.exact,
     )

@@ -6,14 +6,15 @@ import html
 import math
 from collections.abc import Mapping, Sequence
 
-from gradwidgets.core import ProbeRow
+from gradwidgets.core import Finding, GradientCheck, ProbeRow
 from gradwidgets.core.results.finding import SEVERITIES
 from gradwidgets.core.results.wording import number, place
 from gradwidgets.core.surfaces.report_text import ProbeLine, probe_lines
 from gradwidgets.widgets.explorer.point import Here
 from gradwidgets.widgets.explorer.problem import LossResult
-from gradwidgets.widgets.panel.words import Badge, badges_of, card
+from gradwidgets.widgets.panel.words import Badge, card
 
+_MISMATCH = "gradient_mismatch"
 _MOST_INPUTS = 20  # rows of each loss in the table, at most
 
 
@@ -77,11 +78,9 @@ def verdict(result: LossResult, points: Mapping[str, str], *, waiting: bool = Fa
     cards: list[tuple[str, str]] = []
     for loss, found in result.findings.items():
         of = f" · {loss}" if several else ""
-        cards += [(f.severity, card(f.severity, f.name.replace("_", " ") + of, f.message, f.action)) for f in found]
-        if loss in result.checks:
-            check = result.checks[loss]
-            severity = "error" if bool(check.wrong.any()) else "info" if check.obstacle else "ok"
-            cards.append((severity, card(severity, f"gradient check{of}", check.sentence)))
+        check = result.checks.get(loss)
+        cards += [(f.severity, card(f.severity, _title(f, check) + of, f.message, f.action)) for f in found]
+        cards += [(severity, card(severity, f"gradient check{of}", said)) for severity, said in _unfound(found, check)]
         cards += [("info", card("info", f"note{of}", note)) for note in result.grids[loss].notes]
     if result.comparison is not None:
         title = " and ".join(result.comparison.names)
@@ -93,10 +92,54 @@ def verdict(result: LossResult, points: Mapping[str, str], *, waiting: bool = Fa
 
 
 def badges(result: LossResult) -> tuple[Badge, ...]:
-    """Return the findings as badges, worst first."""
-    several = len(result.findings) > 1
-    found = [one for loss, those in result.findings.items() for one in badges_of(those, loss if several else "")]
-    return tuple(sorted(found, key=lambda one: -SEVERITIES.index(one.severity)))
+    """Return the findings, and what the gradient check says if it found nothing, as badges, worst first."""
+    made = []
+    for loss, found in result.findings.items():
+        of, check = f" · {loss}" if len(result.findings) > 1 else "", result.checks.get(loss)
+        made += [Badge(one.severity, _title(one, check) + of, one.message) for one in found]
+        made += [Badge(severity, f"gradient check{of}", said) for severity, said in _unfound(found, check)]
+    return tuple(sorted(made, key=lambda one: -SEVERITIES.index(one.severity)))
+
+
+def _unfound(found: Sequence[Finding], check: GradientCheck | None) -> list[tuple[str, str]]:
+    """What a gradient check says, and how bad that is, unless a finding says it."""
+    if check is None or any(one.name == _MISMATCH for one in found):
+        return []
+    return [("warning" if bool(check.wrong.any()) else "info" if check.obstacle else "ok", check.sentence)]
+
+
+def _title(finding: Finding, check: GradientCheck | None) -> str:
+    """What a finding is called, and that it answers the gradient check if there was one."""
+    asked = check is not None and finding.name == _MISMATCH
+    return "gradient check: mismatch" if asked else finding.name.replace("_", " ")
+
+
+def bar(names: Sequence[str], points: Mapping[str, Here], ends: Mapping[str, str]) -> str:
+    """Return the numbers at the operating point as HTML, a row for each loss, everything escaped.
+
+    Args:
+        names: The parameters on the axes.
+        points: The name of each loss → the loss there.
+        ends: The name of each loss → how a descent from there ends; {} without descents.
+    """
+    rows = []
+    for loss, here in points.items():
+        cells = [("", loss)] * (len(points) > 1)
+        cells += [("loss", _value(here.loss, 4))]
+        cells += [(f"∂/∂{name}", _value(value)) for name, value in zip(names, here.gradient, strict=True)]
+        cells += [("curvature", _bends(here.eigenvalues))]
+        told = "".join(f"<span>{html.escape(what)} <b>{html.escape(said)}</b></span>" for what, said in cells)
+        rows.append(f"<div>{told}</div>")
+    of = {loss: f"{loss}: " if len(points) > 1 else "" for loss in points}
+    ended = "".join(f'<div class="gradwidgets-ends">{html.escape(of[loss] + end)}</div>' for loss, end in ends.items())
+    kind = "gradwidgets-here several" if len(points) > 1 else "gradwidgets-here"
+    return f'<div class="{kind}">{"".join(rows)}</div>{ended}'
+
+
+def _bends(eigenvalues: tuple[float, ...] | None) -> str:
+    if eigenvalues is None:
+        return "…"
+    return " and ".join(number(value, 3) for value in eigenvalues) or "none"
 
 
 def _table(rows: Sequence[ProbeRow]) -> str:

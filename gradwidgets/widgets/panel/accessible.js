@@ -76,7 +76,7 @@ function name_toggle(button) {
   const opens = button.matches(".gradwidgets-fold, .gradwidgets-opener, .gradwidgets-details, .gradwidgets-help");
   set(button, opens ? "aria-expanded" : "aria-pressed", String(button.classList.contains("mod-active")));
   if (button.matches(".gradwidgets-help")) set(button, "aria-label", button.title);
-  if (button.matches(".gradwidgets-fold")) set(button, "aria-label", `${button.textContent} settings`);
+  if (button.matches(".gradwidgets-fold")) set(button, "aria-label", `${button.textContent.replace(/ settings$/, "")} settings`);
 }
 
 function name_controls(column) {
@@ -95,6 +95,10 @@ function name_controls(column) {
   for (const button of column.querySelectorAll(".widget-button:has(> i), .widget-toggle-button:has(> i)")) {
     set(button, "aria-label", button.textContent.trim() || button.title);
   }
+  // ipywidgets writes names in one piece, and one that is longer than its menu could not stand on two lines.
+  for (const option of column.querySelectorAll("option")) {
+    if (option.textContent.includes("\u00a0")) option.textContent = option.textContent.replaceAll("\u00a0", " ");
+  }
   // A label before several buttons or fields is the name of the group that they are.
   for (const label of column.querySelectorAll(".widget-hbox > .widget-label:first-child")) {
     set(label.parentElement, "role", "group");
@@ -106,7 +110,8 @@ function name_controls(column) {
   }
   for (const buttons of column.querySelectorAll(".widget-toggle-buttons")) {
     set(buttons, "role", "group");
-    set(buttons, "aria-label", buttons.matches(".gradwidgets-speed") ? "speed" : "view");
+    const chosen = buttons.closest(".gradwidgets-choice")?.firstElementChild.textContent;
+    set(buttons, "aria-label", chosen ?? (buttons.matches(".gradwidgets-speed") ? "speed" : "view"));
   }
 }
 

@@ -132,7 +132,10 @@ class Told:
         above: The badges, which stand above the picture.
         head: Opens and folds the words below.
         below: The words below the picture.
+        besides: What else of a panel says what its picture shows.
     """
+
+    besides: tuple[widgets.Widget, ...] = ()
 
     def __init__(self, about: str) -> None:
         self.above = Prose(layout=widgets.Layout(), _dom_classes=("gradwidgets-verdicts",))
@@ -148,7 +151,7 @@ class Told:
     @property
     def parts(self) -> tuple[widgets.Widget, ...]:
         """All of them."""
-        return self.above, self.head, self.below
+        return self.above, self.head, self.below, *self.besides
 
     def show(self, said: Words) -> None:
         """Show what is said of a picture."""

@@ -5,15 +5,15 @@ import pytest
 from matplotlib.figure import Figure
 
 from gradwidgets.figures.axes.color_bar import ColorBar
-from gradwidgets.figures.base.layout import surface_layout
+from gradwidgets.figures.base.layout import report_layout
 from gradwidgets.figures.base.style import LIGHT
 from gradwidgets.figures.surface.surface_scale import SurfaceScale
 
 
 @pytest.fixture
 def bar() -> ColorBar:
-    layout, boxes = surface_layout(1, 600, 470, aside=False)
-    return ColorBar(Figure(), boxes[0], LIGHT.ramp, LIGHT, layout)
+    layout, box = report_layout(600, 470, letters=4)
+    return ColorBar(Figure(), box, LIGHT.ramp, LIGHT, layout)
 
 
 def named(bar: ColorBar) -> dict[float, str]:

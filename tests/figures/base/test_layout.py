@@ -4,12 +4,13 @@ from itertools import combinations
 
 import pytest
 
-from gradwidgets.figures.base.layout import report_layout, surface_layout
+from gradwidgets.figures.base.layout import report_layout
 from gradwidgets.figures.clipping.clipping_rooms import ClippingLayout
 from gradwidgets.figures.curvature.curvature_parts import PARTS
 from gradwidgets.figures.curvature.curvature_rooms import CurvatureLayout
 from gradwidgets.figures.live.live_rooms import LiveLayout, Rooms
 from gradwidgets.figures.playground.squares import playground_layout
+from gradwidgets.figures.surface.crossed import beside_layout, crossed_layout, curve_layout
 
 SIZES = [(400, 380), (580, 466), (620, 470), (900, 600), (1500, 900)]
 
@@ -27,17 +28,60 @@ def test_boxes_lie_inside_and_apart(count, size, with_data):
     assert_apart(boxes)
 
 
-@pytest.mark.parametrize(("count", "aside"), [(1, False), (1, True), (2, False), (2, True)])
-@pytest.mark.parametrize("size", SIZES, ids=str)
-def test_maps_scales_and_cuts_of_a_surface_lie_inside_and_apart(count, aside, size):
-    layout, bars = surface_layout(count, *size, aside=aside)
-    boxes = [*layout.maps, *bars, layout.data, layout.losses]
-    assert len(layout.maps) == count + aside and len(bars) == 1 + aside
-    assert len({(round(w, 9), round(h, 9)) for _, _, w, h in layout.maps}) == 1
+SPANS = [(4.0, 4.0), (4.0, 3.0), (2.0, 4.0), (8.0, 4.0), (200.0, 2.0), (1e-3, 1e3)]
+
+
+def assert_inside_and_apart(boxes, size, least):
     for left, bottom, width, height in boxes:
         assert left > 0 and bottom > 0 and left + width < 1 and bottom + height < 1
-    assert all(width * size[0] >= 60 and height * size[1] >= 60 for _, _, width, height in layout.maps)
+        assert width * size[0] >= least and height * size[1] >= least
     assert_apart(boxes)
+
+
+@pytest.mark.parametrize("spans", SPANS, ids=str)
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_a_map_s_cuts_lie_on_its_own_axes(size, spans):
+    layout = crossed_layout(*size, spans, 5)
+    (left, bottom, width, height), above, beside = layout.maps[0], layout.upper, layout.losses
+    assert_inside_and_apart([layout.maps[0], above, beside], size, 50)
+    assert above[0] == left and above[2] == pytest.approx(width) and above[1] > bottom + height
+    assert beside[1] == bottom and beside[3] == pytest.approx(height) and beside[0] > left + width
+    if 0.5 <= spans[1] / spans[0] <= 2:
+        assert width * size[0] / spans[0] == pytest.approx(height * size[1] / spans[1])
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("spans", SPANS, ids=str)
+@pytest.mark.parametrize("size", [(400, 460), *SIZES[1:]], ids=str)
+def test_maps_and_the_map_about_them_are_of_one_size_on_shared_axes(size, spans, count):
+    layout, bar = beside_layout(*size, spans, 5, count)
+    assert len(layout.maps) == count + 1
+    assert_inside_and_apart([*layout.maps, layout.upper, layout.losses], size, 40)
+    assert_apart([*layout.maps, layout.upper, layout.losses, bar])
+    assert len({(round(w, 9), round(h, 9)) for _, _, w, h in layout.maps}) == 1
+    assert layout.upper[0] == layout.maps[0][0] and layout.losses[1] == layout.maps[0][1]
+    assert len({box[1] for box in layout.maps[:count]}) == 1  # side by side
+    in_a_row = layout.maps[-1][1] == layout.maps[0][1]
+    assert in_a_row or layout.maps[-1][1] > layout.maps[0][1] + layout.maps[0][3]  # above the others
+    assert layout.bottom_row == set(range(count + in_a_row)) and layout.left_column == {0}
+    if spans == (4.0, 4.0):
+        _, _, width, height = layout.maps[0]
+        assert width * size[0] == pytest.approx(height * size[1])
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_wide_picture_has_its_maps_in_a_row(count):
+    wide, _ = beside_layout(1190, 480, (4.0, 4.0), 5, count)
+    high, _ = beside_layout(594, 480, (4.0, 4.0), 5, count)
+    assert wide.maps[-1][1] == wide.maps[0][1] and high.maps[-1][1] > high.maps[0][1]
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_a_curve_lies_above_its_gradient_on_one_axis(size):
+    layout = curve_layout(*size, 5)
+    assert_inside_and_apart([layout.upper, layout.losses], size, 60)
+    assert layout.upper[0] == layout.losses[0] and layout.upper[2] == layout.losses[2]
+    assert layout.upper[1] > layout.losses[1]
 
 
 @pytest.mark.parametrize("letters", [0, 3, 8])

@@ -241,8 +241,9 @@ def test_a_wrong_backward_is_seen_and_said_by_the_gradient_check(make):
     assert explorer.gradient_check and drawing_of(explorer).aside is not None
     check = next(iter(settled(explorer).checks.values()))
     assert bool(check.wrong.any()) and check.sentence in explorer.summary
-    assert "✗" in words_of(explorer) and "gradient check" in words_of(explorer)
     found = next(one for one in next(iter(explorer.findings.values())) if one.name == "gradient_mismatch")
+    card = f'<div class="card {found.severity}">'  # the check is as bad as the finding that it led to, and said once
+    assert card in words_of(explorer) and words_of(explorer).count("gradient check") == 1
     said = found.message.partition(":")[0]  # the share and the place, once said by the finding and once by the check
     assert explorer.summary.count(said) == 2 and found.evidence["share"] == check.share
     explorer.y_axis = "none"
@@ -422,7 +423,7 @@ def test_dead_ground_and_saddles_are_marked(make):
     inside = pixels[-int(box.y1) : -int(box.y0), int(box.x0) : int(box.x1)]
     assert (inside == 30).all(-1).sum() > 100  # the dashes round it
     saddle = make(lambda a, b: (a - 0.5) * (b - 1.0), BOWL)
-    marks = [line for line in drawing_of(saddle).maps[0].drawn if hasattr(line, "get_marker")]
+    marks = [line for line in drawing_of(saddle).maps[0].marks.values() if line.get_visible()]
     assert [(m.get_marker(), m.get_xdata().tolist(), m.get_ydata().tolist()) for m in marks] == [("s", [0.5], [1.0])]
 
 

@@ -82,9 +82,19 @@ def test_the_axes_of_another_loss_are_no_change(shown):
     panel = shown(SurfaceExplorer)
     for name in panel.controls["example"].menu.options[:3]:
         panel.example = name
-        assert list(heads(panel)) == ["axes", "resolution, dtype"]
+        assert list(heads(panel)) == ["Ranges", "Grid"]
     panel.resolution = 31
     assert "resolution 31" in heads(panel)
+
+
+def test_what_belongs_to_a_descent_comes_and_goes_with_it(shown):
+    panel = shown(SurfaceExplorer)
+    panel.descent = True
+    assert list(heads(panel)) == ["Ranges", "Descent settings", "Grid"]
+    panel.momentum = 0.9
+    assert list(heads(panel)) == ["Ranges", "momentum 0.9", "Grid"]
+    panel.descent = False
+    assert list(heads(panel)) == ["Ranges", "Grid"]
 
 
 def test_a_page_may_press_a_head_and_do_no_more_to_it(shown):
