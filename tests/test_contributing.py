@@ -36,9 +36,11 @@ from gradwidgets.widgets.controls import Control, Looks, Maker
 from gradwidgets.widgets.controls.base import guarded
 from gradwidgets.widgets.layers import flow_view
 from gradwidgets.widgets.layers.scene import VIEWS, render
+from gradwidgets.widgets.layers.seen import layer_values
 from gradwidgets.widgets.panel.traits import Real, declared, meanings
 from tests.widgets.inside import seen_state_of
 from tests.widgets.layers.models import sound
+from tests.widgets.playground.test_render import pixels
 
 SMALL = {"depth": 4, "width": 8, "batch": 8}
 PAGE = (Path(__file__).resolve().parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -148,7 +150,7 @@ def test_what_no_slider_does_is_said_where_it_is_to_be_applied(monkeypatch):
 
 def test_a_view(monkeypatch):
     (code,) = blocks("Add a view of a network")
-    names = {**vars(flow_view), "np": np, "html": html, "number": number}
+    names = {**vars(flow_view), **vars(layer_values), "np": np, "html": html, "number": number}
     exec(compile(code, "CONTRIBUTING.md", "exec"), names)
     monkeypatch.setitem(VIEWS, "weights", names["WeightsView"])
     with contextlib.closing(LayerFlowPanel(**SMALL, view="weights")) as panel:
@@ -157,7 +159,7 @@ def test_a_view(monkeypatch):
         np.testing.assert_allclose(drawn, sizes)
         assert panel.error == "" and len(panel.summary.splitlines()) == len(sizes)
         png, said = render(seen_state_of(panel))
-        assert png == panel.png() and said.summary == panel.summary
+        assert np.array_equal(pixels(png), pixels(panel.png())) and said.summary == panel.summary
         panel.gain = 2.0
         again = 10.0 ** panel.views["weights"].figure.lines["measured"].get_data()[1]
         np.testing.assert_allclose(again, 2 * drawn)

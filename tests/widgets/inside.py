@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 import ipywidgets
+import numpy as np
 
 from gradwidgets.widgets.kernel.main_thread import Turns
 from gradwidgets.widgets.panel.errors import Errors
@@ -146,6 +147,38 @@ def errors_of(panel) -> Errors:
 def guess_of(panel) -> Guess | None:
     """The guess that is asked for: its question and its row; None without one."""
     return panel._guessing.guess
+
+
+def view_settings_of(panel):
+    """What a layer panel's views make a scene by, besides the result."""
+    return panel._view_settings()
+
+
+def names_on(surface_map) -> list:
+    """The names of points that are seen on a map of a loss."""
+    return [text for text in surface_map._names.texts if text.get_visible()]
+
+
+def corners_of(path) -> np.ndarray:
+    """The corners of a path on a map as it is drawn, in pixels, (P, 2)."""
+    return path._layers[0].vertices
+
+
+def blocks_in(row) -> int:
+    """How many blocks a row of layers has: one a layer, or fewer where there is no room."""
+    return len(row._places)
+
+
+def pixels_of_blocks(row):
+    """The picture that a row of blocks is, which is painted where something changes."""
+    return row._pixels
+
+
+def watch_growth(playground, see) -> None:
+    """Call a function with the share of the paths that is seen, after each frame of their growth."""
+    growth = growth_of(playground)
+    draw = growth._draw
+    growth._draw = lambda share: (draw(share), see(share))
 
 
 def growth_of(playground):

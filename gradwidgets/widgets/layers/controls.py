@@ -159,9 +159,8 @@ class Column:
         return [*self.bodies.values(), *(row for view in self._views.values() for row in view.everything())]
 
     def close(self) -> None:
-        """Close the widgets that are hidden; the panel closes the others."""
+        """Close the widgets that are hidden now, or at times; the panel closes the others."""
         for view in self._views.values():
             view.leave_out(())
-        for body in self.bodies.values():
-            if body not in self._box.children:
-                close_all(body)
+        for one in self.hidden():
+            close_all(one)

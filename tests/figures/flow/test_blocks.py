@@ -15,6 +15,7 @@ from gradwidgets.figures.flow.figure import FlowFigure, Profile
 from gradwidgets.figures.flow.free_room import FreeRoom
 from gradwidgets.widgets.canvas.renderer import Renderer
 from tests.figures.pictures import picture, themed
+from tests.widgets.inside import blocks_in, pixels_of_blocks
 
 SIZES = [(598, 440), (932, 612), (400, 440), (660, 334)]
 
@@ -45,8 +46,8 @@ def block_colors(figure, row=0) -> np.ndarray:
     """The colours in the middle of each block, (L, 3)."""
     axes, pixels = figure.blocks[row].axes, pixels_of(figure)
     box, (low, high) = axes.bbox, axes.get_xlim()
-    count = len(figure.blocks[row]._places)
-    columns = box.x0 + (np.linspace(1, figure._layers, count) - low) / (high - low) * box.width
+    count = blocks_in(figure.blocks[row])
+    columns = box.x0 + (np.linspace(1, len(figure.lines["measured"].points), count) - low) / (high - low) * box.width
     return pixels[int(pixels.shape[0] - (box.y0 + box.y1) / 2), columns.astype(int)]
 
 
@@ -90,7 +91,7 @@ def test_a_block_is_clicked_as_the_profile_is_and_the_selected_one_is_ringed(fig
 def test_a_row_is_painted_anew_only_where_it_changes(figure, monkeypatch):
     figure.update(profile(np.ones(8)))
     painted = []
-    monkeypatch.setattr(figure.blocks[0]._pixels, "paint", painted.append)
+    monkeypatch.setattr(pixels_of_blocks(figure.blocks[0]), "paint", painted.append)
     assert figure.update(profile(np.ones(8))) == Redraw() and not painted
     figure.update(profile(np.ones(8), rows=(lit(np.zeros(8)),)))
     assert len(painted) == 1

@@ -10,6 +10,7 @@ from gradwidgets.figures.base.redraw import EVERYTHING, Redraw
 from gradwidgets.figures.base.style import STYLES
 from gradwidgets.figures.playground.figure import Maps, PlaygroundFigure, Run, Scene
 from tests.figures.pictures import arrows_in
+from tests.widgets.inside import corners_of
 
 NAMES = ("MSE", "L1")
 X, Y = np.linspace(-2, 2, 21), np.linspace(-3, 3, 31)
@@ -194,7 +195,7 @@ def test_a_path_drawn_passes_all_points_that_are_apart(figure):
     figure.update(scene({name: run(path=path) for name in NAMES}))
     one = figure.maps["MSE"]
     one.path.draw(figure.figure.canvas.get_renderer())
-    drawn = one.axes.transData.inverted().transform(one.path._layers[0].vertices)  # private: in pixels
+    drawn = one.axes.transData.inverted().transform(corners_of(one.path))
     for point in (*jumps, path[-1]):
         assert np.abs(drawn - point).sum(axis=1).min() < 1e-6, point
     assert len(drawn) < 12

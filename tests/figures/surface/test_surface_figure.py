@@ -12,6 +12,7 @@ from gradwidgets.figures.surface.cut_plot import Cut
 from gradwidgets.figures.surface.figure import Ground, Scene, SurfaceFigure
 from gradwidgets.figures.surface.point_names import Critical, names_of
 from gradwidgets.figures.surface.surface_map import Surface
+from tests.widgets.inside import names_on
 
 SIDE = np.linspace(-2, 2, 41)
 X, Y = np.meshgrid(SIDE, SIDE)
@@ -50,7 +51,7 @@ def test_names_are_apart_and_within_the_map_wherever_the_points_are(seed):
     points = [Critical(kind, tuple(rng.uniform(-2, 2, 2)), float(k)) for k, kind in enumerate(kinds)]
     figure = drawn(of_map(*points))
     axes, renderer = figure.maps[0].axes, figure.figure.canvas.get_renderer()
-    seen = [text for text in figure.maps[0]._names.texts if text.get_visible()]
+    seen = names_on(figure.maps[0])
     boxes = []
     for text in seen:
         at = axes.transData.transform(text.get_position())
@@ -69,7 +70,7 @@ def test_marks_that_are_gone_are_not_seen():
     ground = of_map()
     figure.update(Scene(ground, (0.5, 0.5), [(1.0, 1.0)], [Cut(SIDE, {"bowl": SIDE**2})] * 2, [None]))
     assert not figure.maps[0].marks["saddle"].get_visible()
-    assert not any(text.get_visible() for text in figure.maps[0]._names.texts)
+    assert not names_on(figure.maps[0])
 
 
 def test_a_curve_and_its_gradient_are_filled_with_the_colours_of_the_loss():

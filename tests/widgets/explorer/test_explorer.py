@@ -19,6 +19,7 @@ from gradwidgets import SurfaceExplorer
 from gradwidgets.core import EXAMPLES, check_loss, find_patterns, probe, sample_surface
 from tests.widgets.fake_page import FakePage, choose, send
 from tests.widgets.inside import constant_rows_of, drawing_of, error_line_of, errors_of, settled, words_of
+from tests.widgets.playground.test_render import pixels
 
 BOWL = {"a": (-2.0, 2.0), "b": (-1.0, 3.0)}
 
@@ -458,10 +459,10 @@ def test_a_constant_whose_values_are_known_has_a_slider_over_those_alone(make):
 
 def test_after_a_failure_picture_words_and_controls_agree(make):
     explorer = make("saturated BCE")
-    before, png = explorer.summary, explorer.png()
+    before, picture = explorer.summary, pixels(explorer.png())
     explorer.fixed = {"target": 2.0}
     assert "The last good picture stays" in explorer.error
-    assert explorer.summary == before and explorer.png() == png
+    assert explorer.summary == before and (pixels(explorer.png()) == picture).all()
     explorer.resolution = 41
     assert explorer.controls["resolution"].value == 41 and explorer.summary == before
     explorer.fixed = {"target": 1.0}

@@ -11,7 +11,7 @@ from gradwidgets.core.layers.ranges import gradient_range
 from gradwidgets.widgets.layers.seen.beside import activation_of, beside
 from gradwidgets.widgets.layers.seen.judged_bands import bands_of, factor_of, lit_rows
 from gradwidgets.widgets.layers.seen.layer_values import values_of
-from tests.widgets.inside import settled
+from tests.widgets.inside import settled, view_settings_of
 
 GRADIENTS = ("weight gradient", "activation gradient")
 NETWORKS = {
@@ -98,7 +98,7 @@ def test_zeros_are_gone_and_what_is_not_finite_is_marked():
         model[0].weight[0, 0] = float("nan")
     panel.measure_again()
     (row,) = (
-        panel.views["flow"].scene(settled(panel), beside(settled(panel).flow, None, ""), panel._view_settings()).rows
+        panel.views["flow"].scene(settled(panel), beside(settled(panel).flow, None, ""), view_settings_of(panel)).rows
     )
     assert row.broken.any() and panel.png()[:4] == b"\x89PNG"
     panel.close()

@@ -9,7 +9,7 @@ from gradwidgets import OptimizerPlayground
 from gradwidgets.widgets.playground import path_growth as growth
 from gradwidgets.widgets.playground.path_growth import FRAMES, eased
 from tests.widgets.fake_page import Answering, kernel_picture, send
-from tests.widgets.inside import growth_of, settled, tell, work_of
+from tests.widgets.inside import growth_of, settled, tell, watch_growth, work_of
 from tests.widgets.playground.test_playground_picture import assert_picture_is_of
 
 
@@ -69,8 +69,7 @@ def test_at_first_sight_paths_grow_in_at_most_ten_frames_to_the_very_same_pictur
 def test_half_grown_it_is_not_the_picture(loop, show):
     one = show()
     before, seen = whole_picture(loop, one), []
-    draw = growth_of(one)._draw
-    growth_of(one)._draw = lambda share: (draw(share), seen.append((share, kernel_picture(one.canvas))))
+    watch_growth(one, lambda share: seen.append((share, kernel_picture(one.canvas))))
     grows(loop, one, {"seen": True})
     shares = [share for share, _ in seen]
     assert shares == sorted(shares) and shares[-1] == 1.0
