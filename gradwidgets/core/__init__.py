@@ -4,7 +4,8 @@ What can be descended
     `Objective`, ready-made ones in `OBJECTIVES`, your own with `as_objective`, and `regression` (or all its
     `LOSSES` at once: `regressions`) on your data or one of the `DATASETS`.
 How
-    `SGD`, with every setting of torch's, in `descend` and `descend_each`, which give a `Trajectory`.
+    `SGD`, `Adam` or another of the `OPTIMIZERS`, with every setting of torch's, in `descend` and `descend_each`,
+    which give a `Trajectory`.
 What it means
     `outcome` (where it went), `stability` (how large lr may be), `step_parts` (one step taken apart),
     `sample_surface` and `sample_surfaces` (the map), `script` (the run as a plain torch script).
@@ -75,7 +76,21 @@ from gradwidgets.core.objectives.ready_made import (
     rosenbrock,
     saddle,
 )
-from gradwidgets.core.optimizers import OPTIMIZERS, SGD, Adam, Optimizer
+from gradwidgets.core.optimizers import (
+    ASGD,
+    OPTIMIZERS,
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    NAdam,
+    Optimizer,
+    RAdam,
+    RMSprop,
+    Rprop,
+)
 from gradwidgets.core.regression.datasets import DATASETS
 from gradwidgets.core.regression.losses import LOSSES, RegressionLoss
 from gradwidgets.core.regression.regression import Regression, regression, regressions
@@ -100,6 +115,7 @@ from gradwidgets.core.surfaces.surface import SurfaceGrid, sample_surface, sampl
 
 __all__ = [
     "ACTIVATIONS",
+    "ASGD",
     "CHECKS",
     "CLIPPERS",
     "DATASETS",
@@ -112,7 +128,11 @@ __all__ = [
     "OPTIMIZERS",
     "PATTERNS",
     "SGD",
+    "Adadelta",
+    "Adagrad",
     "Adam",
+    "AdamW",
+    "Adamax",
     "AppliedFix",
     "Comparison",
     "CriticalPoint",
@@ -127,6 +147,7 @@ __all__ = [
     "LayerStats",
     "LossError",
     "LossReport",
+    "NAdam",
     "NoiseScale",
     "Objective",
     "ObjectiveError",
@@ -134,8 +155,11 @@ __all__ = [
     "Outcome",
     "Pattern",
     "ProbeRow",
+    "RAdam",
+    "RMSprop",
     "Regression",
     "RegressionLoss",
+    "Rprop",
     "Spectrum",
     "Stability",
     "StepParts",

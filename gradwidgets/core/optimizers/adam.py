@@ -1,6 +1,5 @@
 """Adam with every setting of `torch.optim.Adam`, as one pure step."""
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -8,11 +7,19 @@ import torch
 from torch import Tensor
 
 from gradwidgets.core.optimizers.optimizer import Optimizer
-from gradwidgets.core.optimizers.setting import lr, maximize, setting, weight_decay
+from gradwidgets.core.optimizers.setting import (
+    amsgrad,
+    betas,
+    decoupled_weight_decay,
+    eps,
+    lr,
+    maximize,
+    weight_decay,
+)
 
 
 class AdamState(NamedTuple):
-    """The state that Adam keeps.
+    """The state that Adam and AdamW keep.
 
     Attributes:
         steps: The number of steps taken.
@@ -27,8 +34,58 @@ class AdamState(NamedTuple):
     largest: Tensor | None
 
 
+class AdamRule(Optimizer):
+    """What Adam and AdamW do; they differ in their weight decay.
+
+    Attributes:
+        betas: See `Adam`.
+        eps: See `Adam`.
+        amsgrad: See `Adam`.
+    """
+
+    autonomous: ClassVar[bool] = False  # the bias corrections depend on the number of steps
+    own_part: ClassVar[str] = "gradient / √v"
+
+    betas: tuple[float, float]
+    eps: float
+    amsgrad: bool
+
+    def init(self, point: Tensor) -> AdamState:
+        """Return averages of zero."""
+        none = torch.zeros_like(point)
+        return AdamState(0, none, none, none if self.amsgrad else None)
+
+    def step(
+        self, point: Tensor, gradient: Tensor, state: AdamState | None = None, out: Tensor | None = None
+    ) -> tuple[Tensor, AdamState]:
+        """Take one step, in torch's order of operations, see `Optimizer.step`."""
+        decayed, state = self._after(point, gradient, state or self.init(point))
+        return torch.addcdiv(decayed, state.mean, self._divisor(state), value=-self._lr(state), out=out), state
+
+    def parts(self, point: Tensor, gradient: Tensor, state: AdamState) -> dict[str, Tensor]:
+        """The step as old mean, gradient and weight decay, divided like the whole, see `Optimizer.parts`."""
+        (_, after), kept = self._after(point, gradient, state), self.betas[0]
+        scale = -self._lr(after) / self._divisor(after)
+        return {**self._shares(point, gradient, (1 - kept) * scale), "momentum": kept * state.mean * scale}
+
+    def _after(self, point: Tensor, gradient: Tensor, state: AdamState) -> tuple[Tensor, AdamState]:
+        point, direction = self._begin(point, gradient)
+        first, second = self.betas
+        mean = torch.lerp(state.mean, direction, 1 - first)
+        square = torch.addcmul(state.square * second, direction, direction, value=1 - second)
+        largest = None if state.largest is None else torch.maximum(state.largest, square)
+        return point, AdamState(state.steps + 1, mean, square, largest)
+
+    def _lr(self, state: AdamState) -> float:
+        return self.lr / (1 - self.betas[0] ** state.steps)
+
+    def _divisor(self, state: AdamState) -> Tensor:
+        square = state.square if state.largest is None else state.largest
+        return (square.sqrt() / (1 - self.betas[1] ** state.steps) ** 0.5).add_(self.eps)
+
+
 @dataclass(frozen=True)
-class Adam(Optimizer):
+class Adam(AdamRule):
     """The settings of `torch.optim.Adam` and the step they make.
 
     With g the gradient at point p (−g when `maximize`), step t = 1, 2, … does, in this order,
@@ -48,17 +105,17 @@ class Adam(Optimizer):
         weight_decay: ≥ 0; added to the gradient, and so divided like it.
         amsgrad: Divide by the largest average of squares so far instead of by the current one.
         maximize: Climb instead of descend.
+        decoupled_weight_decay: Whether weight decay shrinks the parameters instead, as in `AdamW`.
 
     Raises:
         ValueError: A setting is out of range, in torch's words; or is not a finite number (True or False
-            for the last two), in words of the same kind.
+            for the last three), in words of the same kind.
 
     References:
         D. P. Kingma and J. Ba, Adam: a method for stochastic optimization, 2015;
         S. J. Reddi, S. Kale and S. Kumar, On the convergence of Adam and beyond, 2018, for amsgrad.
     """
 
-    autonomous: ClassVar[bool] = False  # the bias corrections depend on the number of steps
     nonlinear: ClassVar[str] = "no fixed limit: Adam divides every step by the size of its gradients"
     formula: ClassVar[tuple[str, ...]] = (
         "g = g + weight_decay · p",
@@ -68,63 +125,10 @@ class Adam(Optimizer):
         "m′ = m / (1 − β₁^t), v′ = v / (1 − β₂^t)",
     )
 
-    own_part: ClassVar[str] = "gradient / √v"
-
     lr: float = lr()
-    betas: tuple[float, float] = setting(
-        (0.9, 0.999),
-        "how much of the averages is kept at every step: of the gradient, and of its square",
-        "beta parameter",
-        below=1.0,
-        range=(0, math.nextafter(1.0, 0.0)),
-    )
-    eps: float = setting(
-        1e-8,
-        "keeps the divisor from 0: larger makes small gradients count less",
-        "epsilon value",
-        stops=(1e-10, 1),
-        scale="0 and log",
-    )
+    betas: tuple[float, float] = betas()
+    eps: float = eps()
     weight_decay: float = weight_decay()
-    amsgrad: bool = setting(False, "divide by the largest average of squares so far, so that steps never grow again")
+    amsgrad: bool = amsgrad()
     maximize: bool = maximize()
-
-    def init(self, point: Tensor) -> AdamState:
-        """Return averages of zero."""
-        none = torch.zeros_like(point)
-        return AdamState(0, none, none, none if self.amsgrad else None)
-
-    def step(
-        self, point: Tensor, gradient: Tensor, state: AdamState | None = None, out: Tensor | None = None
-    ) -> tuple[Tensor, AdamState]:
-        """Take one step, in `torch.optim.Adam`'s order of operations, see `Optimizer.step`."""
-        state = self._after(point, gradient, state or self.init(point))
-        divisor, lr = self._divisor(state), self._lr(state)
-        return torch.addcdiv(point, state.mean, divisor, value=-lr, out=out), state
-
-    def parts(self, point: Tensor, gradient: Tensor, state: AdamState) -> dict[str, Tensor]:
-        """The step as old mean, gradient and weight decay, each divided like the whole, see `Optimizer.parts`."""
-        after, kept = self._after(point, gradient, state), self.betas[0]
-        scale = -self._lr(after) / self._divisor(after)
-        sign = -1.0 if self.maximize else 1.0
-        found = {"gradient": (1 - kept) * sign * gradient * scale, "momentum": kept * state.mean * scale}
-        if self.weight_decay:
-            found["weight decay"] = (1 - kept) * self.weight_decay * point * scale
-        return found
-
-    def _after(self, point: Tensor, gradient: Tensor, state: AdamState) -> AdamState:
-        direction = -gradient if self.maximize else gradient
-        if self.weight_decay != 0:
-            direction = torch.add(direction, point, alpha=self.weight_decay)
-        first, second = self.betas
-        mean = torch.lerp(state.mean, direction, 1 - first)
-        square = torch.addcmul(state.square * second, direction, direction, value=1 - second)
-        largest = None if state.largest is None else torch.maximum(state.largest, square)
-        return AdamState(state.steps + 1, mean, square, largest)
-
-    def _lr(self, state: AdamState) -> float:
-        return self.lr / (1 - self.betas[0] ** state.steps)
-
-    def _divisor(self, state: AdamState) -> Tensor:
-        square = state.square if state.largest is None else state.largest
-        return (square.sqrt() / (1 - self.betas[1] ** state.steps) ** 0.5).add_(self.eps)
+    decoupled_weight_decay: bool = decoupled_weight_decay()

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from dataclasses import Field, fields
 from typing import Any, ClassVar, Protocol, TypeVar
 
+import torch
 from torch import Tensor
 
 from gradwidgets.core.optimizers.setting import settings_of
@@ -49,6 +50,8 @@ class Optimizer(ABC):
         own_part: The table header for the current gradient's contribution to a step.
         nonlinear: Why the optimizer has no linear step, in words; "" if it has one.
         formula: Its step, a line for each operation, for readers.
+        weight_decay: How much the parameters are pulled towards 0; 0 for an optimizer without it.
+        decoupled_weight_decay: Whether that shrinks the point, instead of being added to the gradient.
     """
 
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
@@ -58,6 +61,8 @@ class Optimizer(ABC):
     formula: ClassVar[tuple[str, ...]] = ()
     lr: float
     maximize: bool
+    weight_decay: float = 0.0
+    decoupled_weight_decay: bool = False
 
     def __post_init__(self) -> None:
         for field, setting in settings_of(self):
@@ -95,6 +100,23 @@ class Optimizer(ABC):
         Returns:
             "gradient", "weight decay" and "momentum", as far as they apply, each of the point's shape.
         """
+
+    def _begin(self, point: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        """What torch does first: point and gradient with weight decay; to climb, the gradient is turned before."""
+        direction = -gradient if self.maximize else gradient
+        if self.weight_decay == 0:
+            return point, direction
+        if self.decoupled_weight_decay:
+            return point * (1 - self.lr * self.weight_decay), direction
+        return point, torch.add(direction, point, alpha=self.weight_decay)
+
+    def _shares(self, point: Tensor, gradient: Tensor, scale: Tensor | float) -> dict[str, Tensor]:
+        """The parts that gradient and weight decay have in a step that counts this step's direction `scale` times."""
+        found = {"gradient": scale * (-gradient if self.maximize else gradient)}
+        if self.weight_decay:
+            share = -self.lr * self.weight_decay if self.decoupled_weight_decay else scale * self.weight_decay
+            found["weight decay"] = share * point
+        return found
 
     def lookahead(self, point: Tensor, state: Any) -> Tensor | None:
         """The look-ahead point, if the gradient is meant for another point than the current one."""

@@ -70,16 +70,45 @@ def settings_of(rule: "DataclassInstance | type[DataclassInstance]") -> list[tup
     return [(one, one.metadata["setting"]) for one in fields(rule)]
 
 
-def lr() -> Any:
+def lr(default: float = 1e-3) -> Any:
     """A learning rate."""
     meaning = "learning rate: how far one step goes along the negative gradient"
-    return setting(1e-3, meaning, "learning rate", stops=(1e-4, 10), scale="log")
+    return setting(default, meaning, "learning rate", stops=(1e-4, 10), scale="log")
 
 
-def weight_decay() -> Any:
+def momentum() -> Any:
+    """Momentum, of which torch accepts 1 and more."""
+    meaning = "how much of the last step is kept: a ball that rolls on"
+    return setting(0.0, meaning, "momentum value", range=(0, 10), scale="near 1")
+
+
+def betas() -> Any:
+    """How slowly the two averages of Adam and its family follow."""
+    meaning = "how much of the averages is kept at every step: of the gradient, and of its square"
+    highest = math.nextafter(1.0, 0.0)
+    return setting((0.9, 0.999), meaning, "beta parameter", below=1.0, range=(0, highest))
+
+
+def eps(default: float = 1e-8) -> Any:
+    """What keeps a divisor from 0."""
+    meaning = "keeps the divisor from 0: larger makes small gradients count less"
+    return setting(default, meaning, "epsilon value", stops=(1e-10, 1), scale="0 and log")
+
+
+def weight_decay(default: float = 0.0) -> Any:
     """Weight decay."""
     meaning = "pulls the parameters towards 0 at every step"
-    return setting(0.0, meaning, "weight_decay value", stops=(1e-4, 10), scale="0 and log")
+    return setting(default, meaning, "weight_decay value", stops=(1e-4, 10), scale="0 and log")
+
+
+def decoupled_weight_decay() -> Any:
+    """Which kind of weight decay."""
+    return setting(False, "apply weight decay to the parameters themselves, as AdamW does, not to their gradient")
+
+
+def amsgrad() -> Any:
+    """Whether the divisor of Adam never shrinks."""
+    return setting(False, "divide by the largest average of squares so far, so that steps never grow again")
 
 
 def maximize() -> Any:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gradwidgets.core.optimizers.linear_sgd import LinearSGD
 from gradwidgets.core.optimizers.optimizer import Optimizer
-from gradwidgets.core.optimizers.setting import lr, maximize, setting, weight_decay
+from gradwidgets.core.optimizers.setting import lr, maximize, momentum, setting, weight_decay
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,7 @@ class SGD(Optimizer):
     )
 
     lr: float = lr()
-    momentum: float = setting(
-        0.0,
-        "how much of the last step is kept: a ball that rolls on",
-        "momentum value",
-        range=(0, 10),
-        scale="near 1",
-    )
+    momentum: float = momentum()
     dampening: float = setting(
         0.0,
         "how much of the gradient stays out of the momentum",
@@ -79,9 +73,7 @@ class SGD(Optimizer):
 
         The state is the momentum buffer: None at the first step, and as long as momentum is 0.
         """
-        direction = -gradient if self.maximize else gradient
-        if self.weight_decay != 0:
-            direction = torch.add(direction, point, alpha=self.weight_decay)
+        point, direction = self._begin(point, gradient)
         if self.momentum != 0:
             if state is None:
                 state = direction.clone()
@@ -96,10 +88,7 @@ class SGD(Optimizer):
         own, carried = (1.0, 0.0) if state is None else (1 - self.dampening, self.momentum)
         if self.nesterov:
             own, carried = 1 + self.momentum * own, self.momentum * carried
-        sign = -1.0 if self.maximize else 1.0
-        found = {"gradient": -self.lr * own * sign * gradient}
-        if self.weight_decay:
-            found["weight decay"] = -self.lr * own * self.weight_decay * point
+        found = self._shares(point, gradient, -self.lr * own)
         if carried and state is not None:
             found["momentum"] = -self.lr * carried * state
         return found
