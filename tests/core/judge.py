@@ -36,3 +36,15 @@ def torch_run(objective, start, steps, rule="SGD", **settings):
         if step < steps:
             optimizer.step()
     return torch.stack(points), torch.stack(losses), torch.stack(gradients)
+
+
+def torch_steps(gradient_at, start, steps, rule="SGD", **settings):
+    """Points of torch.optim, stepping by gradients that are given."""
+    p = start.clone().requires_grad_()
+    optimizer = getattr(torch.optim, rule)([p], **settings)
+    points = [start.clone()]
+    for _ in range(steps):
+        p.grad = gradient_at(p.detach()).clone()
+        optimizer.step()
+        points.append(p.detach().clone())
+    return torch.stack(points)

@@ -44,7 +44,7 @@ RULES = {
     ),
     "ASGD": having(
         "ASGD",
-        lambd=st.one_of(some, st.floats(-0.1, 0)),
+        lambd=st.one_of(some, st.floats(-0.005, 0)),
         alpha=st.floats(-0.5, 1),
         t0=st.sampled_from([-3.0, 0.0, 5.0, 1e6]),
         weight_decay=decay,
