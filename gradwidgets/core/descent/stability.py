@@ -44,7 +44,7 @@ def stability(objective: Objective, optimizer: Optimizer, at: object = None) -> 
 
     Along each eigenvector of the Hessian the step is linear, with a radius, a largest stable lr and a best one; see
     `LinearSGD` for the formulas. The largest stable lr is set by the largest curvature; the best one balances the
-    two. An optimizer whose step is not linear, like Adam, has no limit, and `note` says why.
+    two. An optimizer whose step is not linear, like Adam or Rprop, has no limit, and `note` says why.
 
     Args:
         objective: The objective, whose Hessian is used.

@@ -25,10 +25,13 @@ class StepParts(Result):
         next_point: The point where it ends.
         gradient: The objective's gradient at `point`.
         gradient_part: The gradient's contribution. SGD: −lr · gradient, times 1 − dampening after the first
-            step, times 1 + momentum with Nesterov; the opposite sign when maximizing. Adam: its share of the new mean,
-            1 − β₁, divided as the whole step is.
-        weight_decay_part: The contribution of weight decay, with the same factors: towards the origin.
-        momentum_part: The contribution of earlier gradients: SGD's buffer, Adam's mean; zero at the first step.
+            step, times 1 + momentum with Nesterov; the opposite sign when maximizing. Adam and its family: its share
+            of the new mean, 1 − β₁, divided as the whole step is; RMSprop, Adagrad and Adadelta: all of it, divided.
+            Rprop: the whole step, whose size earlier gradients have set, though none of them is a vector in it.
+        weight_decay_part: The contribution of weight decay, with the same factors, or, if it is decoupled, −lr ·
+            weight_decay · point: towards the origin. ASGD's lambd pulls there too.
+        momentum_part: The contribution of earlier gradients: the buffer of SGD and RMSprop, the mean of Adam and its
+            family; zero at the first step.
         lookahead_point: With Nesterov, where momentum alone would carry the point: point − lr · momentum ·
             buffer. Else None.
         lookahead_gradient: The gradient there, which Nesterov's method in its original form uses. torch gets the same

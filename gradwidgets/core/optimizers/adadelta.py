@@ -90,7 +90,7 @@ class Adadelta(Optimizer):
         _, direction = self._begin(point, gradient)
         square, scale = self._scale(direction, before)
         delta = scale.mul_(direction)
-        moved = torch.addcmul(before.moved * self.rho, delta, delta, value=1 - self.rho)
+        moved = (before.moved * self.rho).addcmul_(delta, delta, value=1 - self.rho)
         return torch.add(point, delta, alpha=-self.lr, out=out), AdadeltaState(square, moved)
 
     def parts(self, point: Tensor, gradient: Tensor, state: AdadeltaState) -> dict[str, Tensor]:
@@ -99,5 +99,5 @@ class Adadelta(Optimizer):
 
     def _scale(self, direction: Tensor, state: AdadeltaState) -> tuple[Tensor, Tensor]:
         """The new average of squares, and what the direction is multiplied by, before lr."""
-        square = torch.addcmul(state.square * self.rho, direction, direction, value=1 - self.rho)
+        square = (state.square * self.rho).addcmul_(direction, direction, value=1 - self.rho)
         return square, (state.moved + self.eps).sqrt_().div_((square + self.eps).sqrt_())

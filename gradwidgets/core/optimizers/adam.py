@@ -72,7 +72,7 @@ class AdamRule(Optimizer):
         point, direction = self._begin(point, gradient)
         first, second = self.betas
         mean = torch.lerp(state.mean, direction, 1 - first)
-        square = torch.addcmul(state.square * second, direction, direction, value=1 - second)
+        square = (state.square * second).addcmul_(direction, direction, value=1 - second)
         largest = None if state.largest is None else torch.maximum(state.largest, square)
         return point, AdamState(state.steps + 1, mean, square, largest)
 

@@ -120,7 +120,7 @@ class NAdam(Optimizer):
         first, second = self.betas
         product = float32(state.product * float32(self._momentum(state.steps + 1)))
         mean = torch.lerp(state.mean, direction, 1 - first)
-        square = torch.addcmul(state.square * second, direction, direction, value=1 - second)
+        square = (state.square * second).addcmul_(direction, direction, value=1 - second)
         return NAdamState(state.steps + 1, product, mean, square)
 
     def _momentum(self, step: int) -> float:

@@ -108,7 +108,7 @@ class RAdam(Optimizer):
     def _after(self, direction: Tensor, state: RAdamState) -> RAdamState:
         first, second = self.betas
         mean = torch.lerp(state.mean, direction, 1 - first)
-        square = torch.addcmul(state.square * second, direction, direction, value=1 - second)
+        square = (state.square * second).addcmul_(direction, direction, value=1 - second)
         return RAdamState(state.steps + 1, mean, square)
 
     def _adaptive(self, state: RAdamState) -> Tensor:

@@ -110,7 +110,7 @@ class RMSprop(Optimizer):
         return found
 
     def _averaged(self, direction: Tensor, state: RMSpropState) -> RMSpropState:
-        square = torch.addcmul(state.square * self.alpha, direction, direction, value=1 - self.alpha)
+        square = (state.square * self.alpha).addcmul_(direction, direction, value=1 - self.alpha)
         mean = None if state.mean is None else torch.lerp(state.mean, direction, 1 - self.alpha)
         return RMSpropState(square, state.buffer, mean)
 
