@@ -54,7 +54,8 @@ def default(trait: traitlets.TraitType[Any, Any], owner: Owner) -> str:
             if isinstance(made, traitlets.DefaultHandler) and made.trait_name == trait.name:
                 said = inspect.getdoc(made.func).rstrip(".")
                 return said[0].lower() + said[1:]
-    return code(trait.default_value)
+    elsewhere = [f"{case} {code(value)}" for case, value in trait.metadata.get("elsewhere", {}).items()]
+    return ", ".join([code(trait.default_value), *elsewhere])
 
 
 def allowed(trait: Setting[Any, Any], owner: Owner) -> str:

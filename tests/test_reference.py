@@ -7,6 +7,7 @@ import pytest
 from traitlets import TraitError
 
 from docs import reference
+from gradwidgets.core import OPTIMIZERS
 from gradwidgets.widgets.controls import Tabs
 from gradwidgets.widgets.layers.training.record_panel import RecordPanel
 from gradwidgets.widgets.panel.panel import Panel
@@ -66,7 +67,8 @@ def test_a_table_has_every_setting_in_the_order_of_declaration(kind):
 
 def test_a_setting_of_all_optimizers_and_one_of_a_single_one():
     found = rows(WIDGETS[0])
-    assert found["nesterov"][2].endswith("(SGD)") and found["betas"][2].endswith("(Adam)")
+    assert found["nesterov"][2].endswith("(SGD)") and found["rho"][2].endswith("(Adadelta)")
+    assert found["weight_decay"][2].endswith("(all but Rprop)")
     assert "(" not in found["lr"][2]
 
 
@@ -75,9 +77,18 @@ def test_a_default_is_right(kind, name, default):
     assert ast.literal_eval(default.strip("`")) == kind.class_traits()[name].default_value
 
 
+WITH = [(name, *one) for _, name, default, *_ in CELLS for one in re.findall(r"with (\w+) `([^`]+)`", default)]
+
+
+@pytest.mark.parametrize(("name", "rule", "default"), WITH)
+def test_a_default_that_another_optimizer_has_is_right(name, rule, default):
+    assert getattr(OPTIMIZERS[rule](), name) == ast.literal_eval(default)
+
+
 def test_a_default_that_depends_on_what_is_given_is_said_in_words():
     words = {name for _, name, default, *_ in CELLS if not CODE.fullmatch(default)}
-    assert words == {"example", "component", "x_axis", "y_axis", "architecture"}
+    assert words - {name for name, *_ in WITH} == {"example", "component", "x_axis", "y_axis", "architecture"}
+    assert {name for name, *_ in WITH} == {"weight_decay", "eps", "alpha"}
 
 
 @pytest.mark.parametrize(("kind", "name", "above", "low", "high"), BOUNDS)

@@ -63,6 +63,7 @@ class Adadelta(Optimizer):
         "a = rho · a + (1 − rho) · d²",
         "p = p − lr · d",
     )
+    visible_lr: ClassVar[float] = 10.0
 
     lr: float = lr(1.0)
     rho: float = setting(

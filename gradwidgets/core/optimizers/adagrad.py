@@ -60,6 +60,7 @@ class Adagrad(Optimizer):
         "p = p − lr′ · g / (√s + eps)",
         "lr′ = lr / (1 + (t − 1) · lr_decay)",
     )
+    visible_lr: ClassVar[float] = 1.0
 
     lr: float = lr(1e-2)
     lr_decay: float = setting(

@@ -11,6 +11,7 @@ from gradwidgets.core.optimizers.linear_sgd import LinearSGD
 from gradwidgets.core.optimizers.optimizer import Optimizer
 from gradwidgets.core.optimizers.scalars import float32, over_power
 from gradwidgets.core.optimizers.setting import lr, maximize, setting, weight_decay
+from gradwidgets.core.optimizers.sgd import SGD
 
 
 class ASGDState(NamedTuple):
@@ -122,6 +123,10 @@ class ASGD(Optimizer):
         if self.lambd * self.alpha != 0:
             return None
         return LinearSGD(0.0, 0.0, self.weight_decay + self.lambd, False, self.maximize)
+
+    def at_first(self) -> Optimizer:
+        """SGD, with lambd as weight decay."""
+        return SGD(self.lr, weight_decay=max(0.0, self.weight_decay + self.lambd), maximize=self.maximize)
 
     def _after(self, point: Tensor, state: ASGDState) -> ASGDState:
         steps, share = state.steps + 1, state.share

@@ -50,6 +50,7 @@ class Optimizer(ABC):
         own_part: The table header for the current gradient's contribution to a step.
         nonlinear: Why the optimizer has no linear step, in words; "" if it has one.
         formula: Its step, a line for each operation, for readers.
+        visible_lr: A learning rate with which a hundred steps go a few units far, where no limit is lower.
         weight_decay: How much the parameters are pulled towards 0; 0 for an optimizer without it.
         decoupled_weight_decay: Whether that shrinks the point, instead of being added to the gradient.
     """
@@ -59,6 +60,7 @@ class Optimizer(ABC):
     own_part: ClassVar[str] = "−lr·gradient"
     nonlinear: ClassVar[str] = ""
     formula: ClassVar[tuple[str, ...]] = ()
+    visible_lr: ClassVar[float] = 0.1
     lr: float
     maximize: bool
     weight_decay: float = 0.0
@@ -125,6 +127,10 @@ class Optimizer(ABC):
     def linearised(self) -> LinearStep | None:
         """The linearized step near a minimum; None if the step is not linear."""
         return None
+
+    def at_first(self) -> "Optimizer":
+        """An optimizer whose steps this one's first are like, and whose limit it had better keep; mostly itself."""
+        return self
 
     def torch(self) -> tuple[str, dict[str, object]]:
         """The name of the equivalent `torch.optim` class, and its keyword arguments: lr and all non-default ones."""

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from gradwidgets.core.optimizers.optimizer import Optimizer
 from gradwidgets.core.optimizers.setting import betas, decoupled_weight_decay, eps, lr, maximize, weight_decay
+from gradwidgets.core.optimizers.sgd import SGD
 
 
 class RAdamState(NamedTuple):
@@ -104,6 +105,10 @@ class RAdam(Optimizer):
         if rectified is not None:
             scale *= self._adaptive(after) * rectified
         return {**self._shares(point, gradient, (1 - kept) * scale), "momentum": kept * state.mean * scale}
+
+    def at_first(self) -> Optimizer:
+        """SGD: the first steps are not divided yet."""
+        return SGD(self.lr, weight_decay=self.weight_decay, maximize=self.maximize)
 
     def _after(self, direction: Tensor, state: RAdamState) -> RAdamState:
         first, second = self.betas

@@ -27,7 +27,7 @@ class Setting(traitlets.TraitType[G, S]):
     """A trait that says what is allowed.
 
     If the names depend on what an object shows, `.tag(told="…")` describes them in Markdown; `none="for …"` describes
-    the meaning of None.
+    the meaning of None; `elsewhere={"with …": …}` are the defaults in other cases, which the panel itself puts in.
     """
 
     def allowed(self, owner: Any = None, show: Show = repr) -> str:

@@ -49,18 +49,36 @@ class OptimizerPlayground(Panel[Settings, Result]):
 
     Attributes:
         optimizer: The optimizer, by its name in torch; it brings its own settings, and an lr that suits it where none
-            was chosen. One of `"SGD"`, `"Adam"`.
+            was chosen. One of `"SGD"`, `"Adam"`, `"AdamW"`, `"NAdam"`, `"RAdam"`, `"Adamax"`, `"Adagrad"`,
+            `"Adadelta"`, `"RMSprop"`, `"Rprop"`, `"ASGD"`.
         lr: Learning rate: how far one step goes along the negative gradient. A number from 0 to 1e6.
-        momentum: How much of the last step is kept: a ball that rolls on (SGD). A number from 0 to 10.
+        momentum: How much of the last step is kept: a ball that rolls on (SGD, RMSprop). A number from 0 to 10.
         dampening: How much of the gradient stays out of the momentum (SGD). A number from 0 to 1.
-        betas: How much of the averages is kept at every step: of the gradient, and of its square (Adam). Two numbers
-            from 0 to below 1.
-        eps: Keeps the divisor from 0: larger makes small gradients count less (Adam). A number from 0 to 1e6.
-        weight_decay: Pulls the parameters towards 0 at every step. A number from 0 to 1e6.
+        betas: How much of the averages is kept at every step: of the gradient, and of its square (Adam, AdamW, NAdam,
+            RAdam, Adamax). Two numbers from 0 to below 1.
+        initial_accumulator_value: The sum of squares before the first step: larger makes the first steps shorter
+            (Adagrad). A number from 0 to 1e6.
+        rho: How much of the averages is kept at every step: of the squares of gradients, and of steps (Adadelta). A
+            number from 0 to 1.
+        lambd: Pulls the parameters towards 0, and makes lr fall (ASGD). A number from 0 to 1e6.
+        alpha: How much of the average of squares is kept at every step (RMSprop); how fast lr falls: after t steps it
+            is lr / (1 + lambd · lr · t) to this power (ASGD). A number from 0 to 1.
+        eps: Keeps the divisor from 0: larger makes small gradients count less (all but SGD, Rprop, ASGD). A number from
+            0 to 1e6.
+        lr_decay: How fast lr falls: after t steps it is lr / (1 + t · lr_decay) (Adagrad). A number from 0 to 1e6.
+        t0: The step from which the points are averaged; the path does not depend on it (ASGD). A number from 0 to 1e6.
+        weight_decay: Pulls the parameters towards 0 at every step (all but Rprop). A number from 0 to 1e6.
         nesterov: Nesterov: take the gradient after the momentum has moved; needs momentum above 0 and dampening 0
             (SGD).
-        amsgrad: Divide by the largest average of squares so far, so that steps never grow again (Adam).
+        amsgrad: Divide by the largest average of squares so far, so that steps never grow again (Adam, AdamW).
+        centered: Divide by the spread of the gradients about their mean, instead of their size (RMSprop).
+        etas: What a step's size is multiplied by: where the gradient changed its sign, and where it kept it (Rprop).
+            Two numbers from 0 to 10.
+        step_sizes: The shortest and the longest step of a parameter (Rprop). Two numbers from 0 to 1e6.
         maximize: Climb the loss instead of descending it.
+        momentum_decay: How soon momentum counts in full: at first it counts half (NAdam). A number from 0 to 1e6.
+        decoupled_weight_decay: Apply weight decay to the parameters themselves, as AdamW does, not to their gradient
+            (Adam, NAdam, RAdam).
         steps: The number of steps. A whole number from 0 to 100,000.
         start: Where the descent starts, in the order of the objective's parameters: (weight, bias). Two finite numbers,
             at most 1e150 in size.
@@ -141,6 +159,9 @@ class OptimizerPlayground(Panel[Settings, Result]):
             self.dataset = self._problems.names[0]
             for name, value in settings.items():
                 setattr(self, name, value)
+            for name, value in rules.usual(self.optimizer).items():
+                if name not in settings:
+                    setattr(self, name, value)
             if "start" not in settings:
                 self.start = self._problems[self.dataset].base.start
             if "lr" not in settings:
@@ -186,12 +207,22 @@ class OptimizerPlayground(Panel[Settings, Result]):
     def _nesterov_excludes_dampening(self, proposal: Bunch) -> float | bool:
         wanted = {name: getattr(self, name) for name in ("nesterov", "momentum", "dampening")}
         wanted[proposal.trait.name] = proposal.value
-        if wanted["nesterov"] and (wanted["momentum"] <= 0 or wanted["dampening"] != 0):
+        if self.optimizer == "SGD" and wanted["nesterov"] and (wanted["momentum"] <= 0 or wanted["dampening"] != 0):
             raise TraitError(
                 "nesterov needs momentum > 0 and dampening = 0, as in torch.optim.SGD; "
                 f"got momentum {wanted['momentum']:g} and dampening {wanted['dampening']:g}"
             )
         return proposal.value
+
+    @validate("etas")
+    def _etas_shrink_and_grow(self, proposal: Bunch) -> tuple[float, float]:
+        less, more = proposal.value
+        if not 0 < less < 1 < more:
+            raise TraitError(
+                "etas must be a number between 0 and 1, and one above 1, as in torch.optim.Rprop; "
+                f"got {less:g} and {more:g}"
+            )
+        return less, more
 
     def _state(self) -> State:
         """Everything that decides what is shown now."""
@@ -264,7 +295,8 @@ class OptimizerPlayground(Panel[Settings, Result]):
         lr.remark("" if found is None else found[1], over=found is not None and self.lr > found[0])
 
     def _usual_in_folds(self) -> Mapping[str, object]:
-        return {**super()._usual_in_folds(), "start": self._problems[self.dataset].base.start}
+        usual = {**super()._usual_in_folds(), **rules.usual(self.optimizer)}
+        return {**usual, "start": self._problems[self.dataset].base.start}
 
     # -- a guess before the picture -----------------------------------------------------------------------
 

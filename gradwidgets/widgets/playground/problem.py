@@ -208,14 +208,15 @@ class Problem:
         return replace(quick, settings=settings)
 
     def suitable_lr(self, settings: Settings) -> float:
-        """Return a learning rate that shows a descent: 0.1, or half the largest stable one if that is less."""
+        """Return a learning rate that shows a descent: that given, or half the largest stable one if that is less."""
         objectives = self.objectives(settings)
         # The mean square is the steepest loss, and its minimum the cheapest to compute: it decides if it is shown.
         square: list[Objective] = [o for o in objectives.values() if isinstance(o, Regression) and o.square]
         asked = square or [o for o in objectives.values() if o.smooth]
-        found = [stability_at_minimum(objective, replace(settings.optimizer, lr=0.1)) for objective in asked]
+        optimizer = settings.optimizer
+        found = [stability_at_minimum(objective, optimizer.at_first()) for objective in asked]
         limits = [stable.lr_limit for stable in found if stable is not None and stable.lr_limit]
-        return float(f"{min([0.1, *(limit / 2 for limit in limits)]):.1g}")
+        return float(f"{min([optimizer.lr, *(limit / 2 for limit in limits)]):.1g}")
 
 
 class Problems:

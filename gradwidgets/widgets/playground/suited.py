@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from gradwidgets.core import OBJECTIVES, OPTIMIZERS
 from gradwidgets.widgets.kernel.as_usual import as_usual
 from gradwidgets.widgets.panel.own_settings import OwnSettings
-from gradwidgets.widgets.playground import thresholds
+from gradwidgets.widgets.playground import rules, thresholds
 from gradwidgets.widgets.playground.presets import PRESETS
 from gradwidgets.widgets.playground.problem import YOURS, Problems, Settings
 
@@ -49,7 +49,8 @@ class SuitedSettings(OwnSettings[Any]):
 
     def suitable_lr(self, dataset: str, optimizer: str) -> float:
         """Return a learning rate that suits a problem and an optimizer."""
-        rule = replace(OPTIMIZERS[optimizer](), lr=0.1)
+        usual = OPTIMIZERS[optimizer]()
+        rule = replace(usual, lr=usual.visible_lr)
         with as_usual():
             problem = self._problems[dataset]
             start = problem.base.start
@@ -59,13 +60,20 @@ class SuitedSettings(OwnSettings[Any]):
     def _suited(self, dataset: str, optimizer: str, now: tuple[str, str]) -> dict[str, object]:
         """Return the settings that change with the problem or the optimizer: a start and a learning rate that suit it.
 
-        With another optimizer, a learning rate that the user chose stays.
+        With another optimizer, a learning rate that the user chose stays; see `rules.changed_along` for its other
+        settings.
         """
+        suited: dict[str, object] = {}
+        if optimizer != now[1]:
+            suited = rules.changed_along(optimizer, now[1], {name: getattr(self.panel, name) for name in self._ruled()})
         if dataset != now[0]:
-            return {"start": self._problems[dataset].base.start, "lr": self.suitable_lr(dataset, optimizer)}
-        if optimizer != now[1] and self.panel.lr == self.suitable_lr(*now):
-            return {"lr": self.suitable_lr(dataset, optimizer)}
-        return {}
+            suited["start"] = self._problems[dataset].base.start
+        if dataset != now[0] or (optimizer != now[1] and self.panel.lr == self.suitable_lr(*now)):
+            suited["lr"] = self.suitable_lr(dataset, optimizer)
+        return suited
+
+    def _ruled(self) -> list[str]:
+        return [name for name in rules.declared() if name in self._names]
 
     def along(self, name: str, old: Any) -> dict[str, object]:
         """Return what suits a new problem or optimizer; settings set together with it win."""
@@ -105,4 +113,4 @@ class SuitedSettings(OwnSettings[Any]):
         """Return the constructor's default settings."""
         dataset = self.panel.dataset
         suited = {"start": self._problems[dataset].base.start, "lr": self.suitable_lr(dataset, self.panel.optimizer)}
-        return {**super().usual(), **suited}
+        return {**super().usual(), **rules.usual(self.panel.optimizer), **suited}

@@ -57,7 +57,7 @@ def test_betas_that_cannot_be_are_refused_and_nothing_is_lost(playground, betas)
 
 
 def test_a_wrong_rule_is_answered_with_the_right_ones(playground):
-    with pytest.raises(TraitError, match="optimizer must be one of 'SGD', 'Adam'; got 'Adm'"):
+    with pytest.raises(TraitError, match=r"optimizer must be one of 'SGD', 'Adam', .*, 'ASGD'; got 'Adm'"):
         playground.optimizer = "Adm"
     assert playground.optimizer == "SGD"
 
@@ -70,6 +70,86 @@ def test_a_rule_brings_a_learning_rate_in_place_of_one_that_nobody_chose():
         playground.lr = 0.02
         playground.optimizer = "SGD"
         assert playground.lr == 0.02
+
+
+@pytest.mark.parametrize("rule", list(OPTIMIZERS))
+@pytest.mark.parametrize("before", ["SGD", "AdamW", "Adagrad", "ASGD"])
+def test_a_rule_comes_with_its_own_defaults(before, rule):
+    with contextlib.closing(OptimizerPlayground(X, Y, optimizer=before, steps=2)) as playground:
+        playground.optimizer = rule
+        own = {field.name: field.default for field in fields(OPTIMIZERS[rule]) if field.name != "lr"}
+        assert {name: getattr(playground, name) for name in own} == own
+        chosen = "" if rule == "SGD" else f"optimizer='{rule}', "
+        assert repr(playground) == f"OptimizerPlayground({X}, {Y}, {chosen}steps=2)"
+
+
+def test_what_somebody_changed_stays_and_what_nobody_did_goes_with_its_rule(playground):
+    playground.weight_decay = 0.3
+    playground.optimizer = "AdamW"
+    assert playground.weight_decay == 0.3
+    playground.weight_decay = 0.01
+    playground.optimizer = "Adam"
+    assert playground.weight_decay == 0
+    playground.eps, playground.momentum = 1e-3, 0.9
+    playground.optimizer = "Adagrad"
+    playground.optimizer = "RMSprop"
+    assert (playground.eps, playground.momentum, playground.alpha) == (1e-3, 0.9, 0.99)
+
+
+def test_a_name_that_means_another_thing_is_another_setting(playground):
+    playground.optimizer = "RMSprop"
+    playground.alpha = 0.5
+    playground.optimizer = "SGD"
+    assert playground.alpha == 0.5  # kept for RMSprop
+    playground.optimizer = "ASGD"
+    assert playground.alpha == 0.75
+    playground.alpha = 0.6
+    playground.optimizer = "RMSprop"
+    assert playground.alpha == 0.99
+    assert "(RMSprop); how fast lr falls" in playground.controls["alpha"].field.tooltip
+
+
+def test_a_choice_on_the_page_brings_the_defaults_too_and_a_state_wins(playground, page):
+    choose(playground.controls["optimizer"].menu, "AdamW")
+    page.answer()
+    assert playground.weight_decay == 0.01
+    playground.restore({"optimizer": "Adam", "weight_decay": 0.01})
+    assert (playground.optimizer, playground.weight_decay) == ("Adam", 0.01)
+    assert OptimizerPlayground(optimizer="AdamW", steps=1).weight_decay == 0.01
+    assert OptimizerPlayground(optimizer="AdamW", steps=1, weight_decay=0).weight_decay == 0
+
+
+def test_nesterov_rules_over_momentum_in_sgd_alone(playground):
+    playground.momentum, playground.nesterov = 0.9, True
+    playground.optimizer = "RMSprop"
+    playground.momentum = 0.0
+    assert playground.error == ""
+    playground.optimizer = "SGD"
+    assert (playground.momentum, playground.nesterov, playground.error) == (0.0, False, "")
+
+
+@pytest.mark.parametrize("etas", [(1.0, 1.2), (0.0, 1.2), (0.5, 1.0), (0.5, 0.9)])
+def test_etas_that_torch_refuses_are_refused(playground, etas):
+    with pytest.raises(TraitError, match="etas must be a number between 0 and 1, and one above 1"):
+        playground.etas = etas
+    assert playground.etas == (0.5, 1.2)
+
+
+@pytest.mark.parametrize("rule", list(OPTIMIZERS))
+def test_a_rule_is_explained_and_its_step_adds_up_in_words(playground, rule):
+    playground.optimizer, playground.step = rule, 3
+    assert OPTIMIZERS[rule].own_part in words_of(playground)
+    assert f"Step t of {rule}" in playground._helps["the optimizer"].value
+    assert f"torch.optim.{rule}([point], lr=" in playground.code()
+    assert ("no fixed limit" in playground.summary) == (rule != "SGD")
+
+
+@pytest.mark.parametrize("dataset", ["article", "rosenbrock", "beale", "himmelblau"])
+@pytest.mark.parametrize("rule", list(OPTIMIZERS))
+def test_a_rule_s_usual_learning_rate_does_not_diverge(rule, dataset):
+    with contextlib.closing(OptimizerPlayground(dataset=dataset, optimizer=rule)) as playground:
+        assert "diverged" not in playground.summary
+        assert all(run.losses[-1] < run.losses[0] for run in playground.trajectories.values())
 
 
 def test_words_say_that_adam_has_no_limit_and_a_step_of_it_adds_up(playground):
