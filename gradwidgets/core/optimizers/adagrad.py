@@ -56,9 +56,10 @@ class Adagrad(Optimizer):
     nonlinear: ClassVar[str] = "no fixed limit: Adagrad divides every step by the size of all gradients so far"
     formula: ClassVar[tuple[str, ...]] = (
         "g = g + weight_decay · p",
-        "s = s + g², at first s = initial_accumulator_value",
+        "s = s + g²",
         "p = p − lr′ · g / (√s + eps)",
         "lr′ = lr / (1 + (t − 1) · lr_decay)",
+        "at first s = initial_accumulator_value",
     )
     visible_lr: ClassVar[float] = 1.0
 

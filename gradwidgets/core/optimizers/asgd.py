@@ -66,10 +66,10 @@ class ASGD(Optimizer):
     nonlinear: ClassVar[str] = "no fixed limit: ASGD's learning rate falls from step to step"
     formula: ClassVar[tuple[str, ...]] = (
         "g = g + weight_decay · p",
-        "p = p · (1 − lambd · η) − η · g, at first η = lr",
+        "p = p · (1 − lambd · η) − η · g",
         "η = lr / (1 + lambd · lr · t)^alpha",
-        "apart from the path, from step t0 on:",
-        "average = average + (p − average) / (t − t0)",
+        "and from step t0 on, beside the path,",
+        "a = a + (p − a) / (t − t0)",
     )
 
     lr: float = lr(1e-2)

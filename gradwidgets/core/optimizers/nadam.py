@@ -71,12 +71,14 @@ class NAdam(Optimizer):
     nonlinear: ClassVar[str] = "no fixed limit: NAdam divides every step by the size of its gradients"
     formula: ClassVar[tuple[str, ...]] = (
         "g = g + weight_decay · p",
-        "μ = β₁ · (1 − ½ · 0.96^(t · momentum_decay)), Π = Π · μ",
         "m = β₁ · m + (1 − β₁) · g",
         "v = β₂ · v + (1 − β₂) · g²",
-        "p = p − lr · (g′ + m′) / (√(v / (1 − β₂^t)) + eps)",
+        "p = p − lr · (g′ + m′) / (√v′ + eps)",
+        "v′ = v / (1 − β₂^t)",
         "g′ = g · (1 − μ) / (1 − Π)",
         "m′ = m · μ⁺ / (1 − Π · μ⁺), μ⁺ the next μ",
+        "μ = β₁ · (1 − ½ · 0.96^(t · ψ)), Π = Π · μ",
+        "ψ = momentum_decay",
     )
 
     lr: float = lr(2e-3)

@@ -67,7 +67,8 @@ class RMSprop(Optimizer):
         "v = alpha · v + (1 − alpha) · g²",
         "b = momentum · b + g / (√v + eps)",
         "p = p − lr · b",
-        "centered: √(v − m²), m = alpha · m + (1 − alpha) · g",
+        "centered: √(v − m²) instead of √v, with",
+        "m = alpha · m + (1 − alpha) · g",
     )
 
     lr: float = lr(1e-2)

@@ -55,10 +55,11 @@ class Rprop(Optimizer):
     own_part: ClassVar[str] = "−size·sign"
     nonlinear: ClassVar[str] = "no fixed limit: Rprop steps by the signs of gradients, in sizes that it adapts"
     formula: ClassVar[tuple[str, ...]] = (
-        "size = size · η⁺ where g kept its sign, at first lr",
-        "size = size · η⁻ and g = 0 where it changed its sign",
+        "size = size · η⁺ where g kept its sign",
+        "size = size · η⁻ and g = 0 where it did not",
         "p = p − size · sign(g)",
-        "(η⁻, η⁺) = etas, size within step_sizes",
+        "etas = (η⁻, η⁺), at first size = lr",
+        "step_sizes: the least and the largest size",
     )
 
     lr: float = lr(1e-2)

@@ -99,10 +99,19 @@ class Maker:
         return Entry(name, self.tooltip(name, more), self.looks)
 
     def point(
-        self, name: str, more: str = "", *, parts: tuple[str, str] = ("first", "second"), tagged: bool = False
+        self,
+        name: str,
+        more: str = "",
+        *,
+        parts: tuple[str, str] = ("first", "second"),
+        tagged: bool = False,
+        roomy: bool = False,
     ) -> Point:
-        """Make two fields that make a point."""
-        return Point(name, self.tooltip(name, more), parts, tagged=tagged, looks=self.looks)
+        """Make two fields that make a point; roomy ones stand below its name."""
+        point = Point(name, self.tooltip(name, more), parts, tagged=tagged, looks=self.looks)
+        if roomy:
+            point.add_class("gradwidgets-roomy")
+        return point
 
     def scrubber(self, name: str, more: str = "") -> Scrubber:
         """Make a slider that walks through a run."""

@@ -33,6 +33,9 @@ _RARE = (
     "maximize",
 )
 
+_LABELS = {"initial_accumulator_value": "initial_accumulator"}  # where the name is longer than the line
+_SHORT = 1e-3  # numbers below this have too many digits for a narrow field
+
 Declared = dict[str, tuple[Field[Any], Setting]]
 Trait = Flag | Pair | Real
 
@@ -195,8 +198,8 @@ def _control(make: Maker, field: Field[Any], setting: Setting) -> Control:
     if isinstance(field.default, bool):
         return make.check(field.name)
     if isinstance(field.default, tuple):
-        return make.point(field.name)
-    return make.number(field.name, _stops(setting))
+        return make.point(field.name, roomy=min(field.default) < _SHORT)
+    return make.number(field.name, _stops(setting), label=_LABELS.get(field.name))
 
 
 def _stops(setting: Setting) -> tuple[float, ...]:
