@@ -76,6 +76,19 @@ def test_dive_into_deep_learnings_quadratic(optimizer, end):
     assert descend(quadratic(), optimizer, (-5, -2), 20).end.tolist() == pytest.approx(end, abs=5e-7)
 
 
+@pytest.mark.parametrize(
+    ("optimizer", "step"),
+    [
+        (SGD(2 / 1001), 6160),
+        (SGD((2 / (1000**0.5 + 1)) ** 2, momentum=((1000**0.5 - 1) / (1000**0.5 + 1)) ** 2), 296),
+    ],
+)
+def test_the_best_of_gradient_descent_and_of_the_heavy_ball_on_a_long_valley(optimizer, step):
+    valley = as_objective(lambda x, y: 0.5 * (x**2 + 1000 * y**2))
+    losses = descend(valley, optimizer, (1.0, 1.0), step).losses
+    assert int((losses < 1e-8).to(torch.uint8).argmax()) == step
+
+
 # Integers make residuals of exactly 0 and ±threshold; the settings reach into divergence.
 numbers = st.one_of(st.integers(-4, 4).map(float), st.floats(-5, 5, width=32))
 optimizers = st.builds(

@@ -124,6 +124,48 @@ def test_the_parts_add_up_to_the_step(rule, data, k, objective):
     assert torch.equal(parts.next_point, longer.points[k + 1])
 
 
+def parts_after(optimizer, k):
+    """The run on the quadratic, and its step k in parts."""
+    path = descend(quadratic(), optimizer, (-5.0, -2.0), k)
+    return path, step_parts(path, quadratic(), optimizer, k)
+
+
+@EVERY
+def test_a_first_step_has_no_momentum_yet(rule):
+    _, first = parts_after(OPTIMIZERS[rule](lr=0.1), 0)
+    assert not first.momentum_part.any()
+    assert first.gradient_part.all()
+
+
+@pytest.mark.parametrize("rule", ["AdamW", "NAdam", "RAdam", "Adam"])
+def test_decoupled_weight_decay_is_not_divided(rule):
+    settings = {} if rule == "AdamW" else {"decoupled_weight_decay": True}
+    _, parts = parts_after(OPTIMIZERS[rule](lr=0.1, weight_decay=0.5, **settings), 9)
+    torch.testing.assert_close(parts.weight_decay_part, -0.1 * 0.5 * parts.point, rtol=1e-15, atol=0)
+
+
+def test_what_pulls_to_0_in_asgd_is_lambd_and_weight_decay():
+    path, parts = parts_after(OPTIMIZERS["ASGD"](lr=0.1, lambd=0.5, alpha=1.0, weight_decay=0.25), 3)
+    eta = 0.1 / (1 + 0.5 * 0.1 * 3)
+    torch.testing.assert_close(parts.weight_decay_part, -eta * 0.75 * parts.point, rtol=1e-7, atol=0)
+    torch.testing.assert_close(parts.gradient_part, -eta * path.gradients[3], rtol=1e-7, atol=0)
+
+
+def test_momentum_in_rmsprop_is_the_last_step():
+    optimizer = OPTIMIZERS["RMSprop"](lr=0.1, momentum=0.8)
+    path, parts = parts_after(optimizer, 5)
+    torch.testing.assert_close(parts.momentum_part, 0.8 * (path.points[5] - path.points[4]), rtol=1e-12, atol=0)
+
+
+def test_rprop_rests_for_a_step_where_the_gradient_turns():
+    path, _ = parts_after(OPTIMIZERS["Rprop"](lr=0.5), 40)
+    turned = (path.gradients[1:] * path.gradients[:-1]).sign() < 0
+    moved = path.points[2:] != path.points[1:-1]
+    assert turned[:-1].any() and not (turned[:-1] & moved).any()
+    k = int(torch.nonzero(turned[:, 0])[0]) + 1
+    assert step_parts(path, quadratic(), OPTIMIZERS["Rprop"](lr=0.5), k).gradient_part[0] == 0
+
+
 @EVERY
 @settings(max_examples=20, deadline=None)  # 220 settings in all
 @given(data=st.data(), steps=st.integers(0, 40))

@@ -119,6 +119,22 @@ def test_a_choice_on_the_page_brings_the_defaults_too_and_a_state_wins(playgroun
     assert OptimizerPlayground(optimizer="AdamW", steps=1, weight_decay=0).weight_decay == 0
 
 
+def test_a_file_from_before_these_rules_opens_as_it_was(playground):
+    before = {"optimizer": "Adam", "lr": 0.05, "betas": [0.8, 0.99], "eps": 1e-6, "weight_decay": 0.0, "momentum": 0.5}
+    playground.optimizer = "AdamW"
+    playground.restore(before | {"dampening": 0.0, "nesterov": False, "amsgrad": True, "maximize": False, "steps": 7})
+    optimizer = OPTIMIZERS["Adam"](0.05, (0.8, 0.99), 1e-6, 0.0, True)
+    assert playground.trajectories["MSE"] == descend(settled(playground).objectives["MSE"], optimizer, (6, -3), 7)
+
+
+def test_a_locked_setting_stays_when_a_rule_is_chosen_on_the_page(playground, page):
+    playground.lock = ["weight_decay"]
+    choose(playground.controls["optimizer"].menu, "AdamW")
+    page.answer()
+    playground.lock = []
+    assert (playground.optimizer, playground.weight_decay) == ("AdamW", 0.0)
+
+
 def test_nesterov_rules_over_momentum_in_sgd_alone(playground):
     playground.momentum, playground.nesterov = 0.9, True
     playground.optimizer = "RMSprop"
