@@ -94,28 +94,27 @@ class RMSprop(Optimizer):
         self, point: Tensor, gradient: Tensor, state: RMSpropState | None = None, out: Tensor | None = None
     ) -> tuple[Tensor, RMSpropState]:
         """Take one step, in `torch.optim.RMSprop`'s order of operations, see `Optimizer.step`."""
+        before = state or self.init(point)
         _, direction = self._begin(point, gradient)
-        state = self._averaged(direction, state or self.init(point))
-        divisor = self._divisor(state)
-        if state.buffer is None:
-            return torch.addcdiv(point, direction, divisor, value=-self.lr, out=out), state
-        buffer = (state.buffer * self.momentum).addcdiv_(direction, divisor)
-        return torch.add(point, buffer, alpha=-self.lr, out=out), state._replace(buffer=buffer)
+        square, mean = self._averages(direction, before)
+        divisor = self._divisor(square, mean)
+        if before.buffer is None:
+            return torch.addcdiv(point, direction, divisor, value=-self.lr, out=out), RMSpropState(square, None, mean)
+        buffer = (before.buffer * self.momentum).addcdiv_(direction, divisor)
+        return torch.add(point, buffer, alpha=-self.lr, out=out), RMSpropState(square, buffer, mean)
 
     def parts(self, point: Tensor, gradient: Tensor, state: RMSpropState) -> dict[str, Tensor]:
         """The step as gradient and weight decay, divided, and the steps before, see `Optimizer.parts`."""
-        after = self._averaged(self._begin(point, gradient)[1], state)
-        found = self._shares(point, gradient, -self.lr / self._divisor(after))
+        averages = self._averages(self._begin(point, gradient)[1], state)
+        found = self._shares(point, gradient, -self.lr / self._divisor(*averages))
         if state.buffer is not None:
             found["momentum"] = -self.lr * self.momentum * state.buffer
         return found
 
-    def _averaged(self, direction: Tensor, state: RMSpropState) -> RMSpropState:
+    def _averages(self, direction: Tensor, state: RMSpropState) -> tuple[Tensor, Tensor | None]:
         square = (state.square * self.alpha).addcmul_(direction, direction, value=1 - self.alpha)
-        mean = None if state.mean is None else torch.lerp(state.mean, direction, 1 - self.alpha)
-        return RMSpropState(square, state.buffer, mean)
+        return square, None if state.mean is None else torch.lerp(state.mean, direction, 1 - self.alpha)
 
-    def _divisor(self, state: RMSpropState) -> Tensor:
-        if state.mean is None:
-            return state.square.sqrt().add_(self.eps)
-        return torch.addcmul(state.square, state.mean, state.mean, value=-1).sqrt_().add_(self.eps)
+    def _divisor(self, square: Tensor, mean: Tensor | None) -> Tensor:
+        spread = square.sqrt() if mean is None else torch.addcmul(square, mean, mean, value=-1).sqrt_()
+        return spread.add_(self.eps)

@@ -52,14 +52,14 @@ class Rprop(Optimizer):
     """
 
     autonomous: ClassVar[bool] = True
-    own_part: ClassVar[str] = "−size·sign"
+    own_part: ClassVar[str] = "−s·sign"
     nonlinear: ClassVar[str] = "no fixed limit: Rprop steps by the signs of gradients, in sizes that it adapts"
     formula: ClassVar[tuple[str, ...]] = (
-        "size = size · η⁺ where g kept its sign",
-        "size = size · η⁻ and g = 0 where it did not",
-        "p = p − size · sign(g)",
-        "etas = (η⁻, η⁺), at first size = lr",
-        "step_sizes: the least and the largest size",
+        "same sign as before: s = s · η⁺",
+        "another sign: s = s · η⁻, g = 0",
+        "p = p − s · sign(g)",
+        "etas = (η⁻, η⁺), at first s = lr",
+        "s stays within step_sizes",
     )
 
     lr: float = lr(1e-2)

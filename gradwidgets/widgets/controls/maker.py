@@ -105,12 +105,12 @@ class Maker:
         *,
         parts: tuple[str, str] = ("first", "second"),
         tagged: bool = False,
-        roomy: bool = False,
+        long: bool = False,
     ) -> Point:
-        """Make two fields that make a point; roomy ones stand below its name."""
+        """Make two fields that make a point; long ones stand below its name."""
         point = Point(name, self.tooltip(name, more), parts, tagged=tagged, looks=self.looks)
-        if roomy:
-            point.add_class("gradwidgets-roomy")
+        if long:
+            point.add_class("gradwidgets-named-above")
         return point
 
     def scrubber(self, name: str, more: str = "") -> Scrubber:

@@ -198,7 +198,7 @@ def _control(make: Maker, field: Field[Any], setting: Setting) -> Control:
     if isinstance(field.default, bool):
         return make.check(field.name)
     if isinstance(field.default, tuple):
-        return make.point(field.name, roomy=min(field.default) < _SHORT)
+        return make.point(field.name, long=min(field.default) < _SHORT)
     return make.number(field.name, _stops(setting), label=_LABELS.get(field.name))
 
 
