@@ -99,19 +99,10 @@ class Maker:
         return Entry(name, self.tooltip(name, more), self.looks)
 
     def point(
-        self,
-        name: str,
-        more: str = "",
-        *,
-        parts: tuple[str, str] = ("first", "second"),
-        tagged: bool = False,
-        long: bool = False,
+        self, name: str, more: str = "", *, parts: tuple[str, str] = ("first", "second"), tagged: bool = False
     ) -> Point:
-        """Make two fields that make a point; long ones stand below its name."""
-        point = Point(name, self.tooltip(name, more), parts, tagged=tagged, looks=self.looks)
-        if long:
-            point.add_class("gradwidgets-named-above")
-        return point
+        """Make two fields that make a point."""
+        return Point(name, self.tooltip(name, more), parts, tagged=tagged, looks=self.looks)
 
     def scrubber(self, name: str, more: str = "") -> Scrubber:
         """Make a slider that walks through a run."""

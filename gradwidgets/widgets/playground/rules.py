@@ -33,8 +33,8 @@ _RARE = (
     "maximize",
 )
 
-_LABELS = {"initial_accumulator_value": "initial_accumulator"}  # where the name is longer than the line
-_SHORT = 1e-3  # numbers below this have too many digits for a narrow field
+_LONG = 20  # a name of more letters leaves no room for a field in its line
+_SHORT = 1e-3  # and a number below this has too many digits for one
 
 Declared = dict[str, tuple[Field[Any], Setting]]
 Trait = Flag | Pair | Real
@@ -198,8 +198,15 @@ def _control(make: Maker, field: Field[Any], setting: Setting) -> Control:
     if isinstance(field.default, bool):
         return make.check(field.name)
     if isinstance(field.default, tuple):
-        return make.point(field.name, long=min(field.default) < _SHORT)
-    return make.number(field.name, _stops(setting), label=_LABELS.get(field.name))
+        return _named_above(make.point(field.name), min(field.default) < _SHORT)
+    return _named_above(make.number(field.name, _stops(setting)), len(field.name) > _LONG)
+
+
+def _named_above(control: Control, wanted: bool) -> Control:
+    """Put what is long in a control below its name, if that is wanted."""
+    if wanted:
+        control.add_class("gradwidgets-named-above")
+    return control
 
 
 def _stops(setting: Setting) -> tuple[float, ...]:
