@@ -52,6 +52,11 @@ def buttons_in(widget: ipywidgets.Widget) -> dict[str, ipywidgets.Button]:
     return {one.description: one for one in descendants(widget) if isinstance(one, ipywidgets.Button)}
 
 
+def explanations_in(panel) -> list[str]:
+    """What the question marks open, as HTML."""
+    return [one.value for one in descendants(panel) if "gradwidgets-helped" in getattr(one, "_dom_classes", ())]
+
+
 def cards_in(panel) -> dict[str, ipywidgets.Button]:
     """The buttons on the cards of the cures that were tried, by the cure's name."""
     cards = [one for one in descendants(panel) if "gradwidgets-cure" in getattr(one, "_dom_classes", ())]

@@ -12,7 +12,7 @@ from gradwidgets.core import OPTIMIZERS, descend
 from gradwidgets.widgets.playground.rules import declared
 from tests.core.judge import torch_line, torch_run
 from tests.widgets.fake_page import choose, send
-from tests.widgets.inside import settled, words_of
+from tests.widgets.inside import explanations_in, settled, words_of
 
 X, Y = [0.0, 1.0, 2.0, 4.0], [1.0, 2.5, 3.0, 6.0]
 
@@ -155,7 +155,7 @@ def test_etas_that_torch_refuses_are_refused(playground, etas):
 def test_a_rule_is_explained_and_its_step_adds_up_in_words(playground, rule):
     playground.optimizer, playground.step = rule, 3
     assert OPTIMIZERS[rule].own_part in words_of(playground)
-    assert f"Step t of {rule}" in playground._helps["the optimizer"].value
+    assert any(f"Step t of {rule}" in said for said in explanations_in(playground))
     assert f"torch.optim.{rule}([point], lr=" in playground.code()
     assert ("no fixed limit" in playground.summary) == (rule != "SGD")
 
