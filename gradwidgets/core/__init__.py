@@ -4,7 +4,8 @@ What can be descended
     `Objective`, ready-made ones in `OBJECTIVES`, your own with `as_objective`, and `regression` (or all its
     `LOSSES` at once: `regressions`) on your data or one of the `DATASETS`.
 How
-    `SGD`, with every setting of torch's, in `descend` and `descend_each`, which give a `Trajectory`.
+    `SGD`, with every setting of torch's, in `descend` and `descend_each`, which give a `Trajectory`; under one of the
+    `SCHEDULES`, `warm_up` before it, and on mini-batches.
 What it means
     `outcome` (where it went), `stability` (how large lr may be), `step_parts` (one step taken apart),
     `sample_surface` and `sample_surfaces` (the map), `script` (the run as a plain torch script).
@@ -81,6 +82,7 @@ from gradwidgets.core.regression.losses import LOSSES, RegressionLoss
 from gradwidgets.core.regression.regression import Regression, regression, regressions
 from gradwidgets.core.results.allowed import choose
 from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.schedules import SCHEDULES, Schedule, warm_up
 from gradwidgets.core.spectra import (
     GradientCovariance,
     NoiseScale,
@@ -111,6 +113,7 @@ __all__ = [
     "OBJECTIVES",
     "OPTIMIZERS",
     "PATTERNS",
+    "SCHEDULES",
     "SGD",
     "Adam",
     "AppliedFix",
@@ -136,6 +139,7 @@ __all__ = [
     "ProbeRow",
     "Regression",
     "RegressionLoss",
+    "Schedule",
     "Spectrum",
     "Stability",
     "StepParts",
@@ -189,4 +193,5 @@ __all__ = [
     "training_losses",
     "try_fix",
     "trying_fix",
+    "warm_up",
 ]

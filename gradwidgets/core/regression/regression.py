@@ -107,8 +107,15 @@ class Regression(Objective):
         return tensor.new_tensor([[xx, x1], [x1, one]])
 
     def source(self) -> str:  # noqa: D102
+        return self._source("point")
+
+    def source_on_batches(self) -> str:
+        """The same as `source`, of a function that may be given a batch: `objective(point, x, y)`."""
+        return self._source("point, x=x, y=y")
+
+    def _source(self, arguments: str) -> str:
         before, mean = self.loss.source("weight * x + bias", "y", self.constants)
-        return f"{before}def objective(point):\n    weight, bias = point\n    return {mean}\n"
+        return f"{before}def objective({arguments}):\n    weight, bias = point\n    return {mean}\n"
 
 
 @at_home
