@@ -39,6 +39,7 @@ def on_one_sample(
     rules: list[Optimizer] | None,
     draw: Draw,
 ) -> Slices[dict[str, Trajectory]]:
+    """Regressions on the same data, side by side, with the optimizer of each step if there is a schedule."""
     flat = starts.reshape(-1, 2)
     sample = next(iter(lines.values())).sample
     losses_of = [line.of_residuals(flat.dtype) for line in lines.values() for _ in range(len(flat))]
@@ -48,12 +49,12 @@ def on_one_sample(
     start = flat.T.repeat(1, len(lines))
     work = _loop(gradients_at, optimizer, start, steps, rules, steady=on_batches is None)
     points, gradients, states = yield from part_of(work, 0.0, 0.7)
-    lrs, result = _lrs(optimizer, rules, steps), {}
+    lrs, result = lrs_of(optimizer, rules, steps), {}
     for i, (name, line) in enumerate(lines.items()):
         rows = slice(i * len(flat), (i + 1) * len(flat))
         path = _points_last(points[:, :, rows], starts)
         losses = path.new_empty(path.shape[:-1])
-        for share in _losses_in_slices(line, path.view(-1, 2), losses.view(-1), long):
+        for share in losses_in_slices(line, path.view(-1, 2), losses.view(-1), long):
             yield 0.7 + 0.3 * (i + share) / len(lines)
         slopes = _points_last(gradients[:, :, rows], starts)
         of_batches = None if on_batches is None else on_batches.values[:steps, rows].reshape(steps, *starts.shape[:-1])
@@ -69,14 +70,15 @@ def on_any(
     steps: int,
     rules: list[Optimizer] | None,
 ) -> Slices[dict[str, Trajectory]]:
+    """Any one objective, likewise."""
     work = _loop(_gradients_of(objective, starts), optimizer, starts.reshape(-1, 2).T, steps, rules)
     points, gradients, states = yield from part_of(objective.watched(work), 0.0, 0.9)
     path = _points_last(points, starts)
     losses = path.new_empty(path.shape[:-1])
-    for share in _values_in_slices(objective, path.view(-1, 2), losses.view(-1)):
+    for share in losses_in_slices(objective, path.view(-1, 2), losses.view(-1)):
         yield 0.9 + 0.1 * share
-    slopes, lrs = _points_last(gradients, starts), _lrs(optimizer, rules, steps)
-    return {name: _trajectory(objective, path, losses, slopes, states, lrs=lrs, rules=rules)}
+    slopes, lrs = _points_last(gradients, starts), lrs_of(optimizer, rules, steps)
+    return {name: _trajectory(objective, path, losses, slopes, states, 0, lrs, None, rules)}
 
 
 def by_own_losses(
@@ -87,6 +89,7 @@ def by_own_losses(
     steps: int,
     draw: Draw,
 ) -> Slices[dict[str, Trajectory]]:
+    """Any objectives under a schedule that looks at the loss, path by path."""
     paths: dict[str, list[Trajectory]] = {name: [] for name in objectives}
     flat = starts.reshape(-1, 2)
     share = 1 / max(1, len(objectives) * len(flat))
@@ -112,11 +115,10 @@ def _by_own_loss(objective: Objective, run: Driven, start: Tensor, steps: int, d
         run.advance(next(met))
     path = _points_last(points, start)
     losses = path.new_empty(path.shape[:-1])
-    in_slices = _losses_in_slices if isinstance(objective, Regression) else _values_in_slices
-    for share in in_slices(objective, path, losses):
+    for share in losses_in_slices(objective, path, losses):
         yield 0.9 + 0.1 * share
     of_batches = None if draw.size is None else told.values[:steps, 0].clone()
-    lrs, slopes = _lrs(run.rules[0], run.rules, steps), _points_last(gradients, start)
+    lrs, slopes = lrs_of(run.rules[0], run.rules, steps), _points_last(gradients, start)
     return _trajectory(objective, path, losses, slopes, states, 0, lrs, of_batches, run.rules)
 
 
@@ -166,22 +168,26 @@ def _loop(
     return descent_loop(gradients_at, rules[0], start, steps, rules=iter(rules), steady=steady)
 
 
-def _lrs(optimizer: Optimizer, rules: list[Optimizer] | None, steps: int) -> Tensor:
+def lrs_of(optimizer: Optimizer, rules: list[Optimizer] | None, steps: int) -> Tensor:
+    """The learning rate of each step, (steps,)."""
     if rules is None:
         return torch.full((steps,), optimizer.lr, dtype=torch.float64)
     return torch.tensor([rule.lr for rule in rules[:steps]], dtype=torch.float64)
 
 
-def _losses_in_slices(line: Regression, points: Tensor, out: Tensor, long: LongSample | None = None) -> Iterator[float]:
-    """The losses of lines on the whole sample, (K, 2) to (K,); yields the fraction done."""
-    loss, sample = line.of_residuals(points.dtype), line.sample
+def losses_in_slices(
+    objective: Objective, points: Tensor, out: Tensor, long: LongSample | None = None
+) -> Iterator[float]:
+    """The losses on the whole sample, or the values of any objective, (K, 2) to (K,); yields the fraction done."""
+    if not isinstance(objective, Regression):
+        return _values_in_slices(objective, points, out)
+    loss, sample = objective.of_residuals(points.dtype), objective.sample
     if sample.n > BLOCK:
         return (long or LongSample(sample, [])).values_in_slices(loss, points, out)
     return values_in_slices(sample, loss, points, out)
 
 
 def _values_in_slices(objective: Objective, points: Tensor, out: Tensor) -> Iterator[float]:
-    """The values of any objective, likewise."""
     for k in range(0, len(points), POINTS_AT_ONCE):
         with torch.no_grad():
             out[k : k + POINTS_AT_ONCE] = objective(points[k : k + POINTS_AT_ONCE])
@@ -208,10 +214,10 @@ def _trajectory(
     losses: Tensor,
     gradients: Tensor,
     states: list[State],
-    column: int = 0,
-    lrs: Tensor = torch.empty(0),
-    of_batches: Tensor | None = None,
-    rules: list[Optimizer] | None = None,
+    column: int,
+    lrs: Tensor,
+    of_batches: Tensor | None,
+    rules: list[Optimizer] | None,
 ) -> Trajectory:
     single = points.ndim == 2
     remembered = tuple(of_column(state, column) for state in states) if single else ()

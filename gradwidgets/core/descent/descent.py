@@ -42,8 +42,8 @@ def descend(
             makes a float32 run; everything else is computed in float64.
         steps: 0 to 100 000.
         schedule: One of `SCHEDULES`, which sets lr (and momentum or β₁) after every step; None leaves them constant.
-        batch_size: The number of data in the batch of each step, for a regression; by default, and if there are no more,
-            all. The batches are those of `DataLoader(TensorDataset(x, y), batch_size, shuffle=True,
+        batch_size: The number of data in the batch of each step, for a regression; by default, and if there are no
+            more, all. The batches are those of `DataLoader(TensorDataset(x, y), batch_size, shuffle=True,
             generator=torch.Generator().manual_seed(seed))`, epoch after epoch.
         seed: A whole number ≥ 0, for the batches.
 

@@ -88,7 +88,8 @@ class Loop:
         state: State = None,
     ) -> None:
         self.gradients_at, self.optimizer, self.steps, self.done = gradients_at, optimizer, steps, 0
-        self.rules = itertools.repeat(optimizer) if rules is None else rules
+        # One for each step, asked for right before it.
+        self.rule_steps = itertools.repeat(optimizer.step) if rules is None else map(attrgetter("step"), rules)
         self.settles = optimizer.autonomous and rules is None and steady
         # Inference tensors, which skip autograd's bookkeeping; nothing outside this module sees them.
         with torch.inference_mode():
@@ -110,7 +111,7 @@ class Loop:
             states = []
             # The rules come last: none is asked for before its step.
             for point, following, weight, bias, gradient, step in zip(
-                points, points[1:], weights, biases, gradients, map(attrgetter("step"), self.rules), strict=False
+                points, points[1:], weights, biases, gradients, self.rule_steps, strict=False
             ):
                 self.gradients_at(weight, bias, gradient)
                 _, state = step(point, gradient, state, following)

@@ -75,8 +75,9 @@ def script(
 
 
 def _source(objective: Objective, draw: Draw) -> str:
-    on_batches = draw.size is not None and isinstance(objective, Regression)
-    return objective.source_on_batches() if on_batches else objective.source()
+    if draw.size is not None and isinstance(objective, Regression):
+        return objective.source_on_batches()
+    return objective.source()
 
 
 def _imports(math: bool, draw: Draw) -> str:

@@ -10,7 +10,7 @@ from gradwidgets.core.optimizers.setting import settings_of
 from gradwidgets.core.schedules.stand_in import StandIn
 
 # What torch's schedulers raise, apart from a ValueError in words, at settings that they do not check.
-FAILURES = (TypeError, ArithmeticError, AttributeError)
+FAILURES = (TypeError, ArithmeticError, AttributeError, NotImplementedError)
 
 
 class Schedule(ABC):

@@ -18,5 +18,5 @@ class StandIn(torch.optim.Optimizer):
         self.defaults = settings
         self.param_groups = [dict(settings)]
 
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]  # it is never given one
         """Nothing moves; schedulers ask that this is called before they are."""

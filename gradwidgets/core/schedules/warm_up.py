@@ -128,4 +128,7 @@ def warm_up(schedule: Schedule | None, steps: int, start_factor: float = 1.0 / 3
         return WarmedUpPlateau(linear, schedule)
     if isinstance(schedule, WarmedUpPlateau):
         raise ValueError("this schedule has a warm-up already")
-    return SequentialLR((linear, schedule), (linear.total_iters,))
+    if isinstance(schedule, SequentialLR):  # torch's cannot begin another one
+        later = (steps + at for at in schedule.milestones)
+        return SequentialLR((linear, *schedule.schedulers), (steps, *later))
+    return SequentialLR((linear, schedule), (steps,))
