@@ -5,9 +5,10 @@ What can be descended
     `LOSSES` at once: `regressions`) on your data or one of the `DATASETS`.
 How
     `SGD`, with every setting of torch's, in `descend` and `descend_each`, which give a `Trajectory`; under one of the
-    `SCHEDULES`, `warm_up` before it, and on mini-batches.
+    `SCHEDULES`, `warm_up` before it, and on mini-batches; for many seeds of those at once in `descend_runs`.
 What it means
-    `outcome` (where it went), `stability` (how large lr may be), `step_parts` (one step taken apart),
+    `outcome` (where it went), `stability` (how large lr may be), `hover` (how far the noise of
+    batches keeps it from the minimum; `stationary_variance` is the law), `step_parts` (one step taken apart),
     `sample_surface` and `sample_surfaces` (the map), `script` (the run as a plain torch script).
 What is wrong with a loss
     Any torch callable over one or two of its parameters: `sample_surface`, `probe` (a table at inputs that tell),
@@ -29,7 +30,9 @@ Long work in slices
 """
 
 from gradwidgets.core.descent.descent import descend, descend_each, descending_each
+from gradwidgets.core.descent.hovering import Hover, hover, stationary_variance
 from gradwidgets.core.descent.outcome import Outcome, outcome
+from gradwidgets.core.descent.runs import Runs, descend_runs, descending_runs
 from gradwidgets.core.descent.script import script
 from gradwidgets.core.descent.stability import Stability, stability
 from gradwidgets.core.descent.step_parts import StepParts, step_parts
@@ -126,6 +129,7 @@ __all__ = [
     "GradientCovariance",
     "GradientHistory",
     "GradientMonitor",
+    "Hover",
     "LayerFlow",
     "LayerStats",
     "LossError",
@@ -139,6 +143,7 @@ __all__ = [
     "ProbeRow",
     "Regression",
     "RegressionLoss",
+    "Runs",
     "Schedule",
     "Spectrum",
     "Stability",
@@ -161,7 +166,9 @@ __all__ = [
     "compare_surfaces",
     "descend",
     "descend_each",
+    "descend_runs",
     "descending_each",
+    "descending_runs",
     "diagnose",
     "find_patterns",
     "fixes_for",
@@ -169,6 +176,7 @@ __all__ = [
     "gradient_noise_scale",
     "hessian_spectrum",
     "himmelblau",
+    "hover",
     "layer_flow",
     "outcome",
     "parameter_gradients",
@@ -189,6 +197,7 @@ __all__ = [
     "sampling_each",
     "script",
     "stability",
+    "stationary_variance",
     "step_parts",
     "training_losses",
     "try_fix",

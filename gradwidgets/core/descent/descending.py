@@ -151,7 +151,7 @@ def _side_by_side(paths: list[Trajectory], starts: Tensor) -> Trajectory:
 def _on_batches(lines: Iterable[Regression], starts: Tensor, steps: int, draw: Draw) -> BatchGradients:
     each = list(lines)
     sample, losses = each[0].sample, [line.of_residuals(starts.dtype) for line in each]
-    drawn = all_data(sample.n) if draw.size is None else batches(sample.n, draw.size, [draw.seed])
+    drawn = all_data(sample.n) if draw.size is None else batches(sample.n, draw.size, [draw.seed], steps + 1)
     return BatchGradients(sample, losses, len(starts), drawn, starts.dtype, steps + 1)
 
 

@@ -125,8 +125,8 @@ def _together(
 ) -> Slices[dict[str, Runs]]:
     sample = next(iter(lines.values())).sample
     losses_of = [line.of_residuals(start.dtype) for line in lines.values()]
-    drawn = batches(sample.n, size, seeds)
-    gradients_at = BatchGradients(sample, losses_of, len(seeds), drawn, start.dtype, _SEGMENT)
+    drawn = batches(sample.n, size, seeds, steps)
+    gradients_at = BatchGradients(sample, losses_of, len(seeds), drawn, start.dtype)
     here = start[:, None].expand(2, len(lines) * len(seeds))
     record = _Record(here, steps)
     state, done = None, 0
@@ -134,7 +134,6 @@ def _together(
         span = min(_SEGMENT, steps - done)
         own = None if rules is None else rules[done : done + span]
         first, each = (optimizer, None) if own is None else (own[0], iter(own))
-        gradients_at.done = 0
         loop = Loop(gradients_at, first, here, span, rules=each, steady=False, state=state)
         while loop.done < span:
             loop.run_chunk()

@@ -23,11 +23,11 @@ class BatchGradients:
         lines: S, the number of lines under each loss.
         batches: The positions in the data, batch after batch, each of shape (S, b) or (1, b).
         dtype: The dtype of the computation, float32 or float64.
-        calls: How many calls are recorded.
+        calls: How many calls are recorded; by default none.
 
     Attributes:
         values: The losses on the batch of every call so far, (calls, L · S).
-        done: The number of calls so far; set to 0, the record begins anew.
+        done: The number of calls so far.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class BatchGradients:
         lines: int,
         batches: Iterator[Tensor],
         dtype: torch.dtype,
-        calls: int,
+        calls: int = 0,
     ) -> None:
         self._data = torch.stack([sample.x, sample.y]).to(dtype)
         self._losses, self._lines, self._batches = losses, lines, batches
@@ -51,7 +51,7 @@ class BatchGradients:
         size = chosen.shape[1]
         if size not in self._parts:
             self._parts[size] = self._split(size)
-        values = self.values[self.done]
+        values = self.values[self.done] if len(self.values) else None
         self.done += 1
         for part in self._parts[size]:
             part(data, weight, bias, out, values)
@@ -79,18 +79,19 @@ class _Part:
         self.rows = slice(first + lines.start, first + lines.start + len(repeated))
         self.gradients = Rows(empty, empty, repeated, by_kernel=by_kernel)
         self.data = self.gradients.data.view(2, len(losses), count, size)
-        self.loss_values = _Values(repeated, empty)
+        self.losses = _MeanLosses(repeated, empty)
 
-    def __call__(self, data: Tensor, weight: Tensor, bias: Tensor, out: Tensor, values: Tensor) -> None:
+    def __call__(self, data: Tensor, weight: Tensor, bias: Tensor, out: Tensor, values: Tensor | None) -> None:
         own = data if data.shape[1] == 1 else data[:, self.lines]
         self.data.copy_(own.unsqueeze(1))
         weight, bias, rows = weight[self.rows], bias[self.rows], self.gradients
-        residual = torch.mul(weight, rows.x).add_(bias).sub_(rows.y)
-        values[self.rows] = self.loss_values(residual)
+        if values is not None:
+            residuals = torch.mul(weight, rows.x).add_(bias).sub_(rows.y)
+            values[self.rows] = self.losses(residuals)
         rows(weight, bias, out[:, self.rows])
 
 
-class _Values:
+class _MeanLosses:
     """The mean losses of rows of residuals, each under its own loss."""
 
     def __init__(self, losses: Sequence[OfResiduals], empty: Tensor) -> None:
@@ -103,10 +104,10 @@ class _Values:
         self.divisor, bound, self.factor = (empty.new_tensor(column)[:, None] for column in zip(*clips, strict=True))
         self.low, self.high, self.half = -bound, bound, self.divisor / 2
 
-    def __call__(self, residual: Tensor) -> Tensor:
-        own = [(rows, loss.values(residual[rows])) for rows, loss in self.own]
-        clipped = torch.div(residual, self.divisor).clamp_(self.low, self.high)
-        values = residual.sub_(clipped * self.half).mul_(clipped).mul_(self.factor)
+    def __call__(self, residuals: Tensor) -> Tensor:
+        own = [(rows, loss.values(residuals[rows])) for rows, loss in self.own]
+        clipped = torch.div(residuals, self.divisor).clamp_(self.low, self.high)
+        values = residuals.sub_(clipped * self.half).mul_(clipped).mul_(self.factor)
         for rows, found in own:
             values[rows] = found
         return values.mean(-1)

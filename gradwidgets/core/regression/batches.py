@@ -5,9 +5,13 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from gradwidgets.core.regression.permutations import permutations
 from gradwidgets.core.results.allowed import is_whole
 
 LARGEST_SEED = 2**63 - 1
+
+# Positions drawn at a time.
+AT_ONCE = 2**20
 
 
 def check_batch_size(batch_size: object) -> int:
@@ -29,31 +33,29 @@ def check_seed(seed: object) -> int:
     return int(seed)
 
 
-def batches(n: int, size: int, seeds: Sequence[int]) -> Iterator[Tensor]:
+def batches(n: int, size: int, seeds: Sequence[int], count: int = 1) -> Iterator[Tensor]:
     """The positions of the data in batch after batch, without end.
 
     They are those of `DataLoader(data, size, shuffle=True, generator=torch.Generator().manual_seed(seed))`, iterated
-    over again and again. From its generator each epoch draws a seed for workers, the permutation, and, when that is
-    used up, another one, of which nothing is used: see `RandomSampler.__iter__`.
+    over again and again.
 
     Args:
         n: The number of data.
         size: The size of a batch; the last one of an epoch is smaller if it does not divide n.
         seeds: One for each row.
+        count: How many batches will be asked for, if that is known: many are drawn faster at once.
 
     Yields:
         The positions of a batch, one row per seed, (S, size).
     """
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    worker_seed, rest = torch.empty((), dtype=torch.int64), torch.empty(n, dtype=torch.int64)
+    left = -(-count * size // n)
+    most = max(1, AT_ONCE // (len(generators) * n))
     while True:
-        orders = torch.empty(len(generators), n, dtype=torch.int64)
-        for generator, order in zip(generators, orders.unbind(0), strict=True):
-            worker_seed.random_(generator=generator)
-            torch.randperm(n, generator=generator, out=order)
-        yield from orders.split(size, dim=1)
-        for generator in generators:
-            torch.randperm(n, generator=generator, out=rest)
+        epochs = min(max(left, 1), most)
+        for orders in permutations(n, generators, epochs).unbind(0):
+            yield from orders.split(size, dim=1)
+        left -= epochs
 
 
 def all_data(n: int) -> Iterator[Tensor]:
