@@ -80,8 +80,8 @@ def descend_runs(
         schedule: As in `descend`. One that looks at the loss is driven along every run alone, which takes longer.
 
     Returns:
-        Name → runs; their numbers are those of `descend`, bit for bit except for a SmoothL1 of a `beta` that is no
-        power of 2, which rounds otherwise side by side.
+        Name → runs; their numbers are those of `descend`, bit for bit except under LogCosh and under SmoothL1 with a
+        `beta` that is no power of 2, which round otherwise side by side.
 
     Raises:
         TypeError: As in `descend`.
@@ -201,7 +201,6 @@ def _each_alone(
             losses.append(path.losses[kept])
             averages.append(path.points[steps // 2 + 1 :].mean(0) if steps else path.end)
             lrs.append(path.lrs)
-        columns = (torch.stack(each, dim=1) for each in (points, losses))
-        rates = torch.stack(lrs, dim=1)
-        result[name] = Runs(*columns, kept, torch.stack(averages), seeds, line.parameters, rates)
+        paths, heights, rates = (torch.stack(each, dim=1) for each in (points, losses, lrs))
+        result[name] = Runs(paths, heights, kept, torch.stack(averages), seeds, line.parameters, rates)
     return result

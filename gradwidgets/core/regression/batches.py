@@ -11,7 +11,7 @@ from gradwidgets.core.results.allowed import is_whole
 LARGEST_SEED = 2**63 - 1
 
 # Positions drawn at a time.
-AT_ONCE = 2**20
+AT_ONCE = 2**18
 
 
 def check_batch_size(batch_size: object) -> int:

@@ -163,7 +163,7 @@ def printed_in_full(text):
     return numbers_in(out)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(optimizers, maybe_warm, st.one_of(st.none(), st.integers(1, 55)), st.integers(0, 100), st.integers(0, STEPS))
 def test_the_script_ends_where_the_run_does(optimizer, schedule, size, seed, steps):
     how = {"schedule": schedule, "batch_size": size, "seed": seed}
