@@ -7,9 +7,9 @@ How
     `SGD`, with every setting of torch's, in `descend` and `descend_each`, which give a `Trajectory`; under one of the
     `SCHEDULES`, `warm_up` before it, and on mini-batches; for many seeds of those at once in `descend_runs`.
 What it means
-    `outcome` (where it went), `stability` (how large lr may be), `hover` (how far the noise of
-    batches keeps it from the minimum; `stationary_variance` is the law), `step_parts` (one step taken apart),
-    `sample_surface` and `sample_surfaces` (the map), `script` (the run as a plain torch script).
+    `outcome` (where it went), `stability` (how large lr may be), `hover` (how far the noise of batches keeps it from
+    the minimum; `stationary_variance` is the law), `step_parts` (one step taken apart), `sample_surface` and
+    `sample_surfaces` (the map), `script` (the run as a plain torch script).
 What is wrong with a loss
     Any torch callable over one or two of its parameters: `sample_surface`, `probe` (a table at inputs that tell),
     `find_patterns` (a verdict with evidence; all there are in `PATTERNS`), all three in `check_loss`, and

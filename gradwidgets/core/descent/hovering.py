@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gradwidgets.core.descent.descent import check_draw
 from gradwidgets.core.optimizers import SGD, Optimizer
-from gradwidgets.core.regression.batches import check_batch_size
 from gradwidgets.core.regression.elementwise import Elementwise, OfResiduals
 from gradwidgets.core.regression.regression import Regression
 from gradwidgets.core.results.allowed import is_number
@@ -99,12 +99,13 @@ def hover(objective: Regression, optimizer: Optimizer, batch_size: int) -> Hover
         The covariance of the points and its radius; or why there is none.
 
     Raises:
-        ValueError: `batch_size` is out of range.
+        ValueError: `batch_size` is out of range, or there are no data to make batches of.
     """
-    size = min(check_batch_size(batch_size), objective.sample.n)
+    check_draw({"": objective}, batch_size, 0)
+    size = min(int(batch_size), objective.sample.n)
     none = torch.full((2, 2), math.nan, dtype=torch.float64)
     if not isinstance(optimizer, SGD):
-        return Hover(torch.tensor(objective.minima[0]), none, none, math.nan, "the law holds for SGD only")
+        return Hover(_centre(objective, 0.0), none, none, math.nan, "the law holds for SGD only")
     centre = _centre(objective, optimizer.weight_decay)
     of_one = _sample_covariance(objective, centre)
     noise = of_one * _share_of_noise(objective.sample.n, size)

@@ -9,7 +9,17 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from gradwidgets.core import DATASETS, SGD, Adam, descend_runs, hover, regression, regressions, stationary_variance
+from gradwidgets.core import (
+    DATASETS,
+    SGD,
+    Adam,
+    descend_runs,
+    hover,
+    quadratic,
+    regression,
+    regressions,
+    stationary_variance,
+)
 
 shares, positive = st.floats(0, 0.99), st.floats(1e-3, 1e3)
 
@@ -126,3 +136,5 @@ def test_where_there_is_no_law_it_says_why(four):
         assert found.note.startswith(why) and math.isnan(found.radius)
     with pytest.raises(ValueError, match="batch_size should be"):
         hover(four["MSE"], SGD(0.1), 0)
+    with pytest.raises(ValueError, match="batch_size needs data"):
+        hover(quadratic(), SGD(0.1), 3)

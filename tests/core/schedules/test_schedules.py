@@ -385,6 +385,17 @@ def test_a_batch_of_all_data_or_more_is_the_whole_sample():
         torch.testing.assert_close(path.batch_losses, plain.losses[:30], rtol=1e-12, atol=0)
 
 
+def test_many_starts_have_the_same_batches():
+    starts = torch.randn(3000, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    batch = descend_each(FOUR, SGD(0.1, 0.9), starts, 8, batch_size=15, schedule=SCHEDULES["StepLR"](3))
+    for name, paths in batch.items():
+        assert paths.batch_losses.shape == (8, 3000) and paths.lrs.shape == (8,)
+        for i in (0, 1500, 2999):
+            alone = descend(FOUR[name], SGD(0.1, 0.9), starts[i], 8, batch_size=15, schedule=SCHEDULES["StepLR"](3))
+            assert torch.equal(paths.points[:, i], alone.points)
+            assert torch.equal(paths.batch_losses[:, i], alone.batch_losses)
+
+
 def test_float32_and_one_point():
     start = START.float()
     path = descend(FOUR["L1"], Adam(0.1), start, 20, schedule=SCHEDULES["StepLR"](5), batch_size=7)
