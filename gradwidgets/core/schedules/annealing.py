@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from gradwidgets.core.schedules.schedule import Schedule
-from gradwidgets.core.schedules.schedule_setting import amount, count
+from gradwidgets.core.schedules.schedule_setting import count, rate
 
 _LEAST = "the lr at its lowest"
 
@@ -22,7 +22,7 @@ class CosineAnnealingLR(Schedule):
     meaning: ClassVar[str] = "lr falls along half a cosine"
 
     T_max: int = count("the steps of half a cosine")
-    eta_min: float = amount(_LEAST, 0.0)
+    eta_min: float = rate(_LEAST, 0.0)
 
 
 @dataclass(frozen=True)
@@ -37,4 +37,4 @@ class CosineAnnealingWarmRestarts(Schedule):
 
     T_0: int = count("the steps until the first restart")
     T_mult: int = count("how many times longer each part is than the one before", 1)
-    eta_min: float = amount(_LEAST, 0.0)
+    eta_min: float = rate(_LEAST, 0.0)

@@ -66,4 +66,4 @@ class PolynomialLR(Schedule):
     meaning: ClassVar[str] = "lr falls to 0 along a line or a power of it"
 
     total_iters: int = count("the step at which lr is 0", 5, least=0)
-    power: float = amount("1 for a line; larger falls fast at first", 1.0)
+    power: float = amount("1 for a line; larger falls fast at first", 1.0, (0.1, 5.0))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from gradwidgets.core.schedules.schedule import Schedule
-from gradwidgets.core.schedules.schedule_setting import amount, choice, count
+from gradwidgets.core.schedules.schedule_setting import amount, choice, count, rate
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,11 @@ class ReduceLROnPlateau(Schedule):
     mode: str = choice("whether the loss is to fall or to rise", "min", "max")
     factor: float = amount("what lr is multiplied by", 0.1)
     patience: int = count("how many steps without progress are put up with", 10, least=0)
-    threshold: float = amount("how much progress counts as such", 1e-4)
+    threshold: float = amount("how much progress counts as such", 1e-4, (1e-6, 1.0), "0 and log")
     threshold_mode: str = choice("whether the threshold is a share of the loss or a number", "rel", "abs")
     cooldown: int = count("how many steps after a fall do not count", 0, least=0)
-    min_lr: float = amount("the lr below which it does not fall", 0.0)
-    eps: float = amount("the smallest fall that is made", 1e-8)
+    min_lr: float = rate("the lr below which it does not fall", 0.0)
+    eps: float = amount("the smallest fall that is made", 1e-8, (1e-10, 1e-2), "0 and log")
 
     def advance(self, scheduler: Any, loss: float) -> None:
         """See `Schedule.advance`."""

@@ -4,7 +4,7 @@ import math
 from dataclasses import MISSING, dataclass, field
 from typing import Any
 
-from gradwidgets.core.optimizers.setting import Setting
+from gradwidgets.core.optimizers.setting import Scale, Setting
 from gradwidgets.core.results.allowed import is_number, is_whole
 
 
@@ -77,9 +77,19 @@ def _is_finite(value: float) -> bool:
         return False
 
 
-def amount(meaning: str, default: Any = MISSING, **more: Any) -> Any:
-    """Declare a number."""
-    return _field(Amount(meaning, **more), default)
+def amount(meaning: str, default: Any = MISSING, stops: tuple[float, float] = (0.0, 1.0), scale: Scale = "even") -> Any:
+    """Declare a number, and which values a slider reaches."""
+    return _field(Amount(meaning, stops=stops, scale=scale), default)
+
+
+def rate(meaning: str, default: Any = MISSING) -> Any:
+    """Declare a learning rate, which may be 0 if it is so by default."""
+    return amount(meaning, default, (1e-4, 10.0), "log" if default is MISSING else "0 and log")
+
+
+def momentum(meaning: str, default: float) -> Any:
+    """Declare a momentum."""
+    return amount(meaning, default, scale="near 1")
 
 
 def count(meaning: str, default: Any = MISSING, least: int = 1, optional: bool = False) -> Any:

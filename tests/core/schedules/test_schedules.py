@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from gradwidgets.core import (
     DATASETS,
     OBJECTIVES,
+    OPTIMIZERS,
     SCHEDULES,
     SGD,
     Adam,
@@ -28,6 +29,7 @@ from gradwidgets.core import (
 )
 from tests.core.descent.test_script import numbers_in, run
 from tests.core.judge import torch_line, torch_loss
+from tests.core.optimizers.settings import RULES
 from tests.core.schedules.kinds import ANY, maybe_warm
 
 KINDS = [name for name, kind in SCHEDULES.items() if kind]
@@ -138,6 +140,20 @@ def test_a_run_is_torchs_bit_for_bit(schedule, optimizer, loss):
             descend(FOUR[loss], optimizer, START, STEPS, schedule=schedule)
         return
     path = descend(FOUR[loss], optimizer, START, STEPS, schedule=schedule)
+    assert path.lrs.tolist() == lrs
+    assert torch.equal(path.points.nan_to_num(), points.nan_to_num())
+
+
+@pytest.mark.parametrize("rule", list(OPTIMIZERS))
+@settings(max_examples=30, deadline=None)
+@given(data=st.data(), loss=losses, size=st.one_of(st.none(), st.integers(1, 50)))
+def test_every_optimizer_is_scheduled_bit_for_bit(rule, data, loss, size):
+    optimizer, schedule = data.draw(RULES[rule]), data.draw(maybe_warm)
+    try:
+        points, lrs, _ = judged(line(loss), optimizer, schedule, 40, loaded(size, 3) if size else None)
+        path = descend(FOUR[loss], optimizer, START, 40, schedule=schedule, batch_size=size, seed=3)
+    except (ValueError, ZeroDivisionError):  # which the tests above and below look at
+        assume(False)
     assert path.lrs.tolist() == lrs
     assert torch.equal(path.points.nan_to_num(), points.nan_to_num())
 
