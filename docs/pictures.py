@@ -45,7 +45,7 @@ class Shot:
     cell: str
     theme: str = "JupyterLab Light"
     taker: str = "take_picture.py"
-    limit: int = 250_000
+    limit: int = 500_000
 
 
 PLAYGROUND = """\

@@ -45,11 +45,6 @@ def open_widget(page: Page, theme: str) -> dict[str, float]:
     }
 
 
-def few_colors(picture: Image.Image) -> Image.Image:
-    """The picture with a palette of 256 colours."""
-    return picture.convert("RGB").quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-
-
 def take(lab: Lab, browser: object, name: str) -> None:
     """Take one picture and note its fingerprint."""
     shot, address = SHOTS[name], f"http://127.0.0.1:{lab.port}"
@@ -58,7 +53,7 @@ def take(lab: Lab, browser: object, name: str) -> None:
         page.raw.screenshot(path=DOCS / name, clip=area)
         told = page.value("widget.page.size")
         page.end_kernel()
-    few_colors(Image.open(DOCS / name)).save(DOCS / name, optimize=True)
+    Image.open(DOCS / name).convert("RGB").save(DOCS / name, optimize=True)
     note(name, told)
 
 

@@ -94,6 +94,7 @@ def open_panel(lab, browser, address) -> Callable[[tuple[str, ...]], contextlib.
             page.run(0)
             page.until_picture()
             page.until_painted("panel")
+            page.open_words()
             yield page
             page.end_kernel()
 

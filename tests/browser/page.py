@@ -305,6 +305,12 @@ class Page:
         field.fill(text)
         field.press("Enter")
 
+    def open_words(self) -> None:
+        """Open the words below the picture, which are folded in a low window."""
+        for head in self.raw.locator(".gradwidgets-details:not(.mod-active)").all():
+            if head.is_visible():
+                head.click()
+
     def unfold(self, *, opened: bool = True) -> None:
         """Open all folds, and what "…" hides; or fold them."""
         pressed = "" if opened else ".mod-active"

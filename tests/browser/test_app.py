@@ -71,6 +71,7 @@ def test_every_lesson_opens_from_the_gallery_and_follows_a_hand(browser, tmp_pat
         panel.get_by_text("Why Nesterov overshoots less").wait_for()
         panel.locator("canvas").first.wait_for()
         assert page.locator("text=from gradwidgets").count() == 0  # no code
+        panel.locator(".gradwidgets-details").click()  # in a low window the words are folded
         words = panel.locator(".gradwidgets-words")
         words.get_by_text("at the look-ahead").wait_for()
         panel.locator(".noUi-handle").first.press("ArrowRight")  # lr

@@ -40,7 +40,7 @@ SEEN = """(cell) => [...watched.notebook().content.widgets[cell].node.querySelec
         return {
             ...box(panel), cut: panel.scrollWidth - panel.clientWidth,
             room: box(panel.closest(".jp-OutputArea-output")),
-            fits: room > 50 && Math.abs(canvas.width - Math.max(room, 400)) < 8,
+            fits: room > 50 && Math.abs(canvas.width - Math.max(room, 240)) < 8,
         };
     })"""
 

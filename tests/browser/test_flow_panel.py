@@ -18,6 +18,7 @@ def page(lab, browser, address):
         page.run_all()
         page.until_picture()
         page.until_painted("panel")
+        page.open_words()
         yield page
         page.end_kernel()
 

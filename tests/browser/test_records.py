@@ -86,6 +86,7 @@ def test_a_kept_record_is_shown_with_its_verdict_and_one_beside(lab, browser, ad
         page.run(0)
         page.until_picture()
         page.until_painted("kept")
+        page.open_words()
         page.until_text("the gradients of all steps add up", within=".gradwidgets-verdict .card.error")
         page.until_text("the same to step 40", within=".gradwidgets-verdict .card.ok")
         assert page.raw.locator(".gradwidgets-verdict .card b").first.inner_text() == "same"

@@ -8,7 +8,7 @@ pytestmark = pytest.mark.browser
 
 KINDS = ("OptimizerPlayground", "SurfaceExplorer", "LayerFlowPanel")
 # What is dragged most is in the strip, the other is behind More.
-STRIP = {"OptimizerPlayground": ("lr", "dataset"), "SurfaceExplorer": ("strength", "arrows"),
+STRIP = {"OptimizerPlayground": ("lr", "dataset"), "SurfaceExplorer": ("strength", "colours"),
          "LayerFlowPanel": ("depth", "preset")}  # fmt: skip
 PARTS = """which => which.map((what) => {
     const part = [...document.querySelectorAll(".gradwidgets " + what)].find((one) => one.getClientRects().length);

@@ -158,7 +158,7 @@ class LossMap:
         """Move path, marks and vectors.
 
         Args:
-            path: The visited points, (P, 2), finite, horizontal first.
+            path: The visited points, (P, 2), finite, horizontal first; none while the run is to be guessed.
             start: The starting point, (2,).
             end: The end point, (2,), or None if there is none to show.
             vectors: Name → the parts of the step, (2, 2) each: their start relative to the path's last point, and their
@@ -169,7 +169,7 @@ class LossMap:
         later = self._near(ahead) if len(ahead) else ahead
         self._show_path(near, start, later)
         self.end.set_data(*([[], []] if end is None else near[-1:].T if len(near) else self._near(end[None]).T))
-        self.words.move(near, start, diverged=end is None, ahead=later)
+        self.words.move(near, start, diverged=end is None if len(near) else None, ahead=later)
         self._show_vectors(near[-1] if len(near) else None, vectors)
 
     def grow(self, path: np.ndarray, start: Sequence[float], share: float) -> None:

@@ -48,7 +48,7 @@ class CurvePlot(CrossCut):
     ) -> None:
         super().__init__(figure, box, name, losses, style, layout, from_zero=from_zero, margin=0.0)
         self._style, self._layout = style, layout
-        self._names = PointNames(self.axes, layout, moving=True)
+        self._names = PointNames(self.axes, layout, (style.ink, style.plot), moving=True)
         self._marks: list[Line2D] = []
         self._marked: tuple[Sequence[Critical], tuple[float, ...]] = (), self._limits
         self._zero = moving_line(self.axes, color=style.muted, linewidth=layout.pixel, zorder=2)

@@ -61,18 +61,21 @@ def names_of(points: Sequence[Critical], height: float) -> list[str]:
 class PointNames:
     """Names beside marks, where they are apart from each other, from other marks and from the edge.
 
-    White in night, they are legible on any colour.
+    In a border of the other colour they are legible on any ground.
 
     Args:
         axes: The axes of the marks.
         layout: The sizes.
+        colors: The letters' and their border's: white in night on a map.
         moving: Whether they lie on something that moves, and are animated; otherwise they belong to the background.
     """
 
-    def __init__(self, axes: Axes, layout: Layout, *, moving: bool = False) -> None:
-        look: dict[str, Any] = {"fontsize": layout.small, "color": "#ffffff", "zorder": 4.5 if moving else 3.2}
+    def __init__(
+        self, axes: Axes, layout: Layout, colors: tuple[str, str] = ("#ffffff", NIGHT), *, moving: bool = False
+    ) -> None:
+        look: dict[str, Any] = {"fontsize": layout.small, "color": colors[0], "zorder": 4.5 if moving else 3.2}
         self._axes, self._layout = axes, layout
-        self.texts = [MovingText(casing=NIGHT, visible=False, **look) for _ in range(_MOST)]
+        self.texts = [MovingText(casing=colors[1], visible=False, **look) for _ in range(_MOST)]
         for text in self.texts:
             text.set_animated(moving)
             axes.add_artist(text)

@@ -268,3 +268,11 @@ def test_it_tells_what_it_shows_at_a_place(figure):
     assert figure.value_at(0.001, 0.001) == ""
     figure.figure.blank("#ffffff")  # something else is drawn there
     assert figure.value_at(0.3, 0.7) == ""
+
+
+def test_a_run_that_is_to_be_guessed_says_nothing_of_its_end(figure):
+    path = np.array([[1.0, -1.0], [3.0, -9.0]])
+    figure.update(scene({name: run(path=path, end=None) for name in NAMES}))
+    assert all(one.words.leaving.get_visible() for one in figure.maps.values())
+    figure.update(scene({name: Run(np.empty((0, 2)), np.empty(0)) for name in NAMES}))
+    assert not any(one.words.leaving.get_visible() for one in figure.maps.values())
