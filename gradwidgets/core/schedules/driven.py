@@ -38,7 +38,7 @@ class Driven:
             stand_in = StandIn(self._group)
             self._scheduler = schedule.scheduler(stand_in)
         except FAILURES as error:
-            raise ValueError(f"{schedule} cannot be computed: {error}") from error
+            raise ValueError(f"{schedule} cannot be computed: {error or type(error).__name__}") from error
         stand_in.step()
         self._group = stand_in.param_groups[0]
         self.rules = [self._read()]
@@ -48,7 +48,9 @@ class Driven:
         try:
             self.schedule.advance(self._scheduler, loss)
         except FAILURES as error:
-            raise ValueError(f"{self.schedule} cannot be computed after step {len(self.rules)}: {error}") from error
+            raise ValueError(
+                f"{self.schedule} cannot be computed after step {len(self.rules)}: {error or type(error).__name__}"
+            ) from error
         self.rules.append(self._read())
 
     def present(self) -> Optimizer:

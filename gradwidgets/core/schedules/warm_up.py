@@ -25,7 +25,7 @@ class SequentialLR(Schedule):
     """One schedule after another, each from its milestone on, see `torch.optim.lr_scheduler.SequentialLR`.
 
     Attributes:
-        schedulers: Schedules, all but `ReduceLROnPlateau`.
+        schedulers: Schedules, all but `ReduceLROnPlateau`; torch cannot begin another `SequentialLR` in the middle.
         milestones: The steps after which the second, third, … begin.
     """
 

@@ -339,6 +339,15 @@ def test_an_lr_that_is_not_allowed_is_told_with_its_step():
         descend(FOUR["MSE"], Adam(0.1), START, 5, schedule=wide)
 
 
+def test_what_torch_leaves_unfinished_is_told():
+    step = SCHEDULES["StepLR"](3)
+    inner = SCHEDULES["SequentialLR"]([step, step], [3])
+    with pytest.raises(ValueError, match=r"^SequentialLR.* cannot be computed after step 5: NotImplementedError$"):
+        descend(FOUR["MSE"], SGD(0.1), START, 9, schedule=SCHEDULES["SequentialLR"]([step, inner], [5]))
+    with pytest.raises(ValueError, match=r"^ConstantLR.* cannot be computed after step 4: float division by zero$"):
+        descend(FOUR["MSE"], SGD(0.1), START, 9, schedule=SCHEDULES["ConstantLR"](0.0, 4))
+
+
 def test_a_run_longer_than_its_schedule_is_refused_in_torchs_words():
     cycle = SCHEDULES["OneCycleLR"](0.1, total_steps=10)
     assert descend(FOUR["MSE"], SGD(0.1), START, 10, schedule=cycle).steps == 10
