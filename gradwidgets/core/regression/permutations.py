@@ -25,12 +25,13 @@ def permutations(n: int, generators: Sequence[torch.Generator], epochs: int) -> 
     Returns:
         Shape (epochs, S, n).
     """
-    if len(generators) * epochs > _WORTH_IT * n and _is_understood():
-        return _side_by_side(n, generators, epochs)
-    return _one_by_one(n, generators, epochs)
+    if len(generators) * epochs > _WORTH_IT * n and is_understood():
+        return side_by_side(n, generators, epochs)
+    return one_by_one(n, generators, epochs)
 
 
-def _one_by_one(n: int, generators: Sequence[torch.Generator], epochs: int) -> Tensor:
+def one_by_one(n: int, generators: Sequence[torch.Generator], epochs: int) -> Tensor:
+    """The same by torch's own calls."""
     orders = torch.empty(epochs, len(generators), n, dtype=torch.int64)
     worker_seed, unused = torch.empty((), dtype=torch.int64), torch.empty(n, dtype=torch.int64)
     for epoch in orders.unbind(0):
@@ -41,7 +42,7 @@ def _one_by_one(n: int, generators: Sequence[torch.Generator], epochs: int) -> T
     return orders
 
 
-def _side_by_side(n: int, generators: Sequence[torch.Generator], epochs: int) -> Tensor:
+def side_by_side(n: int, generators: Sequence[torch.Generator], epochs: int) -> Tensor:
     """The same from the generators' raw numbers, two of 32 bits in each of 64.
 
     A seed takes 2 of them, a permutation n − 1.
@@ -61,10 +62,9 @@ def _side_by_side(n: int, generators: Sequence[torch.Generator], epochs: int) ->
 
 
 @lru_cache(maxsize=1)
-def _is_understood() -> bool:
-    """Whether this version of torch draws as `_side_by_side` does; else it is left to torch, one by one."""
+def is_understood() -> bool:
+    """Whether this version of torch draws as `side_by_side` does; else all is left to it."""
     found = [
-        make(7, [torch.Generator().manual_seed(seed) for seed in (3, 2**40)], 3)
-        for make in (_one_by_one, _side_by_side)
+        make(7, [torch.Generator().manual_seed(seed) for seed in (3, 2**40)], 3) for make in (one_by_one, side_by_side)
     ]
     return torch.equal(*found)

@@ -38,7 +38,7 @@ class Driven:
             stand_in = StandIn(self._group)
             self._scheduler = schedule.scheduler(stand_in)
         except FAILURES as error:
-            raise ValueError(f"{schedule} cannot be computed: {error or type(error).__name__}") from error
+            raise ValueError(f"{schedule} cannot be computed: {str(error) or type(error).__name__}") from error
         stand_in.step()
         self._group = stand_in.param_groups[0]
         self.rules = [self._read()]
@@ -49,7 +49,7 @@ class Driven:
             self.schedule.advance(self._scheduler, loss)
         except FAILURES as error:
             raise ValueError(
-                f"{self.schedule} cannot be computed after step {len(self.rules)}: {error or type(error).__name__}"
+                f"{self.schedule} cannot be computed after step {len(self.rules)}: {str(error) or type(error).__name__}"
             ) from error
         self.rules.append(self._read())
 

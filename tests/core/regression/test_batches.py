@@ -36,7 +36,7 @@ def test_they_are_the_loaders(sizes, seeds, expected, asked):
 @given(st.integers(1, 30), st.lists(seeds, min_size=1, max_size=5), st.integers(1, 9))
 def test_side_by_side_they_are_drawn_as_one_by_one(n, seeds, epochs):
     made, left = [], []
-    for make in (permutations._side_by_side, permutations._one_by_one):
+    for make in (permutations.side_by_side, permutations.one_by_one):
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         made.append(make(n, generators, epochs))
         left.append([torch.rand(3, generator=generator) for generator in generators])
@@ -46,12 +46,12 @@ def test_side_by_side_they_are_drawn_as_one_by_one(n, seeds, epochs):
 
 def test_a_torch_that_shuffles_otherwise_is_asked_one_by_one(monkeypatch):
     expected = permutations.permutations(3, [torch.Generator().manual_seed(1)], 50)
-    monkeypatch.setattr(permutations, "_side_by_side", lambda n, generators, epochs: torch.zeros(epochs, 1, n))
-    permutations._is_understood.cache_clear()
+    monkeypatch.setattr(permutations, "side_by_side", lambda n, generators, epochs: torch.zeros(epochs, 1, n))
+    permutations.is_understood.cache_clear()
     try:
         assert torch.equal(permutations.permutations(3, [torch.Generator().manual_seed(1)], 50), expected)
     finally:
-        permutations._is_understood.cache_clear()
+        permutations.is_understood.cache_clear()
 
 
 @pytest.mark.parametrize("expected", [1, 3000])
