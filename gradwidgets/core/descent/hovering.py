@@ -8,7 +8,6 @@ from torch import Tensor
 
 from gradwidgets.core.descent.descent import check_draw
 from gradwidgets.core.optimizers import SGD, Optimizer
-from gradwidgets.core.regression.elementwise import Elementwise, OfResiduals
 from gradwidgets.core.regression.regression import Regression
 from gradwidgets.core.results.allowed import is_number
 from gradwidgets.core.results.result import Result
@@ -107,7 +106,7 @@ def hover(objective: Regression, optimizer: Optimizer, batch_size: int) -> Hover
     if not isinstance(optimizer, SGD):
         return Hover(_centre(objective, 0.0), none, none, math.nan, "the law holds for SGD only")
     centre = _centre(objective, optimizer.weight_decay)
-    of_one = _sample_covariance(objective, centre)
+    of_one = torch.cov(objective.sample_gradients(centre).T, correction=0)
     noise = of_one * _share_of_noise(objective.sample.n, size)
 
     def nothing(why: str) -> Hover:
@@ -135,19 +134,6 @@ def _centre(objective: Regression, decay: float) -> Tensor:
         if float(move.abs().max()) <= _SETTLED * float(point.abs().max()):
             break
     return point
-
-
-def _sample_covariance(objective: Regression, point: Tensor) -> Tensor:
-    """The covariance of the gradients of the single data, (2, 2)."""
-    x, y = objective.sample.x, objective.sample.y
-    slopes = _slopes(objective.of_residuals(), point[0] * x + point[1] - y)
-    return torch.cov(torch.stack([slopes * x, slopes]), correction=0)
-
-
-def _slopes(loss: OfResiduals, residuals: Tensor) -> Tensor:
-    if isinstance(loss, Elementwise):
-        return loss.slopes(residuals)
-    return (residuals / loss.divisor).clamp(-loss.bound, loss.bound) * loss.factor
 
 
 def _share_of_noise(n: int, size: int) -> float:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from gradwidgets.core import (
     DATASETS,
+    LOSSES,
     SGD,
     Adam,
     descend_runs,
@@ -20,6 +21,7 @@ from gradwidgets.core import (
     regressions,
     stationary_variance,
 )
+from tests.core.judge import torch_line
 
 shares, positive = st.floats(0, 0.99), st.floats(1e-3, 1e3)
 
@@ -115,6 +117,19 @@ def test_the_noise_is_that_of_batches(four):
     slopes = 2 * (found.centre[0] * x[picks] + found.centre[1] - y[picks])
     gradients = torch.stack([(slopes * x[picks]).mean(-1), slopes.mean(-1)])
     torch.testing.assert_close(torch.cov(gradients), found.gradient_noise, rtol=0.05, atol=0.01)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_gradients_of_single_data_are_torchs(name, dtype):
+    x, y = (column.to(dtype) for column in DATASETS["article"]())
+    line, point = regression(x, y, name), torch.tensor([0.5, 1.5], dtype=dtype)
+    found = line.sample_gradients(point)
+    for i in range(50):
+        leaf = point.clone().requires_grad_()
+        torch_line(x[i : i + 1], y[i : i + 1], name)(leaf).backward()
+        torch.testing.assert_close(found[i], leaf.grad)
+    torch.testing.assert_close(found.mean(0), line.value_and_gradient(point)[1])
 
 
 def test_all_data_have_no_noise(four):
