@@ -29,6 +29,7 @@ gradwidgets.widgets.panel.work.STILL = 60
 TRAINED = ("03_gradient_flow", "04_your_own_model")
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # What a training that is watched tells of the clock: its last line, and how often there was time to look.
+A_BAR = re.compile(r"\w+: +\d+ %\|")
 OF_THE_CLOCK = re.compile(r"^(watching|drawing) costs .*$|\d+ samples\b", re.MULTILINE)
 
 
@@ -40,10 +41,10 @@ def pictures(notebook: nbformat.NotebookNode) -> list[bytes]:
 
 
 def texts(notebook: nbformat.NotebookNode) -> list[str]:
-    """What a notebook says, cell by cell, but for times."""
+    """What a notebook says, cell by cell, but for times, and bars that a slow machine shows."""
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     said = [output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs]
-    return [OF_THE_CLOCK.sub("", text) for text in said]
+    return [OF_THE_CLOCK.sub("", text) for text in said if not A_BAR.match(text)]
 
 
 def run(path: Path, folder: Path) -> nbformat.NotebookNode:
