@@ -15,7 +15,7 @@ PACKAGE = "gradwidgets"
 LAYERS = ("core", "figures", "widgets")
 # The folders of the core, each of which imports those before it alone.
 CORE = (
-    "results", "subject", "objectives", "regression", "optimizers", "descent",
+    "results", "subject", "objectives", "regression", "optimizers", "schedules", "descent",
     "losses", "operations", "surfaces", "layers", "monitor", "spectra",
 )  # fmt: skip
 MOST = 16  # modules in a folder

@@ -5,10 +5,12 @@ What can be descended
     `LOSSES` at once: `regressions`) on your data or one of the `DATASETS`.
 How
     `SGD`, `Adam` or another of the `OPTIMIZERS`, with every setting of torch's, in `descend` and `descend_each`,
-    which give a `Trajectory`.
+    which give a `Trajectory`; under one of the `SCHEDULES`, `warm_up` before it, and on mini-batches; for many seeds of
+    those at once in `descend_runs`.
 What it means
-    `outcome` (where it went), `stability` (how large lr may be), `step_parts` (one step taken apart),
-    `sample_surface` and `sample_surfaces` (the map), `script` (the run as a plain torch script).
+    `outcome` (where it went), `stability` (how large lr may be), `hover` (how far the noise of batches keeps it from
+    the minimum; `stationary_variance` is the law), `step_parts` (one step taken apart), `sample_surface` and
+    `sample_surfaces` (the map), `script` (the run as a plain torch script).
 What is wrong with a loss
     Any torch callable over one or two of its parameters: `sample_surface`, `probe` (a table at inputs that tell),
     `find_patterns` (a verdict with evidence; all there are in `PATTERNS`), all three in `check_loss`, and
@@ -29,7 +31,9 @@ Long work in slices
 """
 
 from gradwidgets.core.descent.descent import descend, descend_each, descending_each
+from gradwidgets.core.descent.hovering import Hover, hover, stationary_variance
 from gradwidgets.core.descent.outcome import Outcome, outcome
+from gradwidgets.core.descent.runs import Runs, descend_runs, descending_runs
 from gradwidgets.core.descent.script import script
 from gradwidgets.core.descent.stability import Stability, stability
 from gradwidgets.core.descent.step_parts import StepParts, step_parts
@@ -96,6 +100,7 @@ from gradwidgets.core.regression.losses import LOSSES, RegressionLoss
 from gradwidgets.core.regression.regression import Regression, regression, regressions
 from gradwidgets.core.results.allowed import choose
 from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.schedules import SCHEDULES, Schedule, warm_up
 from gradwidgets.core.spectra import (
     GradientCovariance,
     NoiseScale,
@@ -127,6 +132,7 @@ __all__ = [
     "OBJECTIVES",
     "OPTIMIZERS",
     "PATTERNS",
+    "SCHEDULES",
     "SGD",
     "Adadelta",
     "Adagrad",
@@ -143,6 +149,7 @@ __all__ = [
     "GradientCovariance",
     "GradientHistory",
     "GradientMonitor",
+    "Hover",
     "LayerFlow",
     "LayerStats",
     "LossError",
@@ -160,6 +167,8 @@ __all__ = [
     "Regression",
     "RegressionLoss",
     "Rprop",
+    "Runs",
+    "Schedule",
     "Spectrum",
     "Stability",
     "StepParts",
@@ -181,7 +190,9 @@ __all__ = [
     "compare_surfaces",
     "descend",
     "descend_each",
+    "descend_runs",
     "descending_each",
+    "descending_runs",
     "diagnose",
     "find_patterns",
     "fixes_for",
@@ -189,6 +200,7 @@ __all__ = [
     "gradient_noise_scale",
     "hessian_spectrum",
     "himmelblau",
+    "hover",
     "layer_flow",
     "outcome",
     "parameter_gradients",
@@ -209,8 +221,10 @@ __all__ = [
     "sampling_each",
     "script",
     "stability",
+    "stationary_variance",
     "step_parts",
     "training_losses",
     "try_fix",
     "trying_fix",
+    "warm_up",
 ]

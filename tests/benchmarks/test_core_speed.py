@@ -3,16 +3,20 @@
 `pytest tests/benchmarks/test_core_speed.py --benchmark-enable --benchmark-group-by=group`
 """
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional
+from torch.utils.data import DataLoader, TensorDataset
 
 from gradwidgets.core import (
     DATASETS,
     LOSSES,
     SGD,
     descend_each,
+    descend_runs,
     hessian_spectrum,
     outcome,
     regressions,
@@ -43,6 +47,33 @@ def million():
     x = torch.randn(1_000_000, dtype=torch.float64, generator=generator)
     y = 0.75 * x**2 + x + 2 + 0.3 * torch.randn(1_000_000, dtype=torch.float64, generator=generator)
     return regressions(x, y)
+
+
+@pytest.mark.benchmark(group="four losses, 200 steps on batches")
+@pytest.mark.parametrize("size", [1, 8, 32])
+def test_fifty_seeds(benchmark, four, size):
+    assert benchmark(descend_runs, four, SGD(**SETTINGS), START, 200, batch_size=size)["MSE"].points.shape[1] == 50
+
+
+@pytest.mark.benchmark(group="four losses, 200 steps on batches")
+def test_one_seed(benchmark, four):
+    assert benchmark(descend_each, four, SGD(**SETTINGS), START, 200, batch_size=8)["MSE"].steps == 200
+
+
+@pytest.mark.benchmark(group="four losses, 200 steps on batches")
+def test_peer_one_seed_of_torchs_loader(benchmark, article):
+    def descents():
+        for loss in TORCH_LOSSES.values():
+            point = torch.tensor(START, dtype=torch.float64, requires_grad=True)
+            optimizer = torch.optim.SGD([point], **SETTINGS)
+            loader = DataLoader(TensorDataset(*article), 8, shuffle=True, generator=torch.Generator().manual_seed(0))
+            for x, y in itertools.islice(itertools.chain.from_iterable(itertools.repeat(loader)), 200):
+                optimizer.zero_grad()
+                loss(point[0] * x + point[1], y).backward()
+                optimizer.step()
+        return point
+
+    assert benchmark(descents).isfinite().all()
 
 
 @pytest.mark.benchmark(group="four maps, 101 x 101, with gradients, 50 points")

@@ -3,33 +3,37 @@
 from collections.abc import Mapping
 from numbers import Integral, Real
 
-import torch
-from torch import Tensor
-
-from gradwidgets.core.descent.descent_loop import Gradients, descent_loop
-from gradwidgets.core.descent.trajectory import Trajectory, first_diverged
+from gradwidgets.core.descent.descending import Draw, by_own_losses, on_any, on_one_sample
+from gradwidgets.core.descent.trajectory import Trajectory
 from gradwidgets.core.objectives.objective import Objective
 from gradwidgets.core.objectives.points import as_start
-from gradwidgets.core.optimizers.optimizer import Optimizer, State, of_column
-from gradwidgets.core.regression.long_sample import BLOCK, LongSample
+from gradwidgets.core.optimizers.optimizer import Optimizer
+from gradwidgets.core.regression.batches import check_batch_size, check_seed
 from gradwidgets.core.regression.regression import Regression, one_sample
-from gradwidgets.core.regression.residuals import RowGradients, values_in_slices
 from gradwidgets.core.results.slices import Slices, part_of
+from gradwidgets.core.schedules import Schedule
+from gradwidgets.core.schedules.driven import driven
 from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.subject.sliced import sliced
 
 MOST_STEPS = 100_000
 
-# Points passed to a user's function in one call when the losses of a run are evaluated.
-POINTS_AT_ONCE = 2**14
-
 
 @at_home
-def descend(objective: Objective, optimizer: Optimizer, start: object, steps: int) -> Trajectory:
+def descend(
+    objective: Objective,
+    optimizer: Optimizer,
+    start: object,
+    steps: int,
+    *,
+    schedule: Schedule | None = None,
+    batch_size: int | None = None,
+    seed: int = 0,
+) -> Trajectory:
     """Minimize `objective` with `optimizer` for a number of steps.
 
     The points are those of torch's optimizer of the same name and settings, bit for bit in the same dtype, provided
-    that the objective's gradients match bit for bit (a regression's do).
+    that the objective's gradients match bit for bit (a regression's do); also under a schedule and on mini-batches.
 
     Args:
         objective: The objective to minimize.
@@ -37,21 +41,36 @@ def descend(objective: Objective, optimizer: Optimizer, start: object, steps: in
         start: A pair of numbers, or a tensor (..., 2) of starts that descend side by side. A float32 tensor
             makes a float32 run; everything else is computed in float64.
         steps: 0 to 100 000.
+        schedule: One of `SCHEDULES`, which sets lr (and momentum or β₁) after every step; None leaves them constant.
+        batch_size: The number of data in the batch of each step, for a regression; by default, and if there are no
+            more, all. The batches are those of `DataLoader(TensorDataset(x, y), batch_size, shuffle=True,
+            generator=torch.Generator().manual_seed(seed))`, epoch after epoch.
+        seed: A whole number ≥ 0, for the batches.
 
     Returns:
         Every point, loss and gradient on the way. Divergence is a result, not an error: the numbers become infinite
         or NaN, and `diverged_at` gives the step.
 
     Raises:
-        TypeError: `start` or `steps` is not made of numbers.
-        ValueError: `start` is not finite or not of shape (..., 2), or `steps` is out of range.
+        TypeError: `start`, `steps` or `seed` is not made of numbers, or `schedule` is none.
+        ValueError: `start` is not finite or not of shape (..., 2), or `steps`, `batch_size` or `seed` is out of range;
+            there are no data to make batches of; or the schedule does not go with the optimizer, is shorter than the
+            run or sets a value that the optimizer does not allow, in torch's words.
     """
-    return descend_each({"": objective}, optimizer, start, steps)[""]
+    each = {"": objective}
+    return descend_each(each, optimizer, start, steps, schedule=schedule, batch_size=batch_size, seed=seed)[""]
 
 
 @sliced
 def descend_each(
-    objectives: Mapping[str, Objective], optimizer: Optimizer, start: object, steps: int
+    objectives: Mapping[str, Objective],
+    optimizer: Optimizer,
+    start: object,
+    steps: int,
+    *,
+    schedule: Schedule | None = None,
+    batch_size: int | None = None,
+    seed: int = 0,
 ) -> Slices[dict[str, Trajectory]]:
     """`descend` for several objectives from the same start; regressions on the same data go in one loop.
 
@@ -60,6 +79,9 @@ def descend_each(
         optimizer: As in `descend`, the same for all objectives.
         start: As in `descend`.
         steps: As in `descend`.
+        schedule: As in `descend`. One that looks at the loss is driven along every path alone, which takes longer.
+        batch_size: As in `descend`.
+        seed: As in `descend`; all objectives have the same batches.
 
     Returns:
         Name → trajectory.
@@ -69,15 +91,21 @@ def descend_each(
         ValueError: As in `descend`.
     """
     starts, count = as_start(start), check_steps(steps)
+    draw = check_draw(objectives, batch_size, seed)
+    rules = None
+    if schedule is not None:
+        if check_schedule(schedule).by_loss:
+            return (yield from by_own_losses(objectives, optimizer, schedule, starts, count, draw))
+        rules = yield from part_of(driven(schedule, optimizer, count), 0.0, 0.0)
     lines = {name: objective for name, objective in objectives.items() if isinstance(objective, Regression)}
     if one_sample(objectives.values()):
-        return (yield from _regressions(lines, optimizer, starts, count))
+        return (yield from on_one_sample(lines, optimizer, starts, count, rules, draw))
     done: dict[str, Trajectory] = {}
     for name, objective in objectives.items():
         if name in lines:
-            work = _regressions({name: lines[name]}, optimizer, starts, count)
+            work = on_one_sample({name: lines[name]}, optimizer, starts, count, rules, draw)
         else:
-            work = _one(name, objective, optimizer, starts, count)
+            work = on_any(name, objective, optimizer, starts, count, rules)
         done |= yield from part_of(work, len(done) / len(objectives), 1 / len(objectives))
     return done
 
@@ -94,68 +122,21 @@ def check_steps(steps: object) -> int:
     return int(steps)
 
 
-def _regressions(
-    lines: Mapping[str, Regression], optimizer: Optimizer, starts: Tensor, steps: int
-) -> Slices[dict[str, Trajectory]]:
-    flat = starts.reshape(-1, 2)
-    sample = next(iter(lines.values())).sample
-    losses_of = [line.of_residuals(flat.dtype) for line in lines.values() for _ in range(len(flat))]
-    long = LongSample(sample, losses_of) if sample.n > BLOCK else None
-    gradients_at = long or RowGradients(sample, losses_of, flat.dtype)
-    start = flat.T.repeat(1, len(lines))
-    points, gradients, states = yield from part_of(descent_loop(gradients_at, optimizer, start, steps), 0.0, 0.7)
-    result = {}
-    for i, (name, line) in enumerate(lines.items()):
-        rows = slice(i * len(flat), (i + 1) * len(flat))
-        path = _points_last(points[:, :, rows], starts)
-        losses = path.new_empty(path.shape[:-1])
-        loss, lines_walked = line.of_residuals(flat.dtype), path.view(-1, 2)
-        slices = (
-            long.values_in_slices(loss, lines_walked, losses.view(-1))
-            if long
-            else values_in_slices(sample, loss, lines_walked, losses.view(-1))
-        )
-        for share in slices:
-            yield 0.7 + 0.3 * (i + share) / len(lines)
-        slopes = _points_last(gradients[:, :, rows], starts)
-        result[name] = _trajectory(line, path, losses, slopes, states, rows.start)
-    return result
+def check_schedule(schedule: object) -> Schedule:
+    """Validate a schedule; raises TypeError."""
+    if not isinstance(schedule, Schedule):
+        raise TypeError(f"schedule must be one of SCHEDULES with its settings, or None; got {schedule!r:.60}")
+    return schedule
 
 
-def _one(
-    name: str, objective: Objective, optimizer: Optimizer, starts: Tensor, steps: int
-) -> Slices[dict[str, Trajectory]]:
-    work = descent_loop(_gradients_of(objective, starts), optimizer, starts.reshape(-1, 2).T, steps)
-    points, gradients, states = yield from part_of(objective.watched(work), 0.0, 0.9)
-    path = _points_last(points, starts)
-    losses = path.new_empty(path.shape[:-1])
-    flat, flat_losses = path.view(-1, 2), losses.view(-1)
-    for k in range(0, len(flat), POINTS_AT_ONCE):
-        with torch.no_grad():
-            flat_losses[k : k + POINTS_AT_ONCE] = objective(flat[k : k + POINTS_AT_ONCE])
-        yield 0.9 + 0.1 * k / len(flat)
-    return {name: _trajectory(objective, path, losses, _points_last(gradients, starts), states)}
-
-
-def _gradients_of(objective: Objective, starts: Tensor) -> Gradients:
-    def gradients_at(first: Tensor, second: Tensor, out: Tensor) -> None:
-        points = torch.cat([first, second], dim=-1).reshape(starts.shape)
-        _, gradients = objective.value_and_gradient(points)
-        out.copy_(gradients.reshape(-1, 2).T)
-
-    return gradients_at
-
-
-def _points_last(history: Tensor, starts: Tensor) -> Tensor:
-    # (steps + 1, 2, B) as (steps + 1, ..., 2): a copy, so that no inference tensor leaves the loop.
-    return history.transpose(1, 2).clone(memory_format=torch.contiguous_format).view(-1, *starts.shape)
-
-
-def _trajectory(
-    objective: Objective, points: Tensor, losses: Tensor, gradients: Tensor, states: list[State], column: int = 0
-) -> Trajectory:
-    if points.ndim > 2:
-        return Trajectory(points, losses, gradients, None, objective.parameters)
-    remembered = tuple(of_column(state, column) for state in states)
-    diverged_at = first_diverged(objective, points, losses)
-    return Trajectory(points, losses, gradients, diverged_at, objective.parameters, remembered)
+def check_draw(objectives: Mapping[str, Objective], batch_size: object, seed: object) -> Draw:
+    """Validate the size and the seed of batches; raises TypeError or ValueError."""
+    checked = check_seed(seed)
+    if batch_size is None:
+        return Draw(None, checked)
+    for objective in objectives.values():
+        if not isinstance(objective, Regression):
+            raise ValueError(
+                f"batch_size needs data to make batches of, as regression(x, y) has; {objective.name} has none"
+            )
+    return Draw(check_batch_size(batch_size), checked)

@@ -1,7 +1,9 @@
 """The inner loop of a descent: B points side by side, coordinates first, without allocation per step."""
 
+import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from operator import attrgetter
 
 import torch
 from torch import Tensor
@@ -20,15 +22,23 @@ STATES_EVERY = 16
 
 
 def descent_loop(
-    gradients_at: Gradients, optimizer: Optimizer, start: Tensor, steps: int
+    gradients_at: Gradients,
+    optimizer: Optimizer,
+    start: Tensor,
+    steps: int,
+    *,
+    rules: Iterator[Optimizer] | None = None,
+    steady: bool = True,
 ) -> Slices[tuple[Tensor, Tensor, list[State]]]:
     """Take `steps` steps with the optimizer from each of B starts.
 
     Args:
         gradients_at: The objective's gradients.
-        optimizer: The optimizer, with its settings.
+        optimizer: The optimizer, with its settings at the first step.
         start: The starting points, shape (2, B).
         steps: The number of steps, ≥ 0.
+        rules: The optimizer for each step, asked for right before it; by default the same for all.
+        steady: Whether the gradients at a point are always the same.
 
     Yields:
         The fraction of steps done.
@@ -36,9 +46,9 @@ def descent_loop(
     Returns:
         Points and gradients, each (steps + 1, 2, B), and the optimizer's state before every sixteenth step. Once
         every run is NaN, or repeats exactly what it did two steps before, the rest is copied instead of computed,
-        if the optimizer allows it.
+        if optimizer and gradients allow it.
     """
-    loop = _Loop(gradients_at, optimizer, start, steps)
+    loop = Loop(gradients_at, optimizer, start, steps, rules=rules, steady=steady)
     while loop.done < steps:
         loop.run_chunk()
         yield loop.done / steps
@@ -46,20 +56,52 @@ def descent_loop(
     return loop.points, loop.gradients, loop.states
 
 
-class _Loop:
-    def __init__(self, gradients_at: Gradients, optimizer: Optimizer, start: Tensor, steps: int) -> None:
+class Loop:
+    """A descent that is taken chunk by chunk, see `descent_loop`.
+
+    Args:
+        gradients_at: As there.
+        optimizer: As there.
+        start: As there.
+        steps: As there.
+        rules: As there.
+        steady: As there.
+        state: The optimizer's state before the first step; by default that of a run that begins here.
+
+    Attributes:
+        done: The number of steps taken.
+        points: Where they led, (steps + 1, 2, B); what is not yet done is undefined. Inference tensors, like the next.
+        gradients: The gradients there, likewise.
+        state: The optimizer's state now.
+        states: Its states before every sixteenth step.
+    """
+
+    def __init__(
+        self,
+        gradients_at: Gradients,
+        optimizer: Optimizer,
+        start: Tensor,
+        steps: int,
+        *,
+        rules: Iterator[Optimizer] | None = None,
+        steady: bool = True,
+        state: State = None,
+    ) -> None:
         self.gradients_at, self.optimizer, self.steps, self.done = gradients_at, optimizer, steps, 0
+        # One for each step, asked for right before it.
+        self.rule_steps = itertools.repeat(optimizer.step) if rules is None else map(attrgetter("step"), rules)
+        self.settles = optimizer.autonomous and rules is None and steady
         # Inference tensors, which skip autograd's bookkeeping; nothing outside this module sees them.
         with torch.inference_mode():
             self.points = start.new_empty(steps + 1, *start.shape)
             self.points[0] = start
             self.gradients = torch.empty_like(self.points)
-            self.state = optimizer.init(self.points[0])
+            self.state = optimizer.init(self.points[0]) if state is None else state
         self.states = [self.state]
 
     def run_chunk(self) -> None:
         """Take some steps, for about one slice of time."""
-        step, state, first = self.optimizer.step, self.state, self.done
+        state, first = self.state, self.done
         last = min(first + CHUNK, self.steps)
         deadline = time.perf_counter() + SLICE
         with torch.inference_mode():
@@ -67,8 +109,9 @@ class _Loop:
             weights, biases = (c.unbind(0) for c in self.points[first:last].unsqueeze(-1).unbind(1))
             gradients = self.gradients[first:last].unbind(0)
             states = []
-            for point, following, weight, bias, gradient in zip(
-                points, points[1:], weights, biases, gradients, strict=False
+            # The rules come last: none is asked for before its step.
+            for point, following, weight, bias, gradient, step in zip(
+                points, points[1:], weights, biases, gradients, self.rule_steps, strict=False
             ):
                 self.gradients_at(weight, bias, gradient)
                 _, state = step(point, gradient, state, following)
@@ -77,7 +120,7 @@ class _Loop:
                     break
             self.state, self.done = state, first + len(states)
             self._store_states(states, first)
-            if self.optimizer.autonomous and len(states) > 2 and self.done < self.steps:
+            if self.settles and len(states) > 2 and self.done < self.steps:
                 self._copy_if_settled(states)
 
     def _store_states(self, states: list[State], first: int) -> None:

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from gradwidgets.core.descent.descent import check_steps
+from gradwidgets.core.descent.descending import Draw
+from gradwidgets.core.descent.descent import check_draw, check_schedule, check_steps
 from gradwidgets.core.objectives.objective import Objective
 from gradwidgets.core.objectives.points import as_start
 from gradwidgets.core.optimizers.optimizer import Optimizer
 from gradwidgets.core.regression.regression import Regression, one_sample
+from gradwidgets.core.schedules import Schedule
 from gradwidgets.core.subject.home import at_home
 
 # Up to this many data points are written into the script.
@@ -18,7 +20,16 @@ WIDTH = 100
 
 
 @at_home
-def script(objectives: Mapping[str, Objective], optimizer: Optimizer, start: object, steps: int) -> str:
+def script(
+    objectives: Mapping[str, Objective],
+    optimizer: Optimizer,
+    start: object,
+    steps: int,
+    *,
+    schedule: Schedule | None = None,
+    batch_size: int | None = None,
+    seed: int = 0,
+) -> str:
     """A self-contained script that repeats a run with `torch.optim` and prints where it ends.
 
     It prints one line per objective: its name, the two parameters and the loss, to nine significant
@@ -29,6 +40,9 @@ def script(objectives: Mapping[str, Objective], optimizer: Optimizer, start: obj
         optimizer: The optimizer, with its settings.
         start: A single start, as in `descend`.
         steps: As in `descend`.
+        schedule: As in `descend`; the script has torch's scheduler.
+        batch_size: As in `descend`; the script has torch's DataLoader.
+        seed: As in `descend`.
 
     Returns:
         The script's source. Data of more than 200 points are not written out: the script then asks for them to be
@@ -42,39 +56,75 @@ def script(objectives: Mapping[str, Objective], optimizer: Optimizer, start: obj
     point, count = as_start(start), check_steps(steps)
     if point.ndim != 1:
         raise ValueError(f"a script repeats a single start; got shape {tuple(point.shape)}")
+    if schedule is not None:
+        check_schedule(schedule)
+    draw = check_draw(objectives, batch_size, seed)
     dtype = str(point.dtype)
     lines = [objective for objective in objectives.values() if isinstance(objective, Regression)]
     shared = one_sample(objectives.values())
-    blocks = ["import math\n\nimport torch\n" if _needs_math(objectives) else "import torch\n"]
+    sources = {name: _source(objective, draw) for name, objective in objectives.items()}
+    blocks = [_imports(any("math." in source for source in sources.values()), draw)]
     if shared:
         blocks.append(_data(lines[0], dtype))
-    blocks.append(_run(optimizer, point, count, dtype))
+    blocks.append(_run(optimizer, point, count, dtype, schedule, draw))
     for name, objective in objectives.items():
         data = _data(objective, dtype) if isinstance(objective, Regression) and not shared else ""
         a, b = (parameter.replace('"', "'") for parameter in objective.parameters)
-        blocks.append(f"{data}{objective.source()}\n\nrun({name!r}, objective, {a!r}, {b!r})\n")
+        blocks.append(f"{data}{sources[name]}\n\nrun({name!r}, objective, {a!r}, {b!r})\n")
     return "\n\n".join(block.rstrip("\n") + "\n" for block in blocks)
 
 
-def _needs_math(objectives: Mapping[str, Objective]) -> bool:
-    return any("math." in objective.source() for objective in objectives.values())
+def _source(objective: Objective, draw: Draw) -> str:
+    if draw.size is not None and isinstance(objective, Regression):
+        return objective.source_on_batches()
+    return objective.source()
 
 
-def _run(optimizer: Optimizer, start: Tensor, steps: int, dtype: str) -> str:
+def _imports(math: bool, draw: Draw) -> str:
+    first = [*(["import itertools"] if draw.size else []), *(["import math"] if math else [])]
+    more = ["from torch.utils.data import DataLoader, TensorDataset"] if draw.size else []
+    return "\n".join([*first, *([""] if first else []), "import torch", *more, ""])
+
+
+def _run(optimizer: Optimizer, start: Tensor, steps: int, dtype: str, schedule: Schedule | None, draw: Draw) -> str:
     rule, keywords = optimizer.torch()
     settings = ", ".join(f"{name}={value!r}" for name, value in keywords.items())
-    return (
-        "def run(name, objective, first, second):\n"
-        f"    point = torch.tensor({start.tolist()!r}, dtype={dtype}, requires_grad=True)\n"
-        f"    optimizer = torch.optim.{rule}([point], {settings})\n"
-        f"    for _ in range({steps}):\n"
-        "        optimizer.zero_grad()\n"
-        "        objective(point).backward()\n"
-        "        optimizer.step()\n"
-        "    with torch.no_grad():\n"
-        "        a, b, loss = *point.tolist(), objective(point).item()\n"
-        '    print(f"{name}  {first} {a:.9g}  {second} {b:.9g}  loss {loss:.9g}")\n'
+    after = schedule.after_step() if schedule else []
+    body = [
+        f"point = torch.tensor({start.tolist()!r}, dtype={dtype}, requires_grad=True)",
+        f"optimizer = torch.optim.{rule}([point], {settings})",
+        *(schedule.setup() if schedule else []),
+        *_loop_head(steps, draw, counted=any("step <" in line for line in after)),
+        "    optimizer.zero_grad()",
+        *_backward("objective(point, x_batch, y_batch)" if draw.size else "objective(point)", after),
+        "    optimizer.step()",
+        *(f"    {line}" for line in after),
+        "with torch.no_grad():",
+        "    a, b, loss = *point.tolist(), objective(point).item()",
+        'print(f"{name}  {first} {a:.9g}  {second} {b:.9g}  loss {loss:.9g}")',
+    ]
+    return "def run(name, objective, first, second):\n" + "".join(f"    {line}\n" for line in body)
+
+
+def _loop_head(steps: int, draw: Draw, counted: bool) -> list[str]:
+    if draw.size is None:
+        return [f"for {'step' if counted else '_'} in range({steps}):"]
+    batches = f"itertools.islice(batches, {steps})"
+    loop = (
+        f"for step, (x_batch, y_batch) in enumerate({batches}):" if counted else f"for x_batch, y_batch in {batches}:"
     )
+    return [
+        f"generator = torch.Generator().manual_seed({draw.seed})",
+        f"loader = DataLoader(TensorDataset(x, y), batch_size={draw.size}, shuffle=True, generator=generator)",
+        "batches = itertools.chain.from_iterable(itertools.repeat(loader))  # epoch after epoch",
+        loop,
+    ]
+
+
+def _backward(call: str, after: list[str]) -> list[str]:
+    if any("loss" in line for line in after):
+        return [f"    loss = {call}", "    loss.backward()"]
+    return [f"    {call}.backward()"]
 
 
 def _data(line: Regression, dtype: str) -> str:

@@ -55,7 +55,7 @@ def step_parts(trajectory: Trajectory, objective: Objective, optimizer: Optimize
     Args:
         trajectory: The trajectory of a single start, made with `optimizer`.
         objective: The objective that was minimized.
-        optimizer: The optimizer, with its settings.
+        optimizer: The optimizer, with its settings; what a schedule has set at this step goes before them.
         k: 0 to steps − 1; or steps, for the step that would come next.
 
     Returns:
@@ -73,6 +73,7 @@ def step_parts(trajectory: Trajectory, objective: Objective, optimizer: Optimize
         raise ValueError(f"k must be from 0 to {trajectory.steps}; got {k}")
     point, gradient = trajectory.points[k], trajectory.gradients[k]
     state = _state(trajectory, optimizer, k)
+    optimizer = _rule(trajectory, optimizer, k)
     parts = optimizer.parts(point, gradient, state)
     last = k == trajectory.steps
     following = optimizer.step(point, gradient, state)[0] if last else trajectory.points[k + 1]
@@ -89,5 +90,9 @@ def _state(trajectory: Trajectory, optimizer: Optimizer, k: int) -> State:
     """The optimizer's state before the step from point k, recomputed from the last stored state."""
     kept, state = k - k % STATES_EVERY, trajectory.states[k // STATES_EVERY]
     for j in range(kept, k):
-        _, state = optimizer.step(trajectory.points[j], trajectory.gradients[j], state)
+        _, state = _rule(trajectory, optimizer, j).step(trajectory.points[j], trajectory.gradients[j], state)
     return state
+
+
+def _rule(trajectory: Trajectory, optimizer: Optimizer, k: int) -> Optimizer:
+    return trajectory.rules[k] if trajectory.rules else optimizer

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gradwidgets.core.objectives.objective import Objective
-from gradwidgets.core.optimizers.optimizer import State
+from gradwidgets.core.optimizers.optimizer import Optimizer, State
 from gradwidgets.core.results.result import Result
 
 if TYPE_CHECKING:
@@ -24,14 +24,20 @@ class Trajectory(Result):
 
     Attributes:
         points: Shape (steps + 1, ..., 2), the start first.
-        losses: The objective at each point, (steps + 1, ...).
-        gradients: Its gradient at each point, (steps + 1, ..., 2), without weight decay.
+        losses: The objective at each point, (steps + 1, ...); with mini-batches, of the whole sample.
+        gradients: Its gradient at each point, (steps + 1, ..., 2), without weight decay; with mini-batches, that of the
+            step's batch, the last one of the batch that would come next.
         diverged_at: For a single start, the first step whose point or loss is NaN, infinite or absurdly far
             away: 10 000 view widths from the view's centre, or 10 000 times as far as the start if that is
                 more. None if it never diverges, and for a batch of starts.
         parameters: The names of the two parameters.
         states: For a single start, the optimizer's state before every sixteenth step, including the first.
             Empty for a batch of starts.
+        lrs: The learning rate of each step, (steps,); where each of a batch of starts has a schedule of its own,
+            (steps, ...).
+        batch_losses: With mini-batches, the loss of each step's batch at the point that the step leaves, (steps, ...);
+            else None.
+        rules: Under a schedule, the optimizer with its settings at each step, and at the one that would come next.
     """
 
     points: Tensor
@@ -40,6 +46,17 @@ class Trajectory(Result):
     diverged_at: int | None = None
     parameters: tuple[str, str] = ("first", "second")
     states: tuple[State, ...] = field(default=(), repr=False, compare=False)
+    lrs: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.float64))
+    batch_losses: Tensor | None = None
+    rules: tuple[Optimizer, ...] = field(default=(), repr=False, compare=False)
+
+    @property
+    def momenta(self) -> Tensor | None:
+        """The momentum of each step (β₁ of an optimizer with betas), (steps,), if a schedule moves it; else None."""
+        found = [momentum_of(rule) for rule in self.rules]
+        if len(set(found)) < 2:
+            return None
+        return torch.tensor(found[: self.steps], dtype=torch.float64)
 
     @property
     def steps(self) -> int:
@@ -68,6 +85,12 @@ class Trajectory(Result):
         columns = torch.cat([self.points, self.losses[:, None], self.gradients], dim=1).T.tolist()
         names = (a, b, "loss", f"gradient {a}", f"gradient {b}")
         return pd.DataFrame({"step": range(self.steps + 1), **dict(zip(names, columns, strict=True))})
+
+
+def momentum_of(rule: Optimizer) -> float:
+    """An optimizer's momentum, or β₁; 0 if it has neither."""
+    betas = getattr(rule, "betas", None)
+    return betas[0] if betas else getattr(rule, "momentum", 0.0)
 
 
 def first_diverged(objective: Objective, points: Tensor, losses: Tensor) -> int | None:

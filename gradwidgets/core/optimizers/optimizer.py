@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import Field, fields
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor
@@ -131,6 +131,12 @@ class Optimizer(ABC):
     def at_first(self) -> "Optimizer":
         """An optimizer whose steps this one's first are like, and whose limit it had better keep; mostly itself."""
         return self
+
+    def moved(self, **settings: Any) -> Self:
+        """The same optimizer with other settings, which are not checked: a schedule's, at one step."""
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__, **settings)
+        return other
 
     def torch(self) -> tuple[str, dict[str, object]]:
         """The name of the equivalent `torch.optim` class, and its keyword arguments: lr and all non-default ones."""

@@ -40,6 +40,10 @@ class Clip(NamedTuple):
         clipped = (residuals / self.divisor).clamp_(-self.bound, self.bound)
         return residuals.sub_(clipped, alpha=self.divisor / 2).mul_(clipped).mul_(self.factor)
 
+    def slopes(self, residuals: Tensor) -> Tensor:
+        """ℓ′(r), of the residuals' shape."""
+        return (residuals / self.divisor).clamp_(-self.bound, self.bound).mul_(self.factor)
+
     def curvatures(self, residuals: Tensor) -> Tensor:
         """ℓ″(r), of the residuals' shape."""
         return (residuals.abs() < self.threshold).to(residuals) * (self.factor / self.divisor)

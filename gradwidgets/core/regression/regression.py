@@ -87,6 +87,22 @@ class Regression(Objective):
             values, gradients = values_and_gradients(self.sample, self.of_residuals(tensor.dtype), flat)
         return values.reshape(tensor.shape[:-1]), gradients.reshape(tensor.shape)
 
+    def sample_gradients(self, point: object) -> Tensor:
+        """The gradients of the loss of each data point alone, whose mean is the gradient of f.
+
+        The mean of some of them is the gradient of a mini-batch.
+
+        Args:
+            point: (weight, bias), shape (2,).
+
+        Returns:
+            Shape (n, 2).
+        """
+        tensor = as_single_point(point).detach()
+        x, y = self.sample.x.to(tensor), self.sample.y.to(tensor)
+        slopes = self.of_residuals(tensor.dtype).slopes(tensor[0] * x + tensor[1] - y)
+        return torch.stack([slopes * x, slopes], dim=-1)
+
     def hessian(self, point: object) -> Tensor:
         """Second derivatives: the mean over the residuals r of ℓ″(r) · [[x², x], [x, 1]].
 
@@ -107,8 +123,15 @@ class Regression(Objective):
         return tensor.new_tensor([[xx, x1], [x1, one]])
 
     def source(self) -> str:  # noqa: D102
+        return self._source("point")
+
+    def source_on_batches(self) -> str:
+        """The same as `source`, of a function that may be given a batch: `objective(point, x, y)`."""
+        return self._source("point, x=x, y=y")
+
+    def _source(self, arguments: str) -> str:
         before, mean = self.loss.source("weight * x + bias", "y", self.constants)
-        return f"{before}def objective(point):\n    weight, bias = point\n    return {mean}\n"
+        return f"{before}def objective({arguments}):\n    weight, bias = point\n    return {mean}\n"
 
 
 @at_home

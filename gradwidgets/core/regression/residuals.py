@@ -37,7 +37,7 @@ class RowGradients:
         # Half a block each, as slope and slope · x are summed at once.
         rows = max(1, BLOCK // (2 * sample.n))
         self._parts = [
-            (slice(k, k + rows), _Rows(x, y, losses[k : k + rows], by_kernel=len(losses) <= ROWS_BY_KERNEL))
+            (slice(k, k + rows), Rows(x, y, losses[k : k + rows], by_kernel=len(losses) <= ROWS_BY_KERNEL))
             for k in range(0, len(losses), rows)
         ]
 
@@ -50,13 +50,26 @@ class RowGradients:
             part(weight[rows], bias[rows], out[:, rows])
 
 
-class _Rows:
+class Rows:
+    """The gradients of a few lines, one per row, each under its own loss.
+
+    Args:
+        x: The inputs, (n,).
+        y: The targets, (n,).
+        losses: One loss per row.
+        by_kernel: Whether slopes whose rounding torch's own kernel alone knows are left to it, row by row.
+
+    Attributes:
+        data: x and y of each row, (2, rows, n); others may be written into it.
+    """
+
     def __init__(self, x: Tensor, y: Tensor, losses: Sequence[OfResiduals], *, by_kernel: bool) -> None:
         shape = len(losses), len(x)
         # Rows left to autograd; until then they are computed with the others, as plain residuals.
         self.elementwise = [(_rows_of(loss, losses), loss) for loss in set(losses) if isinstance(loss, Elementwise)]
         clips = [loss if isinstance(loss, Clip) else _UNTOUCHED for loss in losses]
-        self.x, self.y = (values.expand(shape).contiguous() for values in (x, y))
+        self.data = torch.stack([x, y])[:, None].expand(2, *shape).contiguous()
+        self.x, self.y = self.data
         divisors, bounds, factors = zip(*clips, strict=True)
         norms = [factor / len(x) for factor in factors]
         if len(set(clips)) == 1:
@@ -71,7 +84,7 @@ class _Rows:
         self.terms = x.new_empty(2, *shape)
         self.slope_x, self.slope = self.terms
         self.by_kernel = [
-            (self.slope[row], y, divisor, torch.empty_like(y))
+            (self.slope[row], self.y[row], divisor, torch.empty_like(y))
             for row, divisor in enumerate(divisors)
             if by_kernel and _rounds(divisor)
         ]
@@ -79,6 +92,7 @@ class _Rows:
         self.mean = 1 / len(x)
 
     def __call__(self, weight: Tensor, bias: Tensor, out: Tensor) -> None:
+        """See `RowGradients`."""
         slope = self.slope
         torch.mul(weight, self.x, out=slope)
         slope.add_(bias)
