@@ -82,6 +82,7 @@ def playground(_shared) -> OptimizerPlayground:
     Page.latest = {}
     work_of(_shared).stop()
     _shared.reset()
+    _shared.controls["step"].distrust()  # nothing that a former page may still send is awaited
     errors_of(_shared).complain("")
     FakePage(_shared.canvas).refresh()
     arrived(_shared.canvas)

@@ -146,6 +146,7 @@ class Scrubber(Control):
         """Reset to a clean state."""
         super().distrust()
         self._fit()
+        self._ends.clear()
 
     def span(self, steps: int) -> None:
         """Set the number of steps; a slider at its end stays there.

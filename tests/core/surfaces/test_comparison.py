@@ -245,7 +245,7 @@ def test_a_region_that_is_not_finite():
     grids = {name: sample_surface(loss, example.axes, 81) for name, loss in example.loss.items()}
     found = compare_surfaces(*grids.values(), names=tuple(grids))
     assert found.sentences == (
-        "√ under where is not finite in 50 % of the view, at x −2, y 0 say",
+        "√ under where is not finite in 50 % of the view, for example at x −2, y 0",
         "the two have the same gradient direction wherever both are finite: there they are the same",
     )
     nothing = compare(lambda a, b: (a - 5).log() + b, bowl)

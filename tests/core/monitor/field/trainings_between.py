@@ -258,7 +258,7 @@ BETWEEN_SICK = (
     Training("one row is left of a smaller epoch", "its norms go by one sample", lambda: epochs(385, 24, noise=0.2), frozenset({"small_batch"}), ("drop_last",)),
     Training("nothing to divide by", "0 / 0", lambda: masked(lambda each, there: (each * there).sum() / there.sum()), frozenset({"non_finite"}), ("step 21", "0 / 0", "clamp", "from step 22 on")),
     Training("a mean of nothing", "0 / 0", lambda: masked(lambda each, there: each[there].mean(), at=33), frozenset({"non_finite"}), ("step 34", "no number at all")),
-    Training("twelve passes, undivided", "the rate is twelve times as large", lambda: undivided(12, 0.3, False), frozenset({"guessing", "diverging", "died", "large_updates", "non_finite"}), ("12 passes", "divide the loss")),
+    Training("twelve passes, undivided", "the rate is twelve times as large", lambda: undivided(12, 0.3, False), frozenset({"guessing", "diverging", "died", "large_updates", "non_finite"}), ("12 backward passes", "divide the loss")),
     Training("a clip ahead of the pass", "it clips what the last step has used", ahead, frozenset({"clipped_late"}), ("between backward() and",)),
     Training("plain descent, clipped at each step", "all steps are of one length", always(torch.optim.SGD, 0.1), frozenset({"always_clipped"})),
 )  # fmt: skip
