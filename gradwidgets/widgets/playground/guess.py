@@ -112,9 +112,8 @@ def question(result: Result) -> str:
 
 
 def covered_runs(result: Result) -> dict[str, Run]:
-    """Return runs of which only the start is drawn."""
-    start = np.array([result.settings.start])[:, axes_order(result)]
-    return {name: Run(path=start, losses=np.empty(0)) for name in result.objectives}
+    """Return runs of which nothing is drawn but where they start."""
+    return {name: Run(path=np.empty((0, 2)), losses=np.empty(0)) for name in result.objectives}
 
 
 def drawn(result: Result, answer: Answer) -> tuple[str, list[float] | None]:

@@ -292,3 +292,15 @@ def test_saving_leaves_the_live_picture_alone(playground, page):
     playground.lr = 0.1
     page.answer()
     assert np.array_equal(kernel_picture(playground.canvas), before)
+
+
+def test_what_is_to_be_guessed_is_not_told_on_the_maps(make):
+    panel = make(predict=True, lr=3.0)  # which makes MSE diverge
+
+    def said() -> list[str]:
+        return [name for name, one in drawing_of(panel).maps.items() if one.words.leaving.get_visible()]
+
+    assert said() == []
+    panel.answer = {"fate": "diverges"}
+    panel.reveal()
+    assert "MSE" in said()
