@@ -66,7 +66,7 @@ def test_a_start_that_belongs_to_another_problem_is_no_change(shown):
 
 def test_another_optimizer_has_other_settings_to_fold(shown):
     panel = shown(OptimizerPlayground, optimizer="Adam")
-    assert "4 more" in heads(panel)
+    assert "5 more" in heads(panel)  # eps, weight_decay and whether it is decoupled, amsgrad, maximize
 
 
 def test_a_fold_with_nothing_to_see_in_it_is_gone(shown):
