@@ -121,6 +121,21 @@ def finished(width: float, height: float, scale: float, *, key_y: float, **place
     return replace(_layout(width, height, _ROOM * scale, **places), key_y=key_y)
 
 
+def whole_picture(width: float, height: float, scale: float) -> Layout:
+    """The sizes of text and marks where places are found anew for each scene: one part takes all of the picture.
+
+    Args:
+        width: Figure width in CSS pixels.
+        height: Figure height in CSS pixels.
+        scale: See `type_scale`.
+    """
+    here, first = (0.0, 0.0, 1.0, 1.0), frozenset((0,))
+    return finished(
+        width, height, scale, key_y=0.5, maps=(here,), data=None, losses=here, left_column=first, bottom_row=first,
+        legend=(0.0, 0.0), map_size=(width, height), key_left=0.0,
+    )  # fmt: skip
+
+
 def _layout(
     width: float, height: float, scale: float, *, map_size: tuple[float, float], key_left: float, **places: Any
 ) -> Layout:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gradwidgets.figures.axes.heading import LINE
 from gradwidgets.figures.axes.waiting_line import height_of
-from gradwidgets.figures.base.layout import Box, Layout, finished, type_scale
+from gradwidgets.figures.base.layout import Box, Layout, type_scale, whole_picture
 
 _NARROW = 520.0  # CSS pixels of a picture without room for names at the lines' ends
 _ROW = 40.0  # CSS pixels of a meter, at most
@@ -50,11 +50,7 @@ class ClippingLayout:
         )  # fmt: skip
         self._names = LINE * scale * self.narrow
         self._side = 0.36 * width if self.narrow else max(0.25 * width, 150 * scale)
-        here = (0.0, 0.0, 1.0, 1.0)
-        self.sizes: Layout = finished(
-            width, height, scale, key_y=0.5, maps=(here,), data=None, losses=here, left_column=frozenset((0,)),
-            bottom_row=frozenset((0,)), legend=(0.0, 0.0), map_size=(width, height), key_left=0.0,
-        )  # fmt: skip
+        self.sizes: Layout = whole_picture(width, height, scale)
 
     def places(self, clippers: int, waiting: str = "") -> Places:
         """Return where everything goes.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gradwidgets.figures.axes.heading import LINE
 from gradwidgets.figures.axes.waiting_line import height_of
-from gradwidgets.figures.base.layout import Box, Layout, finished, type_scale
+from gradwidgets.figures.base.layout import Box, Layout, type_scale, whole_picture
 
 _NARROW = 520.0  # CSS pixels of a picture whose headings take two lines
 _MIDDLE = (0.1, 0.42, 0.8, 0.16)  # the box of the line if there is nothing else
@@ -59,11 +59,7 @@ class CurvatureLayout:
         self._side = 0.3 * width if narrow else max(0.29 * width, 165 * scale)
         self._strip = 46 * scale
         self._strip_alone = max(2 * self._strip, 0.3 * height)
-        here = (0.0, 0.0, 1.0, 1.0)
-        self.sizes: Layout = finished(
-            width, height, scale, key_y=0.5, maps=(here,), data=None, losses=here, left_column=frozenset((0,)),
-            bottom_row=frozenset((0,)), legend=(0.0, 0.0), map_size=(width, height), key_left=0.0,
-        )  # fmt: skip
+        self.sizes: Layout = whole_picture(width, height, scale)
 
     def places(self, there: frozenset[str], waiting: Sequence[str]) -> Places:
         """Return where everything goes.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gradwidgets.figures.axes.heading import LINE
 from gradwidgets.figures.axes.waiting_line import height_of
-from gradwidgets.figures.base.layout import Box, Layout, finished, type_scale
+from gradwidgets.figures.base.layout import Box, Layout, type_scale, whole_picture
 
 _NARROW = 520.0  # CSS pixels of a picture whose headings take two lines
 _STRIP, _STRIP_HEAD, _APART = 22.0, 21.0, 8.0  # least height of the dead units' strip, and the distances around lines
@@ -74,11 +74,7 @@ class LiveLayout:
         self._head = (24 + LINE * self.narrow) * scale
         self._side = 0.3 * width if self.narrow else max(0.25 * width, 150 * scale)
         self._plot = (height - 2 * self._head - 2 * self._foot) / 2
-        here = (0.0, 0.0, 1.0, 1.0)
-        self.sizes: Layout = finished(
-            width, height, scale, key_y=0.5, maps=(here,), data=None, losses=here, left_column=frozenset((0,)),
-            bottom_row=frozenset((0,)), legend=(0.0, 0.0), map_size=(width, height), key_left=0.0,
-        )  # fmt: skip
+        self.sizes: Layout = whole_picture(width, height, scale)
 
     def places(self, rooms: Rooms) -> Places:
         """Return where everything goes."""
